@@ -1,0 +1,66 @@
+"""Every error that a person can cause, each saying what was received, where, and what to do next.
+
+The command line prints the message as one line and exits 2; nothing here ever reaches a user as a traceback.
+
+    ArtdetectError
+    ├── ConfigError       a config file, a section, a key or a value is not usable
+    ├── DownloadError     an address or an archive could not become a folder of pictures
+    ├── DataError         the pictures at hand do not make a data set (empty, one class only, moved while in use)
+    ├── PictureError      one picture cannot be read
+    ├── ModelError        no model, or a file that is not one of ours
+    ├── ArtifactError     an artifact is missing or does not match its record
+    └── StorageError      the disk is full, or a folder cannot be read or written
+"""
+
+import errno
+import os
+
+
+class ArtdetectError(Exception):
+    """Base of all errors that a person can cause."""
+
+
+class ConfigError(ArtdetectError):
+    """A config file, a section, a key or a value is not usable."""
+
+
+class DownloadError(ArtdetectError):
+    """An address or an archive could not become a folder of pictures."""
+
+
+class DataError(ArtdetectError):
+    """The pictures at hand do not make a data set."""
+
+
+class PictureError(ArtdetectError):
+    """One picture cannot be read; the others go on."""
+
+
+class ModelError(ArtdetectError):
+    """There is no model, or the file is not one of ours."""
+
+
+class ArtifactError(ArtdetectError):
+    """An artifact is missing or does not match its record."""
+
+
+class StorageError(ArtdetectError):
+    """The disk is full, or a folder cannot be read or written."""
+
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space (data/cache may be deleted at any time) and run again",
+    errno.EDQUOT: "the disk quota is used up: free some space and run again",
+    errno.EACCES: "permission denied: check who owns it",
+    errno.EPERM: "permission denied: check who owns it",
+    errno.EROFS: "the file system is read-only",
+}
+
+
+def storage_error(error: OSError) -> StorageError | None:
+    """The StorageError that says in one line what an OSError means, or None where it is not about storage."""
+    advice = _ADVICE.get(error.errno or 0)
+    if advice is None:
+        return None
+    where = os.fspath(error.filename) if error.filename else "writing"
+    return StorageError(f"{where}: {advice}")
