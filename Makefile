@@ -1,0 +1,43 @@
+# The front doors. Everything else is `.venv/bin/artdetect --help`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+SAMPLE := data/sample/drawn-art.zip
+
+.PHONY: help setup demo test check clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    set up, then the whole pipeline on the drawn sample set"
+	@echo "make test    set up, then all tests"
+	@echo "make check   set up, then formatting, lint and types"
+	@echo "make clean   remove the environment, the sample set and its artifacts' caches"
+
+setup: $(READY)
+
+# The stamp makes set-up free the second time; new pins or dependencies set up again.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "artdetect needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	@echo "Setting up .venv, once: about 3 GB with TensorFlow, a few minutes"
+	@$(PYTHON) -m venv .venv
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip --disable-pip-version-check install --quiet --editable '.[dev]'
+	@touch $@
+
+$(SAMPLE): $(READY) artdetect/sample/__init__.py
+	@echo "Drawing the sample set"
+	@$(BIN)/artdetect sample data/sample
+
+demo: $(READY) $(SAMPLE)
+	@$(BIN)/artdetect run --config configs/sample.toml
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+check: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+clean:
+	rm -rf .venv .prefect data/sample data/cache

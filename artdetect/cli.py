@@ -1,0 +1,210 @@
+"""The command line. Errors that a person can cause are one line and exit code 2; heavy imports wait until needed."""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from artdetect import __version__
+from artdetect.errors import ArtdetectError, ConfigError, storage_error
+
+SAMPLE = Path("configs/sample.toml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code: 0 done, 1 done in part (see each command), 2 an error a person can mend."""
+    chosen = _parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on what the CPU could do
+    try:
+        return chosen.command(chosen)
+    except ArtdetectError as error:
+        return _fail(error)
+    except BrokenPipeError:  # the reader, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _fail("interrupted; run the same command again to go on")
+    except OSError as error:
+        if (known := storage_error(error)) is None:
+            raise
+        return _fail(known)
+
+
+def _fail(error: object) -> int:
+    print(f"artdetect: {error}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="artdetect", description="Tells AI-generated from human-made art, and shows why.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    sample = commands.add_parser("sample", help="draw the small sample data set and zip it")
+    sample.add_argument("folder", type=Path, metavar="DIR")
+    sample.add_argument("--seed", type=int, default=129)
+    sample.set_defaults(command=_sample)
+
+    run = commands.add_parser("run", help="run what is not current: data to model, test, explanations, report")
+    _add_config(run)
+    run.add_argument("--refresh", action="append", default=[], metavar="STAGE", help="build this stage again whatever there is")
+    run.add_argument("--always", action="store_true", help="start the flow even where everything is current")
+    run.add_argument("--json", action="store_true")
+    run.set_defaults(command=_run)
+
+    status = commands.add_parser("status", help="what is current, stale, missing or corrupt, and why; exit 1 if anything is not")
+    _add_config(status)
+    status.add_argument("--json", action="store_true")
+    status.set_defaults(command=_status)
+
+    predict = commands.add_parser("predict", help="verdicts for pictures and folders; exit 1 if a picture could not be read")
+    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    predict.add_argument("--model", type=Path, help="artifact folder or model file; the newest if left out")
+    shape = predict.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="one JSON object a line")
+    shape.add_argument("--csv", type=Path, metavar="FILE")
+    predict.set_defaults(command=_predict)
+
+    explain = commands.add_parser("explain", help="which regions spoke for the verdict: three panels and arrays")
+    explain.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    explain.add_argument("--out", type=Path, required=True, metavar="DIR")
+    explain.add_argument("--model", type=Path, help="artifact folder or model file; the newest if left out")
+    explain.add_argument("--steps", type=int, default=100, help="of integrated gradients (100)")
+    explain.add_argument("--algorithm", choices=["full", "fast"], default="full")
+    explain.set_defaults(command=_explain)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, default=SAMPLE, help=f"TOML file ({SAMPLE})")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one value of the config")
+
+
+def _sample(chosen: argparse.Namespace) -> int:
+    from artdetect.sample import draw
+
+    print(draw(chosen.folder, seed=chosen.seed))
+    return 0
+
+
+def _status(chosen: argparse.Namespace) -> int:
+    from artdetect import config
+    from artdetect.status import status
+    from artdetect.summary import columns
+
+    found = status(config.load(chosen.config, chosen.set))
+    if chosen.json:
+        rows = [
+            {"stage": s.stage, "state": s.state, "why": s.why, "artifact": str(s.artifact.folder) if s.artifact else None}
+            for s in found
+        ]
+        print(json.dumps({"stages": rows}, indent=1))
+    else:
+        lines = [[s.stage, s.state, "; ".join(s.why) or str(s.artifact and s.artifact.folder)] for s in found]
+        print(columns([["stage", "state", "why, or where"], *lines]))
+    return 0 if all(s.state == "current" for s in found) else 1
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from artdetect import config, stages
+    from artdetect.status import status
+
+    loaded = config.load(chosen.config, chosen.set)
+    for name in chosen.refresh:
+        if name not in stages.STAGES:
+            raise ConfigError(f"--refresh {name}: there is no such stage. There are: {', '.join(stages.STAGES)}")
+    found = status(loaded)
+    if all(stage.state == "current" for stage in found) and not chosen.refresh and not chosen.always:
+        rows = [(s.stage, "cached", "nothing changed", s.artifact) for s in found]
+    else:
+        from flows.pipeline import pipeline
+
+        rows = [
+            (run.stage, "ran" if run.ran else "cached", run.why, run.artifact) for run in pipeline(loaded, chosen.refresh)
+        ]
+    _show_run(rows, chosen.json)
+    return 0
+
+
+def _show_run(rows: Sequence[tuple[str, str, str, Any]], as_json: bool) -> None:
+    from artdetect.summary import columns, metric_rows
+
+    folders = {stage: artifact.folder for stage, _, _, artifact in rows}
+    metrics = json.loads((folders["evaluate"] / "metrics.json").read_text())
+    report = folders["report"] / "report.html"
+    notice = folders["index"] / "notice.txt"
+    if as_json:
+        stages = [
+            {"stage": stage, "state": state, "why": why, "seconds": artifact.record["seconds"], "artifact": str(artifact.folder)}
+            for stage, state, why, artifact in rows
+        ]
+        print(json.dumps({"stages": stages, "metrics": metrics, "report": str(report)}, indent=1))
+        return
+    lines = [[stage, state, why, f"{artifact.record['seconds']:.1f}"] for stage, state, why, artifact in rows]
+    print(columns([["stage", "state", "why", "seconds to build"], *lines]))
+    print(f"\nTest set, {metrics['pictures']} pictures, 95 % intervals:")
+    print(columns([list(row) for row in metric_rows(metrics)]))
+    if notice.is_file():
+        print(f"\n{notice.read_text().strip()}")
+    print(f"\nReport: {report}")
+
+
+def _predict(chosen: argparse.Namespace) -> int:
+    from artdetect import predict
+
+    detector = predict.find_model(chosen.model)
+    failed = 0
+    file = chosen.csv.open("w", newline="") if chosen.csv else None
+    table = csv.writer(file) if file else None
+    if table:
+        table.writerow(["path", "verdict", "p_ai", "model", "error"])
+    for verdict in predict.predict(detector, predict.find_pictures(chosen.paths)):
+        failed += verdict.error is not None
+        if chosen.json:
+            print(json.dumps(verdict.as_dict()))
+        elif table:
+            table.writerow(verdict.as_dict().values())
+        elif verdict.error:
+            print(f"{verdict.path}\terror\t{verdict.error}")
+        else:
+            print(f"{verdict.path}\t{verdict.verdict}\t{verdict.p_ai:.3f}\t{verdict.model}")
+    if file:
+        file.close()
+    return 1 if failed else 0
+
+
+def _explain(chosen: argparse.Namespace) -> int:
+    from pydantic import ValidationError
+
+    from artdetect import digests, labels, predict
+    from artdetect.explain.stage import ExplainConfig, Subject, explain, title
+
+    try:
+        config = ExplainConfig(steps=chosen.steps, algorithm=chosen.algorithm)
+    except ValidationError as error:
+        raise ConfigError(f"--steps {chosen.steps}: {error.errors()[0]['msg']}") from None
+    detector = predict.find_model(chosen.model)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    subjects: list[Subject] = []
+    failed = 0
+    for verdict in predict.predict(detector, predict.find_pictures(chosen.paths)):
+        path = Path(verdict.path)
+        if verdict.verdict is None or verdict.p_ai is None:
+            failed += 1
+            print(f"{path}\terror\t{verdict.error}")
+            continue
+        taken = {subject.name for subject in subjects}
+        name = path.stem if path.stem not in taken else f"{path.stem}-{len(taken)}"
+        heading = title(verdict.verdict, verdict.p_ai)
+        subjects.append(Subject(path, digests.of_file(path), name, heading, labels.CLASSES.index(verdict.verdict)))
+    for subject in explain(detector, subjects, config, chosen.out):
+        print(f"{subject.path}\t{subject.title}\t{chosen.out / subject.name}.png")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

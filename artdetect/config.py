@@ -1,0 +1,110 @@
+"""The config: one section a stage, read from a TOML file, changed by `--set section.key=value`."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from artdetect import paths
+from artdetect.audit import AuditConfig
+from artdetect.balance import BalanceConfig
+from artdetect.download import DownloadConfig
+from artdetect.errors import ConfigError
+from artdetect.evaluate import EvaluateConfig
+from artdetect.explain import ExplainConfig
+from artdetect.index import IndexConfig
+from artdetect.report import ReportConfig
+from artdetect.section import Section
+from artdetect.train import TrainConfig
+
+
+class Config(Section):
+    """Everything a run can choose; sections are named after the stages."""
+
+    download: DownloadConfig
+    index: IndexConfig = Field(default_factory=IndexConfig)
+    audit: AuditConfig = Field(default_factory=AuditConfig)
+    balance: BalanceConfig = Field(default_factory=BalanceConfig)
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
+    explain: ExplainConfig = Field(default_factory=ExplainConfig)
+    report: ReportConfig = Field(default_factory=ReportConfig)
+
+
+def load(path: Path, changes: Iterable[str] = ()) -> Config:
+    """The config in a TOML file, with `section.key=value` changes; ConfigError says which key or value is wrong.
+
+    A relative path in the file is relative to the project, one in a change to the working directory.
+    """
+    path = path if path.is_absolute() or path.exists() else paths.project() / path
+    try:
+        values = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        known = ", ".join(sorted(f"configs/{file.name}" for file in (paths.project() / "configs").glob("*.toml")))
+        raise ConfigError(f"{path}: there is no such config file. There are: {known}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as TOML ({error})") from error
+    _locate(values, paths.project())
+    for change in changes:
+        values = _merge(values, _parse(change))
+    return parse(values, str(path))
+
+
+def parse(values: dict[str, Any], source: str = "config") -> Config:
+    """A validated config; ConfigError names the first wrong key or value, and the near miss."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_explain(error)}") from None
+
+
+def _locate(values: dict[str, Any], folder: Path) -> None:
+    """Make a relative local `download.url` absolute."""
+    section = values.get("download")
+    url = section.get("url") if isinstance(section, dict) else None
+    if isinstance(url, str) and url and "://" not in url:
+        section["url"] = str(folder / Path(url).expanduser())
+
+
+def _parse(change: str) -> dict[str, Any]:
+    name, equals, text = change.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot and key):
+        raise ConfigError(f"--set {change}: expected section.key=value, for instance train.epochs=3")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a bare word or a path
+    values = {section: {key: value}}
+    _locate(values, Path.cwd())
+    return values
+
+
+def _merge(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    (section, keys), *_ = change.items()
+    old = values.get(section, {})
+    return values | {section: (old if isinstance(old, dict) else {}) | keys}
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(place, known_keys(), n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known_keys())}"
+        return f"{place} is not a key of the config. {hint}"
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    return f"{place} = {first['input']!r} is not usable: {first['msg']}"
+
+
+def known_keys() -> list[str]:
+    """Every section.key, and the sections themselves."""
+    sections = {name: field.annotation for name, field in Config.model_fields.items()}
+    keys = [
+        f"{name}.{key}" for name, section in sections.items() if issubclass(section, Section) for key in section.model_fields
+    ]
+    return [*sections, *keys]

@@ -1,0 +1,118 @@
+"""A trained model with everything needed to apply it, in one file.
+
+The file is a `.keras` archive with one more member, `artdetect.json`: preset, geometry, classes and where it came from.
+The same model always gives the same bytes, so that a retraining to equal weights wakes nothing.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from artdetect import digests, images, labels
+from artdetect.errors import ModelError
+from artdetect.images import Geometry
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+MODEL_FILE = "model.keras"
+_CARD = "artdetect.json"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's own first moment: no clock in the bytes
+BATCH_PIXELS = 64 * 224 * 224  # pixels per forward pass: bounds memory at any geometry
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A Keras model [N, size, size, 3] in [0, 1] -> probabilities [N, 2], class 0 = AI, and what it needs to be used."""
+
+    model: "keras.Model"
+    preset: str
+    geometry: Geometry
+    about: Mapping[str, Any]  # seed, data digest, …: for people and records
+    digest: str = ""  # sha256 of the model file, once there is one
+
+    @property
+    def id(self) -> str:
+        """What verdicts name the model by."""
+        return f"{self.preset}-{self.digest[:8]}"
+
+    def p_ai(self, pixels: "np.ndarray", rows: "np.ndarray | None" = None) -> "np.ndarray":
+        """The probability of AI, float64 [N], of canonical pictures uint8 [M, size, size, 3].
+
+        `rows` int [N] picks pictures, all of them if left out; only a batch of them is in memory at a time.
+        """
+        import numpy as np
+
+        rows = np.arange(len(pixels)) if rows is None else rows
+        batch = max(1, min(256, BATCH_PIXELS // self.geometry.size**2))
+        forward = self._forward(batch)
+        result = np.empty(len(rows))
+        for start in range(0, len(rows), batch):
+            part = pixels[rows[start : start + batch]]
+            padded = np.zeros((batch, *part.shape[1:]), np.uint8)  # one static shape: compiled once
+            padded[: len(part)] = part
+            result[start : start + batch] = forward(images.to_input(padded)).numpy()[: len(part), labels.AI]
+        if not np.isfinite(result).all():
+            raise ModelError(f"model {self.id}: its probabilities are not finite: its weights are damaged. Train it again")
+        return result
+
+    def _forward(self, batch: int) -> Callable[..., Any]:
+        import tensorflow as tf
+
+        shape = (batch, self.geometry.size, self.geometry.size, 3)
+        return tf.function(lambda x: self.model(x, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)])
+
+    def verdict(self, p_ai: float) -> str:
+        """ "AI" or "human"."""
+        return labels.CLASSES[labels.AI if p_ai >= 0.5 else labels.HUMAN]
+
+    def save(self, path: Path) -> None:
+        """Write the model file; deterministic bytes."""
+        buffer = io.BytesIO()
+        self.model.save(scratch := path.with_name("scratch.keras"))
+        card = {"preset": self.preset, "geometry": asdict(self.geometry), "classes": labels.CLASSES, **self.about}
+        with zipfile.ZipFile(scratch) as source, zipfile.ZipFile(buffer, "w") as target:
+            members = {name: source.read(name) for name in source.namelist()}
+            members["metadata.json"] = _without_date(members["metadata.json"])
+            members[_CARD] = json.dumps(card, indent=1).encode()
+            for name in sorted(members):
+                target.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
+        scratch.unlink()
+        path.write_bytes(buffer.getvalue())
+
+    @staticmethod
+    def load(path: Path) -> "Detector":
+        """The detector in a model file, or in an artifact folder that holds one; ModelError if it is not one of ours."""
+        path = path / MODEL_FILE if path.is_dir() else path
+        if not path.is_file():
+            raise ModelError(f"{path}: there is no such model. Train one with `artdetect run`, or name another with --model")
+        card = read_card(path)
+        import keras
+
+        try:
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:  # whatever Keras raises on a damaged or foreign file
+            raise ModelError(f"{path}: Keras cannot load it ({str(error).splitlines()[0][:200]})") from error
+        geometry = Geometry(**card.pop("geometry"))
+        return Detector(model, card["preset"], geometry, card, digests.of_file(path))
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """What a model file says of itself, without TensorFlow; ModelError if it is not one of ours."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            card = json.loads(archive.read(_CARD))
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise ModelError(f"{path}: this is not a model file of artdetect. Expected a .keras file that `artdetect run` made") from error
+    if tuple(card.get("classes", ())) != labels.CLASSES:
+        raise ModelError(f"{path}: its classes are {card.get('classes')}, expected {list(labels.CLASSES)}")
+    return card
+
+
+def _without_date(metadata: bytes) -> bytes:
+    return json.dumps({name: value for name, value in json.loads(metadata).items() if name != "date_saved"}).encode()

@@ -1,0 +1,189 @@
+"""What `download.url` stands for: a folder, a zip archive here, or one on the web, and by which names each goes.
+
+Kept apart from the transfer, so that keys and `artdetect status` can ask without network and without httpx.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from artdetect import paths
+from artdetect.errors import DownloadError
+from artdetect.labels import SPLITS
+
+Kind = Literal["folder", "archive", "web"]
+Progress = Callable[[int, int | None, str], None]  # bytes done, bytes in all where known, what is being done
+
+MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # how a zip archive starts; the second is an empty one
+_CHUNK = 1 << 20  # bytes
+
+
+def silent(done_bytes: int, total_bytes: int | None, what: str) -> None:
+    """The progress report that nobody asked for."""
+
+
+def source_kind(url: str) -> Kind:
+    """Whether `url` is a folder, an archive on this machine or a web address.
+
+    Raises:
+        DownloadError: It does not exist, or is none of the three.
+    """
+    if re.match("https?://", url, re.IGNORECASE):
+        with contextlib.suppress(ValueError):  # such as http://[half
+            if urlsplit(url).hostname:
+                return "web"
+        raise DownloadError(f"download.url is {url!r}, which names no host: write it as https://host/path/archive.zip")
+    path = local_path(url)
+    try:
+        if path.is_dir():
+            return "folder"
+        if path.is_file():
+            if _is_zip(path):
+                return "archive"
+            raise DownloadError(
+                f"{path} is neither a folder nor a zip archive: unpack it by hand and set download.url to the folder"
+            )
+        if path.exists():
+            raise DownloadError(f"{path} is neither a folder nor a file: set download.url to a folder or a zip archive")
+    except OSError as error:
+        raise DownloadError(f"{path} cannot be read: {error.strerror}; check download.url and who owns it") from error
+    hint = "draw it first: artdetect sample <folder>" if path.name == "drawn-art.zip" else "check download.url"
+    raise DownloadError(f"{str(path)!r} does not exist: {hint}")
+
+
+def local_path(url: str) -> Path:
+    """The path that a local path or a file URL names; a file URL is percent-decoded, a path is taken as it stands.
+
+    Raises:
+        DownloadError: Nothing is named, the scheme is unknown, or a file URL points to another machine.
+    """
+    if not url.strip():
+        raise DownloadError("download.url is empty: set it to an https:// address, a zip archive or a folder")
+    if match := re.match("file:(?://([^/]*))?(/.*)", url, re.IGNORECASE | re.DOTALL):
+        host, path = match.groups()
+        if host and host.lower() != "localhost":
+            raise DownloadError(f"download.url is {url!r}, a file on the machine {host!r}: write file:///path instead")
+        return Path(unquote(path, errors="surrogateescape"))
+    if match := re.match("([a-z][a-z0-9+.-]*)://", url, re.IGNORECASE):
+        raise DownloadError(
+            f"download.url starts with {match[0]!r}, which is not supported: "
+            "use http://, https:// or file:///, or download it by hand and set download.url to the file"
+        )
+    return Path(url)
+
+
+def picture_folder(folder: Path) -> Path:
+    """Where train/ or test/ lie: `folder`, or below it where an archive wraps everything in one folder of its own."""
+    here = folder
+    for _ in range(8):  # a bound, since a folder of the user's may hold a link to itself
+        with os.scandir(here) as entries:
+            names = [entry.name for entry in entries if entry.name[0] not in "._" and entry.is_dir()]
+        if any(name in SPLITS for name in names):
+            return here
+        if len(names) != 1:
+            break
+        here /= names[0]
+    return folder
+
+
+def public_url(url: str) -> str:
+    """A web address without user, password, query and fragment: what records and messages may show."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def key_url(url: str) -> str:
+    """A web address as keys keep it: public, and with a digest in the place of a query, which may hold a token."""
+    query = urlsplit(url).query
+    return public_url(url) + (f"?{hashlib.sha256(query.encode()).hexdigest()[:16]}" if query else "")
+
+
+def url_digest(url: str) -> str:
+    """Tells addresses apart, queries included, without showing them."""
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+def title(url: str) -> str:
+    """A name for people: the last part of a path or address, without .zip."""
+    if re.match("https?://", url, re.IGNORECASE):
+        parts = urlsplit(url)
+        name = unquote(parts.path.rstrip("/").rpartition("/")[2]) or parts.hostname or ""
+    else:
+        name = local_path(url).name
+    name = "".join(c for c in name if c.isprintable()).strip()
+    return (name[:-4] if name.lower().endswith(".zip") else name) or "dataset"
+
+
+def stem(url: str) -> str:
+    """`title`, safe as the start of a folder's name on any system."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", title(url)).strip("-._")[:60] or "dataset"
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """(size in bytes, mtime in ns): differs when a file has changed."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def file_sha256(path: Path, progress: Progress = silent) -> str:
+    """The SHA-256 of a file's content, hexadecimal."""
+    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            progress(done, total, "checking")
+    return digest.hexdigest()
+
+
+def archive_sha256(path: Path, progress: Progress = silent) -> str:
+    """`file_sha256`, remembered in the cache by path, size and mtime: ten gigabytes are not read at every question."""
+    memory, key, before = paths.cache() / "archives.json", os.path.abspath(path), stamp(path)  # noqa: PTH100
+    known = read_json(memory)
+    match known.get(key):
+        case [int(size), int(mtime), str(sha256)] if (size, mtime) == before:
+            return sha256
+    sha256 = file_sha256(path, progress)
+    if stamp(path) == before:
+        known = {name: entry for name, entry in read_json(memory).items() if os.path.exists(name)}  # noqa: PTH110
+        with contextlib.suppress(OSError):  # only saves time
+            write_json(memory, known | {key: [*before, sha256]})
+    return sha256
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object that a file of ours holds; an empty one where the file is missing or damaged."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes an object as a whole or not at all; same content, same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2, sort_keys=True)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) in MAGIC or zipfile.is_zipfile(path)  # the latter: archives with a program in front

@@ -1,0 +1,38 @@
+"""evaluate: the test set, once, after everything was chosen on validation."""
+
+import json
+from pathlib import Path
+
+from pydantic import Field
+
+from artdetect.section import Section
+
+
+class EvaluateConfig(Section):
+    """Section `evaluate`."""
+
+    resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples behind the intervals")
+    seed: int = Field(129, description="of the resampling")
+
+
+def run(config: EvaluateConfig, balance_folder: Path, train_folder: Path, pictures: Path, out: Path) -> None:
+    """Write `predictions.parquet` and `metrics.json` over the test pictures.
+
+    Predictions: path, sha256, label, style, generator, p_ai, verdict; sorted by path. Metrics: see
+    `artdetect.evaluate.metrics.summary`. `pictures` is the data set's root.
+    """
+    import pandas as pd
+
+    from artdetect.detector import Detector
+    from artdetect.evaluate.metrics import summary
+    from artdetect.pixels import Pixels
+
+    table = pd.read_parquet(balance_folder / "balance.parquet")
+    test = table[table.split == "test"].drop(columns="split").reset_index(drop=True)
+    detector = Detector.load(train_folder)
+    pixels = Pixels(detector.geometry)
+    pixels.ensure([(row.sha256, pictures / row.path) for row in test.itertuples()])
+    test["p_ai"] = detector.p_ai(pixels.array, pixels.rows(list(test.sha256)))
+    test["verdict"] = [detector.verdict(p_ai) for p_ai in test.p_ai]
+    test.to_parquet(out / "predictions.parquet", index=False)
+    (out / "metrics.json").write_text(json.dumps(summary(test, config.resamples, config.seed), indent=1))

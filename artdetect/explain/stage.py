@@ -1,0 +1,136 @@
+"""explain: XRAI for chosen test pictures, or for any pictures with a model.
+
+An attribution costs seconds and its figure nothing, so attributions are kept in data/cache by model, picture, settings
+and code: a change in a figure draws again, and a run that was cut off goes on where it was.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from artdetect import digests, images, paths
+from artdetect.images import Geometry
+from artdetect.section import Section
+
+if TYPE_CHECKING:
+    from artdetect.detector import Detector
+    from artdetect.explain.arrays import Explanation
+
+FIGURE_SIDE = 512  # pixels of the artwork in a figure
+Progress = Callable[[int, int], None]
+
+
+class ExplainConfig(Section):
+    """Section `explain`."""
+
+    per_rule: int = Field(1, ge=0, le=50, description="pictures per class and rule: right, wrong, least sure")
+    steps: int = Field(100, ge=2, le=1000, description="of integrated gradients, for each of XRAI's two baselines")
+    algorithm: Literal["full", "fast"] = Field("full", description="XRAI's region ranking")
+    batch_size: int = Field(50, ge=1, le=1000, description="gradients taken at once; bounds memory only")
+
+    def settings(self) -> dict[str, int | str]:
+        """What shapes a map."""
+        return {"steps": self.steps, "algorithm": self.algorithm}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A picture to explain."""
+
+    path: Path
+    sha256: str  # of its content
+    name: str  # of its figure and arrays, without suffix
+    title: str  # over its figure
+    target: int  # the class whose evidence is shown: the predicted one
+
+
+def run(
+    config: ExplainConfig,
+    train_folder: Path,
+    evaluate_folder: Path,
+    pictures: Path,
+    out: Path,
+    progress: Progress | None = None,
+) -> None:
+    """Write, for each chosen test picture, `<name>.png` (three panels) and `<name>.npz`, and `explanations.parquet`.
+
+    The table has the chosen rows of the predictions with rule and name. `pictures` is the data set's root.
+    """
+    import pandas as pd
+
+    from artdetect.detector import Detector
+    from artdetect.explain.choose import choose
+    from artdetect.labels import CLASSES
+
+    chosen = choose(pd.read_parquet(evaluate_folder / "predictions.parquet"), config.per_rule)
+    chosen["name"] = [f"{number:02d}-{row.label}-{row.rule.replace(' ', '-')}" for number, row in enumerate(chosen.itertuples(), 1)]
+    subjects = [
+        Subject(pictures / row.path, row.sha256, row.name, title(row.verdict, row.p_ai, row.label), CLASSES.index(row.verdict))
+        for row in chosen.itertuples(index=False)
+    ]
+    for number, _ in enumerate(explain(Detector.load(train_folder), subjects, config, out), 1):
+        if progress:
+            progress(number, len(subjects))
+    chosen.to_parquet(out / "explanations.parquet", index=False)
+
+
+def title(verdict: str, p_ai: float, label: str | None = None) -> str:
+    """A figure's heading: the verdict, its probability, and the truth where it is known."""
+    shown = p_ai if verdict == "AI" else 1 - p_ai
+    truth = f"\n(is {label})" if label else ""
+    return f"{verdict} {shown:.0%}{truth}"
+
+
+def explain(detector: "Detector", subjects: Sequence[Subject], config: ExplainConfig, out: Path) -> Iterator[Subject]:
+    """Write figure and arrays of each subject to `out`, one picture in memory at a time; yields each when it is there."""
+    from PIL import Image
+
+    from artdetect.explain import arrays
+    from artdetect.explain.figures import panels
+
+    for subject, explanation in zip(subjects, _attributions(detector, subjects, config), strict=True):
+        arrays.save(explanation, out / f"{subject.name}.npz")
+        artwork = images.load(subject.path, Geometry(FIGURE_SIDE, detector.geometry.fit), subject.sha256)
+        panels(Image.fromarray(artwork), explanation, subject.title, out / f"{subject.name}.png")
+        yield subject
+
+
+def _attributions(detector: "Detector", subjects: Sequence[Subject], config: ExplainConfig) -> Iterator["Explanation"]:
+    """The explanation of each subject, from the cache, or computed and kept."""
+    from artdetect.explain import arrays, xrai
+
+    places = [_place(detector, subject, config) for subject in subjects]
+    missing = [subject for subject, place in zip(subjects, places, strict=True) if not place.is_file()]
+    computed = xrai.explain_many(
+        detector.model,
+        (images.to_input(images.load(subject.path, detector.geometry, subject.sha256)) for subject in missing),
+        [subject.target for subject in missing],
+        steps=config.steps,
+        batch_size=config.batch_size,
+        algorithm=config.algorithm,
+    )
+    for subject, place in zip(subjects, places, strict=True):
+        if subject not in missing:
+            yield arrays.load(place)
+            continue
+        explanation = next(computed)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        arrays.save(explanation, temporary := place.with_suffix(f".{os.getpid()}.tmp"))
+        temporary.replace(place)
+        yield explanation
+
+
+def _place(detector: "Detector", subject: Subject, config: ExplainConfig) -> Path:
+    recipe = {
+        "model": detector.digest,
+        "picture": [subject.sha256, images.RECIPE],
+        "target": subject.target,
+        "settings": config.settings(),
+        "code": digests.of_code("artdetect.explain.xrai"),
+        "packages": digests.versions(("pillow", "saliency", "scikit-image", "tensorflow")),
+    }
+    return paths.cache() / "attributions" / f"{digests.of_value(recipe)[:32]}.npz"

@@ -1,0 +1,44 @@
+"""index: one Parquet row per picture, with what its folder says of it and what its file is."""
+
+import json
+from pathlib import Path
+
+from artdetect import labels
+from artdetect.errors import DataError
+from artdetect.index.scan import Pictures, facts_of
+from artdetect.section import Section
+
+
+class IndexConfig(Section):
+    """Section `index`: nothing to choose so far."""
+
+
+def run(config: IndexConfig, pictures: Pictures, out: Path) -> None:
+    """Write the index of a scanned folder.
+
+    `index.parquet`: path, label, split, style, generator, origin, then the facts of the file; sorted by path. Bad
+    pictures are rows with ok = false and a reason. `skipped.json`: files that are not indexed, by reason. `notice.txt`:
+    what the data set says of itself, if it does. DataError if there is no picture at all.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not pictures.contents:
+        raise DataError(f"{pictures.root}: no pictures found below train/<style>/ or test/<style>/. Check download.url")
+    facts = facts_of(pictures)
+    paths = facts.column("path").to_pylist()
+    origins = [labels.origin(path.split("/")[1]) for path in paths]
+    said = {
+        "path": paths,
+        "label": [origin.label for origin in origins if origin],
+        "split": [path.split("/")[0] for path in paths],
+        "style": [origin.style for origin in origins if origin],
+        "generator": [origin.generator for origin in origins if origin],
+        "origin": ["raw"] * len(paths),
+    }
+    measured = {name: facts.column(name) for name in facts.column_names if name not in ("path", "mtime_ns")}
+    pq.write_table(pa.table(said | measured), out / "index.parquet")
+    (out / "skipped.json").write_text(json.dumps(pictures.skipped, indent=1))
+    notice = pictures.root / "NOTICE.txt"
+    if notice.is_file():
+        (out / "notice.txt").write_text(notice.read_text(errors="replace")[:2_000])

@@ -1,0 +1,222 @@
+"""The pixel cache: each picture is decoded and brought to canonical geometry once, then read from a memory map.
+
+Two append-only files a geometry: `pixels.u8`, one fixed-size record a picture, and `index.bin`, one 40-byte entry a
+record (sha256 of the file's content, CRC-32 of the record, CRC-32 of the entry). Pixels reach the disk before their
+entries and an entry counts only whole, so a killed or powerless writer loses at most its last chunk.
+The folder may be deleted at any time.
+"""
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import PIL
+
+from artdetect import images, paths
+from artdetect.errors import DataError, PictureError
+from artdetect.images import Geometry
+
+ENTRY = np.dtype([("sha256", "S32"), ("record_crc", "<u4"), ("entry_crc", "<u4")])
+CHUNK = 256  # pictures in memory at once, and lost at most when killed
+CHUNK_BYTES = 64 * 2**20  # the same for large geometries
+ATTEMPTS = 2  # the cache may be deleted while it is written: once more, then something is wrong
+
+
+def default_folder(geometry: Geometry) -> Path:
+    """Where a geometry's pixels are kept; another recipe or Pillow may give other pixels and so has another folder."""
+    key = json.dumps([geometry.as_dict(), images.RECIPE, PIL.__version__], sort_keys=True)
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    return paths.cache() / "pixels" / f"{geometry.size}-{geometry.fit}-{digest}"
+
+
+class Pixels:
+    """The canonical pixels of many pictures, kept on disk by content.
+
+    Readers need no lock: what they have opened never changes. Writers of several processes take turns.
+    """
+
+    def __init__(self, geometry: Geometry, folder: Path | None = None):
+        self.geometry = geometry
+        self.folder = folder or default_folder(geometry)
+        self._shape = (geometry.size, geometry.size, 3)
+        self._record = geometry.size**2 * 3
+        self._chunk = max(1, min(CHUNK, CHUNK_BYTES // self._record))
+        self._open()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def array(self) -> np.ndarray:
+        """All pixels: uint8 `(len, size, size, 3)`, read-only, memory-mapped (an empty array while there are none).
+
+        An array once taken keeps its rows while others append; take it again to see what was added.
+        """
+        return self._array
+
+    def rows(self, sha256s: Sequence[str]) -> np.ndarray:
+        """Row numbers of `array` for these contents (hex digests): int64 `(len(sha256s),)`.
+
+        Raises:
+            DataError: one is not in the cache: `ensure` it first.
+        """
+        rows = self._find(sha256s)
+        if (rows < 0).any():
+            missing = int((rows < 0).sum())
+            first = sha256s[int(np.argmax(rows < 0))]
+            raise DataError(f"{missing} of {len(sha256s)} pictures are not in the pixel cache {self.folder}: {first} …")
+        return rows
+
+    def ensure(
+        self,
+        items: Sequence[tuple[str, Path]],
+        progress: Callable[[int, int], None] | None = None,
+        workers: int | None = None,
+    ) -> None:
+        """Decode what is missing of `items`, pairs of a content's sha256 (hex) and the file that holds it.
+
+        Args:
+            progress: called with (done, missing) after each chunk.
+            workers: threads that decode; the processors at hand by default.
+
+        Raises:
+            DataError: a file changed since it was indexed, or cannot be decoded any more; names it.
+            OSError: the disk is full; what was written before stays valid.
+        """
+        from filelock import FileLock
+
+        self._open()
+        for _ in range(ATTEMPTS):
+            if not self._missing(items):
+                return
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder.with_name(self.folder.name + ".lock")):
+                self._open()  # another process may have written meanwhile
+                self._append(self._missing(items), progress, workers or _processors())
+            self._open()
+        if self._missing(items):
+            raise DataError(f"the pixel cache {self.folder} was deleted twice while it was written: run again")
+
+    def verify(self) -> list[str]:
+        """The sha256s (hex) whose record or entry is damaged, all records read; delete the folder if there are any."""
+        good = self._sound(0, len(self))
+        return [bytes(entry).hex() for entry in self._keys()[~good]]
+
+    def _append(self, items: list[tuple[str, Path]], progress: Callable[[int, int], None] | None, workers: int) -> None:
+        # Cut off what a killed writer left. No reader has mapped it: they count by the same rule.
+        pixels_file = _open_at(self.folder / "pixels.u8", len(self) * self._record)
+        with pixels_file, _open_at(self.folder / "index.bin", len(self) * ENTRY.itemsize) as index_file:
+            done = 0
+            with ThreadPoolExecutor(workers, thread_name_prefix="pixels") as pool:
+                for chunk in _chunks(items, self._chunk):
+                    records = list(pool.map(self._load, chunk))
+                    _write(pixels_file, b"".join(records))
+                    _write(index_file, _entries([sha256 for sha256, _ in chunk], records).tobytes())
+                    done += len(chunk)
+                    if progress is not None:
+                        progress(done, len(items))
+
+    def _load(self, item: tuple[str, Path]) -> bytes:
+        sha256, path = item
+        try:
+            return images.load(path, self.geometry, sha256).tobytes()
+        except PictureError as error:
+            raise DataError(f"{error} (it could be read when it was indexed: run the index stage again)") from error
+
+    def _missing(self, items: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
+        """Each content once, in the order given, so that a rebuilt cache has the same bytes."""
+        rows = self._find([sha256 for sha256, _ in items])
+        missing = {sha256: path for (sha256, path), row in zip(items, rows, strict=True) if row < 0}
+        return list(missing.items())
+
+    def _find(self, sha256s: Sequence[str]) -> np.ndarray:
+        """Rows of these contents, -1 for those that are not there: int64."""
+        wanted = _digests(sha256s)
+        if not len(self) or not len(wanted):
+            return np.full(len(wanted), -1, np.int64)
+        keys = self._entries["sha256"]
+        positions = np.minimum(np.searchsorted(keys, wanted, sorter=self._order), len(keys) - 1)
+        rows = self._order[positions]
+        return np.where(keys[rows] == wanted, rows, -1).astype(np.int64)
+
+    def _keys(self) -> np.ndarray:
+        """Whole keys, uint8 `(len, 32)`: numpy's S32 drops trailing zero bytes when it hands out single values."""
+        return np.ascontiguousarray(self._entries["sha256"]).view(np.uint8).reshape(-1, 32)
+
+    def _open(self) -> None:
+        """See what is on disk now: whole entries with whole records, the last chunk's checked by their CRC."""
+        try:
+            index = (self.folder / "index.bin").read_bytes()  # before the pixels, which are written first
+            records = (self.folder / "pixels.u8").stat().st_size // self._record
+        except FileNotFoundError:
+            index, records = b"", 0
+        count = min(len(index) // ENTRY.itemsize, records)
+        self._entries = np.frombuffer(index, ENTRY, count)
+        self._map(count)
+        start = max(0, count - self._chunk)
+        bad = np.flatnonzero(~self._sound(start, count))
+        if bad.size:  # after a loss of power
+            count = start + int(bad[0])
+            self._entries = self._entries[:count]
+            self._map(count)
+        self._order = np.argsort(self._entries["sha256"], kind="stable")
+
+    def _map(self, count: int) -> None:
+        self._array = np.zeros((0, *self._shape), np.uint8)
+        if count:
+            self._array = np.memmap(self.folder / "pixels.u8", np.uint8, "r", shape=(count, *self._shape))
+
+    def _sound(self, start: int, stop: int) -> np.ndarray:
+        """Which of these rows match their CRCs: bool `(stop - start,)`."""
+        entries = self._entries[start:stop]
+        entry_crcs = [zlib.crc32(entry.tobytes()[:-4]) for entry in entries]
+        record_crcs = [zlib.crc32(record) for record in self._array[start:stop]]
+        return (entries["entry_crc"] == entry_crcs) & (entries["record_crc"] == record_crcs)
+
+
+def _entries(sha256s: list[str], records: list[bytes]) -> np.ndarray:
+    entries = np.zeros(len(records), ENTRY)
+    entries["sha256"] = _digests(sha256s)
+    entries["record_crc"] = [zlib.crc32(record) for record in records]
+    entries["entry_crc"] = [zlib.crc32(entry.tobytes()[:-4]) for entry in entries]
+    return entries
+
+
+def _digests(sha256s: Sequence[str]) -> np.ndarray:
+    """Hex digests as S32 `(n,)`."""
+    for sha256 in sha256s:
+        if len(sha256) != 64:
+            raise ValueError(f"A sha256 has 64 hex digits. Received: {sha256!r}")
+    return np.frombuffer(bytes.fromhex("".join(sha256s)), "S32")
+
+
+def _open_at(path: Path, size: int) -> BinaryIO:
+    """The file, made if it is not there, cut to `size` and ready to append."""
+    path.touch()
+    file = path.open("r+b")
+    file.truncate(size)
+    file.seek(size)
+    return file
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _chunks(items: list[tuple[str, Path]], size: int) -> Iterator[list[tuple[str, Path]]]:
+    remaining = iter(items)
+    while chunk := list(islice(remaining, size)):
+        yield chunk
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

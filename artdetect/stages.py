@@ -1,0 +1,61 @@
+"""The chain of stages and their keys: the one description that the flow, `artdetect status` and the dashboard share.
+
+A key says what an artifact is made of: the digests of its inputs, its config section, the code it runs and the packages
+that matter to it. Never paths, times or run ids.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from artdetect import digests
+from artdetect.section import Section
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline: `artdetect.<name>` does it, section `<name>` configures it."""
+
+    name: str
+    inputs: tuple[str, ...]  # whose digests it depends on: stages, but for what download and index bring themselves
+    packages: tuple[str, ...]
+
+    @property
+    def module(self) -> str:
+        """The library module whose import closure is this stage's code."""
+        return f"artdetect.{self.name}"
+
+
+CHAIN = (
+    Stage("download", ("source",), ()),
+    Stage("index", ("pictures",), ("pillow", "pyarrow", "scipy")),
+    Stage("audit", ("index",), ("pandas",)),
+    Stage("balance", ("index",), ("pandas", "pyarrow")),
+    Stage("train", ("balance",), ("keras", "numpy", "pillow", "tensorflow")),
+    Stage("evaluate", ("balance", "train"), ("keras", "numpy", "pillow", "pyarrow", "scikit-learn", "tensorflow")),
+    Stage("explain", ("train", "evaluate"), ("keras", "matplotlib", "pillow", "saliency", "scikit-image", "tensorflow")),
+    Stage("report", ("index", "audit", "balance", "train", "evaluate", "explain"), ("jinja2", "matplotlib")),
+)
+STAGES = {stage.name: stage for stage in CHAIN}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a stage would be built from now, and so its artifact's key (None while an input is unknown)."""
+
+    stage: Stage
+    parts: Mapping[str, Any]
+    key: str | None
+
+
+def plan(stage: Stage, config: Section, inputs: Mapping[str, str] | None) -> Plan:
+    """The plan of `stage` under its config section; `inputs` maps each input's name to its digest, None = not known yet."""
+    parts: dict[str, Any] = {
+        "config": config.key_parts(),
+        "code": digests.of_code(stage.module),
+        "packages": digests.versions(stage.packages),
+    }
+    if inputs is None:
+        return Plan(stage, parts, None)
+    parts["inputs"] = dict(inputs)
+    return Plan(stage, parts, digests.of_value({"stage": stage.name, **parts})[:16])

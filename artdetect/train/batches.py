@@ -1,0 +1,115 @@
+"""Training and validation batches: canonical pixels from the pixel cache, shuffled and augmented in the graph.
+
+Order and augmentation depend on the seed and the step alone, so a training that was cut off goes on exactly as it would
+have.
+"""
+
+from typing import TYPE_CHECKING
+
+from artdetect import labels
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+    from artdetect.train.presets import Recipe
+
+ROTATION, ZOOM = 7.0, 0.2  # degrees and share: the notebook's rotation_range and zoom_range
+
+
+def steps_per_epoch(pictures: int, recipe: "Recipe") -> int:
+    """Batches in an epoch; the last may be smaller."""
+    return -(-pictures // recipe.batch_size)
+
+
+def training(pixels: "np.ndarray", rows: "np.ndarray", classes: "np.ndarray", recipe: "Recipe", seed: int, first_epoch: int) -> "tf.data.Dataset":
+    """Batches (float32 [B, S, S, 3] in [0, 1], one-hot [B, 2]) from `first_epoch` to the recipe's last.
+
+    `pixels` uint8 [M, S, S, 3], `rows` int [N] the pictures in it that train, `classes` int [N].
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    steps = steps_per_epoch(len(rows), recipe)
+    order: dict[int, np.ndarray] = {}
+
+    def batch(step: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+        epoch, number = divmod(int(step), steps)
+        if epoch not in order:
+            order.clear()
+            order[epoch] = np.random.default_rng([seed, epoch]).permutation(len(rows))
+        chosen = order[epoch][number * recipe.batch_size : (number + 1) * recipe.batch_size]
+        return pixels[rows[chosen]], classes[chosen].astype(np.int32)
+
+    def load(step: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
+        x, y = tf.numpy_function(batch, [step], [tf.uint8, tf.int32])
+        x = tf.ensure_shape(x, [None, *pixels.shape[1:]])
+        y = tf.one_hot(tf.ensure_shape(y, [None]), len(labels.CLASSES))
+        return augment(tf.cast(x, tf.float32) / 255.0, recipe, tf.stack([tf.cast(seed, tf.int64), step])), y
+
+    return tf.data.Dataset.range(first_epoch * steps, recipe.epochs * steps).map(load).prefetch(4)
+
+
+def whole(pixels: "np.ndarray", rows: "np.ndarray", classes: "np.ndarray", batch_size: int) -> "tf.data.Dataset":
+    """Batches of the canonical pictures as they are, in order; shapes as in `training`."""
+    import numpy as np
+    import tensorflow as tf
+
+    def load(start: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
+        def part(begin: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+            chosen = slice(int(begin), int(begin) + batch_size)
+            return pixels[rows[chosen]], classes[chosen].astype(np.int32)
+
+        x, y = tf.numpy_function(part, [start], [tf.uint8, tf.int32])
+        x = tf.ensure_shape(x, [None, *pixels.shape[1:]])
+        return tf.cast(x, tf.float32) / 255.0, tf.one_hot(tf.ensure_shape(y, [None]), len(labels.CLASSES))
+
+    return tf.data.Dataset.range(0, len(rows), batch_size).map(load).prefetch(2)
+
+
+def augment(x: "tf.Tensor", recipe: "Recipe", seed: "tf.Tensor") -> "tf.Tensor":
+    """Augmented pictures, float32 [B, S or crop, S or crop, 3]; `seed` int64 [2] decides everything."""
+    import tensorflow as tf
+
+    if recipe.crop is None:
+        return _rotate_zoom_flip(x, seed)
+    batch, side = tf.shape(x)[0], recipe.crop
+    corner = tf.random.stateless_uniform([batch, 2], seed, 0, recipe.geometry.size - side + 1, tf.int32)
+    span = tf.range(side)
+    x = tf.gather(x, corner[:, :1] + span, axis=1, batch_dims=1)
+    x = tf.gather(x, corner[:, 1:] + span, axis=2, batch_dims=1)
+    flip = tf.random.stateless_uniform([batch, 1, 1, 1], seed + 1) < 0.5
+    return tf.where(flip, x[:, :, ::-1], x)
+
+
+def _rotate_zoom_flip(x: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
+    """The notebook's ImageDataGenerator: rotation, zoom along each axis, flip; bilinear, edges repeated."""
+    import math
+
+    import tensorflow as tf
+
+    batch, side = tf.shape(x)[0], x.shape[1]
+    angle = tf.random.stateless_uniform([batch], seed, -ROTATION, ROTATION) * (math.pi / 180)
+    zoom = tf.random.stateless_uniform([2, batch], seed + 1, 1 - ZOOM, 1 + ZOOM)
+    flip = tf.random.stateless_uniform([batch, 1, 1, 1], seed + 2) < 0.5
+    matrix = affine(angle, zoom[0], zoom[1], side)
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=x, transforms=matrix, output_shape=[side, side], interpolation="BILINEAR", fill_mode="NEAREST", fill_value=0.0
+    )
+    return tf.where(flip, moved[:, :, ::-1], moved)
+
+
+def affine(angle: "tf.Tensor", zoom_rows: "tf.Tensor", zoom_columns: "tf.Tensor", side: int) -> "tf.Tensor":
+    """Output-to-input maps, float32 [B, 8], of Keras's `apply_affine_transform`: about the centre, rotation times zoom.
+
+    `angle` in radians [B]; zoom > 1 shrinks the picture, as there.
+    """
+    import tensorflow as tf
+
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    # Keras works on (row, column): [[cos, -sin], [sin, cos]] @ diag(zoom_rows, zoom_columns); here x = column, y = row.
+    a, b = cos * zoom_columns, sin * zoom_rows
+    d, e = -sin * zoom_columns, cos * zoom_rows
+    centre = (side - 1) / 2
+    zero = tf.zeros_like(angle)
+    return tf.stack([a, b, centre - (a + b) * centre, d, e, centre - (d + e) * centre, zero, zero], axis=1)

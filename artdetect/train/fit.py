@@ -1,0 +1,125 @@
+"""The training loop around Keras's `fit`: keeps the best epoch on validation and survives kill -9.
+
+After every epoch the whole state goes to a work folder; a later call with the same folder goes on from there and ends
+with the same weights as a training that was never cut off.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from artdetect.errors import ModelError
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from artdetect.train.presets import Recipe
+
+Row = dict[str, float]
+Report = Callable[[Row, int], None]
+
+
+@dataclass
+class Fitted:
+    """What came out: the best epoch's weights, and one history row an epoch."""
+
+    weights: list[Any]
+    history: list[Row]
+    best_epoch: int  # counted from 1, as in the history
+
+
+def fit(
+    recipe: "Recipe",
+    batches: "Callable[[int], tf.data.Dataset]",
+    validation: "tf.data.Dataset",
+    steps: int,
+    seed: int,
+    work: Path,
+    report: Report | None = None,
+) -> Fitted:
+    """Train `recipe` for its epochs or until its patience ends.
+
+    `batches(first_epoch)` gives the training data from an epoch on, `steps` batches an epoch. `report(row, epochs)` is
+    called after each epoch. ModelError if the loss stops being a number.
+    """
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    work.mkdir(parents=True, exist_ok=True)
+    state = _read_state(work)
+    if state["last"]:
+        model = keras.models.load_model(work / state["last"])
+    else:
+        model = recipe.build()
+        optimizer = recipe.optimizer(steps * recipe.epochs)
+        model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
+    done = len(state["history"])
+    if done < recipe.epochs and not state["stopped"]:
+        keeper = _keeper(state, recipe, seed, work, report)
+        model.fit(
+            batches(done),
+            initial_epoch=done,
+            epochs=recipe.epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            callbacks=[keeper],
+            verbose=0,
+        )
+    best = keras.models.load_model(work / state["best"], compile=False)
+    return Fitted(best.get_weights(), state["history"], state["best_epoch"])
+
+
+def _read_state(work: Path) -> dict[str, Any]:
+    try:
+        return json.loads((work / "state.json").read_text())
+    except FileNotFoundError:
+        return {"history": [], "last": None, "best": None, "best_epoch": 0, "stopped": False}
+
+
+def _keeper(state: dict[str, Any], recipe: "Recipe", seed: int, work: Path, report: Report | None) -> "keras.callbacks.Callback":
+    import keras
+    import numpy as np
+
+    sign = 1 if recipe.monitor == "val_accuracy" else -1
+
+    class Keeper(keras.callbacks.Callback):
+        """The one judge of which epoch is best, where the notebook had two that disagreed."""
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            for layer in self.model._flatten_layers():  # dropout's random state is in no file
+                if generator := getattr(layer, "seed_generator", None):
+                    generator.state.assign(np.array([seed, epoch], generator.state.dtype))
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if not np.isfinite(logs["loss"]):
+                raise ModelError(f"the training loss is {logs['loss']} in epoch {epoch + 1}. Lower the rate or check the data")
+            row = {"epoch": epoch + 1, "rate": float(self.model.optimizer.learning_rate)}
+            row |= {name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+            state["history"].append(row)
+            state["last"] = f"epoch-{epoch + 1}.keras"
+            if state["best"] is None or sign * row[recipe.monitor] > sign * state["history"][state["best_epoch"] - 1][recipe.monitor]:
+                state["best"], state["best_epoch"] = state["last"], epoch + 1
+            state["stopped"] = epoch + 1 - state["best_epoch"] >= recipe.patience
+            self.model.stop_training = state["stopped"]
+            _write_state(self.model, state, work)
+            if report:
+                report(row, recipe.epochs)
+
+    return Keeper()
+
+
+def _write_state(model: "keras.Model", state: dict[str, Any], work: Path) -> None:
+    """The model first, then the state that names it, each by an atomic rename; then what neither needs goes."""
+    model.save(temporary := work / "saving.keras")
+    os.replace(temporary, work / state["last"])
+    (work / "state.tmp").write_text(json.dumps(state))
+    os.replace(work / "state.tmp", work / "state.json")
+    for old in work.glob("epoch-*.keras"):
+        if old.name not in (state["last"], state["best"]):
+            old.unlink()

@@ -1,0 +1,115 @@
+"""The nets and recipes that can be trained, one entry a preset.
+
+`notebook` is the notebook's own: its net at 32x32, its optimizer and patience, validated on validation pictures.
+`compact` is a residual CNN from scratch under 1 M parameters, fully convolutional: it trains on crops and looks at whole
+pictures.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from artdetect.images import Geometry
+from artdetect.labels import CLASSES
+
+if TYPE_CHECKING:
+    import keras
+
+PRESETS = ("notebook", "compact")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a preset is trained."""
+
+    geometry: Geometry
+    crop: int | None  # side of the random training crops, in pixels; None = the whole canonical picture
+    epochs: int
+    batch_size: int
+    monitor: Literal["val_accuracy", "val_loss"]  # what says which epoch was best
+    patience: int  # epochs without a better one before it stops
+    build: Callable[[], "keras.Model"]
+    optimizer: Callable[[int], "keras.optimizers.Optimizer"]  # given the number of steps in all
+
+
+def recipe(preset: str, *, epochs: int | None = None, size: int | None = None, crop: int | None = None) -> Recipe:
+    """A preset's recipe with what the config changes; sizes in pixels."""
+    if preset == "notebook":
+        geometry = Geometry(size or 32, "squash")
+        chosen = Recipe(geometry, None, 30, 64, "val_accuracy", 10, lambda: notebook(geometry.size), _notebook_optimizer)
+    else:
+        geometry = Geometry(size or 224, "crop")
+        side = min(crop or 96, geometry.size)
+        chosen = Recipe(geometry, side, 40, 32, "val_loss", 40, lambda: compact(geometry.size), _compact_optimizer)
+    return replace(chosen, epochs=epochs or chosen.epochs)
+
+
+def notebook(size: int = 32) -> "keras.Model":
+    """The notebook's CNN: two convolutions of 64 filters, each pooled, a dense layer of 64, dropout 0.2, softmax."""
+    from keras import Input, Sequential
+    from keras.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D
+
+    return Sequential(
+        [
+            Input((size, size, 3), name="picture"),
+            Conv2D(64, 3, activation="relu", name="conv1"),
+            MaxPooling2D(name="pool1"),
+            Conv2D(64, 3, activation="relu", name="conv2"),
+            MaxPooling2D(name="pool2"),
+            Flatten(name="flatten"),
+            Dense(64, activation="relu", name="dense"),
+            Dropout(0.2, name="dropout"),
+            Dense(len(CLASSES), activation="softmax", name="probabilities"),
+        ],
+        name="notebook",
+    )
+
+
+def _notebook_optimizer(steps: int) -> "keras.optimizers.Optimizer":
+    """The notebook's Adam. Its decay, 1 % in 14,067 steps, hardly moves the rate; the history shows it."""
+    from keras.optimizers import Adam
+    from keras.optimizers.schedules import ExponentialDecay
+
+    return Adam(ExponentialDecay(1e-3, decay_steps=14_067, decay_rate=0.99), clipnorm=1.0)
+
+
+def compact(size: int | None = None) -> "keras.Model":
+    """A residual CNN of 0.37 M parameters: full resolution first, where a generator leaves its traces."""
+    import keras
+    from keras import layers
+
+    picture = keras.Input((None, None, 3), name="picture")
+    x = layers.Rescaling(2.0, offset=-1.0, name="center")(picture)
+    x = layers.Conv2D(16, 3, padding="same", use_bias=False, name="stem")(x)
+    x = layers.ReLU(name="stem_relu")(layers.BatchNormalization(momentum=0.9, name="stem_norm")(x))
+    for number, (filters, stride) in enumerate([(32, 2), (64, 2), (64, 1), (128, 2)], start=1):
+        x = _residual_block(x, filters, stride, f"block{number}")
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.Dropout(0.2, name="dropout")(x)
+    return keras.Model(picture, layers.Dense(len(CLASSES), activation="softmax", name="probabilities")(x), name="compact")
+
+
+def _residual_block(x: "keras.KerasTensor", filters: int, stride: int, name: str) -> "keras.KerasTensor":
+    """He et al. 2016's basic block, with a 1x1 projection where the shape changes."""
+    from keras import layers
+
+    shortcut = x
+    for part, step in (("a", stride), ("b", 1)):
+        x = layers.Conv2D(filters, 3, strides=step, padding="same", use_bias=False, name=f"{name}_conv_{part}")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm_{part}")(x)
+        if part == "a":
+            x = layers.ReLU(name=f"{name}_relu_a")(x)
+    if stride != 1 or shortcut.shape[-1] != filters:
+        shortcut = layers.Conv2D(filters, 1, strides=stride, use_bias=False, name=f"{name}_project")(shortcut)
+        shortcut = layers.BatchNormalization(momentum=0.9, name=f"{name}_project_norm")(shortcut)
+    return layers.ReLU(name=f"{name}_relu_b")(layers.Add(name=f"{name}_add")([x, shortcut]))
+
+
+def _compact_optimizer(steps: int) -> "keras.optimizers.Optimizer":
+    """AdamW with warm-up and cosine decay to zero."""
+    from keras.optimizers import AdamW
+    from keras.optimizers.schedules import CosineDecay
+
+    warmup = max(1, steps // 20)
+    rate = CosineDecay(1e-4, decay_steps=max(1, steps - warmup), warmup_target=2e-3, warmup_steps=warmup)
+    return AdamW(rate, weight_decay=1e-2, clipnorm=1.0)

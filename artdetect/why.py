@@ -1,0 +1,69 @@
+"""Why a stage must run, in words: what it would be built from now, against the build that was most like it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from artdetect import store
+from artdetect.index.scan import Contents, differences
+from artdetect.stages import Plan
+
+Parts = Mapping[str, Any]
+
+
+def reasons(plan: Plan, contents: Contents | None = None) -> list[str]:
+    """Why there is no artifact with the plan's key: one short phrase a cause, old → new; empty if nothing differs.
+
+    `contents`, for the index, is the folder's state: its changes are then counted picture by picture.
+    """
+    built = store.journal(plan.stage.name)
+    if not built:
+        return ["never built"]
+    if any(entry["key"] == plan.key for entry in built):
+        return ["its artifact was deleted"]
+    before = min(reversed(built), key=lambda entry: len(_changes(entry["parts"], plan.parts)))
+    phrases: list[str] = []
+    for kind, name, old, new in _changes(before["parts"], plan.parts):
+        if name == "pictures" and contents is not None:
+            phrases += picture_changes(before["key"], contents)
+        else:
+            phrases.append(_phrase(plan.stage.name, kind, name, old, new))
+    return phrases
+
+
+def picture_changes(index_key: str, contents: Contents) -> list[str]:
+    """What differs between the pictures of an earlier index and a folder's state now, in words."""
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(store.place("index", index_key) / "index.parquet", columns=["path", "bytes", "sha256"])
+    except OSError:
+        return ["pictures changed"]  # that index is gone
+    old = dict(zip(table["path"].to_pylist(), zip(table["bytes"].to_pylist(), table["sha256"].to_pylist(), strict=True), strict=True))
+    return differences(old, contents) or ["files beside the pictures changed"]
+
+
+def _changes(before: Parts, parts: Parts) -> list[tuple[str, str, Any, Any]]:
+    """(kind, name, old, new) of everything that differs; inputs that are not known yet do not count."""
+    return [
+        (kind, name, before.get(kind, {}).get(name), now.get(name))
+        for kind, now in parts.items()
+        for name in sorted({*before.get(kind, {}), *now})
+        if before.get(kind, {}).get(name) != now.get(name)
+    ]
+
+
+def _phrase(stage: str, kind: str, name: str, old: Any, new: Any) -> str:
+    if kind == "config":
+        return f"{stage}.{name} {_shown(old)} → {_shown(new)}"
+    if kind == "code":
+        verb = "is new" if old is None else "is no longer used" if new is None else "was edited"
+        return f"code {name} {verb}"
+    if kind == "packages":
+        return f"package {name} {_shown(old)} → {_shown(new)}"
+    return f"input {name} changed ({_shown(old)} → {_shown(new)})"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str) and len(value) == 64:
+        return value[:8]  # a digest
+    return "none" if value is None else str(value)

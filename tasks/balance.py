@@ -1,0 +1,14 @@
+"""balance as a task."""
+
+from pathlib import Path
+
+from artdetect import balance as library
+from artdetect.balance import BalanceConfig
+from artdetect.store import Artifact
+from tasks.caching import stage
+
+
+@stage
+def balance(config: BalanceConfig, index: Artifact, out: Path) -> None:
+    """Which pictures train, which validate, which test."""
+    library.run(config, index.folder, out)

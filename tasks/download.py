@@ -1,0 +1,15 @@
+"""download as a task, with retries: the one stage whose faults may pass by themselves."""
+
+from pathlib import Path
+
+from artdetect import download as library
+from artdetect.download import DownloadConfig
+from tasks.caching import stage
+from tasks.progress import Progress
+
+
+@stage
+def download(config: DownloadConfig, out: Path) -> None:
+    """The data set as a folder of pictures."""
+    progress = Progress("download")
+    library.run(config, out, lambda done, total, what: progress.show(done, total, what, unit="MB", scale=1e6))

@@ -1,0 +1,24 @@
+"""index as a task, and the look at the folder before it: only files that are new or changed are read."""
+
+from pathlib import Path
+
+from artdetect import download
+from artdetect import index as library
+from artdetect.index import IndexConfig
+from artdetect.index import scan as look
+from artdetect.index.scan import Pictures
+from artdetect.store import Artifact
+from tasks.caching import stage
+from tasks.progress import Progress
+
+
+def scan(raw: Artifact) -> Pictures:
+    """The state of the downloaded folder now; its digest is what the index depends on."""
+    progress = Progress("scan")
+    return look.scan(download.folder(raw.folder), lambda done, total: progress.show(done, total, "reading new pictures"))
+
+
+@stage
+def index(config: IndexConfig, pictures: Pictures, out: Path) -> None:
+    """One row a picture: what its folder says of it and what its file is."""
+    library.run(config, pictures, out)

@@ -1,0 +1,23 @@
+"""Keeps what a person can mend readable in the log: one line that says what to do, without a traceback."""
+
+import logging
+
+from artdetect.errors import ArtdetectError
+
+
+class OneLine(logging.Filter):
+    """Takes the traceback off records about an `ArtdetectError`; all other errors keep theirs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(error, ArtdetectError):
+            record.msg, record.args, record.exc_info, record.exc_text = "%s", (str(error),), None, None
+        return True
+
+
+def install() -> None:
+    """Add the filter to the loggers that Prefect's engines write to; once."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(known, OneLine) for known in logger.filters):
+            logger.addFilter(OneLine())

@@ -1,0 +1,34 @@
+"""report as a task."""
+
+from pathlib import Path
+
+from artdetect import report as library
+from artdetect.report import ReportConfig
+from artdetect.store import Artifact
+from tasks.caching import stage
+
+
+@stage
+def report(
+    config: ReportConfig,
+    index: Artifact,
+    audit: Artifact,
+    balance: Artifact,
+    train: Artifact,
+    evaluate: Artifact,
+    explain: Artifact,
+    out: Path,
+) -> None:
+    """One self-contained page with all of it."""
+    library.run(
+        config,
+        {
+            "index": index.folder,
+            "audit": audit.folder,
+            "balance": balance.folder,
+            "train": train.folder,
+            "evaluate": evaluate.folder,
+            "explain": explain.folder,
+        },
+        out,
+    )

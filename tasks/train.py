@@ -1,0 +1,28 @@
+"""train as a task; every epoch shows in the log and as a progress artifact."""
+
+from pathlib import Path
+
+from prefect.logging import get_run_logger
+
+from artdetect import download
+from artdetect import train as library
+from artdetect.store import Artifact
+from artdetect.train import TrainConfig
+from artdetect.train.fit import Row
+from tasks.caching import stage
+from tasks.progress import Progress
+
+
+@stage
+def train(config: TrainConfig, balance: Artifact, raw: Artifact, out: Path, work: Path) -> None:
+    """A model from the balanced pictures, best on validation, resumed where a kill cut it off."""
+    log, progress = get_run_logger(), Progress("train")
+
+    def report(row: Row, epochs: int) -> None:
+        log.info(
+            "train: epoch %d of %d, loss %.4f, accuracy %.3f, validation loss %.4f, accuracy %.3f",
+            row["epoch"], epochs, row["loss"], row["accuracy"], row["val_loss"], row["val_accuracy"],
+        )  # fmt: skip
+        progress.show(int(row["epoch"]), epochs, "epochs", log=False)
+
+    library.run(config, balance.folder, download.folder(raw.folder), out, work, report)

@@ -1,0 +1,49 @@
+"""Models and a picture whose explanation is known or quickly had."""
+
+import keras
+import numpy as np
+import pytest
+
+SIZE = 32
+
+
+@pytest.fixture(scope="session")
+def model():
+    """A small CNN like the notebook's, with seeded random weights."""
+    keras.utils.set_random_seed(5)
+    layers = keras.layers
+    stack = [
+        keras.Input((SIZE, SIZE, 3)),
+        layers.Conv2D(8, 3, activation="relu"),
+        layers.BatchNormalization(),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dropout(0.5),
+        layers.Dense(2, activation="softmax"),
+    ]
+    return keras.Sequential(stack)
+
+
+@pytest.fixture(scope="session")
+def picture():
+    rng = np.random.default_rng(1)
+    image = 0.25 + 0.1 * rng.random((SIZE, SIZE, 3))
+    image[6:16, 18:28] = 0.9
+    return image.astype(np.float32)
+
+
+def patch_detector(*, patch_means: int, separate_softmax: bool = False):
+    """A model to which bright patches of 5 x 5 pixels mean class `patch_means`, and everything else the other."""
+    layers = keras.layers
+    image = keras.Input((None, None, 3))
+    bright = layers.Conv2D(1, 5, padding="same", activation="relu", name="bright")(image)
+    found = layers.GlobalAveragePooling2D()(bright)
+    if separate_softmax:
+        output = layers.Activation("softmax")(layers.Dense(2, name="head")(found))
+    else:
+        output = layers.Dense(2, activation="softmax", name="head")(found)
+    model = keras.Model(image, output)
+    model.get_layer("bright").set_weights([np.full((5, 5, 3, 1), 1 / 75), np.array([-0.6])])
+    sign = 1 if patch_means == 0 else -1
+    model.get_layer("head").set_weights([np.array([[300.0, -300.0]]) * sign, np.array([-1.0, 1.0]) * sign])
+    return model
