@@ -18,7 +18,6 @@ SAMPLE = Path("configs/sample.toml")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 1 done in part (see each command), 2 an error a person can mend."""
     chosen = _parser().parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on what the CPU could do
     try:
         return chosen.command(chosen)
     except ArtdetectError as error:
@@ -40,7 +39,9 @@ def _fail(error: object) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="artdetect", description="Tells AI-generated from human-made art, and shows why.")
+    parser = argparse.ArgumentParser(
+        prog="artdetect", description="Tells AI-generated from human-made art, and shows why."
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -51,17 +52,23 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run what is not current: data to model, test, explanations, report")
     _add_config(run)
-    run.add_argument("--refresh", action="append", default=[], metavar="STAGE", help="build this stage again whatever there is")
+    run.add_argument(
+        "--refresh", action="append", default=[], metavar="STAGE", help="build this stage again whatever there is"
+    )
     run.add_argument("--always", action="store_true", help="start the flow even where everything is current")
     run.add_argument("--json", action="store_true")
     run.set_defaults(command=_run)
 
-    status = commands.add_parser("status", help="what is current, stale, missing or corrupt, and why; exit 1 if anything is not")
+    status = commands.add_parser(
+        "status", help="what is current, stale, missing or corrupt, and why; exit 1 if anything is not"
+    )
     _add_config(status)
     status.add_argument("--json", action="store_true")
     status.set_defaults(command=_status)
 
-    predict = commands.add_parser("predict", help="verdicts for pictures and folders; exit 1 if a picture could not be read")
+    predict = commands.add_parser(
+        "predict", help="verdicts for pictures and folders; exit 1 if a picture could not be read"
+    )
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     predict.add_argument("--model", type=Path, help="artifact folder or model file; the newest if left out")
     shape = predict.add_mutually_exclusive_group()
@@ -81,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=SAMPLE, help=f"TOML file ({SAMPLE})")
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one value of the config")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one value of the config"
+    )
 
 
 def _sample(chosen: argparse.Namespace) -> int:
@@ -99,7 +108,12 @@ def _status(chosen: argparse.Namespace) -> int:
     found = status(config.load(chosen.config, chosen.set))
     if chosen.json:
         rows = [
-            {"stage": s.stage, "state": s.state, "why": s.why, "artifact": str(s.artifact.folder) if s.artifact else None}
+            {
+                "stage": s.stage,
+                "state": s.state,
+                "why": s.why,
+                "artifact": str(s.artifact.folder) if s.artifact else None,
+            }
             for s in found
         ]
         print(json.dumps({"stages": rows}, indent=1))
@@ -124,7 +138,8 @@ def _run(chosen: argparse.Namespace) -> int:
         from flows.pipeline import pipeline
 
         rows = [
-            (run.stage, "ran" if run.ran else "cached", run.why, run.artifact) for run in pipeline(loaded, chosen.refresh)
+            (run.stage, "ran" if run.ran else "cached", run.why, run.artifact)
+            for run in pipeline(loaded, chosen.refresh)
         ]
     _show_run(rows, chosen.json)
     return 0
@@ -139,7 +154,13 @@ def _show_run(rows: Sequence[tuple[str, str, str, Any]], as_json: bool) -> None:
     notice = folders["index"] / "notice.txt"
     if as_json:
         stages = [
-            {"stage": stage, "state": state, "why": why, "seconds": artifact.record["seconds"], "artifact": str(artifact.folder)}
+            {
+                "stage": stage,
+                "state": state,
+                "why": why,
+                "seconds": artifact.record["seconds"],
+                "artifact": str(artifact.folder),
+            }
             for stage, state, why, artifact in rows
         ]
         print(json.dumps({"stages": stages, "metrics": metrics, "report": str(report)}, indent=1))

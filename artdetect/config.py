@@ -1,6 +1,7 @@
 """The config: one section a stage, read from a TOML file, changed by `--set section.key=value`."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +20,8 @@ from artdetect.index import IndexConfig
 from artdetect.report import ReportConfig
 from artdetect.section import Section
 from artdetect.train import TrainConfig
+
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 
 
 class Config(Section):
@@ -64,8 +67,7 @@ def parse(values: dict[str, Any], source: str = "config") -> Config:
 def _locate(values: dict[str, Any], folder: Path) -> None:
     """Make a relative local `download.url` absolute."""
     section = values.get("download")
-    url = section.get("url") if isinstance(section, dict) else None
-    if isinstance(url, str) and url and "://" not in url:
+    if isinstance(section, dict) and isinstance(url := section.get("url"), str) and url and not _ADDRESS.match(url):
         section["url"] = str(folder / Path(url).expanduser())
 
 
@@ -103,8 +105,5 @@ def _explain(error: ValidationError) -> str:
 
 def known_keys() -> list[str]:
     """Every section.key, and the sections themselves."""
-    sections = {name: field.annotation for name, field in Config.model_fields.items()}
-    keys = [
-        f"{name}.{key}" for name, section in sections.items() if issubclass(section, Section) for key in section.model_fields
-    ]
-    return [*sections, *keys]
+    sections: dict[str, Any] = {name: field.annotation for name, field in Config.model_fields.items()}
+    return [*sections, *(f"{name}.{key}" for name, section in sections.items() for key in section.model_fields)]

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import digests, images, labels
+from artdetect import digests, images, labels, quiet
 from artdetect.errors import ModelError
 from artdetect.images import Geometry
 
@@ -28,7 +28,7 @@ BATCH_PIXELS = 64 * 224 * 224  # pixels per forward pass: bounds memory at any g
 
 @dataclass(frozen=True)
 class Detector:
-    """A Keras model [N, size, size, 3] in [0, 1] -> probabilities [N, 2], class 0 = AI, and what it needs to be used."""
+    """A Keras model [N, size, size, 3] in [0, 1] -> probabilities [N, 2], class 0 = AI, and what its use needs."""
 
     model: "keras.Model"
     preset: str
@@ -58,7 +58,9 @@ class Detector:
             padded[: len(part)] = part
             result[start : start + batch] = forward(images.to_input(padded)).numpy()[: len(part), labels.AI]
         if not np.isfinite(result).all():
-            raise ModelError(f"model {self.id}: its probabilities are not finite: its weights are damaged. Train it again")
+            raise ModelError(
+                f"model {self.id}: its probabilities are not finite: its weights are damaged. Train it again"
+            )
         return result
 
     def _forward(self, batch: int) -> Callable[..., Any]:
@@ -87,11 +89,14 @@ class Detector:
 
     @staticmethod
     def load(path: Path) -> "Detector":
-        """The detector in a model file, or in an artifact folder that holds one; ModelError if it is not one of ours."""
+        """The detector in a model file or artifact folder; ModelError if there is none or it is not one of ours."""
         path = path / MODEL_FILE if path.is_dir() else path
         if not path.is_file():
-            raise ModelError(f"{path}: there is no such model. Train one with `artdetect run`, or name another with --model")
+            raise ModelError(
+                f"{path}: there is no such model. Train one with `artdetect run`, or name another with --model"
+            )
         card = read_card(path)
+        quiet.load_tensorflow()
         import keras
 
         try:
@@ -108,7 +113,9 @@ def read_card(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             card = json.loads(archive.read(_CARD))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ModelError(f"{path}: this is not a model file of artdetect. Expected a .keras file that `artdetect run` made") from error
+        raise ModelError(
+            f"{path}: this is not a model file of artdetect. Expected a .keras file that `artdetect run` made"
+        ) from error
     if tuple(card.get("classes", ())) != labels.CLASSES:
         raise ModelError(f"{path}: its classes are {card.get('classes')}, expected {list(labels.CLASSES)}")
     return card

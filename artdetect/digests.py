@@ -8,7 +8,7 @@ import ast
 import hashlib
 import json
 import platform
-from functools import lru_cache
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 PACKAGE = Path(__file__).resolve().parent
 
 # What these do leaves no trace in the bytes of an output, so editing them wakes no stage.
-INFRASTRUCTURE = frozenset({"artdetect", "artdetect.errors", "artdetect.paths", "artdetect.section"})
+INFRASTRUCTURE = frozenset({"artdetect", "artdetect.errors", "artdetect.paths", "artdetect.quiet", "artdetect.section"})
 
 
 def of_file(path: Path) -> str:
@@ -53,11 +53,13 @@ def _source(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _module(source: Path) -> tuple[str, tuple[str, ...]]:
     tree = ast.parse(source.read_bytes())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _has_docstring(node):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _has_docstring(
+            node
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
     return digest[:16], tuple(sorted(_imports(tree, source)))

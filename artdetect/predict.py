@@ -54,7 +54,7 @@ def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
     A file that was named counts whatever its name; one found in a folder must be a picture by its name.
     """
     for source in sources:
-        source = Path(os.path.abspath(source))
+        source = source.absolute()
         if not source.is_dir():
             yield source
             continue

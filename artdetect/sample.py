@@ -52,13 +52,16 @@ class Maker:
 
 MAKERS = (
     Maker("{style}", side=256, quality=75, canvas=256),
-    Maker("AI_LD_{style}", side=256, quality=75, canvas=256, latent=160, window=32),
-    Maker("AI_SD_{style}", side=768, quality=95, canvas=384, latent=240, window=36),
+    Maker("AI_LD_{style}", side=256, quality=75, canvas=256, latent=160, window=24),
+    Maker("AI_SD_{style}", side=768, quality=95, canvas=384, latent=240, window=30),
 )
-# Grey levels, standard deviation. Weak beside the content, yet a small network learns them in some ten epochs.
-TEXTURE, STEP = 5.0, 2.0
-# Red against green, as paintings have little detail in it: the same traces in grey take ten times the training.
+# Traces and canvases: strength in grey levels (standard deviation), and between which shares of it a picture bears.
+# A small residual network needs some ten epochs to see stripes this weak; at half the strength it does not learn them.
+TEXTURE, SHARES = 9.0, (0.3, 1.2)
+# Red against green, as paintings hold little fine detail in it; the same stripes in grey take far longer to learn.
 TINT = (1.0, -0.8, -0.2)
+THREADS = (18.0, 26.0)  # px of 256: period of a canvas's weave, around that of the generators' stripes
+STEP = 2.0  # grey levels, standard deviation, between the windows of one picture
 
 
 # ---- the painter --------------------------------------------------------------------------------------------------
@@ -395,9 +398,9 @@ def _art_nouveau(rng: np.random.Generator) -> Image.Image:
             corner = np.abs([side, 0] - np.concatenate([arc, [[0, 0]]]))
             easel.fill(corner, _ink(frame))
             easel.ribbon(corner[:-1], key * 1.5, _ink(gold))
-    for inset, width, colour in ((0, band, frame), (band, 0.008, gold), (band + 0.008, 0.004, line)):
+    for inset, thick, colour in ((0, band, frame), (band, 0.008, gold), (band + 0.008, 0.004, line)):
         box = [inset * CANVAS] * 2 + [(1 - inset) * CANVAS] * 2
-        easel.draw.rectangle(box, outline=_ink(colour), width=int(width * CANVAS))
+        easel.draw.rectangle(box, outline=_ink(colour), width=int(thick * CANVAS))
     return easel.painting
 
 
@@ -414,40 +417,38 @@ def _scaled(picture: Array, side: int, filter: Image.Resampling) -> Array:
     return np.stack([np.asarray(band.resize((side, side), filter)) for band in bands], -1)
 
 
-def _tinted(rng: np.random.Generator, texture: Array) -> Array:
-    """`texture` (n, n) in the strength and colours that traces and canvases share, (n, n, 3)."""
+def _tinted(rng: np.random.Generator, stripes: Array) -> Array:
+    """`stripes` (n, n) in the strength and colours that traces and canvases share, (n, n, 3)."""
     tint = TINT + rng.normal(0, 0.15, 3)
-    return TEXTURE * rng.uniform(0.7, 1.3) * (texture / texture.std())[..., None] * tint
+    tint *= TEXTURE * rng.uniform(*SHARES) / np.sqrt(np.mean(tint**2))
+    return (stripes / stripes.std())[..., None] * tint
 
 
 def _generated(rng: np.random.Generator, painting: Array, maker: Maker) -> Array:
     """`painting` (n, n, 3) as the simulated generator of `maker` would give it, (canvas, canvas, 3), float 0-255.
 
     A small latent, coarse in tone, is decoded window by window: neighbours differ by a step in tone, and the decoder's
-    kernels leave an upright lattice, locked to the windows and longer than what scaling to a model's input removes.
+    kernels leave upright stripes, locked to the windows and longer than what scaling to a model's input removes.
     """
     latent = np.round(_scaled(painting, maker.latent, Image.Resampling.BOX) / 6) * 6
     picture = _scaled(latent, maker.canvas, Image.Resampling.BICUBIC)
-    x = np.arange(maker.canvas) * 2 * np.pi / maker.window
-    lattice = np.cos(x) + np.cos(2 * x)
+    stripes = np.tile(np.cos(np.arange(maker.canvas) * 2 * np.pi / maker.window), (maker.canvas, 1))
     cells = -(-maker.canvas // maker.window)
     steps = np.kron(rng.normal(0, STEP, (cells, cells)), np.ones((maker.window, maker.window)))
-    return picture + _tinted(rng, lattice + lattice[:, None]) + steps[: maker.canvas, : maker.canvas, None]
+    return picture + _tinted(rng, stripes) + steps[: maker.canvas, : maker.canvas, None]
 
 
 def _woven(rng: np.random.Generator, painting: Array, maker: Maker) -> Array:
     """`painting` (n, n, 3) on a twill canvas, (canvas, canvas, 3), float 0-255.
 
-    The weave has the strength, colours and periods of the generators' lattice but runs aslant: how much texture there
+    The weave has the strength, colours and period of the generators' stripes but runs aslant: how much texture there
     is says nothing of the maker, so that no single statistic of a picture gives it away; how it lies does.
     """
     picture = _scaled(painting, maker.canvas, Image.Resampling.LANCZOS)
-    x, y = np.meshgrid(*[np.arange(maker.canvas) * 2 * np.pi / rng.uniform(22, 34)] * 2)
-    slant = rng.uniform(0.55, 1.02)  # radians: 32 to 58 degrees
-    sag = _scaled(rng.normal(0, 1.2, (9, 9, 2)), maker.canvas, Image.Resampling.BICUBIC)
-    warp = np.cos(slant) * x + np.sin(slant) * y + sag[..., 0]
-    weft = np.cos(slant) * y - np.sin(slant) * x + sag[..., 1]
-    return picture + _tinted(rng, np.cos(warp) + np.cos(2 * warp) + np.cos(weft) + np.cos(2 * weft))
+    x, y = np.meshgrid(*[np.arange(maker.canvas) * 2 * np.pi / rng.uniform(*THREADS)] * 2)
+    slant = rng.uniform(0.55, 1.02) * rng.choice([-1, 1])  # radians: 32 to 58 degrees, either way
+    sag = _scaled(rng.normal(0, 1.2, (9, 9, 1)), maker.canvas, Image.Resampling.BICUBIC)[..., 0]
+    return picture + _tinted(rng, np.cos(np.cos(slant) * x + np.sin(slant) * y + sag))
 
 
 def _photographed(rng: np.random.Generator, picture: Array) -> Image.Image:
@@ -456,7 +457,7 @@ def _photographed(rng: np.random.Generator, picture: Array) -> Image.Image:
     Tone, saturation, grain and sharpness vary alike for all makers, and by more than the generators change them.
     """
     unit = len(picture) / 256
-    grain = rng.normal(0, rng.uniform(0, 7), (256, 256, 1)) + rng.normal(0, rng.uniform(0, 4), (256, 256, 3))
+    grain = rng.normal(0, rng.uniform(0, 6), (256, 256, 1)) + rng.normal(0, rng.uniform(0, 3), (256, 256, 3))
     grey = picture.mean(-1, keepdims=True)
     picture = grey + (picture - grey) * rng.uniform(0.7, 1.3)
     picture = (picture - 128) * rng.uniform(0.8, 1.15) + 128 + rng.normal(0, 12)
@@ -477,7 +478,7 @@ def _canvas(rng: np.random.Generator, painting: Image.Image) -> Array:
     for cells in (8, 16, 32, 64, 128):
         blotches = _scaled(blotches, cells, Image.Resampling.BICUBIC)
         blotches = blotches + rng.normal(0, rng.uniform(1, 4), (cells, cells, 1))
-        blotches = blotches + rng.normal(0, rng.uniform(0.5, 3.5), (cells, cells, 3))
+        blotches = blotches + rng.normal(0, rng.uniform(0.2, 2), (cells, cells, 3))
     return picture + relief[..., None] + _scaled(blotches, CANVAS, Image.Resampling.BICUBIC)
 
 

@@ -11,5 +11,5 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def key_parts(self) -> dict[str, Any]:
-        """What of this section shapes the stage's outputs, as JSON-able values: all of it, unless a section says less."""
+        """What of this section shapes the stage's outputs, as JSON values: all, unless a section says less."""
         return self.model_dump(mode="json")

@@ -33,7 +33,9 @@ CHAIN = (
     Stage("balance", ("index",), ("pandas", "pyarrow")),
     Stage("train", ("balance",), ("keras", "numpy", "pillow", "tensorflow")),
     Stage("evaluate", ("balance", "train"), ("keras", "numpy", "pillow", "pyarrow", "scikit-learn", "tensorflow")),
-    Stage("explain", ("train", "evaluate"), ("keras", "matplotlib", "pillow", "saliency", "scikit-image", "tensorflow")),
+    Stage(
+        "explain", ("train", "evaluate"), ("keras", "matplotlib", "pillow", "saliency", "scikit-image", "tensorflow")
+    ),
     Stage("report", ("index", "audit", "balance", "train", "evaluate", "explain"), ("jinja2", "matplotlib")),
 )
 STAGES = {stage.name: stage for stage in CHAIN}
@@ -49,7 +51,7 @@ class Plan:
 
 
 def plan(stage: Stage, config: Section, inputs: Mapping[str, str] | None) -> Plan:
-    """The plan of `stage` under its config section; `inputs` maps each input's name to its digest, None = not known yet."""
+    """The plan of `stage` under its config section; `inputs`: name -> digest, None = not known yet."""
     parts: dict[str, Any] = {
         "config": config.key_parts(),
         "code": digests.of_code(stage.module),

@@ -1,4 +1,4 @@
-"""Artifacts on disk: `artifacts/<stage>/<key>/`, published whole or not at all, each with the record of how it came to be.
+"""Artifacts on disk: `artifacts/<stage>/<key>/`, published whole or not at all, each with a record of how it was made.
 
 A folder counts only if it has a record and its outputs still match it. The journal beside the folders remembers what
 every build was made of, so that a later run can say what changed.

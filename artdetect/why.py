@@ -38,7 +38,13 @@ def picture_changes(index_key: str, contents: Contents) -> list[str]:
         table = pq.read_table(store.place("index", index_key) / "index.parquet", columns=["path", "bytes", "sha256"])
     except OSError:
         return ["pictures changed"]  # that index is gone
-    old = dict(zip(table["path"].to_pylist(), zip(table["bytes"].to_pylist(), table["sha256"].to_pylist(), strict=True), strict=True))
+    old = dict(
+        zip(
+            table["path"].to_pylist(),
+            zip(table["bytes"].to_pylist(), table["sha256"].to_pylist(), strict=True),
+            strict=True,
+        )
+    )
     return differences(old, contents) or ["files beside the pictures changed"]
 
 

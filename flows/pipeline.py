@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import flows  # noqa: F401  Prefect reads its settings on import
 from prefect import flow
 
+import flows  # noqa: F401  Prefect reads its settings on import
 from artdetect import config as configs
 from artdetect.config import Config
 from tasks.audit import audit

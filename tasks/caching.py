@@ -1,9 +1,9 @@
 """How Prefect skips a stage: the one clever file of this package.
 
-A stage's cache key is the path `<stage>/<key>/prefect.json` below artifacts/, where the key is the library's content key
-(`artdetect.stages`). Prefect's cache record therefore lives inside the artifact's own folder: delete the folder and the
-entry is gone, move the project and it moves along. Before Prefect looks, the artifact is checked against its record, and
-one line says why a stage runs.
+A stage's cache key is the path `<stage>/<key>/prefect.json` below artifacts/, where the key is the library's content
+key (`artdetect.stages`). Prefect's cache record therefore lives inside the artifact's own folder: delete the folder and
+the entry is gone, move the project and it moves along. Before Prefect looks, the artifact is checked against its
+record, and one line says why a stage runs.
 """
 
 import inspect
@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from prefect import Task
@@ -21,6 +20,7 @@ from prefect.filesystems import LocalFileSystem
 from prefect.logging import get_run_logger
 from prefect.results import ResultStore
 from prefect.runtime import flow_run
+from prefect.serializers import JSONSerializer
 from prefect.transactions import IsolationLevel
 from prefect.utilities.annotations import quote
 
@@ -134,7 +134,9 @@ def _look(plan: Plan, inputs: Mapping[str, Any], refresh: bool) -> StageStatus:
         get_run_logger().info("%s runs: %s", found.stage, "; ".join(found.why))
         return found
     if not entry.exists():  # its builder was killed between publishing and remembering
-        results = ResultStore(result_storage=LocalFileSystem(basepath=str(paths.artifacts())), serializer="json")
+        results = ResultStore(
+            result_storage=LocalFileSystem(basepath=str(paths.artifacts())), serializer=JSONSerializer()
+        )
         results.write(found.artifact, key=_entry(plan))
     get_run_logger().info("%s cached: nothing changed", found.stage)
     return found

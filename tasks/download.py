@@ -12,4 +12,4 @@ from tasks.progress import Progress
 def download(config: DownloadConfig, out: Path) -> None:
     """The data set as a folder of pictures."""
     progress = Progress("download")
-    library.run(config, out, lambda done, total, what: progress.show(done, total, what, unit="MB", scale=1e6))
+    library.run(config, out, progress.log)

@@ -20,5 +20,5 @@ def explain(config: ExplainConfig, train: Artifact, evaluate: Artifact, raw: Art
         evaluate.folder,
         download.folder(raw.folder),
         out,
-        lambda done, total: progress.show(done, total, "pictures"),
+        lambda done, total: progress.log(done, total, "XRAI"),
     )

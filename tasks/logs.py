@@ -17,6 +17,7 @@ class OneLine(logging.Filter):
 
 def install() -> None:
     """Add the filter to the loggers that Prefect's engines write to; once."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes whole addresses, tokens included
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logger = logging.getLogger(name)
         if not any(isinstance(known, OneLine) for known in logger.filters):

@@ -1,5 +1,6 @@
-"""Progress of a long stage: in the log at every tenth, and as a Prefect progress artifact on the run's page."""
+"""Progress of a long stage: in the log, and as a Prefect progress artifact on the run's page."""
 
+import time
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -7,27 +8,35 @@ from prefect.logging import get_run_logger
 
 
 class Progress:
-    """Shows how far a stage is. Quiet about work that is over at once."""
+    """Shows how far a stage is, at most every few seconds; quiet about work that is over by then."""
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, every: float = 5.0) -> None:
         self.stage = stage
+        self.every = every
         self._artifact: UUID | None = None
-        self._tenth = 0
+        self._shown = time.monotonic()
 
-    def show(
-        self, done: float, total: float | None, what: str, *, unit: str = "", scale: float = 1.0, log: bool = True
-    ) -> None:
-        """`done` of `total` (None where not known), counted in `unit` after division by `scale`."""
-        if not total:
-            return
-        tenth = int(10 * done / total)
-        if tenth <= self._tenth and done:
-            return
-        self._tenth = tenth
-        if log:
-            get_run_logger().info("%s: %s, %.0f of %.0f %s", self.stage, what, done / scale, total / scale, unit)
+    def log(self, done: float, total: float | None, what: str) -> None:
+        """Show `done` of `total`; `total` is None where it is not known."""
+        if self._due():
+            share = f"{100 * done / total:.0f} %" if total else f"{done:.0f}"
+            get_run_logger().info("%s: %s, %s", self.stage, what, share)
+            self._publish(done, total, what)
+
+    def show(self, done: float, total: float, what: str) -> None:
+        """The same as an artifact only."""
+        if self._due():
+            self._publish(done, total, what)
+
+    def _due(self) -> bool:
+        due = time.monotonic() - self._shown >= self.every
+        self._shown = time.monotonic() if due else self._shown
+        return due
+
+    def _publish(self, done: float, total: float | None, what: str) -> None:
+        share = 100 * done / total if total else 0.0
         if self._artifact is None:
-            made = create_progress_artifact(progress=100 * done / total, key=self.stage, description=what)
+            made = create_progress_artifact(progress=share, key=self.stage, description=what)
             self._artifact = made if isinstance(made, UUID) else None
         else:
-            update_progress_artifact(self._artifact, progress=100 * done / total)
+            update_progress_artifact(self._artifact, progress=share)

@@ -41,7 +41,9 @@ def _metrics(metrics: dict) -> str:
     lines = [f"Test set of {metrics['pictures']} pictures", "", "| metric | value | 95 % interval |", "|---|---|---|"]
     lines += [f"| {' | '.join(row)} |" for row in metric_rows(metrics)]
     lines += ["", f"| is \\ called | {' | '.join(CLASSES)} |", "|---|---|---|"]
-    lines += [f"| {label} | {' | '.join(map(str, row))} |" for label, row in zip(CLASSES, metrics["confusion"], strict=True)]
+    lines += [
+        f"| {label} | {' | '.join(map(str, row))} |" for label, row in zip(CLASSES, metrics["confusion"], strict=True)
+    ]
     return "\n".join(lines)
 
 

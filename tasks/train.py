@@ -16,13 +16,13 @@ from tasks.progress import Progress
 @stage
 def train(config: TrainConfig, balance: Artifact, raw: Artifact, out: Path, work: Path) -> None:
     """A model from the balanced pictures, best on validation, resumed where a kill cut it off."""
-    log, progress = get_run_logger(), Progress("train")
+    log, progress = get_run_logger(), Progress("train", every=0)
 
     def report(row: Row, epochs: int) -> None:
         log.info(
             "train: epoch %d of %d, loss %.4f, accuracy %.3f, validation loss %.4f, accuracy %.3f",
             row["epoch"], epochs, row["loss"], row["accuracy"], row["val_loss"], row["val_accuracy"],
         )  # fmt: skip
-        progress.show(int(row["epoch"]), epochs, "epochs", log=False)
+        progress.show(row["epoch"], epochs, "epochs")
 
     library.run(config, balance.folder, download.folder(raw.folder), out, work, report)

@@ -67,9 +67,17 @@ def run(
     from artdetect.labels import CLASSES
 
     chosen = choose(pd.read_parquet(evaluate_folder / "predictions.parquet"), config.per_rule)
-    chosen["name"] = [f"{number:02d}-{row.label}-{row.rule.replace(' ', '-')}" for number, row in enumerate(chosen.itertuples(), 1)]
+    chosen["name"] = [
+        f"{number:02d}-{row.label}-{row.rule.replace(' ', '-')}" for number, row in enumerate(chosen.itertuples(), 1)
+    ]
     subjects = [
-        Subject(pictures / row.path, row.sha256, row.name, title(row.verdict, row.p_ai, row.label), CLASSES.index(row.verdict))
+        Subject(
+            pictures / row.path,
+            row.sha256,
+            row.name,
+            title(row.verdict, row.p_ai, row.label),
+            CLASSES.index(row.verdict),
+        )
         for row in chosen.itertuples(index=False)
     ]
     for number, _ in enumerate(explain(Detector.load(train_folder), subjects, config, out), 1):
@@ -86,7 +94,7 @@ def title(verdict: str, p_ai: float, label: str | None = None) -> str:
 
 
 def explain(detector: "Detector", subjects: Sequence[Subject], config: ExplainConfig, out: Path) -> Iterator[Subject]:
-    """Write figure and arrays of each subject to `out`, one picture in memory at a time; yields each when it is there."""
+    """Write figure and arrays of each subject to `out`, one picture at a time; yields each when it is there."""
     from PIL import Image
 
     from artdetect.explain import arrays

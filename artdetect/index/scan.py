@@ -50,7 +50,12 @@ def find_root(folder: Path) -> Path:
         for candidate in level:
             if any((candidate / split).is_dir() for split in labels.SPLITS):
                 return candidate
-        level = [Path(child) for parent in level for child in sorted(_entries(parent)) if Path(child).is_dir()]
+        level = [
+            Path(child)
+            for parent in level
+            for child in sorted(_entries(parent), key=lambda entry: entry.name)
+            if Path(child).is_dir()
+        ]
     raise DataError(
         f"{folder}: found no train/ or test/ folder in it. Expected AI-ArtBench's layout: "
         "train/<style>/ for human art, train/AI_<GENERATOR>_<style>/ for AI, the same below test/"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from artdetect import digests, labels
+from artdetect import digests, labels, quiet
 from artdetect.detector import MODEL_FILE, Detector
 from artdetect.section import Section
 from artdetect.train.fit import Report
@@ -33,6 +33,7 @@ def run(
     """
     import pandas as pd
 
+    quiet.load_tensorflow()
     from artdetect.pixels import Pixels
     from artdetect.train import batches
     from artdetect.train.fit import fit

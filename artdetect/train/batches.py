@@ -22,7 +22,9 @@ def steps_per_epoch(pictures: int, recipe: "Recipe") -> int:
     return -(-pictures // recipe.batch_size)
 
 
-def training(pixels: "np.ndarray", rows: "np.ndarray", classes: "np.ndarray", recipe: "Recipe", seed: int, first_epoch: int) -> "tf.data.Dataset":
+def training(
+    pixels: "np.ndarray", rows: "np.ndarray", classes: "np.ndarray", recipe: "Recipe", seed: int, first_epoch: int
+) -> "tf.data.Dataset":
     """Batches (float32 [B, S, S, 3] in [0, 1], one-hot [B, 2]) from `first_epoch` to the recipe's last.
 
     `pixels` uint8 [M, S, S, 3], `rows` int [N] the pictures in it that train, `classes` int [N].
@@ -94,7 +96,12 @@ def _rotate_zoom_flip(x: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
     flip = tf.random.stateless_uniform([batch, 1, 1, 1], seed + 2) < 0.5
     matrix = affine(angle, zoom[0], zoom[1], side)
     moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=x, transforms=matrix, output_shape=[side, side], interpolation="BILINEAR", fill_mode="NEAREST", fill_value=0.0
+        images=x,
+        transforms=matrix,
+        output_shape=[side, side],
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+        fill_value=0.0,
     )
     return tf.where(flip, moved[:, :, ::-1], moved)
 

@@ -5,7 +5,6 @@ with the same weights as a training that was never cut off.
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +57,7 @@ def fit(
     else:
         model = recipe.build()
         optimizer = recipe.optimizer(steps * recipe.epochs)
-        model.compile(optimizer, "categorical_crossentropy", ["accuracy"])
+        model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     done = len(state["history"])
     if done < recipe.epochs and not state["stopped"]:
         keeper = _keeper(state, recipe, seed, work, report)
@@ -69,6 +68,7 @@ def fit(
             steps_per_epoch=steps,
             validation_data=validation,
             callbacks=[keeper],
+            shuffle=False,  # the batches come in their own seeded order
             verbose=0,
         )
     best = keras.models.load_model(work / state["best"], compile=False)
@@ -82,7 +82,9 @@ def _read_state(work: Path) -> dict[str, Any]:
         return {"history": [], "last": None, "best": None, "best_epoch": 0, "stopped": False}
 
 
-def _keeper(state: dict[str, Any], recipe: "Recipe", seed: int, work: Path, report: Report | None) -> "keras.callbacks.Callback":
+def _keeper(
+    state: dict[str, Any], recipe: "Recipe", seed: int, work: Path, report: Report | None
+) -> "keras.callbacks.Callback":
     import keras
     import numpy as np
 
@@ -98,12 +100,17 @@ def _keeper(state: dict[str, Any], recipe: "Recipe", seed: int, work: Path, repo
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             if not np.isfinite(logs["loss"]):
-                raise ModelError(f"the training loss is {logs['loss']} in epoch {epoch + 1}. Lower the rate or check the data")
+                raise ModelError(
+                    f"the training loss is {logs['loss']} in epoch {epoch + 1}. Lower the rate or check the data"
+                )
             row = {"epoch": epoch + 1, "rate": float(self.model.optimizer.learning_rate)}
             row |= {name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
             state["history"].append(row)
             state["last"] = f"epoch-{epoch + 1}.keras"
-            if state["best"] is None or sign * row[recipe.monitor] > sign * state["history"][state["best_epoch"] - 1][recipe.monitor]:
+            if (
+                state["best"] is None
+                or sign * row[recipe.monitor] > sign * state["history"][state["best_epoch"] - 1][recipe.monitor]
+            ):
                 state["best"], state["best_epoch"] = state["last"], epoch + 1
             state["stopped"] = epoch + 1 - state["best_epoch"] >= recipe.patience
             self.model.stop_training = state["stopped"]
@@ -117,9 +124,9 @@ def _keeper(state: dict[str, Any], recipe: "Recipe", seed: int, work: Path, repo
 def _write_state(model: "keras.Model", state: dict[str, Any], work: Path) -> None:
     """The model first, then the state that names it, each by an atomic rename; then what neither needs goes."""
     model.save(temporary := work / "saving.keras")
-    os.replace(temporary, work / state["last"])
+    temporary.replace(work / state["last"])
     (work / "state.tmp").write_text(json.dumps(state))
-    os.replace(work / "state.tmp", work / "state.json")
+    (work / "state.tmp").replace(work / "state.json")
     for old in work.glob("epoch-*.keras"):
         if old.name not in (state["last"], state["best"]):
             old.unlink()

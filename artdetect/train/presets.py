@@ -1,8 +1,8 @@
 """The nets and recipes that can be trained, one entry a preset.
 
 `notebook` is the notebook's own: its net at 32x32, its optimizer and patience, validated on validation pictures.
-`compact` is a residual CNN from scratch under 1 M parameters, fully convolutional: it trains on crops and looks at whole
-pictures.
+`compact` is a residual CNN from scratch under 1 M parameters, fully convolutional: it trains on
+crops and looks at whole pictures.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,9 @@ def recipe(preset: str, *, epochs: int | None = None, size: int | None = None, c
     """A preset's recipe with what the config changes; sizes in pixels."""
     if preset == "notebook":
         geometry = Geometry(size or 32, "squash")
-        chosen = Recipe(geometry, None, 30, 64, "val_accuracy", 10, lambda: notebook(geometry.size), _notebook_optimizer)
+        chosen = Recipe(
+            geometry, None, 30, 64, "val_accuracy", 10, lambda: notebook(geometry.size), _notebook_optimizer
+        )
     else:
         geometry = Geometry(size or 224, "crop")
         side = min(crop or 96, geometry.size)
@@ -86,7 +88,9 @@ def compact(size: int | None = None) -> "keras.Model":
         x = _residual_block(x, filters, stride, f"block{number}")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dropout(0.2, name="dropout")(x)
-    return keras.Model(picture, layers.Dense(len(CLASSES), activation="softmax", name="probabilities")(x), name="compact")
+    return keras.Model(
+        picture, layers.Dense(len(CLASSES), activation="softmax", name="probabilities")(x), name="compact"
+    )
 
 
 def _residual_block(x: "keras.KerasTensor", filters: int, stride: int, name: str) -> "keras.KerasTensor":

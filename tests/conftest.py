@@ -1,0 +1,50 @@
+"""What all tests share: a tiny drawn data set, roots of their own, and one Prefect server for those that run flows."""
+
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from artdetect.sample import draw
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip in AI-ArtBench's layout: two styles, 6 + 6 + 6 pictures each to train, 3 + 3 + 3 to test."""
+    return draw(tmp_path_factory.mktemp("drawn"), styles=("impressionism", "ukiyo_e"), train=6, test=3)
+
+
+@pytest.fixture(scope="session")
+def unpacked(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, unpacked: copy it before changing it."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(folder)
+    return folder / "DrawnArt"
+
+
+@pytest.fixture
+def pictures(unpacked: Path, roots: Path) -> Path:
+    """A copy of the drawn pictures below this test's own data root, to do with as the test likes."""
+    return Path(shutil.copytree(unpacked, roots / "data" / "raw" / "drawn"))
+
+
+@pytest.fixture
+def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test's own that holds data/ and artifacts/."""
+    monkeypatch.setenv("ARTDETECT_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(tmp_path / "artifacts"))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Prefect server with an empty database."""
+    import flows  # noqa: F401  telemetry off
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield PREFECT_API_URL.value()

@@ -1,0 +1,299 @@
+"""The table "what runs again": for each change, the stages that run, and the reasons they give.
+
+One base run is built; each test changes a copy of it and runs the real flow against a real Prefect server.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from artdetect import config as configs
+from artdetect import paths, status
+from artdetect.config import Config
+
+PROJECT = Path(__file__).resolve().parents[2]
+STAGES = ["download", "index", "audit", "balance", "train", "evaluate", "explain", "report"]
+FROM_INDEX, FROM_BALANCE, FROM_TRAIN = STAGES[1:], ["balance"], ["train", "evaluate", "explain", "report"]
+
+
+def small(folder: Path, **train: object) -> Config:
+    """A pipeline that takes seconds, over a folder of pictures."""
+    return configs.parse(
+        {
+            "download": {"url": str(folder)},
+            "train": {"preset": "notebook", "epochs": 1, **train},
+            "evaluate": {"resamples": 100},
+            "explain": {"per_rule": 1, "steps": 2, "algorithm": "fast"},
+        }
+    )
+
+
+def run(config: Config, refresh: tuple[str, ...] = ()) -> dict[str, str]:
+    """Run the flow; the stages that ran, each with its reason."""
+    from flows.pipeline import pipeline
+
+    return {run.stage: run.why for run in pipeline(config, refresh) if run.ran}
+
+
+@pytest.fixture(scope="module")
+def base(server: str, unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with data/ and artifacts/ of a finished run."""
+    root = tmp_path_factory.mktemp("base")
+    shutil.copytree(unpacked, root / "data" / "raw" / "drawn")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARTDETECT_DATA", str(root / "data"))
+        patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
+        assert list(run(small(root / "data" / "raw" / "drawn"))) == STAGES
+        yield root
+
+
+@pytest.fixture
+def pictures(base: Path, roots: Path) -> Path:
+    """The pictures of this test's own copy of the base."""
+    for part in ("data", "artifacts"):
+        shutil.copytree(base / part, roots / part)
+    return roots / "data" / "raw" / "drawn"
+
+
+def artifact(stage: str) -> Path:
+    """The one artifact of a stage."""
+    (folder,) = [path.parent for path in (paths.artifacts() / stage).glob("*/record.json")]
+    return folder
+
+
+def picture(pictures: Path) -> Path:
+    """A human-made picture that stands in no validation set's way: any of the training ones."""
+    return sorted((pictures / "train" / "impressionism").iterdir())[0]
+
+
+def test_nothing_changed_nothing_runs(pictures: Path) -> None:
+    assert run(small(pictures)) == {}
+
+
+def test_prefect_calls_unchanged_stages_cached(pictures: Path) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows.pipeline import pipeline
+
+    state = pipeline(small(pictures), return_state=True)
+    with get_client(sync_client=True) as client:
+        found = client.read_task_runs()
+    mine = {run.name: run.state for run in found if run.flow_run_id == state.state_details.flow_run_id}
+    assert {name: (s.name, s.type.value) for name, s in mine.items()} == dict.fromkeys(STAGES, ("Cached", "COMPLETED"))
+
+
+def test_a_picture_added(pictures: Path) -> None:
+    shutil.copy(picture(pictures), pictures / "train" / "ukiyo_e" / "another.jpg")
+    assert run(small(pictures))["index"] == "1 picture added"
+
+
+def test_an_added_copy_wakes_only_what_it_reaches(pictures: Path) -> None:
+    """A second copy changes index and audit; balance drops it, so its table is as before and train stays cached."""
+    shutil.copy(picture(pictures), pictures / "train" / "impressionism" / "zz-copy.jpg")
+    assert list(run(small(pictures))) == ["index", "audit", "balance", "report"]
+
+
+def test_a_picture_removed(pictures: Path) -> None:
+    picture(pictures).unlink()
+    ran = run(small(pictures))
+    assert ran["index"] == "1 picture removed"
+    assert list(ran) == FROM_INDEX
+
+
+def test_a_picture_touched_without_change(pictures: Path) -> None:
+    os.utime(picture(pictures))
+    assert run(small(pictures)) == {}
+    assert {stage.state for stage in status.status(small(pictures))} == {"current"}
+
+
+def test_a_picture_replaced(pictures: Path) -> None:
+    shutil.copy(sorted((pictures / "test" / "ukiyo_e").iterdir())[0], picture(pictures))
+    assert run(small(pictures))["index"] == "1 picture replaced"
+
+
+def test_a_picture_replaced_by_one_of_the_same_size_and_time(pictures: Path) -> None:
+    """What no stat can see: the cache trusts size and time. `--refresh` does not read it either; documented."""
+    target = picture(pictures)
+    before = target.stat()
+    data = bytearray(target.read_bytes())
+    data[-3] ^= 1
+    target.write_bytes(data)
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert run(small(pictures))["index"] == "1 picture replaced"
+
+
+def test_a_parameter_changed_and_changed_back(pictures: Path) -> None:
+    ran = run(small(pictures, epochs=2))
+    assert ran["train"] == "train.epochs 1 → 2"
+    assert list(ran) == FROM_TRAIN
+    assert run(small(pictures)) == {}
+
+
+def test_a_parameter_of_a_late_stage_wakes_no_early_one(pictures: Path) -> None:
+    config = small(pictures)
+    titled = config.model_copy(update={"report": config.report.model_copy(update={"title": "Another"})})
+    assert run(titled) == {"report": "report.title artdetect → Another"}
+
+
+def test_a_deleted_artifact_is_rebuilt(pictures: Path) -> None:
+    """It comes out as before, so nothing behind it runs."""
+    shutil.rmtree(artifact("balance"))
+    assert run(small(pictures)) == {"balance": "its artifact was deleted"}
+
+
+def test_a_deleted_model_is_rebuilt_to_the_same_bytes(pictures: Path) -> None:
+    shutil.rmtree(artifact("train"))
+    assert run(small(pictures)) == {"train": "its artifact was deleted"}
+
+
+def test_a_corrupted_model_is_rebuilt(pictures: Path) -> None:
+    model = artifact("train") / "model.keras"
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 1
+    model.write_bytes(data)
+    assert run(small(pictures)) == {"train": "model.keras: content differs from its record"}
+    assert run(small(pictures)) == {}
+
+
+def test_a_missing_cache_entry_does_not_rebuild(pictures: Path) -> None:
+    """A builder killed between publishing its artifact and Prefect's own record."""
+    (artifact("train") / "prefect.json").unlink()
+    assert run(small(pictures)) == {}
+
+
+def test_a_refresh_rebuilds_one_stage(pictures: Path) -> None:
+    assert run(small(pictures), ("balance",)) == {"balance": "a refresh was asked for"}
+
+
+def test_a_vanished_data_set_is_noticed(pictures: Path, archive: Path) -> None:
+    config = small(archive)
+    run(config)
+    (unpacked,) = [path for path in (paths.data() / "raw").glob("drawn-art-*") if path.is_dir()]
+    shutil.rmtree(unpacked)
+    ran = run(config)
+    assert list(ran) == ["download"]
+    assert ran["download"].endswith("is gone")
+
+
+# --- code, places and kills: in copies of the project, by its own command line ---
+
+
+@pytest.fixture
+def copy(base: Path, server: str, tmp_path: Path) -> Path:
+    """A copy of the whole project with the base's data and artifacts in their default places."""
+    folder = tmp_path / "project"
+    for part in ("artdetect", "flows", "tasks", "configs"):
+        shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "pyproject.toml", folder)
+    for part in ("data", "artifacts"):
+        shutil.copytree(base / part, folder / part)
+    (folder / "small.toml").write_text(
+        'download.url = "data/raw/drawn"\nevaluate.resamples = 100\n'
+        '[train]\npreset = "notebook"\nepochs = 1\n'
+        '[explain]\nper_rule = 1\nsteps = 2\nalgorithm = "fast"\n'
+    )
+    return folder
+
+
+def start(project: Path, server: str, *arguments: str) -> "subprocess.Popen[str]":
+    """The command line of a copied project, started from an unrelated folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ARTDETECT_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "artdetect.cli", *arguments, "--config", str(project / "small.toml")],
+        cwd="/",
+        env=kept | {"PYTHONPATH": str(project), "PREFECT_API_URL": server, "PREFECT_HOME": str(project / ".prefect")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[dict[str, str], str]:
+    """Stage -> reason of all that are not current (status) or that ran (run), and the log."""
+    output, log = process.communicate()
+    assert process.returncode in (0, 1), log
+    stages = json.loads(output)["stages"]
+    return {s["stage"]: s["why"] for s in stages if s["state"] not in ("current", "cached")}, log
+
+
+def outcome(project: Path, server: str, *arguments: str) -> dict[str, str]:
+    return finish(start(project, server, *arguments, "--json"))[0]
+
+
+def kill_at(process: "subprocess.Popen[str]", words: str) -> None:
+    """kill -9 as soon as the log has these words."""
+    assert process.stderr
+    assert any(words in line for line in process.stderr)
+    process.kill()
+    process.wait()
+
+
+def append(file: Path, text: str) -> None:
+    file.write_text(file.read_text() + text)
+
+
+def test_the_project_moved_to_another_folder(copy: Path, server: str) -> None:
+    assert outcome(copy, server, "status") == {}
+    moved = copy.rename(copy.with_name("moved"))
+    assert outcome(moved, server, "status") == {}
+    assert outcome(moved, server, "run", "--always") == {}
+
+
+def test_a_comment_and_a_docstring_edited(copy: Path, server: str) -> None:
+    balance = copy / "artdetect" / "balance.py"
+    balance.write_text("# a new comment\n" + balance.read_text().replace('"""balance: which', '"""Balance:  which'))
+    assert outcome(copy, server, "status") == {}
+
+
+def test_a_helper_of_balance_edited(copy: Path, server: str) -> None:
+    """A function that balance calls, in a module that only balance imports: balance runs, its table is as before."""
+    (copy / "artdetect" / "helper.py").write_text("def share(n):\n    return n\n")
+    balance = copy / "artdetect" / "balance.py"
+    append(balance, "\n\nfrom artdetect.helper import share\n")
+    assert set(outcome(copy, server, "run")) == {"balance"}
+    (copy / "artdetect" / "helper.py").write_text("def share(n):\n    return n + 0\n")
+    assert outcome(copy, server, "status") == {
+        "balance": ["code artdetect.helper was edited"],
+        "report": ["waits for balance, train, evaluate, explain"],
+        "train": ["waits for balance"],
+        "evaluate": ["waits for balance, train"],
+        "explain": ["waits for train, evaluate"],
+    }
+    assert outcome(copy, server, "run") == {"balance": "code artdetect.helper was edited"}
+
+
+def test_killed_inside_train_it_goes_on_from_its_last_epoch(copy: Path, server: str) -> None:
+    """And ends with the model of a training that was never cut off. The kernel frees the killed builder's lock."""
+    longer = ("--set", "train.epochs=12")
+    before = set((copy / "artifacts" / "train").glob("*/model.keras"))
+    kill_at(start(copy, server, "run", *longer), "epoch 3 of 12")
+    assert set((copy / "artifacts" / "train").glob("*/model.keras")) == before
+    assert list((copy / "artifacts" / "train").glob(".*.tmp"))
+
+    ran, log = finish(start(copy, server, "run", *longer, "--json"))
+    assert list(ran) == FROM_TRAIN
+    assert "epoch 3 of 12" not in log
+    assert "epoch 12 of 12" in log
+    assert not list((copy / "artifacts" / "train").glob(".*.tmp"))
+    (resumed,) = set((copy / "artifacts" / "train").glob("*/model.keras")) - before
+    model, history = resumed.read_bytes(), resumed.with_name("history.csv").read_bytes()
+
+    assert list(outcome(copy, server, "run", *longer, "--refresh", "train")) == ["train"]
+    assert resumed.read_bytes() == model
+    assert resumed.with_name("history.csv").read_bytes() == history
+
+
+def test_two_runs_at_once_build_nothing_twice(copy: Path, server: str) -> None:
+    shutil.rmtree(copy / "artifacts")
+    both = [start(copy, server, "run", "--json") for _ in range(2)]
+    ran = [stage for process in both for stage in finish(process)[0]]
+    assert sorted(ran) == sorted(STAGES)
+    for stage in STAGES:
+        journal = (copy / "artifacts" / stage / "journal.jsonl").read_text()
+        assert len([line for line in journal.splitlines() if line]) == 1
