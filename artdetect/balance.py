@@ -52,6 +52,8 @@ def balance(table: "pd.DataFrame", config: BalanceConfig) -> "pd.DataFrame":
     for split, rows in {"train": train, "test": test}.items():
         _check_classes(split, rows)
     fewest = train.label.value_counts().min()
+    if fewest < 2:
+        raise DataError("train holds a single usable picture of a class: one has to train and another to validate")
     train = _draw(train, lambda n: fewest, f"balance {config.seed}")
     validation = _draw(train, lambda n: max(1, round(config.validation * n)), f"validation {config.seed}")
     split = train.path.isin(validation.path).map({True: "validation", False: "train"})

@@ -2,15 +2,21 @@
 
 import argparse
 import csv
+import io
+import itertools
 import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from artdetect import __version__
-from artdetect.errors import ArtdetectError, ConfigError, storage_error
+from artdetect.errors import ArtdetectError, ConfigError, ServerError, StorageError, storage_error
+
+if TYPE_CHECKING:
+    from artdetect.config import Config
 
 SAMPLE = Path("configs/sample.toml")
 
@@ -18,12 +24,15 @@ SAMPLE = Path("configs/sample.toml")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 1 done in part (see each command), 2 an error a person can mend."""
     chosen = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be valid in any encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return chosen.command(chosen)
+        code = chosen.command(chosen)
+        sys.stdout.flush()  # here, where a full disk is still one line
+        return code
     except ArtdetectError as error:
         return _fail(error)
     except BrokenPipeError:  # the reader, say `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return _fail("interrupted; run the same command again to go on")
@@ -31,6 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (known := storage_error(error)) is None:
             raise
         return _fail(known)
+    finally:
+        _end_output()
+
+
+def _end_output() -> None:
+    """Drop what stdout does not take, or Python would try again at exit and complain in many lines."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(error: object) -> int:
@@ -135,14 +154,21 @@ def _run(chosen: argparse.Namespace) -> int:
     if all(stage.state == "current" for stage in found) and not chosen.refresh and not chosen.always:
         rows = [(s.stage, "cached", "nothing changed", s.artifact) for s in found]
     else:
-        from flows.pipeline import pipeline
-
-        rows = [
-            (run.stage, "ran" if run.ran else "cached", run.why, run.artifact)
-            for run in pipeline(loaded, chosen.refresh)
-        ]
+        rows = _flow(loaded, chosen.refresh)
     _show_run(rows, chosen.json)
     return 0
+
+
+def _flow(config: "Config", refresh: Sequence[str]) -> list[tuple[str, str, str, Any]]:
+    from flows.pipeline import pipeline
+
+    try:
+        runs = pipeline(config, refresh)
+    except RuntimeError as error:  # Prefect has no class of its own for this
+        if "API" not in str(error):
+            raise
+        raise ServerError(f"{error}. Start that server, or unset PREFECT_API_URL for a temporary one") from error
+    return [(run.stage, "ran" if run.ran else "cached", run.why, run.artifact) for run in runs]
 
 
 def _show_run(rows: Sequence[tuple[str, str, str, Any]], as_json: bool) -> None:
@@ -179,23 +205,28 @@ def _predict(chosen: argparse.Namespace) -> int:
 
     detector = predict.find_model(chosen.model)
     failed = 0
-    file = chosen.csv.open("w", newline="") if chosen.csv else None
-    table = csv.writer(file) if file else None
-    if table:
-        table.writerow(["path", "verdict", "p_ai", "model", "error"])
-    for verdict in predict.predict(detector, predict.find_pictures(chosen.paths)):
-        failed += verdict.error is not None
-        if chosen.json:
-            print(json.dumps(verdict.as_dict()))
-        elif table:
-            table.writerow(verdict.as_dict().values())
-        elif verdict.error:
-            print(f"{verdict.path}\terror\t{verdict.error}")
-        else:
-            print(f"{verdict.path}\t{verdict.verdict}\t{verdict.p_ai:.3f}\t{verdict.model}")
-    if file:
-        file.close()
+    with ExitStack() as stack:
+        table = csv.writer(stack.enter_context(_open_table(chosen.csv))) if chosen.csv else None
+        if table:
+            table.writerow(["path", "verdict", "p_ai", "model", "error"])
+        for verdict in predict.predict(detector, predict.find_pictures(chosen.paths)):
+            failed += verdict.error is not None
+            if chosen.json:
+                print(json.dumps(verdict.as_dict()))
+            elif table:
+                table.writerow(verdict.as_dict().values())
+            elif verdict.error:
+                print(f"{verdict.path}\terror\t{verdict.error}")
+            else:
+                print(f"{verdict.path}\t{verdict.verdict}\t{verdict.p_ai:.3f}\t{verdict.model}")
     return 1 if failed else 0
+
+
+def _open_table(path: Path) -> IO[str]:
+    try:
+        return path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
+    except FileNotFoundError:
+        raise StorageError(f"{path}: there is no folder {path.parent}: make it first") from None
 
 
 def _explain(chosen: argparse.Namespace) -> int:
@@ -219,7 +250,8 @@ def _explain(chosen: argparse.Namespace) -> int:
             print(f"{path}\terror\t{verdict.error}")
             continue
         taken = {subject.name for subject in subjects}
-        name = path.stem if path.stem not in taken else f"{path.stem}-{len(taken)}"
+        names = (path.stem if number == 1 else f"{path.stem}-{number}" for number in itertools.count(1))
+        name = next(name for name in names if name not in taken)
         heading = title(verdict.verdict, verdict.p_ai)
         subjects.append(Subject(path, digests.of_file(path), name, heading, labels.CLASSES.index(verdict.verdict)))
     for subject in explain(detector, subjects, config, chosen.out):

@@ -1,6 +1,7 @@
 """The config: one section a stage, read from a TOML file, changed by `--set section.key=value`."""
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterable
@@ -44,7 +45,7 @@ def load(path: Path, changes: Iterable[str] = ()) -> Config:
     """
     path = path if path.is_absolute() or path.exists() else paths.project() / path
     try:
-        values = tomllib.loads(path.read_text())
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         known = ", ".join(sorted(f"configs/{file.name}" for file in (paths.project() / "configs").glob("*.toml")))
         raise ConfigError(f"{path}: there is no such config file. There are: {known}") from None
@@ -68,7 +69,7 @@ def _locate(values: dict[str, Any], folder: Path) -> None:
     """Make a relative local `download.url` absolute."""
     section = values.get("download")
     if isinstance(section, dict) and isinstance(url := section.get("url"), str) and url and not _ADDRESS.match(url):
-        section["url"] = str(folder / Path(url).expanduser())
+        section["url"] = str(folder / os.path.expanduser(url))  # noqa: PTH111  Path's own raises for ~nobody
 
 
 def _parse(change: str) -> dict[str, Any]:

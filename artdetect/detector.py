@@ -9,6 +9,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,24 +50,28 @@ class Detector:
         import numpy as np
 
         rows = np.arange(len(pixels)) if rows is None else rows
-        batch = max(1, min(256, BATCH_PIXELS // self.geometry.size**2))
-        forward = self._forward(batch)
+        batch = self._batch
         result = np.empty(len(rows))
         for start in range(0, len(rows), batch):
             part = pixels[rows[start : start + batch]]
             padded = np.zeros((batch, *part.shape[1:]), np.uint8)  # one static shape: compiled once
             padded[: len(part)] = part
-            result[start : start + batch] = forward(images.to_input(padded)).numpy()[: len(part), labels.AI]
+            result[start : start + batch] = self._forward(images.to_input(padded)).numpy()[: len(part), labels.AI]
         if not np.isfinite(result).all():
             raise ModelError(
                 f"model {self.id}: its probabilities are not finite: its weights are damaged. Train it again"
             )
         return result
 
-    def _forward(self, batch: int) -> Callable[..., Any]:
+    @property
+    def _batch(self) -> int:
+        return max(1, min(256, BATCH_PIXELS // self.geometry.size**2))
+
+    @cached_property
+    def _forward(self) -> Callable[..., Any]:
         import tensorflow as tf
 
-        shape = (batch, self.geometry.size, self.geometry.size, 3)
+        shape = (self._batch, self.geometry.size, self.geometry.size, 3)
         return tf.function(lambda x: self.model(x, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)])
 
     def verdict(self, p_ai: float) -> str:
@@ -81,6 +86,7 @@ class Detector:
         with zipfile.ZipFile(scratch) as source, zipfile.ZipFile(buffer, "w") as target:
             members = {name: source.read(name) for name in source.namelist()}
             members["metadata.json"] = _without_date(members["metadata.json"])
+            members["config.json"] = _without_addresses(members["config.json"])
             members[_CARD] = json.dumps(card, indent=1).encode()
             for name in sorted(members):
                 target.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
@@ -96,14 +102,18 @@ class Detector:
                 f"{path}: there is no such model. Train one with `artdetect run`, or name another with --model"
             )
         card = read_card(path)
+        geometry = Geometry(**card.pop("geometry"))
         quiet.load_tensorflow()
         import keras
 
         try:
             model = keras.models.load_model(path, compile=False, safe_mode=True)
+            output = tuple(model.compute_output_shape((1, geometry.size, geometry.size, 3)))
         except Exception as error:  # whatever Keras raises on a damaged or foreign file
-            raise ModelError(f"{path}: Keras cannot load it ({str(error).splitlines()[0][:200]})") from error
-        geometry = Geometry(**card.pop("geometry"))
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise ModelError(f"{path}: Keras cannot load it ({reason})") from error
+        if output != (1, len(labels.CLASSES)):
+            raise ModelError(f"{path}: its net gives {output} for one picture, expected {(1, len(labels.CLASSES))}")
         return Detector(model, card["preset"], geometry, card, digests.of_file(path))
 
 
@@ -112,7 +122,10 @@ def read_card(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             card = json.loads(archive.read(_CARD))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        Geometry(**card["geometry"])
+        if not isinstance(card["preset"], str):
+            raise TypeError("preset")
+    except Exception as error:  # a foreign or damaged zip fails in more ways than zipfile documents
         raise ModelError(
             f"{path}: this is not a model file of artdetect. Expected a .keras file that `artdetect run` made"
         ) from error
@@ -123,3 +136,15 @@ def read_card(path: Path) -> dict[str, Any]:
 
 def _without_date(metadata: bytes) -> bytes:
     return json.dumps({name: value for name, value in json.loads(metadata).items() if name != "date_saved"}).encode()
+
+
+def _without_addresses(config: bytes) -> bytes:
+    """Keras marks objects that layers share by their address in memory; here by the order in which they appear."""
+    seen: dict[int, int] = {}
+
+    def numbered(values: dict[str, Any]) -> dict[str, Any]:
+        if "shared_object_id" in values:
+            values["shared_object_id"] = seen.setdefault(values["shared_object_id"], len(seen))
+        return values
+
+    return json.dumps(json.loads(config, object_hook=numbered)).encode()

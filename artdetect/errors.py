@@ -8,6 +8,7 @@ The command line prints the message as one line and exits 2; nothing here ever r
     ├── DataError         the pictures at hand do not make a data set (empty, one class only, moved while in use)
     ├── PictureError      one picture cannot be read
     ├── ModelError        no model, or a file that is not one of ours
+    ├── ServerError       Prefect's server does not answer
     ├── ArtifactError     an artifact is missing or does not match its record
     └── StorageError      the disk is full, or a folder cannot be read or written
 """
@@ -40,6 +41,10 @@ class ModelError(ArtdetectError):
     """There is no model, or the file is not one of ours."""
 
 
+class ServerError(ArtdetectError):
+    """Prefect's server does not answer."""
+
+
 class ArtifactError(ArtdetectError):
     """An artifact is missing or does not match its record."""
 
@@ -54,6 +59,13 @@ _ADVICE = {
     errno.EACCES: "permission denied: check who owns it",
     errno.EPERM: "permission denied: check who owns it",
     errno.EROFS: "the file system is read-only",
+    errno.EFBIG: "the file grew beyond what the file system or `ulimit -f` allows",
+    errno.EIO: "the disk reports an input/output error",
+    errno.ENOTDIR: "a file stands where a folder is expected",
+    errno.EEXIST: "a file stands where a folder is expected",
+    errno.EISDIR: "a folder stands where a file is expected",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "a link leads back to itself",
 }
 
 

@@ -12,6 +12,7 @@ SPLITS = ("train", "test")
 GENERATORS = {"LD": "latent_diffusion", "SD": "stable_diffusion"}
 
 _AI_FOLDER = re.compile(r"AI_([A-Za-z0-9.+-]+)_(.+)")
+_LIKE_AI = re.compile(r"ai(?![a-z])", re.IGNORECASE)  # AI, ai_sd_x, AI-art: perhaps AI, surely no style
 _STYLE = re.compile(r"[\w .+-]+")
 
 
@@ -34,7 +35,7 @@ def origin(folder: str) -> Origin | None:
     if match := _AI_FOLDER.fullmatch(folder):
         token, style = match.groups()
         return Origin("AI", normal_style(style), GENERATORS.get(token, token))
-    if folder.lower().startswith(("ai_", "ai-")) or not _STYLE.fullmatch(folder):
+    if _LIKE_AI.match(folder) or not _STYLE.fullmatch(folder):
         return None
     return Origin("human", normal_style(folder), "human")
 

@@ -58,9 +58,11 @@ def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
         if not source.is_dir():
             yield source
             continue
-        for folder, folders, names in os.walk(source):
+        unlisted: list[OSError] = []
+        for folder, folders, names in os.walk(source, onerror=unlisted.append):
             folders.sort()
             yield from (Path(folder, name) for name in sorted(names) if images.is_candidate(name))
+        yield from (Path(error.filename) for error in unlisted)  # rows with an error: nobody has looked inside
 
 
 def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:

@@ -73,13 +73,15 @@ def problem(stage: str, key: str) -> str | None:
         return "missing"
     try:
         record = json.loads((folder / RECORD).read_text())
+        if (record["stage"], record["key"]) != (stage, key):
+            return f"{RECORD}: it is that of {record['stage']}/{record['key']}"
         outputs = record["outputs"]
         if digests.of_value(outputs) != record["digest"]:
             return f"{RECORD}: its digest differs from its outputs"
         for name, output in outputs.items():
             if fault := _difference(folder / name, output):
                 return f"{name}: {fault}"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{RECORD}: not readable ({type(error).__name__})"
     return None
 
@@ -162,13 +164,15 @@ def sweep(stage: str, key: str) -> None:
 def journal(stage: str) -> list[dict[str, Any]]:
     """What this stage was ever built from, oldest first: [{"key", "started", "parts"}]."""
     try:
-        lines = (paths.artifacts() / stage / "journal.jsonl").read_text().splitlines()
+        lines = (paths.artifacts() / stage / "journal.jsonl").read_text(errors="replace").splitlines()
     except OSError:
         return []
     entries = []
     for line in lines:
         with suppress(ValueError):  # blank, or torn by a kill
-            entries.append(json.loads(line))
+            entry = json.loads(line)
+            if isinstance(entry, dict) and {"key", "parts"} <= entry.keys():
+                entries.append(entry)
     return entries
 
 
@@ -176,8 +180,8 @@ def newest(stage: str) -> Artifact | None:
     """The stage's artifact that was built last and is still whole."""
     built = []
     for record in (paths.artifacts() / stage).glob(f"[!.]*/{RECORD}"):
-        with suppress(ValueError, KeyError, OSError):
-            built.append((json.loads(record.read_text())["started"], record.parent.name))
+        with suppress(ValueError, KeyError, TypeError, OSError):
+            built.append((str(json.loads(record.read_text())["started"]), record.parent.name))
     whole = (key for _, key in sorted(built, reverse=True) if problem(stage, key) is None)
     key = next(whole, None)
     return None if key is None else load(stage, key)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from artdetect import store
-from artdetect.index.scan import Contents, differences
+from artdetect.index.scan import Contents, differences, state
 from artdetect.stages import Plan
 
 Parts = Mapping[str, Any]
@@ -32,19 +32,16 @@ def reasons(plan: Plan, contents: Contents | None = None) -> list[str]:
 
 def picture_changes(index_key: str, contents: Contents) -> list[str]:
     """What differs between the pictures of an earlier index and a folder's state now, in words."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(store.place("index", index_key) / "index.parquet", columns=["path", "bytes", "sha256"])
-    except OSError:
-        return ["pictures changed"]  # that index is gone
-    old = dict(
-        zip(
-            table["path"].to_pylist(),
-            zip(table["bytes"].to_pylist(), table["sha256"].to_pylist(), strict=True),
-            strict=True,
+        table = pq.read_table(
+            store.place("index", index_key) / "index.parquet", columns=["path", "bytes", "sha256", "error"]
         )
-    )
+    except (OSError, pa.ArrowException):
+        return ["pictures changed"]  # that index is gone or damaged
+    old = {row["path"]: (row["bytes"], state(row)) for row in table.to_pylist()}
     return differences(old, contents) or ["files beside the pictures changed"]
 
 

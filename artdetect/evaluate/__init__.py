@@ -12,7 +12,7 @@ class EvaluateConfig(Section):
     """Section `evaluate`."""
 
     resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples behind the intervals")
-    seed: int = Field(129, description="of the resampling")
+    seed: int = Field(129, ge=0, description="of the resampling")
 
 
 def run(config: EvaluateConfig, balance_folder: Path, train_folder: Path, pictures: Path, out: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from artdetect import labels
 from artdetect.errors import DataError
-from artdetect.index.scan import Pictures, facts_of
+from artdetect.index.scan import NOTICE, Pictures, facts_of
 from artdetect.section import Section
 
 
@@ -39,6 +39,6 @@ def run(config: IndexConfig, pictures: Pictures, out: Path) -> None:
     measured = {name: facts.column(name) for name in facts.column_names if name not in ("path", "mtime_ns")}
     pq.write_table(pa.table(said | measured), out / "index.parquet")
     (out / "skipped.json").write_text(json.dumps(pictures.skipped, indent=1))
-    notice = pictures.root / "NOTICE.txt"
+    notice = pictures.root / NOTICE
     if notice.is_file():
         (out / "notice.txt").write_text(notice.read_text(errors="replace")[:2_000])

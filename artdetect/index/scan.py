@@ -16,7 +16,8 @@ from artdetect.errors import DataError, storage_error
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Contents = dict[str, tuple[int, str | None]]  # path -> (bytes, sha256 or None where not read yet)
+Contents = dict[str, tuple[int, str | None]]  # path -> (bytes, see `state`)
+NOTICE = "NOTICE.txt"  # what a data set says of itself
 Progress = Callable[[int, int], None]
 CHUNK = 2_000  # pictures read between two saves of the cache: what a kill can cost
 GLANCE_LIMIT = 256 << 20  # bytes that `glance` may read to see whether touched files really changed
@@ -87,7 +88,7 @@ def glance(folder: Path) -> Pictures:
     """
     root = find_root(folder)
     wanted, skipped = _listing(root)
-    known = _load_cache(root, columns=["path", "bytes", "mtime_ns", "sha256"])
+    known = _load_cache(root, columns=["path", "bytes", "mtime_ns", "sha256", "error"])
     left = GLANCE_LIMIT
     rows: dict[str, dict[str, Any]] = {}
     for file in wanted:
@@ -95,15 +96,30 @@ def glance(folder: Path) -> Pictures:
         if row is None or not _is_known(row, file):
             touched = row is not None and row["bytes"] == file.bytes and file.bytes <= left
             left -= file.bytes if touched else 0
-            row = {"bytes": file.bytes, "sha256": digests.of_file(root / file.path) if touched else None}
+            row = {
+                "bytes": file.bytes,
+                "sha256": _sha256(root / file.path) if touched else None,
+                "error": row["error"] if row and touched else None,
+            }
         rows[file.path] = row
     return _pictures(root, rows, skipped)
 
 
 def facts_of(pictures: Pictures) -> "pa.Table":
-    """The facts of a scanned folder's pictures, one row each, sorted by path."""
+    """The facts of a scanned folder's pictures, one row each, sorted by path.
+
+    DataError where another scan has since found other contents, or the cache was deleted.
+    """
     known = _load_cache(pictures.root)
+    for path, content in pictures.contents.items():
+        if path not in known or (known[path]["bytes"], state(known[path])) != content:
+            raise DataError(f"{pictures.root / path} changed while it was indexed: run again")
     return _table([known[path] for path in sorted(pictures.contents)])
+
+
+def state(row: dict[str, Any]) -> str | None:
+    """A picture's content as the digest sees it: sha256, the reason where it cannot be read, None if not read yet."""
+    return row["sha256"] or row["error"]
 
 
 def differences(old: Contents, new: Contents) -> list[str]:
@@ -117,34 +133,61 @@ def differences(old: Contents, new: Contents) -> list[str]:
 
 
 def _pictures(root: Path, rows: dict[str, dict[str, Any]], skipped: dict[str, list[str]]) -> Pictures:
-    contents: Contents = {path: (row["bytes"], row["sha256"]) for path, row in rows.items()}
+    contents: Contents = {path: (row["bytes"], state(row)) for path, row in rows.items()}
     digest = None
-    if all(sha256 is not None for _, sha256 in contents.values()):
-        digest = digests.of_value([sorted((path, *state) for path, state in contents.items()), skipped])
+    if all(content is not None for _, content in contents.values()):
+        listed = sorted((path, *content) for path, content in contents.items())
+        digest = digests.of_value([listed, skipped, _sha256(root / NOTICE)])
     return Pictures(root, digest, contents, skipped)
+
+
+def _sha256(path: Path) -> str | None:
+    """Of a file's content; None where it cannot be read."""
+    try:
+        return digests.of_file(path) if path.is_file() else None
+    except OSError:
+        return None
 
 
 def _listing(root: Path) -> tuple[list[File], dict[str, list[str]]]:
     """The pictures that follow the folder grammar, sorted by path, and the files that are left out, by reason."""
     wanted: list[File] = []
     skipped: dict[str, list[str]] = {}
+    above = len(os.path.join(root, ""))  # noqa: PTH118  as scandir joins
     for entry in _walk(root):
-        path = os.path.relpath(entry.path, root)
+        path = entry.path[above:]
         if reason := _why_skipped(path):
-            skipped.setdefault(reason, []).append(path)
-        else:
+            skipped.setdefault(reason, []).append(path.encode(errors="backslashreplace").decode())
+            continue
+        try:
             stat = entry.stat()
             wanted.append(File(path, stat.st_size, stat.st_mtime_ns))
+        except OSError:  # a broken link: a row that says so
+            wanted.append(File(path, 0, 0))
     wanted.sort(key=lambda file: file.path)
     return wanted, {reason: sorted(found) for reason, found in sorted(skipped.items())}
 
 
-def _walk(folder: Path | str) -> Iterator[os.DirEntry[str]]:
-    for entry in _entries(folder):
-        if entry.is_dir():
-            yield from _walk(entry.path)
+def _walk(folder: Path | str, around: tuple[os.stat_result, ...] = ()) -> Iterator[os.DirEntry[str]]:
+    """All that is no folder. Links to folders are followed, but not back into a folder they stand in."""
+    entries = _entries(folder)
+    around = (*around, os.stat(folder))  # noqa: PTH116
+    for entry in entries:
+        if _is_folder(entry) and not (entry.is_symlink() and _is_one_of(entry.stat(), around)):
+            yield from _walk(entry.path, around)
         else:
             yield entry
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_one_of(folder: os.stat_result, others: tuple[os.stat_result, ...]) -> bool:
+    return any(os.path.samestat(folder, other) for other in others)
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
@@ -159,15 +202,21 @@ def _why_skipped(path: str) -> str | None:
     parts = path.split("/")
     if not images.is_candidate(parts[-1]):
         return "not a picture by its name"
+    if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
+        return "name is not valid UTF-8"
     if len(parts) < 3 or parts[0] not in labels.SPLITS:
         return "not below train/<style>/ or test/<style>/"
     if labels.origin(parts[1]) is None:
         return "folder name says neither AI nor human"
+    if any(part.startswith(".") or part == "__MACOSX" for part in parts[2:-1]):
+        return "in a hidden folder"
     return None
 
 
 def _is_known(row: dict[str, Any] | None, file: File) -> bool:
-    return row is not None and row["bytes"] == file.bytes and row["mtime_ns"] == file.mtime_ns
+    if row is None or row["sha256"] is None:  # what could not be read is tried again: permissions leave no time stamp
+        return False
+    return row["bytes"] == file.bytes and row["mtime_ns"] == file.mtime_ns
 
 
 def _read(root: Path, files: list[File]) -> Iterator[dict[str, Any]]:
@@ -203,8 +252,11 @@ def _save_cache(root: Path, rows: list[dict[str, Any]]) -> None:
     target = _cache_file(root)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
-    pq.write_table(_table(rows), temporary)
-    temporary.replace(target)
+    try:
+        pq.write_table(_table(rows), temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _table(rows: list[dict[str, Any]]) -> "pa.Table":

@@ -17,9 +17,9 @@ class TrainConfig(Section):
     """Section `train`. What is left out takes the preset's own value."""
 
     preset: Literal["notebook", "compact"] = Field("compact", description="which net and recipe")
-    seed: int = Field(129, description="weights, order and augmentation")
+    seed: int = Field(129, ge=0, lt=2**32, description="weights, order and augmentation")
     epochs: int | None = Field(None, ge=1, description="at most so many; the preset's own if left out")
-    size: int | None = Field(None, ge=8, le=1024, description="canonical side in pixels; the preset's own if left out")
+    size: int | None = Field(None, ge=10, le=1024, description="canonical side in pixels; the preset's own if left out")
     crop: int | None = Field(None, ge=8, description="side of random training crops in pixels, for compact")
 
 

@@ -51,10 +51,8 @@ def fit(
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     work.mkdir(parents=True, exist_ok=True)
-    state = _read_state(work)
-    if state["last"]:
-        model = keras.models.load_model(work / state["last"])
-    else:
+    state, model = _resumed(work)
+    if model is None:
         model = recipe.build()
         optimizer = recipe.optimizer(steps * recipe.epochs)
         model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
@@ -75,11 +73,16 @@ def fit(
     return Fitted(best.get_weights(), state["history"], state["best_epoch"])
 
 
-def _read_state(work: Path) -> dict[str, Any]:
+def _resumed(work: Path) -> "tuple[dict[str, Any], keras.Model | None]":
+    """State and model after the last whole epoch; the start where there is none, or a loss of power damaged it."""
+    import keras
+
     try:
-        return json.loads((work / "state.json").read_text())
-    except FileNotFoundError:
-        return {"history": [], "last": None, "best": None, "best_epoch": 0, "stopped": False}
+        state = json.loads((work / "state.json").read_text())
+        keras.models.load_model(work / state["best"], compile=False)  # not needed yet, but it must be whole
+        return state, keras.models.load_model(work / state["last"])
+    except Exception:  # Keras raises nearly everything on a damaged file
+        return {"history": [], "last": None, "best": None, "best_epoch": 0, "stopped": False}, None
 
 
 def _keeper(
@@ -99,10 +102,11 @@ def _keeper(
                     generator.state.assign(np.array([seed, epoch], generator.state.dtype))
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if not np.isfinite(logs["loss"]):
-                raise ModelError(
-                    f"the training loss is {logs['loss']} in epoch {epoch + 1}. Lower the rate or check the data"
-                )
+            for name, shown in (("loss", "training"), ("val_loss", "validation")):
+                if not np.isfinite(logs[name]):
+                    raise ModelError(
+                        f"the {shown} loss is {logs[name]} in epoch {epoch + 1}. Lower the rate or check the data"
+                    )
             row = {"epoch": epoch + 1, "rate": float(self.model.optimizer.learning_rate)}
             row |= {name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
             state["history"].append(row)

@@ -1,0 +1,85 @@
+"""The procedural painter's tools: colours, curves and an easel that lays strokes."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+CANVAS = 512  # px: the painter's own resolution; every picture is painted at this size, whoever is to have made it
+SPAN = np.linspace(-1, 1, 9)
+Array = np.ndarray
+
+
+def rgb(text: str) -> Array:
+    return np.array([[int(word[i : i + 2], 16) for i in (0, 2, 4)] for word in text.split()], float)
+
+
+def pigments(colours: Array, alpha: Array | float = 1.0) -> list[tuple[int, ...]]:
+    opacity = np.broadcast_to(255 * np.asarray(alpha), len(colours))
+    return [tuple(row) for row in np.clip(np.c_[colours, opacity], 0, 255).astype(int).tolist()]
+
+
+def pigment(colour: Array, alpha: float = 1.0) -> tuple[int, ...]:
+    return pigments(colour[None], alpha)[0]
+
+
+def mix(a: Array, b: Array, share: Array | float) -> Array:
+    return a + (b - a) * np.clip(np.asarray(share, float)[..., None], 0, 1)
+
+
+def waviness(rng: np.random.Generator, scale: float, terms: int = 6) -> Callable[[Array, Array], Array]:
+    """A smooth random field over the unit square, about -1 to 1; `scale` is the wave count of its coarsest part."""
+    angle, phase = rng.uniform(0, 2 * np.pi, (2, terms))
+    pace = 2 * np.pi * scale * 1.5 ** np.arange(terms)
+    weight = 0.75 ** np.arange(terms)
+    weight /= np.sqrt((weight**2).sum() / 2) * 1.6
+
+    def field(x: Array, y: Array) -> Array:
+        total = np.zeros(np.broadcast(x, y).shape)
+        for w, p, a, f in zip(weight, pace, angle, phase, strict=True):
+            total += w * np.sin(p * (np.cos(a) * x + np.sin(a) * y) + f)
+        return total
+
+    return field
+
+
+def curve(*knots: Sequence[float] | Array) -> Array:
+    """A cubic Bezier curve over four knots, (28, 2)."""
+    t = np.linspace(0, 1, 28)[:, None]
+    a, b, c, d = np.asarray(knots, float)
+    return (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
+
+
+class Easel:
+    """A canvas and the tools to paint on it. All lengths and places are shares of the canvas; y points down."""
+
+    def __init__(self, wash: Array) -> None:
+        self.painting = Image.fromarray(np.clip(np.broadcast_to(wash, (CANVAS, CANVAS, 3)), 0, 255).astype(np.uint8))
+        self.draw = ImageDraw.Draw(self.painting, "RGBA")
+
+    def fill(self, points: Array, ink: tuple[int, ...]) -> None:
+        self.draw.polygon((np.asarray(points) * CANVAS).ravel().tolist(), fill=ink)
+
+    def disc(self, x: float, y: float, radius: float, ink: tuple[int, ...]) -> None:
+        self.draw.ellipse([v * CANVAS for v in (x - radius, y - radius, x + radius, y + radius)], fill=ink)
+
+    def ribbon(self, points: Array, width: Array | float, ink: tuple[int, ...]) -> None:
+        """One line of varying width through `points` (n, 2)."""
+        slope = np.gradient(points, axis=0)
+        normal = np.stack([-slope[:, 1], slope[:, 0]], -1) / (np.hypot(*slope.T)[:, None] + 1e-9)
+        edge = normal * (np.broadcast_to(width, len(points))[:, None] / 2)
+        self.fill(np.concatenate([points + edge, (points - edge)[::-1]]), ink)
+
+    def brush(
+        self, x: Array, y: Array, angle: Array, length: Array, width: Array, bend: Array, inks: Sequence[tuple]
+    ) -> None:
+        """Paints n bent, rounded strokes in order; all arrays are (n,), angles in radians."""
+        along = length[:, None] / 2 * SPAN
+        across = bend[:, None] * length[:, None] * (SPAN**2 - 0.5)
+        half = width[:, None] / 2 * np.sqrt(1 - 0.97 * SPAN**4)
+        u = np.concatenate([along, along[:, ::-1]], 1)
+        v = np.concatenate([across - half, (across + half)[:, ::-1]], 1)
+        cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+        outline = np.stack([x[:, None] + cos * u - sin * v, y[:, None] + sin * u + cos * v], -1) * CANVAS
+        for points, ink in zip(outline.reshape(len(x), -1).tolist(), inks, strict=True):
+            self.draw.polygon(points, fill=ink)

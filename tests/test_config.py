@@ -1,0 +1,170 @@
+from pathlib import Path
+
+import pytest
+
+from artdetect import config as configs
+from artdetect import paths
+from artdetect.config import known_keys, load, parse
+from artdetect.errors import ConfigError
+from artdetect.stages import CHAIN
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "art.toml"
+    path.write_text('[download]\nurl = "pictures"\n[train]\nepochs = 3\nseed = 7\n')
+    return path
+
+
+@pytest.mark.parametrize("path", sorted((paths.project() / "configs").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_config_of_the_project_loads(path: Path) -> None:
+    assert load(path).download.url
+
+
+def test_a_config_is_found_from_any_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("configs/sample.toml")) == load(paths.project() / "configs" / "sample.toml")
+
+
+def test_a_file_in_the_working_directory_goes_before_the_projects(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs").mkdir()
+    file.rename(tmp_path / "configs" / "sample.toml")
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("configs/sample.toml")).train.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "named", "near"),
+    [
+        ("train.epoch=3", "train.epoch ", "train.epochs"),
+        ("balance.sed=3", "balance.sed ", "balance.seed"),
+        ("trian.epochs=3", "trian ", "train"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_near_miss(file: Path, change: str, named: str, near: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(file, [change])
+    assert f"{file}: {named}" in str(error.value)
+    assert str(error.value).endswith(f"Did you mean {near}?")
+
+
+def test_a_key_like_no_other_lists_what_is_known(file: Path) -> None:
+    with pytest.raises(ConfigError, match="Known are: .*train.epochs"):
+        load(file, ["xyzzyqqq.w=3"])
+
+
+def test_a_missing_file_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path / "absent.toml")
+    for known in (paths.project() / "configs").glob("*.toml"):
+        assert f"configs/{known.name}" in str(error.value)
+
+
+def test_a_missing_url_is_named() -> None:
+    with pytest.raises(ConfigError, match="download is missing"):
+        parse({})
+    with pytest.raises(ConfigError, match=r"download\.url is missing"):
+        parse({"download": {}})
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("train.epochs=many", "train.epochs = 'many'"),
+        ("train.epochs=0", "train.epochs = 0"),
+        ("train.epochs=1.5", "train.epochs = 1.5"),
+        ("train.preset=large", "train.preset = 'large'"),
+        ("balance.validation=0.5", "balance.validation = 0.5"),
+        ("download.url=3", "download.url = 3"),
+        ("report.title=[1]", "report.title = [1]"),
+        ("train.seed=-1", "train.seed = -1"),
+        ("train.seed=4294967296", "train.seed = 4294967296"),
+        ("evaluate.seed=-1", "evaluate.seed = -1"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_with_what_came(file: Path, change: str, named: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(file, [change])
+    assert named in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_section_that_is_a_value_is_named(file: Path) -> None:
+    file.write_text('train = 3\n[download]\nurl = "x"\n')
+    with pytest.raises(ConfigError, match="train = 3 is not usable"):
+        load(file)
+
+
+@pytest.mark.parametrize("content", [b"train = [", b"\xff\xfe", b"a = 1\na = 2\n"])
+def test_a_file_that_is_no_toml_is_one_line(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match="not readable as TOML") as error:
+        load(file)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_in_place_of_a_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not readable as TOML"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("change", ["train.epochs", "epochs=3", "=3", "train.=3", "", "train"])
+def test_a_change_without_section_key_and_value_is_refused(file: Path, change: str) -> None:
+    with pytest.raises(ConfigError, match="expected section.key=value"):
+        load(file, [change])
+
+
+def test_changes_are_toml_values_or_bare_words(file: Path) -> None:
+    config = load(
+        file,
+        [
+            "train.epochs=5",
+            "train.preset=notebook",
+            "balance.validation=0.25",
+            'report.title="a = b"',
+            "evaluate.seed = 1",
+        ],
+    )
+    assert (config.train.epochs, config.train.preset) == (5, "notebook")
+    assert config.balance.validation == 0.25
+    assert config.report.title == "a = b"
+    assert config.evaluate.seed == 1
+
+
+def test_a_change_keeps_the_other_keys_and_the_last_one_counts(file: Path) -> None:
+    config = load(file, ["train.epochs=5", "train.epochs=6"])
+    assert (config.train.epochs, config.train.seed) == (6, 7)
+
+
+def test_a_path_in_a_file_is_relative_to_the_project_one_in_a_change_to_the_working_directory(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load(file).download.url == str(paths.project() / "pictures")
+    assert load(file, ["download.url=pictures"]).download.url == str(tmp_path / "pictures")
+    assert load(file, ["download.url=/pictures"]).download.url == "/pictures"
+
+
+@pytest.mark.parametrize("address", ["https://example.org/a.zip", "file:///srv/a.zip", "HTTP://example.org/x"])
+def test_an_address_is_left_as_it_is(file: Path, address: str) -> None:
+    assert load(file, [f"download.url={address}"]).download.url == address
+
+
+def test_a_home_folder_is_found_and_an_unknown_one_is_no_crash(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert load(file, ["download.url=~/art"]).download.url == "/somewhere/art"
+    assert load(file, ["download.url=~nobody-of-this-name/art"]).download.url.endswith("~nobody-of-this-name/art")
+
+
+def test_a_config_cannot_be_changed_once_made(file: Path) -> None:
+    from pydantic import ValidationError
+
+    with pytest.raises(ValidationError, match="frozen"):
+        load(file).train.epochs = 9  # type: ignore[misc]
+
+
+def test_there_is_a_section_for_every_stage_and_no_other() -> None:
+    assert list(configs.Config.model_fields) == [stage.name for stage in CHAIN]
+    assert {"train.epochs", "download.url", "balance"} <= set(known_keys())
