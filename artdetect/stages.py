@@ -36,7 +36,11 @@ CHAIN = (
     Stage(
         "explain", ("train", "evaluate"), ("keras", "matplotlib", "pillow", "saliency", "scikit-image", "tensorflow")
     ),
-    Stage("report", ("index", "audit", "balance", "train", "evaluate", "explain"), ("jinja2", "matplotlib")),
+    Stage(
+        "report",
+        ("index", "audit", "balance", "train", "evaluate", "explain"),
+        ("jinja2", "matplotlib", "pandas", "pillow", "scipy"),
+    ),
 )
 STAGES = {stage.name: stage for stage in CHAIN}
 

@@ -40,6 +40,36 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with data/ and artifacts/ of tiny pictures and a barely trained model, keys `k1`. For reading only."""
+    from artdetect import balance, index, store, train
+    from artdetect.index import scan
+    from tests.tiny import data_set
+
+    root = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARTDETECT_DATA", str(root / "data"))
+        patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
+        pictures = data_set(root / "data" / "raw" / "art", train=12, test=4)
+        with store.build("index", "k1", {}) as out:
+            index.run(index.IndexConfig(), scan.scan(pictures), out)
+        with store.build("balance", "k1", {}) as out:
+            balance.run(balance.BalanceConfig(), store.place("index", "k1"), out)
+        with store.build("train", "k1", {}) as out:
+            config = train.TrainConfig(preset="notebook", epochs=3)
+            train.run(config, store.place("balance", "k1"), pictures, out, root / "work")
+    return root
+
+
+@pytest.fixture
+def model(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the barely trained model, with the environment pointing to its root."""
+    monkeypatch.setenv("ARTDETECT_DATA", str(trained / "data"))
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(trained / "artifacts"))
+    return trained / "artifacts" / "train" / "k1"
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real Prefect server with an empty database."""
     import flows  # noqa: F401  telemetry off

@@ -10,7 +10,7 @@ from pydantic import Field
 from artdetect.section import Section
 
 TEMPLATES = Path(__file__).parent
-TEMPLATE, STYLE = "report.html.jinja", "report.css"
+TEMPLATE, PARTS, STYLE = "report.html.jinja", "parts.html.jinja", "report.css"
 
 
 class ReportConfig(Section):
@@ -19,8 +19,8 @@ class ReportConfig(Section):
     title: str = Field("artdetect", description="heading of the page")
 
     def key_parts(self) -> dict[str, Any]:
-        """The template beside the options: a code digest covers Python only, and an edited template changes the page."""
-        page = b"".join((TEMPLATES / name).read_bytes() for name in (TEMPLATE, STYLE))
+        """The options and the template: a code digest covers Python only, and an edited template changes the page."""
+        page = b"".join((TEMPLATES / name).read_bytes() for name in (TEMPLATE, PARTS, STYLE))
         return super().key_parts() | {"template": hashlib.sha256(page).hexdigest()}
 
 
@@ -46,4 +46,5 @@ def run(config: ReportConfig, folders: Mapping[str, Path], out: Path) -> None:
     (out / "figures").mkdir()
     for name, variants in drawn.items():
         (out / "figures" / f"{name}.png").write_bytes(variants["light", "wide"])
-    (out / "report.html").write_text(page.render(config.title, found, drawn), encoding="utf-8")
+    html = page.render(config.title, found, drawn)
+    (out / "report.html").write_bytes(html.encode("utf-8", "backslashreplace"))  # a name on disk need not be Unicode

@@ -134,13 +134,15 @@ def _figure(size: tuple[int, int], colours: Theme) -> Iterator[tuple["Figure", i
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     buffer = io.BytesIO()
     metadata: dict[str, Any] = {"Software": None}
     with mpl.rc_context():
         mpl.rcdefaults()  # a matplotlibrc of this machine must not show in the page
         inches = (size[0] / CSS_PX, size[1] / CSS_PX)
-        figure = Figure(figsize=inches, dpi=CSS_PX * SCALE, facecolor=colours.ground, layout="constrained")
+        room = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12, wspace=0.04, hspace=0.02)
+        figure = Figure(figsize=inches, dpi=CSS_PX * SCALE, facecolor=colours.ground, layout=room)
         FigureCanvasAgg(figure)
         yield figure, buffer
         figure.savefig(buffer, format="png", dpi=CSS_PX * SCALE, metadata=metadata)

@@ -114,9 +114,9 @@ def affine(angle: "tf.Tensor", zoom_rows: "tf.Tensor", zoom_columns: "tf.Tensor"
     import tensorflow as tf
 
     cos, sin = tf.cos(angle), tf.sin(angle)
-    # Keras works on (row, column): [[cos, -sin], [sin, cos]] @ diag(zoom_rows, zoom_columns); here x = column, y = row.
-    a, b = cos * zoom_columns, sin * zoom_rows
-    d, e = -sin * zoom_columns, cos * zoom_rows
+    # [[cos, -sin], [sin, cos]] @ diag(zoom_columns, zoom_rows) on (x = column, y = row); Keras's zx is that of columns.
+    a, b = cos * zoom_columns, -sin * zoom_rows
+    d, e = sin * zoom_columns, cos * zoom_rows
     centre = (side - 1) / 2
     zero = tf.zeros_like(angle)
     return tf.stack([a, b, centre - (a + b) * centre, d, e, centre - (d + e) * centre, zero, zero], axis=1)

@@ -48,10 +48,10 @@ def fit(
     import keras
     import tensorflow as tf
 
-    keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     work.mkdir(parents=True, exist_ok=True)
     state, model = _resumed(work)
+    keras.utils.set_random_seed(seed)  # after loading, which draws weights too
     if model is None:
         model = recipe.build()
         optimizer = recipe.optimizer(steps * recipe.epochs)

@@ -3,62 +3,15 @@
 One base run is built; each test changes a copy of it and runs the real flow against a real Prefect server.
 """
 
-import json
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from artdetect import config as configs
 from artdetect import paths, status
-from artdetect.config import Config
 
-PROJECT = Path(__file__).resolve().parents[2]
-STAGES = ["download", "index", "audit", "balance", "train", "evaluate", "explain", "report"]
+from .conftest import STAGES, finish, kill_at, outcome, run, small, start
+
 FROM_INDEX, FROM_BALANCE, FROM_TRAIN = STAGES[1:], ["balance"], ["train", "evaluate", "explain", "report"]
-
-
-def small(folder: Path, **train: object) -> Config:
-    """A pipeline that takes seconds, over a folder of pictures."""
-    return configs.parse(
-        {
-            "download": {"url": str(folder)},
-            "train": {"preset": "notebook", "epochs": 1, **train},
-            "evaluate": {"resamples": 100},
-            "explain": {"per_rule": 1, "steps": 2, "algorithm": "fast"},
-        }
-    )
-
-
-def run(config: Config, refresh: tuple[str, ...] = ()) -> dict[str, str]:
-    """Run the flow; the stages that ran, each with its reason."""
-    from flows.pipeline import pipeline
-
-    return {run.stage: run.why for run in pipeline(config, refresh) if run.ran}
-
-
-@pytest.fixture(scope="module")
-def base(server: str, unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with data/ and artifacts/ of a finished run."""
-    root = tmp_path_factory.mktemp("base")
-    shutil.copytree(unpacked, root / "data" / "raw" / "drawn")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ARTDETECT_DATA", str(root / "data"))
-        patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
-        assert list(run(small(root / "data" / "raw" / "drawn"))) == STAGES
-        yield root
-
-
-@pytest.fixture
-def pictures(base: Path, roots: Path) -> Path:
-    """The pictures of this test's own copy of the base."""
-    for part in ("data", "artifacts"):
-        shutil.copytree(base / part, roots / part)
-    return roots / "data" / "raw" / "drawn"
 
 
 def artifact(stage: str) -> Path:
@@ -182,56 +135,6 @@ def test_a_vanished_data_set_is_noticed(pictures: Path, archive: Path) -> None:
 
 
 # --- code, places and kills: in copies of the project, by its own command line ---
-
-
-@pytest.fixture
-def copy(base: Path, server: str, tmp_path: Path) -> Path:
-    """A copy of the whole project with the base's data and artifacts in their default places."""
-    folder = tmp_path / "project"
-    for part in ("artdetect", "flows", "tasks", "configs"):
-        shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "pyproject.toml", folder)
-    for part in ("data", "artifacts"):
-        shutil.copytree(base / part, folder / part)
-    (folder / "small.toml").write_text(
-        'download.url = "data/raw/drawn"\nevaluate.resamples = 100\n'
-        '[train]\npreset = "notebook"\nepochs = 1\n'
-        '[explain]\nper_rule = 1\nsteps = 2\nalgorithm = "fast"\n'
-    )
-    return folder
-
-
-def start(project: Path, server: str, *arguments: str) -> "subprocess.Popen[str]":
-    """The command line of a copied project, started from an unrelated folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ARTDETECT_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "artdetect.cli", *arguments, "--config", str(project / "small.toml")],
-        cwd="/",
-        env=kept | {"PYTHONPATH": str(project), "PREFECT_API_URL": server, "PREFECT_HOME": str(project / ".prefect")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: "subprocess.Popen[str]") -> tuple[dict[str, str], str]:
-    """Stage -> reason of all that are not current (status) or that ran (run), and the log."""
-    output, log = process.communicate()
-    assert process.returncode in (0, 1), log
-    stages = json.loads(output)["stages"]
-    return {s["stage"]: s["why"] for s in stages if s["state"] not in ("current", "cached")}, log
-
-
-def outcome(project: Path, server: str, *arguments: str) -> dict[str, str]:
-    return finish(start(project, server, *arguments, "--json"))[0]
-
-
-def kill_at(process: "subprocess.Popen[str]", words: str) -> None:
-    """kill -9 as soon as the log has these words."""
-    assert process.stderr
-    assert any(words in line for line in process.stderr)
-    process.kill()
-    process.wait()
 
 
 def append(file: Path, text: str) -> None:

@@ -1,0 +1,157 @@
+"""What the page says, as plain values from the artifacts: no markup here, so that a number is easy to check."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from artdetect import digests
+from artdetect.labels import AI, CLASSES, HUMAN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDE = 0.3  # an interval wider than this says little: the group is marked
+SHOWN_PER_RULE = 3  # explanations on the page per class and rule, so that it stays small enough to send
+SHORTCUT = 0.6  # share told right by a file property alone from which it is named, as in the audit's design
+CHANCE = 0.001  # … and only where chance would do so more rarely than this
+PROPERTIES = {
+    "format": "file format",
+    "width": "width",
+    "height": "height",
+    "jpeg_quality": "JPEG quality",
+    "bytes": "file size",
+    "has_exif": "EXIF data",
+}
+
+
+def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
+    """Everything that the page shows, by part; `folders` as in `artdetect.report.run`."""
+    import pandas as pd
+
+    metrics = _json(folders["evaluate"] / "metrics.json")
+    audit = _json(folders["audit"] / "audit.json")
+    index = pd.read_parquet(folders["index"] / "index.parquet")
+    balance = pd.read_parquet(folders["balance"] / "balance.parquet")
+    training = _training(folders["train"])
+    return {
+        "notice": _notice(folders["index"] / "notice.txt"),
+        "metrics": metrics,
+        "result": _result(metrics),
+        "generators": sorted(_groups(metrics["by_generator"], "generator"), key=lambda group: group["label"]),
+        "styles": sorted(_groups(metrics["by_style"], "style"), key=lambda group: -group["pictures"]),
+        "explanations": _explanations(folders["explain"]),
+        "training": training,
+        "audit": audit,
+        "counts": _table(audit["counts"], ("train", "test")),
+        "shortcuts": shortcuts(index[index.ok]),
+        "used": _table(_balanced(balance), ("train", "validation", "test")),
+        "model": training["model"],
+        "keys": {stage: folder.name for stage, folder in folders.items()},
+    }
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _notice(path: Path) -> list[str]:
+    """The paragraphs of what the data set says of itself; none if it says nothing."""
+    if not path.is_file():
+        return []
+    return [text for part in path.read_text(encoding="utf-8").split("\n\n") if (text := " ".join(part.split()))]
+
+
+def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts of the sentence that sums up the test."""
+    confusion = metrics["confusion"]
+    of_ai, of_human = sum(confusion[AI]), sum(confusion[HUMAN])
+    return {
+        "ai": of_ai,
+        "ai_found": confusion[AI][AI],
+        "human": of_human,
+        "human_accused": confusion[HUMAN][AI],
+        "prevalence": of_ai / metrics["pictures"],
+        "wrong": confusion[AI][HUMAN] + confusion[HUMAN][AI],
+    }
+
+
+def _groups(groups: list[dict[str, Any]], column: str) -> list[dict[str, Any]]:
+    return [
+        group | {"name": group[column], "unsure": group["accuracy"]["high"] - group["accuracy"]["low"] > WIDE}
+        for group in groups
+    ]
+
+
+def _explanations(folder: Path) -> dict[str, Any]:
+    """The pictures to show, at most `SHOWN_PER_RULE` per class and rule, and how many there are in all."""
+    import pandas as pd
+
+    table = pd.read_parquet(folder / "explanations.parquet")
+    if table.empty:
+        return {"count": 0, "shown": []}
+    shown = table.groupby(["label", "rule"], sort=False).head(SHOWN_PER_RULE)
+    columns = ["path", "label", "verdict", "p_ai", "rule", "name"]
+    rows = shown[columns].to_dict("records")
+    return {"count": len(table), "shown": [row | {"figure": folder / f"{row['name']}.png"} for row in rows]}
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    """How the model came to be, and what its file is."""
+    import pandas as pd
+
+    from artdetect.detector import MODEL_FILE, read_card
+
+    card = read_card(folder / MODEL_FILE)
+    digest = digests.of_file(folder / MODEL_FILE)
+    metrics = _json(folder / "metrics.json")
+    rows = pd.read_csv(folder / "history.csv").to_dict("records")
+    return {
+        "history": rows,
+        "epochs": len(rows),
+        "best_epoch": metrics["best_epoch"],
+        "best": next(row for row in rows if row["epoch"] == metrics["best_epoch"]),
+        "parameters": metrics["parameters"],
+        "card": card,
+        "model": {"id": f"{card['preset']}-{digest[:8]}", "digest": digest, "data": card.get("data")},
+    }
+
+
+def _balanced(balance: "pd.DataFrame") -> list[dict[str, Any]]:
+    counts = balance.groupby(["label", "split"]).size().rename("pictures").reset_index()
+    return counts.to_dict("records")
+
+
+def _table(counts: list[dict[str, Any]], splits: tuple[str, ...]) -> dict[str, Any]:
+    """Pictures by class and split, with the totals of both."""
+    cells: Counter[tuple[str, str]] = Counter()
+    for row in counts:
+        cells[row["label"], row["split"]] += row["pictures"]
+    rows = [(label, [cells[label, split] for split in splits]) for label in CLASSES]
+    totals = [sum(row[1][column] for row in rows) for column in range(len(splits))]
+    return {"splits": splits, "rows": rows, "totals": totals, "total": sum(totals)}
+
+
+def shortcuts(index: "pd.DataFrame") -> list[dict[str, Any]]:
+    """File properties that alone tell the classes apart, best first: [{"name", "right"}].
+
+    `right` is the share that the best single cut of that property calls right when both classes weigh the same, 0.5
+    being chance: 1/2 + D/2 with D of Kolmogorov and Smirnov, and as rare by chance as their test says. `index` is an
+    index's readable rows.
+    """
+    from scipy.stats import ks_2samp
+
+    is_ai = index.label == CLASSES[AI]
+    if is_ai.all() or not is_ai.any():
+        return []
+    found = []
+    for column, name in PROPERTIES.items():
+        values = index[column].astype(object).where(index[column].notna(), "none")
+        if column in ("format", "has_exif"):  # unordered: in the order of how much each value speaks for AI
+            values = values.map(is_ai.groupby(values).mean())
+        values = values.replace("none", -1).astype(float)  # having no JPEG quality is a trace as well
+        test = ks_2samp(values[is_ai], values[~is_ai])
+        if (right := (1 + float(test.statistic)) / 2) > SHORTCUT and test.pvalue < CHANCE:
+            found.append({"name": name, "right": right})
+    return sorted(found, key=lambda shortcut: -shortcut["right"])

@@ -1,0 +1,154 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from artdetect import evaluate, images
+from artdetect.detector import Detector
+from artdetect.evaluate import EvaluateConfig
+from artdetect.evaluate.metrics import summary
+
+
+def predictions(*groups: tuple[str, str, int], style: str = "baroque") -> pd.DataFrame:
+    """Groups of (label, verdict, pictures); p_ai fits the verdict."""
+    rows = [
+        (label, style, "latent_diffusion" if label == "AI" else "human", 0.9 if verdict == "AI" else 0.1, verdict)
+        for label, verdict, count in groups
+        for _ in range(count)
+    ]
+    return pd.DataFrame(rows, columns=["label", "style", "generator", "p_ai", "verdict"])
+
+
+UNEVEN = predictions(("AI", "AI", 6), ("AI", "human", 2), ("human", "AI", 1), ("human", "human", 3))
+
+
+def score(table: pd.DataFrame, resamples: int = 200, seed: int = 129) -> dict:
+    return summary(table, resamples, seed)
+
+
+def test_the_confusion_matrix_has_the_truth_in_rows_and_ai_first() -> None:
+    assert score(UNEVEN)["confusion"] == [[6, 2], [1, 3]]
+
+
+def test_precision_and_recall_are_those_of_each_class_and_not_accuracy() -> None:
+    found = score(UNEVEN)
+    ai, human = found["classes"]["AI"], found["classes"]["human"]
+    assert (ai["precision"], ai["recall"], ai["pictures"]) == (pytest.approx(6 / 7), pytest.approx(6 / 8), 8)
+    assert (human["precision"], human["recall"], human["pictures"]) == (pytest.approx(3 / 5), pytest.approx(3 / 4), 4)
+    assert ai["f1"] == pytest.approx(2 * 6 / (2 * 6 + 2 + 1))
+    accuracy = found["accuracy"]["value"]
+    assert accuracy == pytest.approx(9 / 12)
+    assert accuracy not in (ai["precision"], human["precision"])
+
+
+def test_balanced_accuracy_is_the_mean_of_the_recalls() -> None:
+    found = score(predictions(("AI", "AI", 9), ("AI", "human", 1), ("human", "AI", 1), ("human", "human", 1)))
+    assert found["balanced_accuracy"]["value"] == pytest.approx((0.9 + 0.5) / 2)
+    assert found["accuracy"]["value"] == pytest.approx(10 / 12)
+
+
+def test_ranking_metrics_take_ai_as_positive() -> None:
+    table = predictions(("AI", "AI", 2), ("human", "human", 2)).assign(p_ai=[0.9, 0.4, 0.6, 0.1])
+    found = score(table)
+    assert found["roc_auc"]["value"] == pytest.approx(3 / 4)
+    assert found["average_precision"]["value"] == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_a_class_that_is_never_called_has_precision_zero_and_no_crash() -> None:
+    found = score(predictions(("AI", "human", 3), ("human", "human", 3)))
+    assert found["classes"]["AI"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "pictures": 3}
+    assert found["confusion"] == [[0, 3], [0, 3]]
+    assert found["roc_auc"]["value"] == 0.5
+
+
+def test_every_interval_contains_its_value() -> None:
+    for table in (UNEVEN, predictions(("AI", "AI", 3), ("human", "human", 3))):
+        found = score(table)
+        groups = [row["accuracy"] for row in found["by_generator"] + found["by_style"]]
+        for metric in [*groups, *(found[n] for n in ("accuracy", "balanced_accuracy", "roc_auc", "average_precision"))]:
+            assert 0 <= metric["low"] <= metric["value"] <= metric["high"] <= 1
+
+
+def test_more_pictures_make_narrower_intervals() -> None:
+    large = pd.concat([UNEVEN] * 25, ignore_index=True)
+
+    def widths(found: dict) -> list[float]:
+        whole = [found[name] for name in ("accuracy", "balanced_accuracy", "roc_auc", "average_precision")]
+        metrics = [*whole, *(row["accuracy"] for row in found["by_generator"] + found["by_style"])]
+        return [metric["high"] - metric["low"] for metric in metrics]
+
+    for narrow, wide in zip(widths(score(large)), widths(score(UNEVEN)), strict=True):
+        assert 0 < narrow < wide / 3
+
+
+def test_a_group_without_errors_is_not_certain() -> None:
+    """Wilson's interval of 3 of 3: from 0.4385, where the normal approximation has none."""
+    found = score(predictions(("AI", "AI", 3), ("human", "human", 3)))
+    assert found["by_generator"][0]["accuracy"]["low"] == pytest.approx(0.4385, abs=5e-4)
+    assert found["by_generator"][0]["accuracy"]["high"] == 1
+
+
+def test_groups_say_their_label_size_and_accuracy() -> None:
+    table = pd.concat(
+        [UNEVEN, predictions(("AI", "AI", 1), ("AI", "human", 1), style="cubism").assign(generator="flux")]
+    )
+    found = score(table)
+    generators = {row["generator"]: row for row in found["by_generator"]}
+    assert list(generators) == ["flux", "human", "latent_diffusion"]
+    assert generators["latent_diffusion"]["accuracy"]["value"] == pytest.approx(6 / 8)  # its recall
+    assert (generators["flux"]["label"], generators["flux"]["pictures"]) == ("AI", 2)
+    styles = {row["style"]: row for row in found["by_style"]}
+    assert styles["baroque"]["label"] == "AI + human"
+    assert styles["cubism"]["label"] == "AI"
+    assert styles["cubism"]["mean_p_ai"] == pytest.approx(0.5)
+
+
+def test_the_same_seed_gives_the_same_metrics_and_another_other_intervals() -> None:
+    assert score(UNEVEN) == score(UNEVEN)
+    other = score(UNEVEN, seed=1)
+    assert other["accuracy"]["value"] == score(UNEVEN)["accuracy"]["value"]
+    assert other != score(UNEVEN)
+
+
+def test_the_metrics_are_json() -> None:
+    assert json.loads(json.dumps(score(UNEVEN), allow_nan=False))["pictures"] == 12
+
+
+# --- the stage ---
+
+
+@pytest.fixture
+def evaluated(trained: Path, model: Path, tmp_path: Path) -> Path:
+    pictures = trained / "data" / "raw" / "art"
+    evaluate.run(EvaluateConfig(resamples=100), trained / "artifacts" / "balance" / "k1", model, pictures, tmp_path)
+    return tmp_path
+
+
+def test_predictions_are_the_test_pictures_and_no_others(evaluated: Path, trained: Path) -> None:
+    table = pd.read_parquet(evaluated / "predictions.parquet")
+    assert list(table.columns) == ["path", "sha256", "label", "style", "generator", "p_ai", "verdict"]
+    pictures = trained / "data" / "raw" / "art"
+    assert list(table.path) == sorted(str(path.relative_to(pictures)) for path in (pictures / "test").rglob("*.jpg"))
+    assert (table.verdict == np.where(table.p_ai >= 0.5, "AI", "human")).all()
+
+
+def test_each_p_is_that_of_the_picture_by_itself(evaluated: Path, trained: Path, model: Path) -> None:
+    table, detector = pd.read_parquet(evaluated / "predictions.parquet"), Detector.load(model)
+    for row in table.itertuples():
+        pixels = images.load(trained / "data" / "raw" / "art" / row.path, detector.geometry)
+        assert detector.p_ai(pixels[None])[0] == row.p_ai
+
+
+def test_the_metrics_of_the_stage_are_those_of_its_predictions(evaluated: Path) -> None:
+    table = pd.read_parquet(evaluated / "predictions.parquet")
+    assert json.loads((evaluated / "metrics.json").read_text()) == summary(table, 100, 129)
+
+
+def test_evaluating_again_gives_the_same_bytes(evaluated: Path, trained: Path, model: Path) -> None:
+    (again := evaluated / "again").mkdir()
+    pictures = trained / "data" / "raw" / "art"
+    evaluate.run(EvaluateConfig(resamples=100), trained / "artifacts" / "balance" / "k1", model, pictures, again)
+    for name in ("predictions.parquet", "metrics.json"):
+        assert (again / name).read_bytes() == (evaluated / name).read_bytes()

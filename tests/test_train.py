@@ -1,0 +1,408 @@
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from artdetect import train
+from artdetect.detector import MODEL_FILE, Detector
+from artdetect.errors import ModelError
+from artdetect.train import TrainConfig, batches
+from artdetect.train.fit import Row, fit
+from artdetect.train.presets import Recipe, compact, notebook, recipe
+from tests.tiny import jpeg, write
+
+SMALL = {
+    "notebook": TrainConfig(preset="notebook", epochs=3),
+    "compact": TrainConfig(preset="compact", epochs=2, size=24, crop=16),
+}
+OUTPUTS = (MODEL_FILE, "history.csv", "metrics.json")
+
+
+Whole = dict[str, dict[str, Path]]  # here or there -> preset -> outputs
+
+
+class CutOffError(Exception):
+    """A training is cut off here."""
+
+
+@pytest.fixture
+def inputs(trained: Path, model: Path) -> tuple[Path, Path]:
+    """The balance artifact and the pictures of the shared tiny set."""
+    return trained / "artifacts" / "balance" / "k1", trained / "data" / "raw" / "art"
+
+
+def run(config: TrainConfig, inputs: tuple[Path, Path], folder: Path, report: Callable | None = None) -> Path:
+    (out := folder / "out").mkdir(parents=True, exist_ok=True)
+    train.run(config, *inputs, out, folder / "work", report)
+    return out
+
+
+@pytest.fixture(scope="module")
+def whole(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """The outputs of each preset's small training here, and of the same in another process at the same time."""
+    inputs = trained / "artifacts" / "balance" / "k1", trained / "data" / "raw" / "art"
+    folder = tmp_path_factory.mktemp("whole")
+    program = f"""
+from pathlib import Path
+from artdetect import train
+for preset, config in {[(name, config.model_dump()) for name, config in SMALL.items()]!r}:
+    folder = Path({str(folder)!r}, "there", preset)
+    folder.mkdir(parents=True)
+    train.run(train.TrainConfig(**config), *map(Path, {[str(path) for path in inputs]!r}), folder, folder / "work")
+"""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARTDETECT_DATA", str(trained / "data"))
+        environment = os.environ | {"PYTHONHASHSEED": "7"}
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[1], env=environment)
+        here = {preset: run(config, inputs, folder / "here" / preset) for preset, config in SMALL.items()}
+        assert process.wait() == 0
+    return {"here": here, "there": {preset: folder / "there" / preset for preset in SMALL}}
+
+
+def contents(out: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in OUTPUTS}
+
+
+# --- the notebook's net and recipe ---
+
+
+def original():
+    """The notebook's cell "Build Model", as it stands there."""
+    from keras.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D
+    from keras.models import Sequential
+
+    network = Sequential()
+    network.add(Conv2D(filters=64, kernel_size=3, input_shape=(32, 32, 3), activation="relu"))
+    network.add(MaxPooling2D())
+    network.add(Conv2D(filters=64, kernel_size=3, activation="relu"))
+    network.add(MaxPooling2D())
+    network.add(Flatten())
+    network.add(Dense(units=64, activation="relu"))
+    network.add(Dropout(0.2))
+    network.add(Dense(units=2, activation="softmax"))
+    return network
+
+
+@pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`")
+def test_the_notebook_preset_is_the_notebooks_net() -> None:
+    ours, theirs = notebook(), original()
+    assert [type(layer) for layer in ours.layers] == [type(layer) for layer in theirs.layers]
+    for one, other in zip(ours.layers, theirs.layers, strict=True):
+        assert one.get_config() | {"name": ""} == other.get_config() | {"name": ""}
+    assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
+    assert ours.input_shape == (None, 32, 32, 3)
+    assert ours.count_params() == theirs.count_params() == 186_370
+
+
+def test_the_notebook_preset_has_the_notebooks_recipe() -> None:
+    chosen = recipe("notebook")
+    assert (chosen.geometry.size, chosen.geometry.fit, chosen.crop) == (32, "squash", None)
+    assert (chosen.epochs, chosen.batch_size, chosen.monitor, chosen.patience) == (30, 64, "val_accuracy", 10)
+    adam = chosen.optimizer(1).get_config()
+    assert (adam["name"], adam["clipnorm"]) == ("adam", 1.0)
+    schedule = adam["learning_rate"]["config"]
+    assert (schedule["initial_learning_rate"], schedule["decay_steps"], schedule["decay_rate"]) == (1e-3, 14_067, 0.99)
+    assert (batches.ROTATION, batches.ZOOM) == (7, 0.2)
+
+
+def test_the_notebooks_rate_hardly_decays_over_its_30_epochs_of_100000_pictures() -> None:
+    chosen = recipe("notebook")
+    optimizer = chosen.optimizer(1)
+    optimizer.iterations.assign(30 * batches.steps_per_epoch(100_000, chosen))
+    assert float(optimizer.learning_rate) == pytest.approx(0.000967, abs=5e-7)
+
+
+def test_the_history_records_the_rate(inputs: tuple[Path, Path], model: Path) -> None:
+    history = pd.read_csv(model / "history.csv")
+    assert list(history.epoch) == [1, 2, 3]
+    assert list(history.rate) == pytest.approx([1e-3 * 0.99 ** (step / 14_067) for step in (1, 2, 3)], rel=1e-6)
+    assert list(history.columns) == ["epoch", "rate", "loss", "accuracy", "val_loss", "val_accuracy"]
+
+
+def keras_moved(picture: np.ndarray, theta: float, rows: float, columns: float) -> np.ndarray:
+    from keras.src.legacy.preprocessing.image import apply_affine_transform
+
+    return apply_affine_transform(
+        picture, theta=theta, zx=columns, zy=rows, row_axis=0, col_axis=1, channel_axis=2, fill_mode="nearest", order=1
+    )
+
+
+@pytest.mark.parametrize("side", [32, 33])
+@pytest.mark.parametrize(
+    ("theta", "rows", "columns"),
+    [(0, 1, 1), (7, 1, 1), (-7, 1, 1), (0, 1.2, 0.8), (0, 0.8, 1.2), (5, 0.9, 1.1), (-3, 1.2, 1.2), (45, 1.2, 0.8)],
+)
+def test_rotation_and_zoom_are_keras_own(side: int, theta: float, rows: float, columns: float) -> None:
+    import tensorflow as tf
+
+    picture = np.random.default_rng(1).random((side, side, 3), np.float32)
+    matrix = batches.affine(*(tf.constant([float(value)]) for value in (math.radians(theta), rows, columns)), side)
+    (moved,) = tf.raw_ops.ImageProjectiveTransformV3(
+        images=picture[None], transforms=matrix, output_shape=[side, side], interpolation="BILINEAR",
+        fill_mode="NEAREST", fill_value=0.0,
+    ).numpy()  # fmt: skip
+    np.testing.assert_allclose(moved, keras_moved(picture, theta, rows, columns), atol=2e-4)
+
+
+def test_augmented_pictures_are_what_keras_would_make_with_the_same_draws() -> None:
+    import tensorflow as tf
+
+    pictures = np.random.default_rng(2).random((24, 32, 32, 3), np.float32)
+    seed = tf.constant([129, 5], tf.int64)
+    theta = tf.random.stateless_uniform([24], seed, -7, 7).numpy()
+    zoom = tf.random.stateless_uniform([2, 24], seed + 1, 0.8, 1.2).numpy()
+    flip = tf.random.stateless_uniform([24], seed + 2).numpy() < 0.5
+    assert 0 < flip.sum() < 24
+    moved = batches.augment(tf.constant(pictures), recipe("notebook"), seed).numpy()
+    for number, picture in enumerate(pictures):
+        expected = keras_moved(picture, theta[number], *zoom[:, number])
+        expected = expected[:, ::-1] if flip[number] else expected
+        np.testing.assert_allclose(moved[number], expected, atol=2e-4)
+
+
+def test_another_step_or_seed_draws_another_augmentation() -> None:
+    import tensorflow as tf
+
+    pictures = tf.constant(np.random.default_rng(2).random((4, 32, 32, 3), np.float32))
+    moved = [
+        batches.augment(pictures, recipe("notebook"), tf.constant(seed, tf.int64)).numpy().tobytes()
+        for seed in ([129, 5], [129, 6], [130, 5], [129, 5])
+    ]
+    assert len(set(moved)) == 3
+    assert moved[0] == moved[3]
+
+
+# --- compact ---
+
+
+def test_compact_is_small_and_looks_at_pictures_of_any_size() -> None:
+    net = compact()
+    assert net.count_params() < 1_000_000
+    for shape in ((1, 64, 64, 3), (2, 40, 56, 3)):
+        p = net(np.zeros(shape, np.float32)).numpy()
+        assert p.shape == (shape[0], 2)
+        np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_crops_are_windows_of_the_picture_sometimes_mirrored() -> None:
+    import tensorflow as tf
+
+    pictures = np.random.default_rng(3).random((16, 12, 12, 3), np.float32)
+    chosen = recipe("compact", size=12, crop=9)
+    crops = batches.augment(tf.constant(pictures), chosen, tf.constant([1, 2], tf.int64)).numpy()
+    found = []
+    for picture, crop in zip(pictures, crops, strict=True):
+        found += [
+            (top, left, mirrored)
+            for top in range(4)
+            for left in range(4)
+            for mirrored in (False, True)
+            if np.array_equal(crop, picture[top : top + 9, left : left + 9][:, :: -1 if mirrored else 1])
+        ]
+    assert len(found) == 16
+    for part in range(3):
+        assert len({place[part] for place in found}) > 1
+
+
+@pytest.mark.parametrize("preset", ["notebook", "compact"])
+@pytest.mark.parametrize("size", [10, 11, 64])
+def test_every_size_that_the_config_allows_makes_a_net(preset: str, size: int) -> None:
+    chosen = recipe(TrainConfig(preset=preset, size=size).preset, size=size)
+    assert chosen.geometry.size == size
+    assert chosen.build()(np.zeros((1, size, size, 3), np.float32)).shape == (1, 2)
+
+
+# --- batches ---
+
+
+def test_an_epoch_holds_every_picture_once_and_goes_on_from_any_epoch() -> None:
+    """Brightness numbers the pictures; crops keep it."""
+    pixels = np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None, None], (20, 8, 8, 3))
+    rows, classes = np.arange(3, 20), np.arange(3, 20) % 2
+    chosen = replace(recipe("compact", size=8, crop=4, epochs=3), batch_size=5)
+
+    def read(first_epoch: int) -> list[tuple[list[int], list[int]]]:
+        data = batches.training(pixels, rows, classes, chosen, 129, first_epoch)
+        return [
+            ((x[:, 0, 0, 0] * 255).round().astype(int).tolist(), y.argmax(1).tolist())
+            for x, y in data.as_numpy_iterator()
+        ]
+
+    whole = read(0)
+    assert [len(x) for x, _ in whole] == [5, 5, 5, 2] * 3
+    orders = [[number for x, _ in whole[4 * epoch : 4 * epoch + 4] for number in x] for epoch in range(3)]
+    assert all(sorted(order) == list(range(3, 20)) for order in orders)
+    assert len(set(map(tuple, orders))) == 3
+    assert all(y == [number % 2 for number in x] for x, y in whole)
+    assert read(2) == whole[8:]
+
+
+def test_validation_batches_are_the_pictures_in_order_and_unchanged() -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (9, 8, 8, 3), np.uint8)
+    rows = np.array([7, 2, 5])
+    read = list(batches.whole(pixels, rows, np.array([0, 1, 1]), 2).as_numpy_iterator())
+    assert [len(x) for x, _ in read] == [2, 1]
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in read]), pixels[rows].astype(np.float32) / 255)
+    assert np.concatenate([y for _, y in read]).argmax(1).tolist() == [0, 1, 1]
+
+
+# --- fit ---
+
+
+def wild(rate: float, epochs: int, patience: int, monitor: str = "val_accuracy") -> Recipe:
+    """A recipe whose validation goes up and down."""
+    from keras.optimizers import SGD
+
+    chosen = recipe("compact", size=8, crop=8, epochs=epochs)
+    return replace(
+        chosen, batch_size=8, patience=patience, monitor=monitor, optimizer=lambda steps: SGD(rate), build=linear
+    )
+
+
+def linear():
+    from keras import Input, Sequential
+    from keras.layers import Dense, Flatten
+
+    return Sequential([Input((8, 8, 3)), Flatten(), Dense(2, activation="softmax")])
+
+
+def fitted(chosen: Recipe, work: Path, report: Callable | None = None):
+    rng = np.random.default_rng(5)
+    pixels, classes = rng.integers(0, 256, (48, 8, 8, 3), np.uint8), rng.integers(0, 2, 48)
+    rows, held = np.arange(32), np.arange(32, 48)
+    validation = batches.whole(pixels, held, classes[held], 8)
+    result = fit(
+        chosen, lambda first: batches.training(pixels, rows, classes[rows], chosen, 129, first), validation, 4, 129,
+        work, report,
+    )  # fmt: skip
+    return result, validation
+
+
+@pytest.mark.parametrize("monitor", ["val_accuracy", "val_loss"])
+def test_the_weights_are_those_of_the_epoch_that_the_monitor_says(monitor: str, tmp_path: Path) -> None:
+    result, validation = fitted(wild(0.1, epochs=7, patience=99, monitor=monitor), tmp_path)
+    values = [row[monitor] for row in result.history]
+    best = max(values) if monitor == "val_accuracy" else min(values)
+    assert result.best_epoch == 1 + values.index(best)  # the first of equals
+    assert result.best_epoch < len(values)
+    model = linear()
+    model.set_weights(result.weights)
+    model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
+    loss, accuracy = model.evaluate(validation, verbose=0)
+    row = result.history[result.best_epoch - 1]
+    assert (loss, accuracy) == pytest.approx((row["val_loss"], row["val_accuracy"]), rel=1e-5)
+    assert loss != pytest.approx(result.history[-1]["val_loss"], rel=1e-5)
+
+
+def test_it_stops_when_patience_ends(tmp_path: Path) -> None:
+    result, _ = fitted(wild(0.1, epochs=30, patience=3), tmp_path)
+    assert len(result.history) == result.best_epoch + 3 < 30
+    again, _ = fitted(wild(0.1, epochs=30, patience=3), tmp_path)
+    assert again.history == result.history
+
+
+def test_a_loss_that_is_no_number_is_a_model_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"loss is nan in epoch \d+"):
+        fitted(wild(1e38, epochs=5, patience=9), tmp_path)
+
+
+# --- the stage ---
+
+
+@pytest.mark.parametrize("preset", ["notebook", "compact"])
+def test_a_training_that_was_cut_off_ends_as_one_that_was_not(
+    preset: str, whole: Whole, inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    last = SMALL[preset].epochs
+
+    def cut_off(row: Row, epochs: int) -> None:
+        if row["epoch"] == last - 1:
+            raise CutOffError
+
+    with pytest.raises(CutOffError):
+        run(SMALL[preset], inputs, tmp_path / "cut", cut_off)
+    assert not (tmp_path / "cut" / "out" / MODEL_FILE).exists()
+    epochs: list[float] = []
+    out = run(SMALL[preset], inputs, tmp_path / "cut", lambda row, total: epochs.append(row["epoch"]))
+    assert epochs == [last]
+    assert contents(out) == contents(whole["here"][preset])
+
+
+@pytest.mark.parametrize("damage", ["state.json", "last model", "best model"])
+def test_a_work_folder_damaged_by_a_loss_of_power_only_costs_time(
+    damage: str, inputs: tuple[Path, Path], model: Path, tmp_path: Path
+) -> None:
+    config = TrainConfig(preset="notebook", epochs=3)
+    run(config, inputs, tmp_path)
+    state = json.loads((tmp_path / "work" / "state.json").read_text())
+    names = {"state.json": "state.json", "last model": state["last"], "best model": state["best"]}
+    (tmp_path / "work" / names[damage]).write_bytes(b"")
+    assert contents(run(config, inputs, tmp_path)) == contents(model)
+
+
+@pytest.mark.parametrize("preset", ["notebook", "compact"])
+def test_the_same_seed_gives_the_same_bytes_in_another_process(preset: str, whole: Whole) -> None:
+    assert contents(whole["there"][preset]) == contents(whole["here"][preset])
+
+
+def test_another_seed_is_another_model(inputs: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
+    other = Detector.load(run(TrainConfig(preset="notebook", epochs=3, seed=130), inputs, tmp_path))
+    mine = Detector.load(model)
+    assert all(
+        not np.array_equal(one, another)
+        for one, another in zip(mine.model.get_weights(), other.model.get_weights(), strict=True)
+        if one.ndim > 1
+    )
+
+
+def test_the_metrics_name_the_best_epoch_and_the_model_is_that_epochs(inputs: tuple[Path, Path], model: Path) -> None:
+    """On the validation pictures, and on no others, the stored model scores what the history says of its epoch."""
+    from artdetect import images, labels
+
+    metrics, history = json.loads((model / "metrics.json").read_text()), pd.read_csv(model / "history.csv")
+    row = history.iloc[metrics["best_epoch"] - 1]
+    assert row.val_accuracy == history.val_accuracy.max()
+    assert metrics["epochs"] == len(history)
+    detector = Detector.load(model)
+    assert metrics["parameters"] == detector.model.count_params()
+
+    balance, pictures = inputs
+    table = pd.read_parquet(balance / "balance.parquet")
+    validation = table[table.split == "validation"]
+    p_ai = detector.p_ai(np.stack([images.load(pictures / path, detector.geometry) for path in validation.path]))
+    truth = (validation.label == "AI").to_numpy()
+    assert ((p_ai >= 0.5) == truth).mean() == pytest.approx(row.val_accuracy)
+    assert -np.log(np.where(truth, p_ai, 1 - p_ai)).mean() == pytest.approx(row.val_loss, rel=1e-4)
+    assert (detector.about["trained_on"], detector.about["validated_on"]) == (
+        (table.split == "train").sum(),
+        len(validation),
+    )
+    assert labels.CLASSES == ("AI", "human")
+
+
+def test_validation_and_test_pictures_do_not_train(inputs: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
+    """With other pictures in their place the training goes the same way, and only validation differs."""
+    balance, pictures = inputs
+    table = pd.read_parquet(balance / "balance.parquet")
+    for number, row in enumerate(table.itertuples()):
+        content = (pictures / row.path).read_bytes()
+        if row.split != "train":
+            content = jpeg((9, number))
+            table.loc[row.Index, "sha256"] = hashlib.sha256(content).hexdigest()
+        if row.split != "test":  # what is not there cannot be read
+            write(tmp_path / "pictures" / row.path, content)
+    (tmp_path / "balance").mkdir()
+    table.to_parquet(tmp_path / "balance" / "balance.parquet", index=False)
+    out = run(TrainConfig(preset="notebook", epochs=3), (tmp_path / "balance", tmp_path / "pictures"), tmp_path)
+    before, after = pd.read_csv(model / "history.csv"), pd.read_csv(out / "history.csv")
+    assert after.loss.tolist() == before.loss.tolist()
+    assert after.val_loss.tolist() != before.val_loss.tolist()
