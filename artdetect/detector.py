@@ -129,7 +129,7 @@ def read_card(path: Path) -> dict[str, Any]:
         raise ModelError(
             f"{path}: this is not a model file of artdetect. Expected a .keras file that `artdetect run` made"
         ) from error
-    if tuple(card.get("classes", ())) != labels.CLASSES:
+    if card.get("classes") != list(labels.CLASSES):
         raise ModelError(f"{path}: its classes are {card.get('classes')}, expected {list(labels.CLASSES)}")
     return card
 

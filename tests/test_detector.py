@@ -128,7 +128,7 @@ def test_a_file_and_its_folder_are_the_same_model(model: Path) -> None:
 
 @pytest.mark.parametrize("name", ["absent.keras", "absent", ""])
 def test_no_model_is_one_line_that_says_how_to_get_one(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ModelError, match="there is no such model. Train one with `artdetect run`"):
+    with pytest.raises(ModelError, match=r"there is no such model\. Train one with `artdetect run`"):
         Detector.load(tmp_path / name)
 
 
@@ -171,11 +171,11 @@ def test_a_file_that_is_not_ours_is_one_line(how: str, model: Path, tmp_path: Pa
 )  # fmt: skip
 def test_a_card_that_says_something_else_is_one_line(card: bytes, model: Path, tmp_path: Path) -> None:
     path = rewritten(model, tmp_path / "model.keras", artdetect__json=card)
-    with pytest.raises(ModelError, match="not a model file of artdetect|its classes are"):
+    with pytest.raises(ModelError, match=r"not a model file of artdetect|its classes are"):
         Detector.load(path)
 
 
-@pytest.mark.parametrize("member", ["config__json", "model__weights__h5", "metadata__json"])
+@pytest.mark.parametrize("member", ["config__json", "model__weights__h5"])
 @pytest.mark.parametrize("content", [b"", b"{}", None])
 def test_a_damaged_member_is_one_line(member: str, content: bytes | None, model: Path, tmp_path: Path) -> None:
     path = rewritten(model, tmp_path / "model.keras", **{member: content})

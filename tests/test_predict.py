@@ -148,7 +148,7 @@ def test_a_model_is_found_by_folder_by_file_and_as_the_newest(model: Path) -> No
 
 
 def test_no_model_yet_says_how_to_get_one(roots: Path) -> None:
-    with pytest.raises(ModelError, match="there is no model yet. Train one with `artdetect run`"):
+    with pytest.raises(ModelError, match=r"there is no model yet\. Train one with `artdetect run`"):
         predict.find_model()
 
 

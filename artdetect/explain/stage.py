@@ -89,8 +89,8 @@ def run(
 def title(verdict: str, p_ai: float, label: str | None = None) -> str:
     """A figure's heading: the verdict, its probability, and the truth where it is known."""
     shown = p_ai if verdict == "AI" else 1 - p_ai
-    truth = f"\n(is {label})" if label else ""
-    return f"{verdict} {shown:.0%}{truth}"
+    sure = "over 99.9%" if shown > 0.999 else f"{shown:.1%}"  # a net is never certain
+    return f"{verdict} {sure}" + (f"\n(is {label})" if label else "")
 
 
 def explain(detector: "Detector", subjects: Sequence[Subject], config: ExplainConfig, out: Path) -> Iterator[Subject]:
