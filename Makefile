@@ -5,14 +5,15 @@ BIN := .venv/bin
 READY := .venv/ready
 SAMPLE := data/sample/drawn-art.zip
 
-.PHONY: help setup demo test check clean
+.PHONY: help setup demo test check bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    set up, then the whole pipeline on the drawn sample set"
 	@echo "make test    set up, then all tests"
 	@echo "make check   set up, then formatting, lint and types"
-	@echo "make clean   remove the environment, the sample set and its artifacts' caches"
+	@echo "make bench   after make demo: what it costs to find out that nothing is to do"
+	@echo "make clean   remove the environment, Prefect's state, the sample set and data/cache; artifacts stay"
 
 setup: $(READY)
 
@@ -24,11 +25,11 @@ $(READY): pyproject.toml constraints.txt
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip --disable-pip-version-check install --quiet --editable '.[dev]'
 	@touch $@
 
-$(SAMPLE): $(READY) artdetect/sample/__init__.py
+$(SAMPLE): $(READY) $(wildcard artdetect/sample/*.py)
 	@echo "Drawing the sample set"
 	@$(BIN)/artdetect sample data/sample
 
-demo: $(READY) $(SAMPLE)
+demo: $(SAMPLE)
 	@$(BIN)/artdetect run --config configs/sample.toml
 
 test: $(READY)
@@ -38,6 +39,9 @@ check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+bench: demo
+	@$(BIN)/python benchmarks/no_op.py
 
 clean:
 	rm -rf .venv .prefect data/sample data/cache

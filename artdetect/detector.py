@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect import digests, images, labels, quiet
-from artdetect.errors import ModelError
+from artdetect.errors import ModelError, storage_error
 from artdetect.images import Geometry
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ class Detector:
             model = keras.models.load_model(path, compile=False, safe_mode=True)
             output = tuple(model.compute_output_shape((1, geometry.size, geometry.size, 3)))
         except Exception as error:  # whatever Keras raises on a damaged or foreign file
+            if isinstance(error, OSError) and (known := storage_error(error)):  # it unpacks weights to a temporary file
+                raise known from error
             reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise ModelError(f"{path}: Keras cannot load it ({reason})") from error
         if output != (1, len(labels.CLASSES)):

@@ -93,6 +93,6 @@ def test_file_properties_show_what_tells_the_generators_apart(root: Path, tmp_pa
 def test_examples_are_limited_and_counts_are_not() -> None:
     rows = [(f"train/x/{i}.jpg", "human", "train", "x", "human", False, "broken") for i in range(3 * EXAMPLES)]
     columns = ["path", "label", "split", "style", "generator", "ok", "error"]
-    facts = {name: None for name in ("sha256", "format", "width", "height", "jpeg_quality", "bytes", "has_exif")}
+    facts = dict.fromkeys(("sha256", "format", "width", "height", "jpeg_quality", "bytes", "has_exif"))
     found = findings(pd.DataFrame(rows, columns=columns).assign(**facts))
     assert (found["unreadable"]["count"], len(found["unreadable"]["examples"])) == (3 * EXAMPLES, EXAMPLES)

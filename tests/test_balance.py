@@ -16,7 +16,8 @@ HUMAN, LD, SD = ("human", "human"), ("AI", "latent_diffusion"), ("AI", "stable_d
 Strata = dict[tuple[str, tuple[str, str], str], int]  # (split, (label, generator), style) -> pictures
 STRATA: Strata = {
     ("train", HUMAN, "baroque"): 90, ("train", HUMAN, "ukiyo_e"): 31,
-    ("train", LD, "baroque"): 120, ("train", LD, "ukiyo_e"): 40, ("train", SD, "baroque"): 77, ("train", SD, "ukiyo_e"): 3,
+    ("train", LD, "baroque"): 120, ("train", LD, "ukiyo_e"): 40,
+    ("train", SD, "baroque"): 77, ("train", SD, "ukiyo_e"): 3,
     ("test", HUMAN, "baroque"): 10, ("test", LD, "baroque"): 15, ("test", SD, "ukiyo_e"): 5,
 }  # fmt: skip
 

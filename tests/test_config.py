@@ -51,7 +51,7 @@ def test_an_unknown_key_is_named_with_the_near_miss(file: Path, change: str, nam
 
 
 def test_a_key_like_no_other_lists_what_is_known(file: Path) -> None:
-    with pytest.raises(ConfigError, match="Known are: .*train.epochs"):
+    with pytest.raises(ConfigError, match=r"Known are: .*train\.epochs"):
         load(file, ["xyzzyqqq.w=3"])
 
 
@@ -112,7 +112,7 @@ def test_a_folder_in_place_of_a_file_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["train.epochs", "epochs=3", "=3", "train.=3", "", "train"])
 def test_a_change_without_section_key_and_value_is_refused(file: Path, change: str) -> None:
-    with pytest.raises(ConfigError, match="expected section.key=value"):
+    with pytest.raises(ConfigError, match=r"expected section\.key=value"):
         load(file, [change])
 
 

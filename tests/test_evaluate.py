@@ -24,7 +24,7 @@ def predictions(*groups: tuple[str, str, int], style: str = "baroque") -> pd.Dat
 UNEVEN = predictions(("AI", "AI", 6), ("AI", "human", 2), ("human", "AI", 1), ("human", "human", 3))
 
 
-def score(table: pd.DataFrame, resamples: int = 200, seed: int = 129) -> dict:
+def score(table: pd.DataFrame, resamples: int = 60, seed: int = 129) -> dict:
     return summary(table, resamples, seed)
 
 

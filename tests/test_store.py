@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -73,9 +72,13 @@ def test_a_renamed_output_is_another_digest() -> None:
 
 
 def test_a_build_that_fails_publishes_nothing_and_leaves_nothing(root: Path) -> None:
-    with pytest.raises(ZeroDivisionError), store.build("audit", "k1", PARTS) as out:
-        (out / "audit.json").write_text("half")
-        raise ZeroDivisionError
+    def fail() -> None:
+        with store.build("audit", "k1", PARTS) as out:
+            (out / "audit.json").write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert names(root / "audit") == set()
     assert store.problem("audit", "k1") == "missing"
     assert store.journal("audit") == []
@@ -109,7 +112,8 @@ with store.build("audit", "k1", {}) as out:
         text=True,
         cwd=Path(__file__).parents[1],
     )
-    assert process.stdout and process.stdout.readline() == "writing\n"
+    assert process.stdout
+    assert process.stdout.readline() == "writing\n"
     process.kill()
     assert process.wait() == -signal.SIGKILL
     process.stdout.close()
@@ -238,7 +242,7 @@ def test_rebuilding_the_same_key_makes_it_the_newest() -> None:
 
 def test_an_artifact_moves_with_its_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = make()
-    os.rename(root, root.with_name("elsewhere"))
+    root.rename(root.with_name("elsewhere"))
     monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(root.with_name("elsewhere")))
     assert store.load("audit", "k1") == artifact
 

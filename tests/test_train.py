@@ -15,19 +15,13 @@ import pytest
 from artdetect import train
 from artdetect.detector import MODEL_FILE, Detector
 from artdetect.errors import ModelError
+from artdetect.images import Geometry
 from artdetect.train import TrainConfig, batches
-from artdetect.train.fit import Row, fit
+from artdetect.train.fit import Fitted, Row, fit
 from artdetect.train.presets import Recipe, compact, notebook, recipe
 from tests.tiny import jpeg, write
 
-SMALL = {
-    "notebook": TrainConfig(preset="notebook", epochs=3),
-    "compact": TrainConfig(preset="compact", epochs=2, size=24, crop=16),
-}
 OUTPUTS = (MODEL_FILE, "history.csv", "metrics.json")
-
-
-Whole = dict[str, dict[str, Path]]  # here or there -> preset -> outputs
 
 
 class CutOffError(Exception):
@@ -44,28 +38,6 @@ def run(config: TrainConfig, inputs: tuple[Path, Path], folder: Path, report: Ca
     (out := folder / "out").mkdir(parents=True, exist_ok=True)
     train.run(config, *inputs, out, folder / "work", report)
     return out
-
-
-@pytest.fixture(scope="module")
-def whole(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """The outputs of each preset's small training here, and of the same in another process at the same time."""
-    inputs = trained / "artifacts" / "balance" / "k1", trained / "data" / "raw" / "art"
-    folder = tmp_path_factory.mktemp("whole")
-    program = f"""
-from pathlib import Path
-from artdetect import train
-for preset, config in {[(name, config.model_dump()) for name, config in SMALL.items()]!r}:
-    folder = Path({str(folder)!r}, "there", preset)
-    folder.mkdir(parents=True)
-    train.run(train.TrainConfig(**config), *map(Path, {[str(path) for path in inputs]!r}), folder, folder / "work")
-"""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ARTDETECT_DATA", str(trained / "data"))
-        environment = os.environ | {"PYTHONHASHSEED": "7"}
-        process = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[1], env=environment)
-        here = {preset: run(config, inputs, folder / "here" / preset) for preset, config in SMALL.items()}
-        assert process.wait() == 0
-    return {"here": here, "there": {preset: folder / "there" / preset for preset in SMALL}}
 
 
 def contents(out: Path) -> dict[str, str]:
@@ -315,43 +287,109 @@ def test_a_loss_that_is_no_number_is_a_model_error(tmp_path: Path) -> None:
         fitted(wild(1e38, epochs=5, patience=9), tmp_path)
 
 
+def normed():
+    """A net with what compact has: moving averages and dropout."""
+    from keras import Input, Sequential
+    from keras.layers import BatchNormalization, Conv2D, Dense, Dropout, GlobalAveragePooling2D
+
+    return Sequential(
+        [
+            Input((None, None, 3)),
+            Conv2D(4, 3),
+            BatchNormalization(momentum=0.9),
+            GlobalAveragePooling2D(),
+            Dropout(0.5),
+            Dense(2, activation="softmax"),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def like_compact() -> Recipe:
+    """Compact's recipe and optimizer with a net that is quickly compiled."""
+    return replace(recipe("compact", size=8, crop=6, epochs=4), batch_size=8, build=normed)
+
+
+@pytest.fixture(scope="module")
+def uncut(like_compact: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    return fitted(like_compact, tmp_path_factory.mktemp("uncut"))[0]
+
+
+def cut_off_after(last: int) -> Callable[[Row, int], None]:
+    def report(row: Row, epochs: int) -> None:
+        if row["epoch"] == last:
+            raise CutOffError
+
+    return report
+
+
+def assert_same(one: Fitted, other: Fitted) -> None:
+    assert (one.history, one.best_epoch) == (other.history, other.best_epoch)
+    for mine, yours in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(mine, yours)
+
+
+def test_moving_averages_schedule_and_dropout_go_on_where_they_were(
+    like_compact: Recipe, uncut: Fitted, tmp_path: Path
+) -> None:
+    with pytest.raises(CutOffError):
+        fitted(like_compact, tmp_path, cut_off_after(2))
+    assert_same(fitted(like_compact, tmp_path)[0], uncut)
+
+
+@pytest.mark.parametrize("damage", ["state.json", "last", "best"])
+def test_a_work_folder_damaged_by_a_loss_of_power_only_costs_time(
+    damage: str, like_compact: Recipe, uncut: Fitted, tmp_path: Path
+) -> None:
+    with pytest.raises(CutOffError):
+        fitted(like_compact, tmp_path, cut_off_after(2))
+    state = json.loads((tmp_path / "state.json").read_text())
+    (tmp_path / state.get(damage, damage)).write_bytes(b"")
+    assert_same(fitted(like_compact, tmp_path)[0], uncut)
+
+
 # --- the stage ---
 
 
-@pytest.mark.parametrize("preset", ["notebook", "compact"])
 def test_a_training_that_was_cut_off_ends_as_one_that_was_not(
-    preset: str, whole: Whole, inputs: tuple[Path, Path], tmp_path: Path
-) -> None:
-    last = SMALL[preset].epochs
-
-    def cut_off(row: Row, epochs: int) -> None:
-        if row["epoch"] == last - 1:
-            raise CutOffError
-
-    with pytest.raises(CutOffError):
-        run(SMALL[preset], inputs, tmp_path / "cut", cut_off)
-    assert not (tmp_path / "cut" / "out" / MODEL_FILE).exists()
-    epochs: list[float] = []
-    out = run(SMALL[preset], inputs, tmp_path / "cut", lambda row, total: epochs.append(row["epoch"]))
-    assert epochs == [last]
-    assert contents(out) == contents(whole["here"][preset])
-
-
-@pytest.mark.parametrize("damage", ["state.json", "last model", "best model"])
-def test_a_work_folder_damaged_by_a_loss_of_power_only_costs_time(
-    damage: str, inputs: tuple[Path, Path], model: Path, tmp_path: Path
+    inputs: tuple[Path, Path], model: Path, tmp_path: Path
 ) -> None:
     config = TrainConfig(preset="notebook", epochs=3)
-    run(config, inputs, tmp_path)
-    state = json.loads((tmp_path / "work" / "state.json").read_text())
-    names = {"state.json": "state.json", "last model": state["last"], "best model": state["best"]}
-    (tmp_path / "work" / names[damage]).write_bytes(b"")
-    assert contents(run(config, inputs, tmp_path)) == contents(model)
+    with pytest.raises(CutOffError):
+        run(config, inputs, tmp_path, cut_off_after(2))
+    assert not (tmp_path / "out" / MODEL_FILE).exists()
+    epochs: list[float] = []
+    out = run(config, inputs, tmp_path, lambda row, total: epochs.append(row["epoch"]))
+    assert epochs == [3]
+    assert contents(out) == contents(model)
 
 
-@pytest.mark.parametrize("preset", ["notebook", "compact"])
-def test_the_same_seed_gives_the_same_bytes_in_another_process(preset: str, whole: Whole) -> None:
-    assert contents(whole["there"][preset]) == contents(whole["here"][preset])
+def test_the_same_seed_gives_the_same_bytes_in_another_process(
+    inputs: tuple[Path, Path], model: Path, tmp_path: Path
+) -> None:
+    """Of a whole training, and of a freshly made compact model, whose file has more that could differ."""
+    import keras
+
+    program = f"""
+from pathlib import Path
+import keras
+from artdetect import train
+from artdetect.detector import Detector
+from artdetect.images import Geometry
+from artdetect.train.presets import compact
+folder, inputs = Path({str(tmp_path)!r}), map(Path, {[str(path) for path in inputs]!r})
+train.run(train.TrainConfig(preset="notebook", epochs=3), *inputs, folder, folder)
+keras.utils.set_random_seed(129)
+Detector(compact(), "compact", Geometry(64, "crop"), {{}}).save(folder / "compact.keras")
+"""
+    subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[1], env=os.environ | {"PYTHONHASHSEED": "7"}, check=True,
+    )  # fmt: skip
+    assert contents(tmp_path) == contents(model)
+    keras.utils.set_random_seed(129)
+    Detector(compact(), "compact", Geometry(64, "crop"), {}).save(tmp_path / "here.keras")
+    assert (tmp_path / "here.keras").read_bytes() == (tmp_path / "compact.keras").read_bytes()
 
 
 def test_another_seed_is_another_model(inputs: tuple[Path, Path], model: Path, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ CONFIDENCE = 0.95
 def summary(predictions: "pd.DataFrame", resamples: int, seed: int) -> dict[str, Any]:
     """All metrics of a table with columns label, style, generator, p_ai, verdict.
 
-    Whole-set metrics have bootstrap percentile intervals over pictures, drawn within each class; shares of a group have
-    Wilson's (1927), which hold for a handful of pictures too.
+    Whole-set metrics have bootstrap percentile intervals over pictures, drawn within each class; shares of a group
+    have Wilson's (1927), which hold for a handful of pictures too. So have the accuracies where no verdict was wrong (or
+    none right), since a bootstrap has no width then; a perfect ROC-AUC or average precision keeps that false precision.
     """
     import numpy as np
 
@@ -33,6 +34,11 @@ def summary(predictions: "pd.DataFrame", resamples: int, seed: int) -> dict[str,
     for name, value in _scores(truth, p_ai, called_ai).items():
         low, high = np.quantile([scores[name] for scores in drawn], tails) if drawn else (value, value)
         result[name] = {"value": float(value), "low": float(low), "high": float(high)}
+    right = called_ai == truth
+    if right.all() or not right.any():
+        parts = [_wilson(int(right[group].sum()), len(group)) for group in groups]
+        result["accuracy"] |= dict(zip(("low", "high"), _wilson(int(right.sum()), len(right)), strict=True))
+        result["balanced_accuracy"] |= dict(zip(("low", "high"), np.mean(parts, axis=0).tolist(), strict=True))
     return result | {
         "classes": _per_class(predictions),
         "confusion": [[_count(predictions, label, verdict) for verdict in CLASSES] for label in CLASSES],
@@ -72,14 +78,19 @@ def _count(predictions: "pd.DataFrame", label: str, verdict: str) -> int:
 
 def _group(rows: "pd.DataFrame", column: str, name: str) -> dict[str, Any]:
     """Accuracy within one style or generator. For a generator, which has one class, that is its recall."""
-    from scipy.stats import binomtest
-
     right = int((rows.label == rows.verdict).sum())
-    interval = binomtest(right, len(rows)).proportion_ci(CONFIDENCE, method="wilson")
+    low, high = _wilson(right, len(rows))
     return {
         column: name,
         "label": " + ".join(sorted(set(rows.label))),
         "pictures": len(rows),
-        "accuracy": {"value": right / len(rows), "low": float(interval.low), "high": float(interval.high)},
+        "accuracy": {"value": right / len(rows), "low": low, "high": high},
         "mean_p_ai": float(rows.p_ai.mean()),
     }
+
+
+def _wilson(right: int, pictures: int) -> tuple[float, float]:
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, pictures).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)

@@ -42,7 +42,7 @@ def recipe(preset: str, *, epochs: int | None = None, size: int | None = None, c
     else:
         geometry = Geometry(size or 224, "crop")
         side = min(crop or 96, geometry.size)
-        chosen = Recipe(geometry, side, 40, 16, "val_loss", 40, lambda: compact(geometry.size), _compact_optimizer)
+        chosen = Recipe(geometry, side, 40, 32, "val_loss", 40, lambda: compact(geometry.size), _compact_optimizer)
     return replace(chosen, epochs=epochs or chosen.epochs)
 
 
@@ -115,5 +115,5 @@ def _compact_optimizer(steps: int) -> "keras.optimizers.Optimizer":
     from keras.optimizers.schedules import CosineDecay
 
     warmup = max(1, steps // 20)
-    rate = CosineDecay(1e-4, decay_steps=max(1, steps - warmup), warmup_target=2e-3, warmup_steps=warmup)
+    rate = CosineDecay(1e-4, decay_steps=max(1, steps - warmup), warmup_target=1e-3, warmup_steps=warmup)
     return AdamW(rate, weight_decay=1e-2, clipnorm=1.0)
