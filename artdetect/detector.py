@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.keras"
 _CARD = "artdetect.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's own first moment: no clock in the bytes
-BATCH_PIXELS = 64 * 224 * 224  # pixels per forward pass: bounds memory at any geometry
+BATCH_PIXELS = 16 * 224 * 224  # pixels per forward pass: bounds memory, and what a single picture costs
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""Loads TensorFlow without its notes on what this CPU could do and which GPU it lacks, which no setting keeps quiet."""
+"""Loads TensorFlow the same way everywhere: with deterministic kernels, and without its notes on what this CPU could do
+and which GPU it lacks, which no setting keeps quiet.
+"""
 
 import os
 import sys
@@ -6,12 +8,18 @@ import tempfile
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and let it look for devices; what it writes to stderr is shown only if that fails.
+    """Import TensorFlow; call it before the first `import tensorflow` or `keras` of a process.
 
-    Call before the first `import tensorflow` or `keras` of a process.
+    What it writes to stderr meanwhile is shown only if it fails.
     """
-    if "tensorflow" in sys.modules:
-        return
+    if "tensorflow" not in sys.modules:
+        _import_silently()
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+
+
+def _import_silently() -> None:
     sys.stderr.flush()
     with tempfile.TemporaryFile() as notes:
         stderr = os.dup(2)

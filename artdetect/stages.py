@@ -28,7 +28,7 @@ class Stage:
 
 CHAIN = (
     Stage("download", ("source",), ()),
-    Stage("index", ("pictures",), ("pillow", "pyarrow", "scipy")),
+    Stage("index", ("pictures",), ("numpy", "pillow", "pyarrow", "scipy")),
     Stage("audit", ("index",), ("pandas",)),
     Stage("balance", ("index",), ("pandas", "pyarrow")),
     Stage("train", ("balance",), ("keras", "numpy", "pillow", "tensorflow")),

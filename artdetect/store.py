@@ -189,7 +189,17 @@ def newest(stage: str) -> Artifact | None:
 
 def _git_revision() -> str | None:
     """The checkout's commit, with + when files differ from it; None outside a checkout."""
-    command = ["git", "-C", str(paths.project()), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
+    command = [
+        "git",
+        "--no-optional-locks",
+        "-C",
+        str(paths.project()),
+        "describe",
+        "--always",
+        "--abbrev=12",
+        "--dirty=+",
+        "--exclude=*",
+    ]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from prefect import flow
 
-import flows  # noqa: F401  Prefect reads its settings on import
 from artdetect import config as configs
 from artdetect.config import Config
 from tasks.audit import audit

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import flows  # noqa: F401  before Prefect is imported: telemetry off, state in the project
 from artdetect.sample import draw
 
 
@@ -72,7 +73,6 @@ def model(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real Prefect server with an empty database."""
-    import flows  # noqa: F401  telemetry off
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 

@@ -15,8 +15,8 @@ def summary(predictions: "pd.DataFrame", resamples: int, seed: int) -> dict[str,
     """All metrics of a table with columns label, style, generator, p_ai, verdict.
 
     Whole-set metrics have bootstrap percentile intervals over pictures, drawn within each class; shares of a group
-    have Wilson's (1927), which hold for a handful of pictures too. So have the accuracies where no verdict was wrong (or
-    none right), since a bootstrap has no width then; a perfect ROC-AUC or average precision keeps that false precision.
+    have Wilson's (1927), which hold for a handful of pictures too. So have the accuracies where no verdict was wrong,
+    or none right, since a bootstrap has no width then; a perfect ROC-AUC or average precision keeps none either.
     """
     import numpy as np
 

@@ -20,6 +20,7 @@ Contents = dict[str, tuple[int, str | None]]  # path -> (bytes, see `state`)
 NOTICE = "NOTICE.txt"  # what a data set says of itself
 Progress = Callable[[int, int], None]
 CHUNK = 2_000  # pictures read between two saves of the cache: what a kill can cost
+LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what looking at a folder leaves in it
 GLANCE_LIMIT = 256 << 20  # bytes that `glance` may read to see whether touched files really changed
 
 
@@ -156,6 +157,8 @@ def _listing(root: Path) -> tuple[list[File], dict[str, list[str]]]:
     above = len(os.path.join(root, ""))  # noqa: PTH118  as scandir joins
     for entry in _walk(root):
         path = entry.path[above:]
+        if entry.name in LITTER:
+            continue
         if reason := _why_skipped(path):
             skipped.setdefault(reason, []).append(path.encode(errors="backslashreplace").decode())
             continue

@@ -46,9 +46,7 @@ def fit(
     called after each epoch. ModelError if the loss stops being a number.
     """
     import keras
-    import tensorflow as tf
 
-    tf.config.experimental.enable_op_determinism()
     work.mkdir(parents=True, exist_ok=True)
     state, model = _resumed(work)
     keras.utils.set_random_seed(seed)  # after loading, which draws weights too
