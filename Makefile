@@ -33,7 +33,7 @@ demo: $(SAMPLE)
 	@$(BIN)/artdetect run --config configs/sample.toml
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(READY)
 	@$(BIN)/ruff format --check .

@@ -67,11 +67,19 @@ def test_pictures_are_taken_whatever_case_and_suffix(root: Path, tmp_path: Path,
     assert table(scan.scan(root), tmp_path / "out").ok[f"train/baroque/{name}"]
 
 
+def test_what_looking_at_a_folder_leaves_in_it_changes_nothing(root: Path) -> None:
+    before = scan.scan(root)
+    write(root / "train" / "baroque" / "Thumbs.db", b"x")
+    write(root / ".DS_Store", b"x")
+    after = scan.scan(root)
+    assert (after.digest, after.skipped) == (before.digest, before.skipped)
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
         ("train/baroque/._000.jpg", "not a picture by its name"),
-        ("train/baroque/Thumbs.db", "not a picture by its name"),
+        ("train/baroque/notes.txt", "not a picture by its name"),
         ("train/__MACOSX/000.jpg", "folder name says neither AI nor human"),
         ("train/ai_sd_x/000.jpg", "folder name says neither AI nor human"),
         ("train/.cache/000.jpg", "folder name says neither AI nor human"),
