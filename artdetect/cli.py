@@ -191,8 +191,8 @@ def _show_run(rows: Sequence[tuple[str, str, str, Any]], as_json: bool) -> None:
         ]
         print(json.dumps({"stages": stages, "metrics": metrics, "report": str(report)}, indent=1))
         return
-    lines = [[stage, state, why, f"{artifact.record['seconds']:.1f}"] for stage, state, why, artifact in rows]
-    print(columns([["stage", "state", "why", "seconds to build"], *lines]))
+    lines = [[stage, state, f"{artifact.record['seconds']:.1f}", why] for stage, state, why, artifact in rows]
+    print(columns([["stage", "state", "seconds", "why"], *lines]))
     print(f"\nTest set, {metrics['pictures']} pictures, 95 % intervals:")
     print(columns([list(row) for row in metric_rows(metrics)]))
     if notice.is_file():
