@@ -101,9 +101,10 @@ def stage(function: Callable[..., None]) -> Callable[..., Artifact]:
         here = task.with_options(result_storage=paths.artifacts(), refresh_cache=refresh)
         state = here(quote(plan), config, refresh, _passed(inputs), return_state=True)
         artifact: Artifact = state.result()
-        ran = state.name != "Cached"
+        record = artifact.record
+        ran = record["flow_run"]["id"] == flow_run.id
         why = "; ".join(found.why) if ran else "nothing changed" if not found.why else "built by another run meanwhile"
-        ledger.runs.append(StageRun(plan.stage.name, ran, why, artifact.record["seconds"], artifact))
+        ledger.runs.append(StageRun(plan.stage.name, ran, why, record["seconds"], artifact))
         return artifact
 
     return call
@@ -153,7 +154,7 @@ def _build(
     name, key = plan.stage.name, str(plan.key)
     if not refresh and (found := examine(plan)).artifact:
         return found.artifact  # built by another run since this one looked
-    run = {"flow_run": {"id": str(flow_run.id), "name": flow_run.name}}
+    run = {"flow_run": {"id": flow_run.id, "name": flow_run.name}}
     work = paths.cache() / "work" / f"{name}-{key}"
     extra = {"work": work} if "work" in inspect.signature(function).parameters else {}
     try:
