@@ -15,6 +15,7 @@ from artdetect.config import Config
 
 PROJECT = Path(__file__).resolve().parents[2]
 STAGES = ["download", "index", "audit", "balance", "train", "evaluate", "explain", "report"]
+FROM_TRAIN = ["train", "evaluate", "explain", "report"]
 
 
 def small(folder: Path, explained: int = 0, **train: object) -> Config:
