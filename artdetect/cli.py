@@ -7,13 +7,13 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from artdetect import __version__
-from artdetect.errors import ArtdetectError, ConfigError, ServerError, StorageError, storage_error
+from artdetect.errors import ArtdetectError, ConfigError, DataError, ServerError, StorageError, storage_error
 
 if TYPE_CHECKING:
     from artdetect.config import Config
@@ -209,7 +209,7 @@ def _predict(chosen: argparse.Namespace) -> int:
         table = csv.writer(stack.enter_context(_open_table(chosen.csv))) if chosen.csv else None
         if table:
             table.writerow(["path", "verdict", "p_ai", "model", "error"])
-        for verdict in predict.predict(detector, predict.find_pictures(chosen.paths)):
+        for verdict in predict.predict(detector, _pictures(chosen.paths)):
             failed += verdict.error is not None
             if chosen.json:
                 print(json.dumps(verdict.as_dict()))
@@ -220,6 +220,15 @@ def _predict(chosen: argparse.Namespace) -> int:
             else:
                 print(f"{verdict.path}\t{verdict.verdict}\t{verdict.p_ai:.3f}\t{verdict.model}")
     return 1 if failed else 0
+
+
+def _pictures(sources: Sequence[Path]) -> Iterator[Path]:
+    from artdetect import predict
+
+    found = predict.find_pictures(sources)
+    if (first := next(found, None)) is None:
+        raise DataError(f"found no pictures in {', '.join(map(str, sources))}. Name files, or folders that hold some")
+    return itertools.chain([first], found)
 
 
 def _open_table(path: Path) -> IO[str]:
@@ -243,7 +252,7 @@ def _explain(chosen: argparse.Namespace) -> int:
     chosen.out.mkdir(parents=True, exist_ok=True)
     subjects: list[Subject] = []
     failed = 0
-    for verdict in predict.predict(detector, predict.find_pictures(chosen.paths)):
+    for verdict in predict.predict(detector, _pictures(chosen.paths)):
         path = Path(verdict.path)
         if verdict.verdict is None or verdict.p_ai is None:
             failed += 1

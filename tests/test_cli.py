@@ -209,6 +209,16 @@ def test_predict_as_csv_holds_the_same_rows(
     assert rows == [{name: "" if row[name] is None else str(row[name]) for name in KEYS} for row in expected]
 
 
+@pytest.mark.parametrize("command", [["predict"], ["explain", "--out", "out"]])
+def test_a_folder_without_pictures_is_one_line(
+    command: list[str], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert main([*command, str(tmp_path / "empty")]) == 2
+    assert "found no pictures in" in one_line(capsys.readouterr().err)
+
+
 def test_predict_ends_with_0_when_every_picture_was_read(
     model: Path, mixed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
