@@ -251,6 +251,7 @@ def _explain(chosen: argparse.Namespace) -> int:
     detector = predict.find_model(chosen.model)
     chosen.out.mkdir(parents=True, exist_ok=True)
     subjects: list[Subject] = []
+    taken: set[str] = set()
     failed = 0
     for verdict in predict.predict(detector, _pictures(chosen.paths)):
         path = Path(verdict.path)
@@ -258,9 +259,9 @@ def _explain(chosen: argparse.Namespace) -> int:
             failed += 1
             print(f"{path}\terror\t{verdict.error}")
             continue
-        taken = {subject.name for subject in subjects}
         names = (path.stem if number == 1 else f"{path.stem}-{number}" for number in itertools.count(1))
         name = next(name for name in names if name not in taken)
+        taken.add(name)
         heading = title(verdict.verdict, verdict.p_ai)
         subjects.append(Subject(path, digests.of_file(path), name, heading, labels.CLASSES.index(verdict.verdict)))
     for subject in explain(detector, subjects, config, chosen.out):

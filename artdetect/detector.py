@@ -40,7 +40,7 @@ class Detector:
     @property
     def id(self) -> str:
         """What verdicts name the model by."""
-        return f"{self.preset}-{self.digest[:8]}"
+        return model_id(self.preset, self.digest)
 
     def p_ai(self, pixels: "np.ndarray", rows: "np.ndarray | None" = None) -> "np.ndarray":
         """The probability of AI, float64 [N], of canonical pictures uint8 [M, size, size, 3].
@@ -117,6 +117,11 @@ class Detector:
         if output != (1, len(labels.CLASSES)):
             raise ModelError(f"{path}: its net gives {output} for one picture, expected {(1, len(labels.CLASSES))}")
         return Detector(model, card["preset"], geometry, card, digests.of_file(path))
+
+
+def model_id(preset: str, digest: str) -> str:
+    """A model's short name, from its preset and its file's sha256."""
+    return f"{preset}-{digest[:8]}"
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -41,9 +41,9 @@ def examine(plan: Plan, contents: Contents | None = None) -> StageStatus:
         reasons = why.reasons(plan, contents)
         absent = reasons in (["never built"], ["its artifact was deleted"])
         return StageStatus(name, "missing" if absent else "stale", reasons)
-    if fault is None and name == "download" and (fault := download.check(download.dataset(store.place(name, key)))):
+    if fault is None and name == "download" and (fault := download.check(store.place(name, key))):
         return StageStatus(name, "missing", [fault])
-    return StageStatus(name, "corrupt", [fault]) if fault else StageStatus(name, "current", [], store.load(name, key))
+    return StageStatus(name, "corrupt", [fault]) if fault else StageStatus(name, "current", [], store.named(name, key))
 
 
 def _status(stage: Stage, config: Config, found: Mapping[str, StageStatus]) -> StageStatus:

@@ -63,6 +63,11 @@ def load(stage: str, key: str) -> Artifact:
     """The artifact at this place; ArtifactError if there is none or it does not match its record."""
     if fault := problem(stage, key):
         raise ArtifactError(f"{stage}/{key}: {fault}. Run the pipeline again to rebuild it")
+    return named(stage, key)
+
+
+def named(stage: str, key: str) -> Artifact:
+    """The artifact at this place by its record alone, for a caller that has just asked for its `problem`."""
     return Artifact(stage=stage, key=key, digest=json.loads((place(stage, key) / RECORD).read_text())["digest"])
 
 
@@ -184,7 +189,7 @@ def newest(stage: str) -> Artifact | None:
             built.append((str(json.loads(record.read_text())["started"]), record.parent.name))
     whole = (key for _, key in sorted(built, reverse=True) if problem(stage, key) is None)
     key = next(whole, None)
-    return None if key is None else load(stage, key)
+    return None if key is None else named(stage, key)
 
 
 def _git_revision() -> str | None:

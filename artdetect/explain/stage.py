@@ -111,8 +111,9 @@ def _attributions(detector: "Detector", subjects: Sequence[Subject], config: Exp
     """The explanation of each subject, from the cache, or computed and kept."""
     from artdetect.explain import arrays, xrai
 
-    places = [_place(detector, subject, config) for subject in subjects]
-    missing = [subject for subject, place in zip(subjects, places, strict=True) if not place.is_file()]
+    places = _places(detector, subjects, config)
+    absent = {place for place in places if not place.is_file()}
+    missing = [subject for subject, place in zip(subjects, places, strict=True) if place in absent]
     computed = xrai.explain_many(
         detector.model,
         (images.to_input(images.load(subject.path, detector.geometry, subject.sha256)) for subject in missing),
@@ -121,8 +122,8 @@ def _attributions(detector: "Detector", subjects: Sequence[Subject], config: Exp
         batch_size=config.batch_size,
         algorithm=config.algorithm,
     )
-    for subject, place in zip(subjects, places, strict=True):
-        if subject not in missing:
+    for place in places:
+        if place not in absent:
             yield arrays.load(place)
             continue
         explanation = next(computed)
@@ -132,13 +133,13 @@ def _attributions(detector: "Detector", subjects: Sequence[Subject], config: Exp
         yield explanation
 
 
-def _place(detector: "Detector", subject: Subject, config: ExplainConfig) -> Path:
-    recipe = {
+def _places(detector: "Detector", subjects: Sequence[Subject], config: ExplainConfig) -> list[Path]:
+    """Where each subject's attribution is kept: by model, picture, target, settings and code."""
+    shared = {
         "model": detector.digest,
-        "picture": [subject.sha256, images.RECIPE],
-        "target": subject.target,
         "settings": config.settings(),
         "code": digests.of_code("artdetect.explain.xrai"),
         "packages": digests.versions(("pillow", "saliency", "scikit-image", "tensorflow")),
     }
-    return paths.cache() / "attributions" / f"{digests.of_value(recipe)[:32]}.npz"
+    recipes = (shared | {"picture": [subject.sha256, images.RECIPE], "target": subject.target} for subject in subjects)
+    return [paths.cache() / "attributions" / f"{digests.of_value(recipe)[:32]}.npz" for recipe in recipes]

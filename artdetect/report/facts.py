@@ -101,7 +101,7 @@ def _training(folder: Path) -> dict[str, Any]:
     """How the model came to be, and what its file is."""
     import pandas as pd
 
-    from artdetect.detector import MODEL_FILE, read_card
+    from artdetect.detector import MODEL_FILE, model_id, read_card
 
     card = read_card(folder / MODEL_FILE)
     digest = digests.of_file(folder / MODEL_FILE)
@@ -114,7 +114,7 @@ def _training(folder: Path) -> dict[str, Any]:
         "best": next(row for row in rows if row["epoch"] == metrics["best_epoch"]),
         "parameters": metrics["parameters"],
         "card": card,
-        "model": {"id": f"{card['preset']}-{digest[:8]}", "digest": digest, "data": card.get("data")},
+        "model": {"id": model_id(card["preset"], digest), "digest": digest, "data": card.get("data")},
     }
 
 

@@ -4,9 +4,10 @@ Order and augmentation depend on the seed and the step alone, so a training that
 have.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from artdetect import labels
+from artdetect import images, labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,38 +36,49 @@ def training(
     steps = steps_per_epoch(len(rows), recipe)
     order: dict[int, np.ndarray] = {}
 
-    def batch(step: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
-        epoch, number = divmod(int(step), steps)
+    def chosen(step: int) -> "np.ndarray":
+        epoch, number = divmod(step, steps)
         if epoch not in order:
             order.clear()
             order[epoch] = np.random.default_rng([seed, epoch]).permutation(len(rows))
-        chosen = order[epoch][number * recipe.batch_size : (number + 1) * recipe.batch_size]
-        return pixels[rows[chosen]], classes[chosen].astype(np.int32)
+        return order[epoch][number * recipe.batch_size : (number + 1) * recipe.batch_size]
 
     def load(step: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
-        x, y = tf.numpy_function(batch, [step], [tf.uint8, tf.int32])
-        x = tf.ensure_shape(x, [None, *pixels.shape[1:]])
-        y = tf.one_hot(tf.ensure_shape(y, [None]), len(labels.CLASSES))
-        return augment(tf.cast(x, tf.float32) / 255.0, recipe, tf.stack([tf.cast(seed, tf.int64), step])), y
+        x, y = _batch(pixels, rows, classes, chosen, step)
+        return augment(x, recipe, tf.stack([tf.cast(seed, tf.int64), step])), y
 
     return tf.data.Dataset.range(first_epoch * steps, recipe.epochs * steps).map(load).prefetch(4)
 
 
 def whole(pixels: "np.ndarray", rows: "np.ndarray", classes: "np.ndarray", batch_size: int) -> "tf.data.Dataset":
     """Batches of the canonical pictures as they are, in order; shapes as in `training`."""
+    import tensorflow as tf
+
+    def chosen(start: int) -> slice:
+        return slice(start, start + batch_size)
+
+    starts = tf.data.Dataset.range(0, len(rows), batch_size)
+    return starts.map(lambda start: _batch(pixels, rows, classes, chosen, start)).prefetch(2)
+
+
+def _batch(
+    pixels: "np.ndarray",
+    rows: "np.ndarray",
+    classes: "np.ndarray",
+    chosen: "Callable[[int], np.ndarray | slice]",
+    number: "tf.Tensor",
+) -> "tuple[tf.Tensor, tf.Tensor]":
+    """The pictures `chosen(number)` of `rows` as the model takes them, and their classes one-hot."""
     import numpy as np
     import tensorflow as tf
 
-    def load(start: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
-        def part(begin: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
-            chosen = slice(int(begin), int(begin) + batch_size)
-            return pixels[rows[chosen]], classes[chosen].astype(np.int32)
+    def read(number: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+        picked = chosen(int(number))
+        return images.to_input(pixels[rows[picked]]), classes[picked].astype(np.int32)
 
-        x, y = tf.numpy_function(part, [start], [tf.uint8, tf.int32])
-        x = tf.ensure_shape(x, [None, *pixels.shape[1:]])
-        return tf.cast(x, tf.float32) / 255.0, tf.one_hot(tf.ensure_shape(y, [None]), len(labels.CLASSES))
-
-    return tf.data.Dataset.range(0, len(rows), batch_size).map(load).prefetch(2)
+    x, y = tf.numpy_function(read, [number], [tf.float32, tf.int32])
+    x = tf.ensure_shape(x, [None, *pixels.shape[1:]])
+    return x, tf.one_hot(tf.ensure_shape(y, [None]), len(labels.CLASSES))
 
 
 def augment(x: "tf.Tensor", recipe: "Recipe", seed: "tf.Tensor") -> "tf.Tensor":

@@ -15,8 +15,6 @@ from artdetect.labels import CLASSES
 if TYPE_CHECKING:
     import keras
 
-PRESETS = ("notebook", "compact")
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -42,7 +40,7 @@ def recipe(preset: str, *, epochs: int | None = None, size: int | None = None, c
     else:
         geometry = Geometry(size or 224, "crop")
         side = min(crop or 96, geometry.size)
-        chosen = Recipe(geometry, side, 40, 32, "val_loss", 40, lambda: compact(geometry.size), _compact_optimizer)
+        chosen = Recipe(geometry, side, 40, 32, "val_loss", 40, compact, _compact_optimizer)
     return replace(chosen, epochs=epochs or chosen.epochs)
 
 
@@ -75,7 +73,7 @@ def _notebook_optimizer(steps: int) -> "keras.optimizers.Optimizer":
     return Adam(ExponentialDecay(1e-3, decay_steps=14_067, decay_rate=0.99), clipnorm=1.0)
 
 
-def compact(size: int | None = None) -> "keras.Model":
+def compact() -> "keras.Model":
     """A residual CNN of 0.95 M parameters: full resolution first, where a generator leaves its traces."""
     import keras
     from keras import layers
