@@ -29,8 +29,8 @@ class Stage:
 CHAIN = (
     Stage("download", ("source",), ()),
     Stage("index", ("pictures",), ("numpy", "pillow", "pyarrow", "scipy")),
-    Stage("audit", ("index",), ("pandas",)),
-    Stage("balance", ("index",), ("pandas", "pyarrow")),
+    Stage("audit", ("index",), ("numpy", "pandas", "pillow", "pyarrow", "scikit-learn")),
+    Stage("balance", ("index", "audit"), ("pandas", "pyarrow")),
     Stage("train", ("balance",), ("keras", "numpy", "pillow", "tensorflow")),
     Stage("evaluate", ("balance", "train"), ("keras", "numpy", "pillow", "pyarrow", "scikit-learn", "tensorflow")),
     Stage(

@@ -9,6 +9,6 @@ from tasks.caching import stage
 
 
 @stage
-def audit(config: AuditConfig, index: Artifact, out: Path) -> None:
+def audit(config: AuditConfig, index: Artifact, raw: Artifact, out: Path) -> None:
     """What a careful person would want to know before training."""
     library.run(config, index.folder, out)

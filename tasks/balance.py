@@ -9,6 +9,6 @@ from tasks.caching import stage
 
 
 @stage
-def balance(config: BalanceConfig, index: Artifact, out: Path) -> None:
+def balance(config: BalanceConfig, index: Artifact, audit: Artifact, out: Path) -> None:
     """Which pictures train, which validate, which test."""
     library.run(config, index.folder, out)

@@ -340,13 +340,39 @@ def test_a_bomb_warning_turned_into_an_error_does_not_change_the_verdict():
 @pytest.mark.parametrize("geometry", [CROP, SQUASH, Geometry(224, "crop"), Geometry(1, "squash")])
 @pytest.mark.parametrize("size", [(80, 60), (60, 80), (33, 32), (5, 3), (1, 200)])
 def test_load_gives_the_geometry_from_path_and_bytes_alike(geometry, size, tmp_path):
-    path = tmp_path / "a.jpg"
-    path.write_bytes(encoded(drawn(*size), "JPEG"))
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(drawn(*size), "PNG"))
     pixels = images.load(path, geometry)
     assert (pixels.shape, pixels.dtype) == ((geometry.size, geometry.size, 3), np.uint8)
     assert pixels.flags.writeable
     np.testing.assert_array_equal(pixels, images.load(path.read_bytes(), geometry))
     np.testing.assert_array_equal(pixels, images.canonical(images.decode(path), geometry))
+
+
+@pytest.mark.parametrize("geometry", [CROP, SQUASH, Geometry(224, "crop")])
+@pytest.mark.parametrize("size", [(256, 256), (768, 768), (500, 300), (300, 1000)])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_decoded_small_is_the_whole_one_resized(geometry, size, mode):
+    blocks = np.random.default_rng(size).integers(0, 255, (12, 12, 3)).astype(np.uint8)
+    smooth = Image.fromarray(blocks).resize(size, Image.Resampling.BICUBIC).convert(mode)
+    data = encoded(smooth, "JPEG", quality=90)
+    whole = images.canonical(images.decode(data), geometry)
+    assert np.abs(images.load(data, geometry).astype(int) - whole).mean() < 1
+
+
+def test_a_turned_jpeg_is_decoded_small_and_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain = images.load(encoded(drawn(300, 300), "JPEG"), CROP)
+    turned = images.load(encoded(np.rot90(drawn(300, 300)), "JPEG", exif=exif), CROP)
+    assert np.abs(plain.astype(int) - turned).mean() < 6
+
+
+def test_only_what_is_much_larger_than_needed_is_decoded_small():
+    for side, expected in ((47, 47), (95, 95), (96, 48), (384, 48), (3000, 375)):
+        picture = images.opened(encoded(drawn(side, side), "JPEG"))
+        images.draft(picture, 48)
+        assert picture.size == (expected, expected)
 
 
 def test_crop_is_a_resize_of_the_short_side_and_a_centre_crop():

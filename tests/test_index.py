@@ -57,7 +57,7 @@ def test_a_row_a_picture_with_what_its_folder_says(root: Path, tmp_path: Path) -
     assert rows.ok.all()
     assert set(rows.columns) == {
         "label", "split", "style", "generator", "origin", "bytes", "sha256", "width", "height", "format", "mode",
-        "jpeg_quality", "has_exif", "animated", "phash", "ok", "error",
+        "jpeg_quality", "has_exif", "animated", "phash", "contrast", "ok", "error",
     }  # fmt: skip
 
 

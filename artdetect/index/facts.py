@@ -17,7 +17,7 @@ from artdetect.errors import PictureError
 
 ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")  # MPO and TIFF hold several pictures, but not in time
 QUALITY_TOLERANCE = 0.05  # of the tables' sum; encoders' rounding stays below, Photoshop's own tables begin at 0.11
-PHASH_SHORTEST = 64  # decoded twice as large as the hash needs, so that its antialiasing has something to work on
+THUMBNAIL_SHORTEST = 64  # decoded twice as large as the thumbnail, so that its antialiasing has something to work on
 
 # ITU-T T.81, annex K.1, which libjpeg (IJG) scales by its quality. Row by row.
 _LUMINANCE = """
@@ -42,6 +42,7 @@ class Facts(TypedDict):
     has_exif: bool
     animated: bool
     phash: str | None
+    contrast: float | None
     ok: bool
     error: str | None
 
@@ -55,7 +56,7 @@ def facts(path: Path) -> Facts:
         format: Pillow's name ("JPEG", "MPO" ...), and mode: as stored ("RGB", "P", "CMYK" ...).
         jpeg_quality: IJG quality 1..100; None for other formats and for other encoders' own tables.
         has_exif, animated: bool.
-        phash: `phash` of the upright picture, 16 hex digits.
+        phash, contrast: of the upright picture, see there; None where not ok.
         ok: whether the pixels decode to the end, and error: why not, None where ok.
     """
     row = Facts(
@@ -69,6 +70,7 @@ def facts(path: Path) -> Facts:
         has_exif=False,
         animated=False,
         phash=None,
+        contrast=None,
         ok=False,
         error=None,
     )
@@ -78,10 +80,12 @@ def facts(path: Path) -> Facts:
         row["sha256"] = hashlib.sha256(data).hexdigest()
         picture = images.opened(data)
         _from_header(row, picture)
-        images.draft(picture, PHASH_SHORTEST)
+        images.draft(picture, THUMBNAIL_SHORTEST, grey=True)
         upright = images.upright_rgb(picture)
         _from_pixels(row, picture)
-        row["phash"] = phash(upright)
+        grey = thumbnail(upright)
+        row["phash"] = phash(grey)
+        row["contrast"] = contrast(grey)
         row["ok"] = True
     except PictureError as error:
         row["error"] = str(error)
@@ -142,16 +146,25 @@ def _standard_tables() -> np.ndarray:
     return np.clip((base * scale + 50) // 100, 1, 255).astype(np.float64)
 
 
-def phash(picture: Image.Image) -> str:
-    """A 64-bit perceptual hash, 16 hex digits; near duplicates differ in a few bits, other pictures in about 32.
+def thumbnail(picture: Image.Image) -> np.ndarray:
+    """What fingerprints are taken of: the whole picture, grey, squashed to uint8 `(32, 32)`."""
+    return np.asarray(picture.convert("L").resize((32, 32), Image.Resampling.LANCZOS))
 
-    The low 8 x 8 block of the cosine transform of the 32 x 32 grey picture, without its first row and column, each
-    coefficient against their median. Source: Zauner, "Implementation and Benchmarking of Perceptual Image Hash
-    Functions" (2010), section 3.2.1, and pHash, its implementation.
+
+def contrast(grey: np.ndarray) -> float:
+    """How much there is to see in a thumbnail: the standard deviation of its grey values, 0 (flat) to 127.5."""
+    return round(float(grey.std()), 2)
+
+
+def phash(grey: np.ndarray) -> str:
+    """A 64-bit perceptual hash of a thumbnail, 16 hex digits; near duplicates differ in a few bits, others in about 32.
+
+    The low 8 x 8 block of the thumbnail's cosine transform, without its first row and column, each coefficient against
+    their median; all zeros for a flat picture. Source: Zauner, "Implementation and Benchmarking of Perceptual Image
+    Hash Functions" (2010), section 3.2.1, and pHash, its implementation.
     """
     from scipy.fft import dctn
 
-    small = picture.convert("L").resize((32, 32), Image.Resampling.LANCZOS)
-    block = dctn(np.asarray(small, dtype=np.float64), norm="ortho")[1:9, 1:9].ravel()
+    block = dctn(grey.astype(np.float64), norm="ortho")[1:9, 1:9].ravel()
     block = block.round(3)  # so that a flat picture's rounding noise is zero on every machine
     return np.packbits(block > np.median(block)).tobytes().hex()

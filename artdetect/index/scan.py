@@ -269,6 +269,6 @@ def _table(rows: list[dict[str, Any]]) -> "pa.Table":
     types = {
         "path": text, "bytes": number, "mtime_ns": number, "sha256": text, "width": number, "height": number,
         "format": text, "mode": text, "jpeg_quality": number, "has_exif": flag, "animated": flag, "phash": text,
-        "ok": flag, "error": text,
+        "contrast": pa.float64(), "ok": flag, "error": text,
     }  # fmt: skip
     return pa.table({name: pa.array([row.get(name) for row in rows], kind) for name, kind in types.items()})
