@@ -42,18 +42,14 @@ class Detector:
         """What verdicts name the model by."""
         return model_id(self.preset, self.digest)
 
-    def p_ai(self, pixels: "np.ndarray", rows: "np.ndarray | None" = None) -> "np.ndarray":
-        """The probability of AI, float64 [N], of canonical pictures uint8 [M, size, size, 3].
-
-        `rows` int [N] picks pictures, all of them if left out; only a batch of them is in memory at a time.
-        """
+    def p_ai(self, pixels: "np.ndarray") -> "np.ndarray":
+        """The probability of AI, float64 [N], of canonical pictures uint8 [N, size, size, 3]."""
         import numpy as np
 
-        rows = np.arange(len(pixels)) if rows is None else rows
         batch = self._batch
-        result = np.empty(len(rows))
-        for start in range(0, len(rows), batch):
-            part = pixels[rows[start : start + batch]]
+        result = np.empty(len(pixels))
+        for start in range(0, len(pixels), batch):
+            part = pixels[start : start + batch]
             padded = np.zeros((batch, *part.shape[1:]), np.uint8)  # one static shape: compiled once
             padded[: len(part)] = part
             result[start : start + batch] = self._forward(images.to_input(padded)).numpy()[: len(part), labels.AI]

@@ -16,7 +16,9 @@ from typing import Any
 PACKAGE = Path(__file__).resolve().parent
 
 # What these do leaves no trace in the bytes of an output, so editing them wakes no stage.
-INFRASTRUCTURE = frozenset({"artdetect", "artdetect.errors", "artdetect.paths", "artdetect.quiet", "artdetect.section"})
+INFRASTRUCTURE = frozenset(
+    f"artdetect{module}" for module in ("", ".compute", ".errors", ".paths", ".quiet", ".section")
+)
 
 
 def of_file(path: Path) -> str:

@@ -10,6 +10,7 @@ The command line prints the message as one line and exits 2; nothing here ever r
     ├── ModelError        no model, or a file that is not one of ours
     ├── ServerError       Prefect's server does not answer
     ├── ArtifactError     an artifact is missing or does not match its record
+    ├── ComputeError      a worker died, or a cluster does not answer
     └── StorageError      the disk is full, or a folder cannot be read or written
 """
 
@@ -47,6 +48,10 @@ class ServerError(ArtdetectError):
 
 class ArtifactError(ArtdetectError):
     """An artifact is missing or does not match its record."""
+
+
+class ComputeError(ArtdetectError):
+    """A worker died, or a cluster does not answer."""
 
 
 class StorageError(ArtdetectError):

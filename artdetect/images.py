@@ -198,8 +198,8 @@ def opened(data: bytes) -> ImageFile.ImageFile:
 def draft(picture: ImageFile.ImageFile, shortest: int, grey: bool = False) -> None:
     """Have a JPEG decoded at a half, a quarter or an eighth where both sides keep `shortest` pixels; others stay.
 
-    libjpeg scales in the cosine domain: a third of the time, and 0.5 to 0.9 of 255 away on average from decoding the
-    whole and resizing it once `HEADROOM` is left. Truncation is still noticed: all of the file's entropy coding is read.
+    libjpeg scales in the cosine domain: a third of the time, and with `HEADROOM` left on average 0.5 to 0.9 of 255 away
+    from decoding the whole and resizing it once. Truncation is still noticed: all of the entropy coding is read.
     """
     picture.draft("L" if grey else None, (shortest, shortest))
 

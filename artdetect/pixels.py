@@ -8,24 +8,27 @@ The folder may be deleted at any time.
 
 import hashlib
 import json
+import mmap
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import PIL
 
-from artdetect import images, paths
+from artdetect import compute, images, paths
 from artdetect.errors import DataError, PictureError
 from artdetect.images import Geometry
 
 ENTRY = np.dtype([("sha256", "S32"), ("record_crc", "<u4"), ("entry_crc", "<u4")])
-CHUNK = 256  # pictures in memory at once, and lost at most when killed
+CHUNK = 256  # pictures written at once, and lost at most when killed
 CHUNK_BYTES = 64 * 2**20  # the same for large geometries
+PIECE = 32  # pictures that a worker decodes at a time
+RESIDENT_BYTES = 128 * 2**20  # of the map, as far as reading keeps it in this process's memory
+FAULT_BYTES = 64 * 2**10  # what Linux maps around a page that is touched
 ATTEMPTS = 2  # the cache may be deleted while it is written: once more, then something is wrong
 
 
@@ -53,16 +56,19 @@ class Pixels:
     def __len__(self) -> int:
         return len(self._entries)
 
-    @property
-    def array(self) -> np.ndarray:
-        """All pixels: uint8 `(len, size, size, 3)`, read-only, memory-mapped (an empty array while there are none).
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """The pixels in these rows, copied: uint8 `(len(rows), size, size, 3)`; RESIDENT_BYTES of the map stay at most.
 
-        An array once taken keeps its rows while others append; take it again to see what was added.
+        Rows come from `rows` and hold for this object, whatever others append meanwhile.
         """
-        return self._array
+        pixels = self._array[rows]
+        self._touched += len(pixels) * (self._record + FAULT_BYTES)
+        if self._touched > RESIDENT_BYTES:
+            self._let_go()
+        return pixels
 
     def rows(self, sha256s: Sequence[str]) -> np.ndarray:
-        """Row numbers of `array` for these contents (hex digests): int64 `(len(sha256s),)`.
+        """Row numbers for these contents (hex digests), as `read` takes them: int64 `(len(sha256s),)`.
 
         Raises:
             DataError: one is not in the cache: `ensure` it first.
@@ -78,13 +84,11 @@ class Pixels:
         self,
         items: Sequence[tuple[str, Path]],
         progress: Callable[[int, int], None] | None = None,
-        workers: int | None = None,
     ) -> None:
         """Decode what is missing of `items`, pairs of a content's sha256 (hex) and the file that holds it.
 
         Args:
             progress: called with (done, missing) after each chunk.
-            workers: threads that decode; the processors at hand by default.
 
         Raises:
             DataError: a file changed since it was indexed, or cannot be decoded any more; names it.
@@ -99,7 +103,7 @@ class Pixels:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder.with_name(self.folder.name + ".lock")):
                 self._open()  # another process may have written meanwhile
-                self._append(self._missing(items), progress, workers or _processors())
+                self._append(self._missing(items), progress)
             self._open()
         if self._missing(items):
             raise DataError(f"the pixel cache {self.folder} was deleted twice while it was written: run again")
@@ -109,26 +113,20 @@ class Pixels:
         good = self._sound(0, len(self))
         return [bytes(entry).hex() for entry in self._keys()[~good]]
 
-    def _append(self, items: list[tuple[str, Path]], progress: Callable[[int, int], None] | None, workers: int) -> None:
+    def _append(self, items: list[tuple[str, Path]], progress: Callable[[int, int], None] | None) -> None:
         # Cut off what a killed writer left. No reader has mapped it: they count by the same rule.
         pixels_file = _open_at(self.folder / "pixels.u8", len(self) * self._record)
         with pixels_file, _open_at(self.folder / "index.bin", len(self) * ENTRY.itemsize) as index_file:
-            done = 0
-            with ThreadPoolExecutor(workers, thread_name_prefix="pixels") as pool:
-                for chunk in _chunks(items, self._chunk):
-                    records = list(pool.map(self._load, chunk))
+            done, records = 0, list[bytes]()
+            for _, decoded in compute.chunks(partial(_decode, self.geometry), items, min(PIECE, self._chunk)):
+                records += decoded
+                if len(records) >= self._chunk or done + len(records) == len(items):
+                    sha256s = [sha256 for sha256, _ in items[done : done + len(records)]]
                     _write(pixels_file, b"".join(records))
-                    _write(index_file, _entries([sha256 for sha256, _ in chunk], records).tobytes())
-                    done += len(chunk)
+                    _write(index_file, _entries(sha256s, records).tobytes())
+                    done, records = done + len(records), []
                     if progress is not None:
                         progress(done, len(items))
-
-    def _load(self, item: tuple[str, Path]) -> bytes:
-        sha256, path = item
-        try:
-            return images.load(path, self.geometry, sha256).tobytes()
-        except PictureError as error:
-            raise DataError(f"{error} (it could be read when it was indexed: run the index stage again)") from error
 
     def _missing(self, items: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
         """Each content once, in the order given, so that a rebuilt cache has the same bytes."""
@@ -160,7 +158,7 @@ class Pixels:
         count = min(len(index) // ENTRY.itemsize, records)
         self._entries = np.frombuffer(index, ENTRY, count)
         self._map(count)
-        start = max(0, count - self._chunk)
+        start = max(0, count - self._chunk - PIECE)
         bad = np.flatnonzero(~self._sound(start, count))
         if bad.size:  # after a loss of power
             count = start + int(bad[0])
@@ -169,16 +167,37 @@ class Pixels:
         self._order = np.argsort(self._entries["sha256"], kind="stable")
 
     def _map(self, count: int) -> None:
+        self._mapped: mmap.mmap | None = None
         self._array = np.zeros((0, *self._shape), np.uint8)
+        self._touched = 0
         if count:
-            self._array = np.memmap(self.folder / "pixels.u8", np.uint8, "r", shape=(count, *self._shape))
+            with (self.folder / "pixels.u8").open("rb") as file:
+                self._mapped = mmap.mmap(file.fileno(), count * self._record, access=mmap.ACCESS_READ)
+            self._array = np.frombuffer(self._mapped, np.uint8).reshape(count, *self._shape)
+
+    def _let_go(self) -> None:
+        """Give mapped pages back to the system, which still holds the file in its own cache."""
+        if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped.madvise(mmap.MADV_DONTNEED)
+        self._touched = 0
 
     def _sound(self, start: int, stop: int) -> np.ndarray:
         """Which of these rows match their CRCs: bool `(stop - start,)`."""
         entries = self._entries[start:stop]
         entry_crcs = [zlib.crc32(entry.tobytes()[:-4]) for entry in entries]
-        record_crcs = [zlib.crc32(record) for record in self._array[start:stop]]
+        record_crcs = [zlib.crc32(self.read(np.array([row]))) for row in range(start, stop)]
         return (entries["entry_crc"] == entry_crcs) & (entries["record_crc"] == record_crcs)
+
+
+def _decode(geometry: Geometry, items: Sequence[tuple[str, Path]]) -> list[bytes]:
+    """A worker's part: the canonical pixels of each item."""
+    records = []
+    for sha256, path in items:
+        try:
+            records.append(images.load(path, geometry, sha256).tobytes())
+        except PictureError as error:
+            raise DataError(f"{error} (it could be read when it was indexed: run the index stage again)") from error
+    return records
 
 
 def _entries(sha256s: list[str], records: list[bytes]) -> np.ndarray:
@@ -210,13 +229,3 @@ def _write(file: BinaryIO, data: bytes) -> None:
     file.write(data)
     file.flush()
     os.fsync(file.fileno())
-
-
-def _chunks(items: list[tuple[str, Path]], size: int) -> Iterator[list[tuple[str, Path]]]:
-    remaining = iter(items)
-    while chunk := list(islice(remaining, size)):
-        yield chunk
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,21 +1,23 @@
 """Verdicts for files and folders: batched, one row a picture, and a bad file is a row with its error."""
 
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import images, store
-from artdetect.errors import ArtdetectError, ModelError, PictureError
+from artdetect import compute, images, store
+from artdetect.errors import ModelError, PictureError
+from artdetect.images import Geometry
 
 if TYPE_CHECKING:
     import numpy as np
 
     from artdetect.detector import Detector
 
-CHUNK = 256  # pictures decoded before a forward pass: bounds memory for folders of any size
+PIECE = 32  # pictures that a worker decodes at a time
+CHUNK = 256  # pictures decoded before a forward pass; both bound memory for folders of any size
 
 
 @dataclass(frozen=True)
@@ -66,34 +68,35 @@ def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
 
 
 def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
-    """The verdict of each picture, in order; only `CHUNK` pictures are in memory at a time."""
+    """The verdict of each picture, in order; what comes next is decoded meanwhile."""
+    waiting: list[tuple[Path, np.ndarray | str]] = []
+    for piece, loaded in compute.chunks(partial(_load, detector.geometry), paths, PIECE):
+        waiting += zip(piece, loaded, strict=True)
+        if len(waiting) >= CHUNK:
+            yield from _verdicts(detector, waiting)
+            waiting = []
+    yield from _verdicts(detector, waiting)
+
+
+def _load(geometry: Geometry, paths: Sequence[Path]) -> "list[np.ndarray | str]":
+    """A worker's part: each picture's canonical pixels, or why there are none."""
+    loaded: list[np.ndarray | str] = []
+    for path in paths:
+        try:
+            loaded.append(images.load(path, geometry))
+        except PictureError as error:
+            loaded.append(str(error))
+    return loaded
+
+
+def _verdicts(detector: "Detector", loaded: "Sequence[tuple[Path, np.ndarray | str]]") -> Iterator[Verdict]:
     import numpy as np
 
-    def load(path: Path) -> "np.ndarray | ArtdetectError":
-        try:
-            return images.load(path, detector.geometry)
-        except PictureError as error:
-            return error
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for chunk in _chunks(paths):
-            loaded = list(pool.map(load, chunk))
-            good = [pixels for pixels in loaded if isinstance(pixels, np.ndarray)]
-            p_ai = iter(detector.p_ai(np.stack(good)) if good else ())
-            for path, result in zip(chunk, loaded, strict=True):
-                if isinstance(result, ArtdetectError):
-                    yield Verdict(str(path), None, None, detector.id, str(result))
-                else:
-                    p = float(next(p_ai))
-                    yield Verdict(str(path), detector.verdict(p), p, detector.id, None)
-
-
-def _chunks(paths: Iterable[Path]) -> Iterator[list[Path]]:
-    chunk: list[Path] = []
-    for path in paths:
-        chunk.append(path)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+    good = [pixels for _, pixels in loaded if not isinstance(pixels, str)]
+    p_ai = iter(detector.p_ai(np.stack(good)) if good else ())
+    for path, pixels in loaded:
+        if isinstance(pixels, str):
+            yield Verdict(str(path), None, None, detector.id, pixels)
+        else:
+            p = float(next(p_ai))
+            yield Verdict(str(path), detector.verdict(p), p, detector.id, None)

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from contextvars import copy_context
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from artdetect import images, pixels
+from artdetect import compute, images, pixels
+from artdetect.compute import ComputeConfig
 from artdetect.errors import DataError
 from artdetect.images import Geometry
 from artdetect.pixels import ENTRY, Pixels
@@ -60,10 +63,11 @@ def keys(items):
 def test_the_cache_gives_the_same_bits_as_load(items, unbroken):
     cache = Pixels(GEOMETRY, unbroken)
     rows = cache.rows(keys(items))
-    assert (rows.dtype, cache.array.dtype, cache.array.shape) == (np.int64, np.uint8, (700, 16, 16, 3))
-    for row, (_, path) in zip(rows, items, strict=True):
-        np.testing.assert_array_equal(cache.array[row], images.load(path, GEOMETRY))
-        np.testing.assert_array_equal(cache.array[row], images.load(path.read_bytes(), GEOMETRY))
+    array = cache.read(rows)
+    assert (rows.dtype, array.dtype, array.shape) == (np.int64, np.uint8, (700, 16, 16, 3))
+    for kept, (_, path) in zip(array, items, strict=True):
+        np.testing.assert_array_equal(kept, images.load(path, GEOMETRY))
+        np.testing.assert_array_equal(kept, images.load(path.read_bytes(), GEOMETRY))
 
 
 def test_rows_follow_the_order_asked_for(items, unbroken):
@@ -77,7 +81,7 @@ def test_rows_follow_the_order_asked_for(items, unbroken):
 def test_an_empty_cache_is_usable(tmp_path):
     cache = Pixels(GEOMETRY, tmp_path / "none")
     cache.ensure([])
-    assert (len(cache), cache.array.shape, cache.verify()) == (0, (0, 16, 16, 3), [])
+    assert (len(cache), cache.read(cache.rows([])).shape, cache.verify()) == (0, (0, 16, 16, 3), [])
     assert not (tmp_path / "none").exists()
 
 
@@ -102,20 +106,39 @@ def test_digests_that_end_in_zero_bytes_are_kept_apart(tmp_path):
     assert cache.verify() == [bytes(32).hex()]
 
 
-def test_the_array_is_read_only(unbroken):
-    with pytest.raises(ValueError, match="read-only"):
-        Pixels(GEOMETRY, unbroken).array[0] = 0
+def resident() -> int:
+    """Bytes of mapped files in this process's memory."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssFile"))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells what is resident")
+def test_reading_a_large_cache_leaves_little_of_it_in_memory(tmp_path):
+    geometry, count = Geometry(256, "crop"), 2_000  # 393 MB
+    record = bytes(geometry.size**2 * 3)
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    with (folder / "pixels.u8").open("wb") as file:
+        file.truncate(count * len(record))
+    names = [f"{number:064x}" for number in range(count)]
+    (folder / "index.bin").write_bytes(pixels._entries(names, [record] * count).tobytes())
+    cache = Pixels(geometry, folder)
+    before, most = resident(), 0
+    for start in range(0, count, 50):
+        assert not cache.read(np.arange(start, start + 50)).any()
+        most = max(most, resident() - before)
+    assert 2**20 < most < pixels.RESIDENT_BYTES + 50 * len(record)
 
 
 def test_only_what_is_missing_is_decoded(items, tmp_path, monkeypatch):
     cache = Pixels(GEOMETRY, tmp_path / "cache")
     cache.ensure(items[:300])
-    before, decoded = cache.array, []
+    decoded = []
     load = images.load
     monkeypatch.setattr(images, "load", lambda path, *rest: decoded.append(path) or load(path, *rest))
     cache.ensure(items[290:310] + items[300:305])
     assert sorted(decoded) == sorted(path for _, path in items[300:310])
-    assert (len(before), len(cache.array)) == (300, 310)
+    assert len(cache) == 310
 
 
 def test_progress_is_told_after_each_chunk(items, tmp_path):
@@ -128,8 +151,13 @@ def test_large_geometries_have_smaller_chunks(tmp_path):
     assert Pixels(Geometry(1024, "crop"), tmp_path)._chunk == 64 // 3
 
 
-def test_files_do_not_depend_on_the_number_of_workers(items, unbroken, tmp_path):
-    Pixels(GEOMETRY, tmp_path / "cache").ensure(items, workers=7)
+@pytest.mark.parametrize(("engine", "workers"), [("threads", 1), ("threads", 7), ("processes", 2)])
+def test_files_do_not_depend_on_who_decodes(items, unbroken, tmp_path, engine, workers):
+    def fill():
+        compute.use(ComputeConfig(engine=engine, workers=workers))
+        Pixels(GEOMETRY, tmp_path / "cache").ensure(items)
+
+    copy_context().run(fill)
     assert content(tmp_path / "cache") == content(unbroken)
 
 
@@ -170,7 +198,7 @@ folder, listing = map(Path, sys.argv[1:])
 items = [(sha256, Path(path)) for sha256, path in (line.split(" ", 1) for line in listing.read_text().splitlines())]
 cache = Pixels(Geometry(16, "crop"), folder)
 print("ready", flush=True)
-cache.ensure(items, workers=2, progress=lambda *numbers: print(*numbers, flush=True))
+cache.ensure(items, progress=lambda *numbers: print(*numbers, flush=True))
 """
 
 
@@ -236,7 +264,7 @@ def test_two_writers_at_once_give_one_sound_cache(items, unbroken, tmp_path, wri
     cache = Pixels(GEOMETRY, folder)
     assert (len(cache), cache.verify()) == (700, [])
     good = Pixels(GEOMETRY, unbroken)
-    np.testing.assert_array_equal(cache.array[cache.rows(keys(items))], good.array[good.rows(keys(items))])
+    np.testing.assert_array_equal(cache.read(cache.rows(keys(items))), good.read(good.rows(keys(items))))
 
 
 @pytest.mark.parametrize("cut", [1, ENTRY.itemsize - 1, ENTRY.itemsize, ENTRY.itemsize * 10 + 3])
@@ -282,11 +310,10 @@ def test_one_file_without_the_other_is_an_empty_cache(items, unbroken, filled):
         assert content(filled) == content(unbroken)
 
 
-def test_a_deleted_cache_is_built_again_and_old_arrays_stay_readable(items, unbroken, filled):
-    cache = Pixels(GEOMETRY, filled)
-    array = cache.array
+def test_a_deleted_cache_is_built_again_and_stays_readable_until_then(items, unbroken, filled):
+    cache, good = Pixels(GEOMETRY, filled), Pixels(GEOMETRY, unbroken)
     shutil.rmtree(filled)
-    np.testing.assert_array_equal(array, Pixels(GEOMETRY, unbroken).array)
+    np.testing.assert_array_equal(cache.read(cache.rows(keys(items))), good.read(good.rows(keys(items))))
     cache.ensure(items)
     assert content(filled) == content(unbroken)
 

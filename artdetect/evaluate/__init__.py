@@ -7,6 +7,8 @@ from pydantic import Field
 
 from artdetect.section import Section
 
+CHUNK = 512  # pictures read from the pixel cache at a time
+
 
 class EvaluateConfig(Section):
     """Section `evaluate`."""
@@ -21,6 +23,7 @@ def run(config: EvaluateConfig, balance_folder: Path, train_folder: Path, pictur
     Predictions: path, sha256, label, style, generator, p_ai, verdict; sorted by path. Metrics: see
     `artdetect.evaluate.metrics.summary`. `pictures` is the data set's root.
     """
+    import numpy as np
     import pandas as pd
 
     from artdetect.detector import Detector
@@ -32,7 +35,9 @@ def run(config: EvaluateConfig, balance_folder: Path, train_folder: Path, pictur
     detector = Detector.load(train_folder)
     pixels = Pixels(detector.geometry)
     pixels.ensure([(row.sha256, pictures / row.path) for row in test.itertuples()])
-    test["p_ai"] = detector.p_ai(pixels.array, pixels.rows(list(test.sha256)))
+    rows = pixels.rows(list(test.sha256))
+    parts = [detector.p_ai(pixels.read(rows[start : start + CHUNK])) for start in range(0, len(rows), CHUNK)]
+    test["p_ai"] = np.concatenate(parts)
     test["verdict"] = [detector.verdict(p_ai) for p_ai in test.p_ai]
     test.to_parquet(out / "predictions.parquet", index=False)
     (out / "metrics.json").write_text(json.dumps(summary(test, config.resamples, config.seed), indent=1))

@@ -50,8 +50,8 @@ def run(
     steps = batches.steps_per_epoch(len(parts["train"][0]), chosen)
     fitted = fit(
         chosen,
-        lambda first_epoch: batches.training(pixels.array, *parts["train"], chosen, config.seed, first_epoch),
-        batches.whole(pixels.array, *parts["validation"], chosen.batch_size),
+        lambda first_epoch: batches.training(pixels, *parts["train"], chosen, config.seed, first_epoch),
+        batches.whole(pixels, *parts["validation"], chosen.batch_size),
         steps,
         config.seed,
         work,

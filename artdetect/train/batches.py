@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
+    from artdetect.pixels import Pixels
     from artdetect.train.presets import Recipe
 
 ROTATION, ZOOM = 7.0, 0.2  # degrees and share: the notebook's rotation_range and zoom_range
@@ -24,11 +25,11 @@ def steps_per_epoch(pictures: int, recipe: "Recipe") -> int:
 
 
 def training(
-    pixels: "np.ndarray", rows: "np.ndarray", classes: "np.ndarray", recipe: "Recipe", seed: int, first_epoch: int
+    pixels: "Pixels", rows: "np.ndarray", classes: "np.ndarray", recipe: "Recipe", seed: int, first_epoch: int
 ) -> "tf.data.Dataset":
     """Batches (float32 [B, S, S, 3] in [0, 1], one-hot [B, 2]) from `first_epoch` to the recipe's last.
 
-    `pixels` uint8 [M, S, S, 3], `rows` int [N] the pictures in it that train, `classes` int [N].
+    `rows` int [N] in `pixels` of the pictures that train, `classes` int [N].
     """
     import numpy as np
     import tensorflow as tf
@@ -50,7 +51,7 @@ def training(
     return tf.data.Dataset.range(first_epoch * steps, recipe.epochs * steps).map(load).prefetch(4)
 
 
-def whole(pixels: "np.ndarray", rows: "np.ndarray", classes: "np.ndarray", batch_size: int) -> "tf.data.Dataset":
+def whole(pixels: "Pixels", rows: "np.ndarray", classes: "np.ndarray", batch_size: int) -> "tf.data.Dataset":
     """Batches of the canonical pictures as they are, in order; shapes as in `training`."""
     import tensorflow as tf
 
@@ -62,7 +63,7 @@ def whole(pixels: "np.ndarray", rows: "np.ndarray", classes: "np.ndarray", batch
 
 
 def _batch(
-    pixels: "np.ndarray",
+    pixels: "Pixels",
     rows: "np.ndarray",
     classes: "np.ndarray",
     chosen: "Callable[[int], np.ndarray | slice]",
@@ -74,10 +75,11 @@ def _batch(
 
     def read(number: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
         picked = chosen(int(number))
-        return images.to_input(pixels[rows[picked]]), classes[picked].astype(np.int32)
+        return images.to_input(pixels.read(rows[picked])), classes[picked].astype(np.int32)
 
+    side = pixels.geometry.size
     x, y = tf.numpy_function(read, [number], [tf.float32, tf.int32])
-    x = tf.ensure_shape(x, [None, *pixels.shape[1:]])
+    x = tf.ensure_shape(x, [None, side, side, 3])
     return x, tf.one_hot(tf.ensure_shape(y, [None]), len(labels.CLASSES))
 
 
