@@ -5,6 +5,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 CLASSES = ("AI", "human")  # index = class number, as in the notebook; AI is the positive class of every metric
 AI, HUMAN = 0, 1
@@ -25,6 +26,7 @@ class Origin:
     generator: str
 
 
+@lru_cache(maxsize=1024)
 def origin(folder: str) -> Origin | None:
     """What `folder`, the name below train/ or test/, says; None where it does not follow the grammar.
 

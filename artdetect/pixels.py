@@ -185,7 +185,7 @@ class Pixels:
         """Which of these rows match their CRCs: bool `(stop - start,)`."""
         entries = self._entries[start:stop]
         entry_crcs = [zlib.crc32(entry.tobytes()[:-4]) for entry in entries]
-        record_crcs = [zlib.crc32(self.read(np.array([row]))) for row in range(start, stop)]
+        record_crcs = [zlib.crc32(self.read(np.array([row])).data) for row in range(start, stop)]
         return (entries["entry_crc"] == entry_crcs) & (entries["record_crc"] == record_crcs)
 
 

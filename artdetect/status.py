@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from artdetect import download, stages, store, why
 from artdetect.config import Config
 from artdetect.index import scan
-from artdetect.index.scan import Contents
 from artdetect.stages import Plan, Stage
 from artdetect.store import Artifact
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 State = Literal["current", "missing", "stale", "corrupt"]
 
@@ -32,13 +34,13 @@ def status(config: Config) -> list[StageStatus]:
     return list(found.values())
 
 
-def examine(plan: Plan, contents: Contents | None = None) -> StageStatus:
-    """The state of the artifact that a plan names. `contents`: see `why.reasons`."""
+def examine(plan: Plan, folder: "pa.Table | None" = None) -> StageStatus:
+    """The state of the artifact that a plan names. `folder`: see `why.reasons`."""
     name, key = plan.stage.name, plan.key
     assert key is not None
     fault = store.problem(name, key)
     if fault == "missing":
-        reasons = why.reasons(plan, contents)
+        reasons = why.reasons(plan, folder)
         absent = reasons in (["never built"], ["its artifact was deleted"])
         return StageStatus(name, "missing" if absent else "stale", reasons)
     if fault is None and name == "download" and (fault := download.check(store.place(name, key))):

@@ -1,19 +1,22 @@
 """Why a stage must run, in words: what it would be built from now, against the build that was most like it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from artdetect import store
-from artdetect.index.scan import Contents, differences, state
+from artdetect.index.scan import contents, differences
 from artdetect.stages import Plan
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Parts = Mapping[str, Any]
 
 
-def reasons(plan: Plan, contents: Contents | None = None) -> list[str]:
+def reasons(plan: Plan, folder: "pa.Table | None" = None) -> list[str]:
     """Why there is no artifact with the plan's key: one short phrase a cause, old → new; empty if nothing differs.
 
-    `contents`, for the index, is the folder's state: its changes are then counted picture by picture.
+    `folder`, for the index, is the state of the pictures' folder (`scan.contents`), whose changes are then counted.
     """
     built = store.journal(plan.stage.name)
     if not built:
@@ -23,14 +26,14 @@ def reasons(plan: Plan, contents: Contents | None = None) -> list[str]:
     before = min(reversed(built), key=lambda entry: len(_changes(entry["parts"], plan.parts)))
     phrases: list[str] = []
     for kind, name, old, new in _changes(before["parts"], plan.parts):
-        if name == "pictures" and contents is not None:
-            phrases += picture_changes(before["key"], contents)
+        if name == "pictures" and folder is not None:
+            phrases += picture_changes(before["key"], folder)
         else:
             phrases.append(_phrase(plan.stage.name, kind, name, old, new))
     return phrases
 
 
-def picture_changes(index_key: str, contents: Contents) -> list[str]:
+def picture_changes(index_key: str, folder: "pa.Table") -> list[str]:
     """What differs between the pictures of an earlier index and a folder's state now, in words."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -41,8 +44,7 @@ def picture_changes(index_key: str, contents: Contents) -> list[str]:
         )
     except (OSError, pa.ArrowException):
         return ["pictures changed"]  # that index is gone or damaged
-    old = {row["path"]: (row["bytes"], state(row)) for row in table.to_pylist()}
-    return differences(old, contents) or ["files beside the pictures changed"]
+    return differences(contents(table), folder) or ["files beside the pictures changed"]
 
 
 def _changes(before: Parts, parts: Parts) -> list[tuple[str, str, Any, Any]]:

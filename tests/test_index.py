@@ -5,14 +5,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextvars import copy_context
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from artdetect import index, store, why
+from artdetect import compute, index, store, why
+from artdetect.compute import ComputeConfig
 from artdetect.errors import ArtdetectError, DataError
 from artdetect.index import IndexConfig, scan
+from artdetect.index.cache import FactsCache
 from artdetect.index.scan import Pictures
 from artdetect.stages import STAGES, Plan
 from tests.tiny import data_set, jpeg, write
@@ -29,6 +32,12 @@ def table(pictures: Pictures, out: Path) -> pd.DataFrame:
     out.mkdir(parents=True, exist_ok=True)
     index.run(IndexConfig(), pictures, out)
     return pd.read_parquet(out / "index.parquet").set_index("path")
+
+
+def state(pictures: Pictures, path: str) -> tuple[int, str]:
+    """What the scan holds a picture's content to be."""
+    row = pictures.contents.to_pandas().set_index("path").loc[path]
+    return row.bytes, row.state
 
 
 def swap_unseen(path: Path) -> None:
@@ -153,10 +162,10 @@ def test_a_file_that_could_not_be_read_is_tried_again(root: Path) -> None:
     link = root / "train" / "baroque" / "link.jpg"
     link.symlink_to("target.jpg")
     first = scan.scan(root)
-    assert first.contents["train/baroque/link.jpg"] == (0, "cannot be read: no such file or directory")
+    assert state(first, "train/baroque/link.jpg") == (0, "cannot be read: no such file or directory")
     write(root / "train" / "baroque" / "target.jpg", jpeg(99))
-    again = scan.scan(root).contents
-    assert again["train/baroque/link.jpg"] == again["train/baroque/target.jpg"]
+    again = scan.scan(root)
+    assert state(again, "train/baroque/link.jpg") == state(again, "train/baroque/target.jpg")
 
 
 def test_an_empty_data_set_names_the_layout(roots: Path, tmp_path: Path) -> None:
@@ -263,7 +272,7 @@ def test_a_killed_scan_goes_on_where_it_was(root: Path) -> None:
 import os
 from pathlib import Path
 from artdetect.index import scan
-scan.CHUNK = 5
+scan.CHUNK = scan.PIECE = 5
 scan.scan(Path({str(root)!r}), lambda done, total: done == 10 and os.kill(os.getpid(), 9))
 """
     killed = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[1])
@@ -273,10 +282,86 @@ scan.scan(Path({str(root)!r}), lambda done, total: done == 10 and os.kill(os.get
     assert read == [(14, 14)]
 
 
+def facts_files(root: Path) -> list[str]:
+    return sorted(file.name for file in (root.parents[1] / "cache" / "facts").glob("*/*"))
+
+
+def test_reading_a_large_folder_saves_each_chunk_once_and_merges_at_the_end(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "CHUNK", 5)
+    monkeypatch.setattr(scan, "PIECE", 1)
+    kept: list[int] = []
+    scan.scan(root, lambda done, total: kept.append(len(facts_files(root))))
+    assert kept == [1, 2, 3, 4, 5]  # 24 pictures
+    assert facts_files(root) == ["facts.parquet"]
+
+
+def test_what_is_gone_leaves_the_cache(root: Path) -> None:
+    first = scan.scan(root)
+    added = write(root / "train" / "baroque" / "new.jpg", jpeg(99))
+    assert len(FactsCache(root).load()) == 24
+    scan.scan(root)
+    assert len(FactsCache(root).load()) == 25
+    added.unlink()
+    assert scan.scan(root) == first
+    assert len(FactsCache(root).load()) == 24
+
+
+def test_a_merge_killed_before_the_chunks_are_gone_changes_nothing(root: Path, tmp_path: Path) -> None:
+    """The newest row of a picture counts, whichever files hold it."""
+    first = scan.scan(root)
+    cache = FactsCache(root)
+    old = cache.load()
+    write(root / FIRST, jpeg(99))
+    now = scan.scan(root)
+    assert now != first
+    fresh = cache.load().to_pylist()
+    cache.merge(old)
+    cache.add(fresh)
+    assert len(cache.load()) == 48
+    assert scan.glance(root) == now
+    assert scan.scan(root) == now
+
+
+def test_two_scans_at_once_read_each_picture_once(root: Path) -> None:
+    program = f"""
+from pathlib import Path
+from artdetect.index import facts, scan
+read = facts.facts
+def told(path):
+    print(path, flush=True)
+    return read(path)
+facts.facts = told
+scan.scan(Path({str(root)!r}))
+"""
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", program], cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    read = [line for scanner in both for line in scanner.communicate()[0].splitlines()]
+    assert [scanner.returncode for scanner in both] == [0, 0]
+    assert sorted(read) == sorted(map(str, everything(root)))
+
+
+@pytest.mark.parametrize("engine", ["threads", "processes"])
+def test_who_reads_makes_no_difference(root: Path, engine: str) -> None:
+    expected = scan.scan(root)
+    shutil.rmtree(root.parents[1] / "cache")
+
+    def again() -> Pictures:
+        compute.use(ComputeConfig(engine=engine, workers=2))
+        return scan.scan(root)
+
+    assert copy_context().run(again) == expected
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1 not at all", b"PAR1" + bytes(100) + b"PAR1"])
 def test_a_damaged_cache_is_only_lost_time(root: Path, content: bytes) -> None:
     first = scan.scan(root)
-    (cache,) = (root.parents[1] / "cache" / "facts").iterdir()
+    (cache,) = (root.parents[1] / "cache" / "facts").glob("*/*.parquet")
     cache.write_bytes(content)
     assert scan.glance(root).digest is None
     assert scan.scan(root) == first

@@ -23,7 +23,7 @@ def run(config: IndexConfig, pictures: Pictures, out: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not pictures.contents:
+    if not len(pictures.contents):
         raise DataError(f"{pictures.root}: no pictures found below train/<style>/ or test/<style>/. Check download.url")
     facts = facts_of(pictures)
     paths = facts.column("path").to_pylist()

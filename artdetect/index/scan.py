@@ -4,33 +4,27 @@ A walk compares size and modification time with the facts cache; only files that
 out covers names and contents, so a touched or moved folder has the same one.
 """
 
+import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import digests, images, labels, paths
+from artdetect import compute, digests, images, labels
 from artdetect.errors import DataError, storage_error
+from artdetect.index.cache import FactsCache
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Contents = dict[str, tuple[int, str | None]]  # path -> (bytes, see `state`)
 NOTICE = "NOTICE.txt"  # what a data set says of itself
 Progress = Callable[[int, int], None]
+PIECE = 32  # pictures that a worker reads at a time
 CHUNK = 2_000  # pictures read between two saves of the cache: what a kill can cost
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what looking at a folder leaves in it
 GLANCE_LIMIT = 256 << 20  # bytes that `glance` may read to see whether touched files really changed
-
-
-@dataclass(frozen=True)
-class File:
-    """One file below the data set's root."""
-
-    path: str  # relative to the root, with /
-    bytes: int
-    mtime_ns: int
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,7 @@ class Pictures:
 
     root: Path
     digest: str | None
-    contents: Contents
+    contents: "pa.Table"  # see `contents`; sorted by path
     skipped: dict[str, list[str]]  # why -> paths that are not indexed
 
 
@@ -67,19 +61,23 @@ def find_root(folder: Path) -> Path:
 def scan(folder: Path, progress: Progress | None = None) -> Pictures:
     """The state of the data set in `folder`, reading files that are new or differ in size or modification time.
 
-    What was read is kept in the facts cache, chunk by chunk, so a killed scan goes on where it was.
+    What was read is kept in the facts cache, chunk by chunk, so a killed scan goes on where it was. Of two scans at
+    once one waits and finds everything read.
     """
+    from filelock import FileLock
+
     root = find_root(folder)
-    wanted, skipped = _listing(root)
-    known = _load_cache(root)
-    unread = [file for file in wanted if not _is_known(known.get(file.path), file)]
-    for start in range(0, len(unread), CHUNK):
-        for row in _read(root, unread[start : start + CHUNK]):
-            known[row["path"]] = row
-        _save_cache(root, [known[file.path] for file in wanted if file.path in known])
-        if progress:
-            progress(min(start + CHUNK, len(unread)), len(unread))
-    return _pictures(root, {file.path: known[file.path] for file in wanted}, skipped)
+    cache = FactsCache(root)
+    cache.folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache.folder.with_name(cache.folder.name + ".lock")):
+        listed, skipped = _listing(root)
+        known = cache.load()
+        unread = listed.filter(_to_read(listed, _matched(listed, known)))
+        _read(root, unread, cache, progress)
+        if len(unread) or len(known) != len(listed):
+            known = _matched(listed, cache.load())
+            cache.merge(known)
+    return _pictures(root, _matched(listed, known), skipped)
 
 
 def glance(folder: Path) -> Pictures:
@@ -87,23 +85,21 @@ def glance(folder: Path) -> Pictures:
 
     Files with a new time but the old size are read and compared, up to `GLANCE_LIMIT` bytes together.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     root = find_root(folder)
-    wanted, skipped = _listing(root)
-    known = _load_cache(root, columns=["path", "bytes", "mtime_ns", "sha256", "error"])
-    left = GLANCE_LIMIT
-    rows: dict[str, dict[str, Any]] = {}
-    for file in wanted:
-        row = known.get(file.path)
-        if row is None or not _is_known(row, file):
-            touched = row is not None and row["bytes"] == file.bytes and file.bytes <= left
-            left -= file.bytes if touched else 0
-            row = {
-                "bytes": file.bytes,
-                "sha256": _sha256(root / file.path) if touched else None,
-                "error": row["error"] if row and touched else None,
-            }
-        rows[file.path] = row
-    return _pictures(root, rows, skipped)
+    listed, skipped = _listing(root)
+    known = _matched(listed, FactsCache(root).load(["path", "bytes", "mtime_ns", "sha256", "error"]))
+    unread = _to_read(listed, known)
+    left, rows = GLANCE_LIMIT, []
+    for file, row in zip(_rows(listed.filter(unread)), _rows(known.filter(unread)), strict=True):
+        touched = row["bytes"] == file["bytes"] and file["bytes"] <= left
+        left -= file["bytes"] if touched else 0
+        sha256 = _sha256(root / file["path"]) if touched else None
+        rows.append(file | {"sha256": sha256, "error": row["error"] if touched else None})
+    seen = known.filter(pc.invert(unread))
+    return _pictures(root, pa.concat_tables([seen, pa.Table.from_pylist(rows, seen.schema)]).sort_by("path"), skipped)
 
 
 def facts_of(pictures: Pictures) -> "pa.Table":
@@ -111,35 +107,86 @@ def facts_of(pictures: Pictures) -> "pa.Table":
 
     DataError where another scan has since found other contents, or the cache was deleted.
     """
-    known = _load_cache(pictures.root)
-    for path, content in pictures.contents.items():
-        if path not in known or (known[path]["bytes"], state(known[path])) != content:
-            raise DataError(f"{pictures.root / path} changed while it was indexed: run again")
-    return _table([known[path] for path in sorted(pictures.contents)])
+    import pyarrow.compute as pc
+
+    facts = _matched(pictures.contents, FactsCache(pictures.root).load())
+    changed = pc.invert(_same(contents(facts), pictures.contents, ["bytes", "state"]))
+    if pc.any(changed).as_py():
+        path = pictures.contents.filter(changed)["path"][0].as_py()
+        raise DataError(f"{pictures.root / path} changed while it was indexed: run again")
+    return facts
 
 
-def state(row: dict[str, Any]) -> str | None:
-    """A picture's content as the digest sees it: sha256, the reason where it cannot be read, None if not read yet."""
-    return row["sha256"] or row["error"]
-
-
-def differences(old: Contents, new: Contents) -> list[str]:
-    """In words, what differs between two states of a folder: pictures added, removed, replaced."""
+def differences(old: "pa.Table", new: "pa.Table") -> list[str]:
+    """In words, what differs between two `Contents`: pictures added, removed, replaced."""
+    before, now = ({path: (size, state) for path, size, state in _tuples(table)} for table in (old, new))
     counts = {
-        "added": len(new.keys() - old.keys()),
-        "removed": len(old.keys() - new.keys()),
-        "replaced": sum(new[path] != old[path] for path in new.keys() & old.keys()),
+        "added": len(now.keys() - before.keys()),
+        "removed": len(before.keys() - now.keys()),
+        "replaced": sum(before[path] != now[path] for path in before.keys() & now.keys()),
     }
     return [f"{n} {'picture' if n == 1 else 'pictures'} {what}" for what, n in counts.items() if n]
 
 
-def _pictures(root: Path, rows: dict[str, dict[str, Any]], skipped: dict[str, list[str]]) -> Pictures:
-    contents: Contents = {path: (row["bytes"], state(row)) for path, row in rows.items()}
+def contents(facts: "pa.Table") -> "pa.Table":
+    """The `Contents` that rows with path, bytes, sha256 and error tell.
+
+    `state` is a picture's content as the digest sees it: its sha256, the reason where it cannot be read, null where it
+    has not been read yet.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    state = pc.coalesce(facts["sha256"], facts["error"])
+    return pa.table({"path": facts["path"], "bytes": facts["bytes"], "state": state})
+
+
+def _pictures(root: Path, facts: "pa.Table", skipped: dict[str, list[str]]) -> Pictures:
+    found = contents(facts)
     digest = None
-    if all(content is not None for _, content in contents.values()):
-        listed = sorted((path, *content) for path, content in contents.items())
-        digest = digests.of_value([listed, skipped, _sha256(root / NOTICE)])
-    return Pictures(root, digest, contents, skipped)
+    if not found["state"].null_count:
+        digest = digests.of_value([_digest(found), skipped, _sha256(root / NOTICE)])
+    return Pictures(root, digest, found, skipped)
+
+
+def _digest(found: "pa.Table") -> str:
+    digest = hashlib.sha256()
+    for path, size, state in _tuples(found):
+        digest.update(f"{path}\0{size}\0{state}\n".encode())
+    return digest.hexdigest()
+
+
+def _tuples(table: "pa.Table") -> Iterator[tuple[Any, ...]]:
+    """Row by row, without holding all of them as Python objects."""
+    for batch in table.to_batches(max_chunksize=4096):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _rows(table: "pa.Table") -> Iterator[dict[str, Any]]:
+    for values in _tuples(table):
+        yield dict(zip(table.column_names, values, strict=True))
+
+
+def _matched(listed: "pa.Table", known: "pa.Table") -> "pa.Table":
+    """For each listed path the newest known row, nulls where there is none; the path itself always."""
+    import pyarrow.compute as pc
+
+    rows = known.take(pc.index_in(listed["path"], value_set=known["path"]))
+    return rows.set_column(rows.column_names.index("path"), "path", listed["path"])
+
+
+def _to_read(listed: "pa.Table", known: "pa.Table") -> "pa.ChunkedArray":
+    """Which files are to be read: what could not be read is tried again, since permissions leave no time stamp."""
+    import pyarrow.compute as pc
+
+    return pc.invert(pc.and_(_same(listed, known, ["bytes", "mtime_ns"]), pc.is_valid(known["sha256"])))
+
+
+def _same(one: "pa.Table", other: "pa.Table", columns: Sequence[str]) -> "pa.ChunkedArray":
+    """Whether these columns agree, row by row; null agrees with nothing."""
+    import pyarrow.compute as pc
+
+    return reduce(pc.and_, [pc.fill_null(pc.equal(one[name], other[name]), False) for name in columns])
 
 
 def _sha256(path: Path) -> str | None:
@@ -150,25 +197,30 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _listing(root: Path) -> tuple[list[File], dict[str, list[str]]]:
+def _listing(root: Path) -> "tuple[pa.Table, dict[str, list[str]]]":
     """The pictures that follow the folder grammar, sorted by path, and the files that are left out, by reason."""
-    wanted: list[File] = []
+    import pyarrow as pa
+
+    wanted: list[tuple[str, int, int]] = []
     skipped: dict[str, list[str]] = {}
     above = len(os.path.join(root, ""))  # noqa: PTH118  as scandir joins
     for entry in _walk(root):
-        path = entry.path[above:]
         if entry.name in LITTER:
             continue
+        path = entry.path[above:]
         if reason := _why_skipped(path):
             skipped.setdefault(reason, []).append(path.encode(errors="backslashreplace").decode())
             continue
         try:
             stat = entry.stat()
-            wanted.append(File(path, stat.st_size, stat.st_mtime_ns))
+            wanted.append((path, stat.st_size, stat.st_mtime_ns))
         except OSError:  # a broken link: a row that says so
-            wanted.append(File(path, 0, 0))
-    wanted.sort(key=lambda file: file.path)
-    return wanted, {reason: sorted(found) for reason, found in sorted(skipped.items())}
+            wanted.append((path, 0, 0))
+    wanted.sort()
+    columns = zip(*wanted, strict=True) if wanted else ((), (), ())
+    kinds = {"path": pa.string(), "bytes": pa.int64(), "mtime_ns": pa.int64()}
+    listed = pa.table([pa.array(column, kind) for column, kind in zip(columns, kinds.values(), strict=True)], [*kinds])
+    return listed, {reason: sorted(found) for reason, found in sorted(skipped.items())}
 
 
 def _walk(folder: Path | str, around: tuple[os.stat_result, ...] = ()) -> Iterator[os.DirEntry[str]]:
@@ -202,73 +254,40 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
 
 
 def _why_skipped(path: str) -> str | None:
-    parts = path.split("/")
-    if not images.is_candidate(parts[-1]):
+    folder, _, name = path.rpartition("/")
+    if not images.is_candidate(name):
         return "not a picture by its name"
     if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
         return "name is not valid UTF-8"
-    if len(parts) < 3 or parts[0] not in labels.SPLITS:
+    return _why_folder_skipped(folder)
+
+
+@lru_cache(maxsize=1024)
+def _why_folder_skipped(folder: str) -> str | None:
+    parts = folder.split("/")
+    if len(parts) < 2 or parts[0] not in labels.SPLITS:
         return "not below train/<style>/ or test/<style>/"
     if labels.origin(parts[1]) is None:
         return "folder name says neither AI nor human"
-    if any(part.startswith(".") or part == "__MACOSX" for part in parts[2:-1]):
+    if any(part.startswith(".") or part == "__MACOSX" for part in parts[2:]):
         return "in a hidden folder"
     return None
 
 
-def _is_known(row: dict[str, Any] | None, file: File) -> bool:
-    if row is None or row["sha256"] is None:  # what could not be read is tried again: permissions leave no time stamp
-        return False
-    return row["bytes"] == file.bytes and row["mtime_ns"] == file.mtime_ns
+def _read(root: Path, files: "pa.Table", cache: FactsCache, progress: Progress | None) -> None:
+    """Read the facts of listed files into the cache."""
+    done, rows = 0, list[dict[str, Any]]()
+    for _, read in compute.chunks(partial(_facts, root), _rows(files), PIECE):
+        rows += read
+        if len(rows) >= CHUNK or done + len(rows) == len(files):
+            cache.add(rows)
+            done, rows = done + len(rows), []
+            if progress:
+                progress(done, len(files))
 
 
-def _read(root: Path, files: list[File]) -> Iterator[dict[str, Any]]:
-    from concurrent.futures import ThreadPoolExecutor
-
+def _facts(root: Path, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A worker's part: the rows of these listed files."""
     from artdetect.index.facts import facts
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for file, row in zip(files, pool.map(lambda file: facts(root / file.path), files), strict=True):
-            yield row | {"path": file.path, "bytes": file.bytes, "mtime_ns": file.mtime_ns}
-
-
-def _cache_file(root: Path) -> Path:
-    """One cache file a data set and reading code: edited code reads all pictures again."""
-    recipe = [paths.portable(root), digests.of_code("artdetect.index.facts"), digests.versions(("pillow", "scipy"))]
-    return paths.cache() / "facts" / f"{root.name}-{digests.of_value(recipe)[:12]}.parquet"
-
-
-def _load_cache(root: Path, columns: list[str] | None = None) -> dict[str, dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(_cache_file(root), columns=columns, use_threads=False)
-    except (OSError, pa.ArrowInvalid):
-        return {}
-    return {row["path"]: row for row in table.to_pylist()}
-
-
-def _save_cache(root: Path, rows: list[dict[str, Any]]) -> None:
-    import pyarrow.parquet as pq
-
-    target = _cache_file(root)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        pq.write_table(_table(rows), temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _table(rows: list[dict[str, Any]]) -> "pa.Table":
-    import pyarrow as pa
-
-    text, number, flag = pa.string(), pa.int64(), pa.bool_()
-    types = {
-        "path": text, "bytes": number, "mtime_ns": number, "sha256": text, "width": number, "height": number,
-        "format": text, "mode": text, "jpeg_quality": number, "has_exif": flag, "animated": flag, "phash": text,
-        "contrast": pa.float64(), "ok": flag, "error": text,
-    }  # fmt: skip
-    return pa.table({name: pa.array([row.get(name) for row in rows], kind) for name, kind in types.items()})
+    return [{**facts(root / file["path"]), **file} for file in files]

@@ -1,0 +1,91 @@
+"""The facts cache: what each picture file was found to be when it was read, so that it need not be read again.
+
+One Parquet file a scanned folder, and beside it a small one for each chunk read since, which the end of a scan merges.
+It only saves time: it may be deleted or damaged at any moment.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from artdetect import digests, paths
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+WHOLE = "facts.parquet"
+
+
+class FactsCache:
+    """The facts of the pictures below one root, for the code that reads them: edited code reads all pictures again."""
+
+    def __init__(self, root: Path):
+        recipe = [paths.portable(root), digests.of_code("artdetect.index.facts"), digests.versions(("pillow", "scipy"))]
+        self.folder = paths.cache() / "facts" / f"{root.name}-{digests.of_value(recipe)[:12]}"
+
+    def load(self, columns: Sequence[str] | None = None) -> "pa.Table":
+        """All rows, newest first; a path may come again further down with what it was before."""
+        import pyarrow as pa
+
+        names = list(columns) if columns else schema().names
+        empty = schema().empty_table().select(names)
+        tables = [self._read(file, names) for file in [*self._chunks(), self.folder / WHOLE]]
+        return pa.concat_tables([empty, *(table for table in tables if table is not None)])
+
+    def add(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Keep a chunk of freshly read facts."""
+        self._write(table(rows), f"{time.time_ns():020d}.parquet")
+
+    def merge(self, whole: "pa.Table") -> None:
+        """Keep exactly these rows."""
+        chunks = self._chunks()
+        self._write(whole, WHOLE)
+        for file in chunks:
+            file.unlink(missing_ok=True)
+
+    def _chunks(self) -> list[Path]:
+        """Newest first."""
+        return sorted((file for file in self.folder.glob("*.parquet") if file.name != WHOLE), reverse=True)
+
+    def _read(self, file: Path, names: list[str]) -> "pa.Table | None":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.read_table(file, columns=names, schema=schema(), use_threads=False)
+        except (OSError, pa.ArrowInvalid):  # not there, merged meanwhile, or damaged
+            return None
+
+    def _write(self, rows: "pa.Table", name: str) -> None:
+        import pyarrow.parquet as pq
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f"{name}.{os.getpid()}.tmp"
+        try:
+            pq.write_table(rows, temporary)
+            temporary.replace(self.folder / name)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def schema() -> "pa.Schema":
+    """A row of the cache: the file as it was listed, then its `Facts`."""
+    import pyarrow as pa
+
+    text, number, flag = pa.string(), pa.int64(), pa.bool_()
+    return pa.schema(
+        {
+            "path": text, "bytes": number, "mtime_ns": number, "sha256": text, "width": number, "height": number,
+            "format": text, "mode": text, "jpeg_quality": number, "has_exif": flag, "animated": flag, "phash": text,
+            "contrast": pa.float64(), "ok": flag, "error": text,
+        }
+    )  # fmt: skip
+
+
+def table(rows: Sequence[dict[str, Any]]) -> "pa.Table":
+    """Rows of facts as a table of this schema."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist(list(rows), schema())
