@@ -11,4 +11,4 @@ from tasks.caching import stage
 @stage
 def balance(config: BalanceConfig, index: Artifact, audit: Artifact, out: Path) -> None:
     """Which pictures train, which validate, which test."""
-    library.run(config, index.folder, out)
+    library.run(config, index.folder, audit.folder, out)

@@ -45,7 +45,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with data/ and artifacts/ of tiny pictures and a barely trained model, keys `k1`. For reading only."""
     from artdetect import balance, index, store, train
     from artdetect.index import scan
-    from tests.tiny import data_set
+    from tests.tiny import data_set, no_groups
 
     root = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
@@ -55,7 +55,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with store.build("index", "k1", {}) as out:
             index.run(index.IndexConfig(), scan.scan(pictures), out)
         with store.build("balance", "k1", {}) as out:
-            balance.run(balance.BalanceConfig(), store.place("index", "k1"), out)
+            no_groups(root)
+            balance.run(balance.BalanceConfig(), store.place("index", "k1"), root, out)
         with store.build("train", "k1", {}) as out:
             config = train.TrainConfig(preset="notebook", epochs=3)
             train.run(config, store.place("balance", "k1"), pictures, out, root / "work")

@@ -23,7 +23,7 @@ def to_balance(url: str, root: Path, balanced: bool = True) -> Path:
     index.run(index.IndexConfig(), scan(download.folder(folders["download"])), folders["index"])
     audit.run(audit.AuditConfig(), folders["index"], folders["audit"])
     if balanced:
-        balance.run(balance.BalanceConfig(), folders["index"], folders["balance"])
+        balance.run(balance.BalanceConfig(), folders["index"], folders["audit"], folders["balance"])
     return root
 
 

@@ -31,7 +31,7 @@ def run(config: EvaluateConfig, balance_folder: Path, train_folder: Path, pictur
     from artdetect.pixels import Pixels
 
     table = pd.read_parquet(balance_folder / "balance.parquet")
-    test = table[table.split == "test"].drop(columns="split").reset_index(drop=True)
+    test = table[table.split == "test"].drop(columns=["split", "group", "weight"]).reset_index(drop=True)
     detector = Detector.load(train_folder)
     pixels = Pixels(detector.geometry)
     pixels.ensure([(row.sha256, pictures / row.path) for row in test.itertuples()])
