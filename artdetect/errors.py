@@ -6,6 +6,7 @@ The command line prints the message as one line and exits 2; nothing here ever r
     ├── ConfigError       a config file, a section, a key or a value is not usable
     ├── DownloadError     an address or an archive could not become a folder of pictures
     ├── DataError         the pictures at hand do not make a data set (empty, one class only, moved while in use)
+    ├── AuditFailed       the audit found what a rule of section `audit` tells to stop at
     ├── PictureError      one picture cannot be read
     ├── ModelError        no model, or a file that is not one of ours
     ├── ServerError       Prefect's server does not answer
@@ -32,6 +33,10 @@ class DownloadError(ArtdetectError):
 
 class DataError(ArtdetectError):
     """The pictures at hand do not make a data set."""
+
+
+class AuditFailed(ArtdetectError):  # noqa: N818  no error of the audit: it did its work
+    """The audit found what a rule of section `audit` tells to stop at."""
 
 
 class PictureError(ArtdetectError):

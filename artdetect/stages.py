@@ -29,7 +29,7 @@ class Stage:
 CHAIN = (
     Stage("download", ("source",), ()),
     Stage("index", ("pictures",), ("numpy", "pillow", "pyarrow", "scipy")),
-    Stage("audit", ("index",), ("numpy", "pandas", "pillow", "pyarrow", "scikit-learn")),
+    Stage("audit", ("index",), ("numpy", "pandas", "pillow", "pyarrow", "scikit-learn", "scipy")),
     Stage("balance", ("index", "audit"), ("pandas", "pyarrow")),
     Stage("train", ("balance",), ("keras", "numpy", "pillow", "tensorflow")),
     Stage("evaluate", ("balance", "train"), ("keras", "numpy", "pillow", "pyarrow", "scikit-learn", "tensorflow")),

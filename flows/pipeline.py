@@ -14,7 +14,7 @@ from prefect import flow
 
 from artdetect import config as configs
 from artdetect.config import Config
-from tasks.audit import audit
+from tasks.audit import audit, heed
 from tasks.balance import balance
 from tasks.caching import LEDGER, Ledger, StageRun
 from tasks.download import download
@@ -42,6 +42,7 @@ def pipeline(config: Config | Path = SAMPLE, refresh: Sequence[str] = ()) -> lis
     pictures = scan(raw)
     table = index(config.index, pictures=pictures)
     findings = audit(config.audit, index=table, raw=raw)
+    heed(findings)
     split = balance(config.balance, index=table, audit=findings)
     model = train(config.train, balance=split, raw=raw)
     scores = evaluate(config.evaluate, balance=split, train=model, raw=raw)

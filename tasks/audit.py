@@ -1,14 +1,29 @@
-"""audit as a task."""
+"""audit as a task, and what a flow makes of its findings."""
 
 from pathlib import Path
 
+from prefect.logging import get_run_logger
+
 from artdetect import audit as library
+from artdetect import download
 from artdetect.audit import AuditConfig
 from artdetect.store import Artifact
 from tasks.caching import stage
+from tasks.publish import publish_audit
 
 
 @stage
 def audit(config: AuditConfig, index: Artifact, raw: Artifact, out: Path) -> None:
     """What a careful person would want to know before training."""
-    library.run(config, index.folder, out)
+    library.run(config, index.folder, download.folder(raw.folder), out)
+
+
+def heed(audited: Artifact) -> None:
+    """Show the findings on the dashboard, warn of those that fired, and stop the run where a rule says so.
+
+    Outside the task, so that a cached audit warns and stops like a new one. Raises AuditFailed.
+    """
+    publish_audit(audited.folder)
+    for finding in library.fired(audited.folder):
+        get_run_logger().warning("audit: %s: %s", finding["name"], finding["sentence"])
+    library.check(audited.folder)

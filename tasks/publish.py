@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
@@ -9,6 +10,8 @@ from prefect.runtime import flow_run
 from artdetect.labels import CLASSES
 from artdetect.summary import metric_rows
 from tasks.caching import StageRun
+
+SHOWN = 5  # examples of a finding on the dashboard; all that are kept stand in audit.json and in the report
 
 
 def run_name() -> str:
@@ -20,7 +23,7 @@ def run_name() -> str:
 
 
 def publish(runs: Sequence[StageRun]) -> None:
-    """Prefect artifacts of a finished run: stages, metrics, audit findings, and where the report is."""
+    """Prefect artifacts of a finished run: stages, metrics, and where the report is."""
     folder = {run.stage: run.artifact.folder for run in runs}
     create_table_artifact(
         [
@@ -32,8 +35,6 @@ def publish(runs: Sequence[StageRun]) -> None:
     )
     metrics = json.loads((folder["evaluate"] / "metrics.json").read_text())
     create_markdown_artifact(_metrics(metrics), key="metrics", description="Test set, opened once")
-    findings = json.loads((folder["audit"] / "audit.json").read_text())
-    create_markdown_artifact(_audit(findings), key="audit", description="What to know of the data")
     create_link_artifact((folder["report"] / "report.html").as_uri(), key="report", link_text="report.html")
 
 
@@ -47,14 +48,24 @@ def _metrics(metrics: dict) -> str:
     return "\n".join(lines)
 
 
-def _audit(findings: dict) -> str:
-    named = {
-        "unreadable": "unreadable pictures",
-        "duplicates": "contents that stand twice",
-        "train_test_overlap": "contents in train and in test",
-        "two_labels": "contents under two labels",
-    }
-    lines = [f"{findings['pictures']} pictures", "", "| finding | count |", "|---|---|"]
-    lines += [f"| {shown} | {findings[name]['count']} |" for name, shown in named.items()]
-    lines += [f"| skipped: {reason} | {found['count']} |" for reason, found in findings["skipped"].items()]
+def publish_audit(folder: Path) -> None:
+    """The findings of an audit's artifact folder, as a Prefect artifact; before anything can stop the run."""
+    audit = json.loads((folder / "audit.json").read_text())
+    create_markdown_artifact(_audit(audit), key="audit", description="What to know of the data")
+
+
+def _audit(audit: dict) -> str:
+    lines = [f"{audit['pictures']:,} pictures", "", "| finding | rule | count | what it means |", "|---|---|---|---|"]
+    for finding in audit["findings"]:
+        name = f"**{finding['name']}**" if finding["fired"] else finding["name"]
+        lines.append(f"| {name} | {finding['level']} | {finding['count']:,} | {_cell(finding['sentence'])} |")
+    for finding in audit["findings"]:
+        if finding["fired"] and finding["examples"]:
+            lines += ["", f"{finding['name']}:", ""]
+            lines += [f"- `{example.replace('`', chr(39))}`" for example in finding["examples"][:SHOWN]]
     return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """Text that cannot end a cell of a table."""
+    return text.replace("|", "\\|").replace("\n", " ")

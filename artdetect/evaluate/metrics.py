@@ -2,21 +2,21 @@
 
 from typing import TYPE_CHECKING, Any
 
+from artdetect.intervals import CONFIDENCE, of_extreme_auc, wilson
 from artdetect.labels import CLASSES
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-CONFIDENCE = 0.95
-
 
 def summary(predictions: "pd.DataFrame", resamples: int, seed: int) -> dict[str, Any]:
     """All metrics of a table with columns label, style, generator, p_ai, verdict.
 
     Whole-set metrics have bootstrap percentile intervals over pictures, drawn within each class; shares of a group
-    have Wilson's (1927), which hold for a handful of pictures too. So have the accuracies where no verdict was wrong,
-    or none right, since a bootstrap has no width then; a perfect ROC-AUC or average precision keeps none either.
+    have Wilson's, which hold for a handful of pictures too. So have the accuracies where no verdict was wrong, or none
+    right, and ROC-AUC and average precision where all AI pictures stand before, or after, all human ones: a bootstrap
+    has no width then.
     """
     import numpy as np
 
@@ -36,9 +36,13 @@ def summary(predictions: "pd.DataFrame", resamples: int, seed: int) -> dict[str,
         result[name] = {"value": float(value), "low": float(low), "high": float(high)}
     right = called_ai == truth
     if right.all() or not right.any():
-        parts = [_wilson(int(right[group].sum()), len(group)) for group in groups]
-        result["accuracy"] |= dict(zip(("low", "high"), _wilson(int(right.sum()), len(right)), strict=True))
+        parts = [wilson(int(right[group].sum()), len(group)) for group in groups]
+        result["accuracy"] |= dict(zip(("low", "high"), wilson(int(right.sum()), len(right)), strict=True))
         result["balanced_accuracy"] |= dict(zip(("low", "high"), np.mean(parts, axis=0).tolist(), strict=True))
+    for name in ("roc_auc", "average_precision"):
+        if (value := result[name]["value"]) in (0.0, 1.0):
+            low, high = of_extreme_auc(value, *map(len, groups))
+            result[name] |= {"low": low, "high": high}
     return result | {
         "classes": _per_class(predictions),
         "confusion": [[_count(predictions, label, verdict) for verdict in CLASSES] for label in CLASSES],
@@ -79,7 +83,7 @@ def _count(predictions: "pd.DataFrame", label: str, verdict: str) -> int:
 def _group(rows: "pd.DataFrame", column: str, name: str) -> dict[str, Any]:
     """Accuracy within one style or generator. For a generator, which has one class, that is its recall."""
     right = int((rows.label == rows.verdict).sum())
-    low, high = _wilson(right, len(rows))
+    low, high = wilson(right, len(rows))
     return {
         column: name,
         "label": " + ".join(sorted(set(rows.label))),
@@ -87,10 +91,3 @@ def _group(rows: "pd.DataFrame", column: str, name: str) -> dict[str, Any]:
         "accuracy": {"value": right / len(rows), "low": low, "high": high},
         "mean_p_ai": float(rows.p_ai.mean()),
     }
-
-
-def _wilson(right: int, pictures: int) -> tuple[float, float]:
-    from scipy.stats import binomtest
-
-    interval = binomtest(right, pictures).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
