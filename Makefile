@@ -5,14 +5,14 @@ BIN := .venv/bin
 READY := .venv/ready
 SAMPLE := data/sample/drawn-art.zip
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench bench-full clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    set up, then the whole pipeline on the drawn sample set"
 	@echo "make test    set up, then all tests"
 	@echo "make check   set up, then formatting, lint and types"
-	@echo "make bench   after make demo: what it costs to find out that nothing is to do"
+	@echo "make bench   what it costs, in minutes: no-op, growing sizes, beside the notebook (make bench-full: full size, hours)"
 	@echo "make clean   remove the environment, Prefect's state, the sample set and data/cache; artifacts stay"
 
 setup: $(READY)
@@ -41,7 +41,14 @@ check: $(READY)
 	@$(BIN)/mypy
 
 bench: demo
-	@$(BIN)/python benchmarks/no_op.py
+	@$(BIN)/python -m benchmarks.no_op
+	@$(BIN)/python -m benchmarks.rehearsal
+	@$(BIN)/python -m benchmarks.against_notebook
+
+bench-full: demo
+	@$(BIN)/python -m benchmarks.no_op
+	@$(BIN)/python -m benchmarks.rehearsal --full
+	@$(BIN)/python -m benchmarks.against_notebook --full
 
 clean:
 	rm -rf .venv .prefect data/sample data/cache

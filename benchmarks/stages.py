@@ -1,0 +1,190 @@
+"""artdetect's stages as the benchmarks measure them: through their public functions, each in a process of its own.
+
+`root` is a folder of its own for one measurement: data/ and a folder for what each stage writes. Every function names
+the part "import" for what is loaded once whatever the number of pictures, and "work" for the rest.
+"""
+
+import inspect
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Cost, Measured, cpu_now, measure, part
+
+CHAIN = ("index", "audit", "balance", "decode", "train", "evaluate")
+
+
+def run(stage: str, root: Path, pictures: Path, *arguments: Any) -> Measured:
+    """One of the functions below, measured."""
+    return measure(f"benchmarks.stages:{stage}", root, pictures, *arguments, data=root / "data")
+
+
+def index(root: str, pictures: str) -> int:
+    """Scan and index; the number of rows."""
+    with part("import"):
+        import pyarrow.parquet as pq
+
+        from artdetect import index
+        from artdetect.index import facts, scan  # noqa: F401
+    with part("work"):
+        index.run(index.IndexConfig(), scan.scan(Path(pictures)), _fresh(root, "index"))
+    return pq.read_metadata(Path(root, "index", "index.parquet")).num_rows
+
+
+def scan_again(root: str, pictures: str) -> bool:
+    """Scan a folder in which nothing changed; whether it is sure."""
+    with part("import"):
+        import pyarrow.parquet  # noqa: F401
+
+        from artdetect.index import scan
+    with part("work"):
+        return scan.scan(Path(pictures)).digest is not None
+
+
+def glance(root: str, pictures: str) -> bool:
+    """What status does to see whether anything changed; whether it is sure."""
+    with part("import"):
+        import pyarrow.parquet  # noqa: F401
+
+        from artdetect import status  # noqa: F401
+        from artdetect.index import scan
+    with part("work"):
+        return scan.glance(Path(pictures)).digest is not None
+
+
+def audit(root: str, pictures: str) -> None:
+    """Audit an index."""
+    with part("import"):
+        import pandas  # noqa: F401
+
+        from artdetect import audit
+    with part("work"):
+        _call(audit.run, audit.AuditConfig(), root, pictures, "audit")
+
+
+def balance(root: str, pictures: str) -> dict[str, int]:
+    """Balance; the number of pictures by split."""
+    with part("import"):
+        import pandas as pd
+
+        from artdetect import balance
+    with part("work"):
+        _call(balance.run, balance.BalanceConfig(), root, pictures, "balance")
+    table = pd.read_parquet(Path(root, "balance", "balance.parquet"))
+    return {str(split): int(count) for split, count in table.split.value_counts().items()}
+
+
+def decode(root: str, pictures: str) -> int:
+    """Bring the notebook preset's pixels of all balanced pictures into the cache."""
+    with part("import"):
+        import pandas as pd
+
+        from artdetect.pixels import Pixels
+        from artdetect.train.presets import recipe
+    with part("work"):
+        table = pd.read_parquet(Path(root, "balance", "balance.parquet"))
+        pixels = Pixels(recipe("notebook").geometry)
+        pixels.ensure([(row.sha256, Path(pictures, row.path)) for row in table.itertuples()])
+    return len(pixels)
+
+
+def train(root: str, pictures: str, epochs: int, options: dict[str, Any]) -> dict[str, Any]:
+    """Train the notebook preset; what it trained on, and the CPU and wall time at the end of each epoch."""
+    with part("import"):
+        import keras  # noqa: F401
+        import pandas as pd
+
+        from artdetect import quiet, train
+
+        quiet.load_tensorflow()
+    shutil.rmtree(Path(root, "work"), ignore_errors=True)
+    ends: list[tuple[float, float]] = []
+
+    def report(row: Any, epochs: int) -> None:
+        ends.append((cpu_now(), time.perf_counter()))
+
+    with part("work"):
+        config = train.TrainConfig(preset="notebook", epochs=epochs, **options)
+        out = _fresh(root, "train")
+        train.run(config, Path(root, "balance"), Path(pictures), out, Path(root, "work"), report)
+    split = pd.read_parquet(Path(root, "balance", "balance.parquet")).split.value_counts()
+    return {"pictures": int(split["train"]), "validation": int(split["validation"]), "ends": ends}
+
+
+def epoch(run: Measured) -> Cost:
+    """One epoch of a measured `train`, with its validation and what it writes: the mean of all but the first."""
+    (cpu, wall), *_, (last_cpu, last_wall) = run.result["ends"]
+    epochs = len(run.result["ends"]) - 1
+    return Cost((last_cpu - cpu) / epochs, (last_wall - wall) / epochs)
+
+
+def evaluate(root: str, pictures: str) -> None:
+    """Evaluate on the test set, its pixels being in the cache."""
+    with part("import"):
+        import keras  # noqa: F401
+
+        from artdetect import evaluate, quiet
+
+        quiet.load_tensorflow()
+    with part("work"):
+        folders = Path(root, "balance"), Path(root, "train"), Path(pictures), _fresh(root, "evaluate")
+        evaluate.run(evaluate.EvaluateConfig(), *folders)
+
+
+def predict(root: str, listed: str) -> int:
+    """Verdicts of the files that the file `listed` names, one a line; how many."""
+    from artdetect.predict import find_model, predict
+
+    with part("import"):
+        detector = find_model(Path(root, "train"))
+    with part("work"):
+        return sum(verdict.p_ai is not None for verdict in predict(detector, listed_paths(listed)))
+
+
+def predict_cached(root: str, listed: str) -> int:
+    """Verdicts of these pictures from the pixel cache, as evaluate makes them; how many."""
+    import hashlib
+
+    import numpy as np
+
+    from artdetect.pixels import Pixels
+    from artdetect.predict import find_model
+
+    with part("import"):
+        detector = find_model(Path(root, "train"))
+    with part("fill"):
+        items = [(hashlib.sha256(path.read_bytes()).hexdigest(), path) for path in listed_paths(listed)]
+        Pixels(detector.geometry).ensure(items)
+    with part("work"):
+        pixels = Pixels(detector.geometry)
+        rows = pixels.rows([sha256 for sha256, _ in items])
+        parts = [detector.p_ai(pixels.read(rows[start : start + 512])) for start in range(0, len(rows), 512)]
+    return len(np.concatenate(parts))
+
+
+def listed_paths(listed: str) -> list[Path]:
+    """The paths in a file, one a line."""
+    return [Path(line) for line in Path(listed).read_text().splitlines()]
+
+
+def has_precision() -> bool:
+    """Whether training has the option."""
+    from artdetect.train import TrainConfig
+
+    return "precision" in TrainConfig.model_fields
+
+
+def _fresh(root: str, stage: str) -> Path:
+    folder = Path(root, stage)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _call(function: Callable[..., None], config: Any, root: str, pictures: str, stage: str) -> None:
+    """`function` with those of the chain's folders that it asks for by name."""
+    known = {"config": config, "pictures": Path(pictures), "out": _fresh(root, stage)}
+    known |= {f"{name}_folder": Path(root, name) for name in CHAIN}
+    function(**{name: known[name] for name in inspect.signature(function).parameters})
