@@ -4,10 +4,8 @@
 the part "import" for what is loaded once whatever the number of pictures, and "work" for the rest.
 """
 
-import inspect
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +59,7 @@ def audit(root: str, pictures: str) -> None:
 
         from artdetect import audit
     with part("work"):
-        _call(audit.run, audit.AuditConfig(), root, pictures, "audit")
+        audit.run(audit.AuditConfig(), Path(root, "index"), Path(pictures), _fresh(root, "audit"))
 
 
 def balance(root: str, pictures: str) -> dict[str, int]:
@@ -71,7 +69,7 @@ def balance(root: str, pictures: str) -> dict[str, int]:
 
         from artdetect import balance
     with part("work"):
-        _call(balance.run, balance.BalanceConfig(), root, pictures, "balance")
+        balance.run(balance.BalanceConfig(), Path(root, "index"), Path(root, "audit"), _fresh(root, "balance"))
     table = pd.read_parquet(Path(root, "balance", "balance.parquet"))
     return {str(split): int(count) for split, count in table.split.value_counts().items()}
 
@@ -181,10 +179,3 @@ def _fresh(root: str, stage: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
-
-
-def _call(function: Callable[..., None], config: Any, root: str, pictures: str, stage: str) -> None:
-    """`function` with those of the chain's folders that it asks for by name."""
-    known = {"config": config, "pictures": Path(pictures), "out": _fresh(root, stage)}
-    known |= {f"{name}_folder": Path(root, name) for name in CHAIN}
-    function(**{name: known[name] for name in inspect.signature(function).parameters})
