@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from artdetect import paths
 from artdetect.audit import AuditConfig
 from artdetect.balance import BalanceConfig
+from artdetect.compute import ComputeConfig
 from artdetect.download import DownloadConfig
 from artdetect.errors import ConfigError
 from artdetect.evaluate import EvaluateConfig
@@ -26,7 +27,7 @@ _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 
 
 class Config(Section):
-    """Everything a run can choose; sections are named after the stages."""
+    """Everything a run can choose: a section a stage, named after it, and `compute`, which enters no key."""
 
     download: DownloadConfig
     index: IndexConfig = Field(default_factory=IndexConfig)
@@ -36,6 +37,7 @@ class Config(Section):
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
     explain: ExplainConfig = Field(default_factory=ExplainConfig)
     report: ReportConfig = Field(default_factory=ReportConfig)
+    compute: ComputeConfig = Field(default_factory=ComputeConfig)
 
 
 def load(path: Path, changes: Iterable[str] = ()) -> Config:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -83,8 +83,9 @@ class Geometry:
 
 def is_candidate(name: str) -> bool:
     """Whether a file of this name is looked at: a picture's suffix in any case, and not hidden (`.x`, `._x.jpg`)."""
-    path = PurePath(name)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    name = name.rpartition("/")[2]
+    _, dot, suffix = name.rpartition(".")
+    return dot + suffix.lower() in SUFFIXES and not name.startswith(".")
 
 
 def load(source: Path | bytes, geometry: Geometry, sha256: str | None = None) -> np.ndarray:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from artdetect import compute
 from artdetect import config as configs
 from artdetect.config import Config
 from tasks.audit import audit, heed
@@ -37,6 +38,7 @@ def pipeline(config: Config | Path = SAMPLE, refresh: Sequence[str] = ()) -> lis
     config = config if isinstance(config, Config) else configs.load(config)
     ledger = Ledger(frozenset(refresh))
     LEDGER.set(ledger)
+    compute.use(config.compute)
 
     raw = download(config.download)
     pictures = scan(raw)

@@ -11,5 +11,5 @@ from tasks.progress import Progress
 @stage
 def download(config: DownloadConfig, out: Path) -> None:
     """The data set as a folder of pictures."""
-    progress = Progress("download")
-    library.run(config, out, progress.log)
+    with Progress("download") as progress:
+        library.run(config, out, progress.log)

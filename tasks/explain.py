@@ -13,12 +13,12 @@ from tasks.progress import Progress
 @stage
 def explain(config: ExplainConfig, train: Artifact, evaluate: Artifact, raw: Artifact, out: Path) -> None:
     """Which regions spoke for the verdict, for chosen test pictures."""
-    progress = Progress("explain")
-    library.run(
-        config,
-        train.folder,
-        evaluate.folder,
-        download.folder(raw.folder),
-        out,
-        lambda done, total: progress.log(done, total, "XRAI"),
-    )
+    with Progress("explain") as progress:
+        library.run(
+            config,
+            train.folder,
+            evaluate.folder,
+            download.folder(raw.folder),
+            out,
+            lambda done, total: progress.log(done, total, "XRAI"),
+        )

@@ -14,8 +14,10 @@ from tasks.progress import Progress
 
 def scan(raw: Artifact) -> Pictures:
     """The state of the downloaded folder now; its digest is what the index depends on."""
-    progress = Progress("scan")
-    return look.scan(download.folder(raw.folder), lambda done, total: progress.log(done, total, "reading new pictures"))
+    with Progress("scan") as progress:
+        return look.scan(
+            download.folder(raw.folder), lambda done, total: progress.log(done, total, "reading new pictures")
+        )
 
 
 @stage

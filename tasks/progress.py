@@ -1,32 +1,65 @@
-"""Progress of a long stage: in the log, and as a Prefect progress artifact on the run's page."""
+"""Progress of a long stage: a bar on a terminal, lines in a log file, a progress artifact on the run's page."""
 
+import logging
 import time
+from types import TracebackType
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
+from prefect.logging.handlers import PrefectConsoleHandler
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.theme import Theme
 
 
 class Progress:
-    """Shows how far a stage is, at most every few seconds; quiet about work that is over by then."""
+    """Shows how far a stage is; log and artifact at most every few seconds, and quiet about work that is over by then.
+
+    Used as a context: the bar goes when it ends.
+    """
 
     def __init__(self, stage: str, every: float = 5.0) -> None:
         self.stage = stage
         self.every = every
         self._artifact: UUID | None = None
         self._shown = time.monotonic()
+        console = _terminal()
+        self._bar = Bar(console=console, transient=True) if console else None
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
 
     def log(self, done: float, total: float | None, what: str) -> None:
         """Show `done` of `total`; `total` is None where it is not known."""
+        if self._bar:
+            self._draw(done, total, what)
         if self._due():
-            share = f"{100 * done / total:.0f} %" if total else f"{done:.0f}"
-            get_run_logger().info("%s: %s, %s", self.stage, what, share)
+            if not self._bar:
+                share = f"{100 * done / total:.0f} %" if total else f"{done:.0f}"
+                get_run_logger().info("%s: %s, %s", self.stage, what, share)
             self._publish(done, total, what)
 
     def show(self, done: float, total: float, what: str) -> None:
         """The same as an artifact only."""
         if self._due():
             self._publish(done, total, what)
+
+    def _draw(self, done: float, total: float | None, what: str) -> None:
+        assert self._bar
+        said = f"{self.stage}: {what}"
+        if not self._bar.tasks or self._bar.tasks[-1].description != said:
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
+            self._bar.add_task(said)
+            self._bar.start()  # does nothing the second time
+        self._bar.update(self._bar.task_ids[-1], completed=done, total=total)
 
     def _due(self) -> bool:
         due = time.monotonic() - self._shown >= self.every
@@ -40,3 +73,12 @@ class Progress:
             self._artifact = made if isinstance(made, UUID) else None
         else:
             update_progress_artifact(self._artifact, progress=share)
+
+
+def _terminal() -> Console | None:
+    """The console that Prefect's log goes to, where it is a terminal: sharing it keeps lines and bar apart."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, PrefectConsoleHandler) and handler.console.is_terminal:
+            handler.console.push_theme(Theme())  # a bar's own colours, which Prefect's theme leaves out
+            return handler.console
+    return None
