@@ -9,13 +9,13 @@ medians over the rounds. All files have been read once before, so that neither s
 import argparse
 import shutil
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks import make_pictures, notebook, stages
-from benchmarks.harness import Cost, Measured, measure, publish, table
+from benchmarks.harness import Measured, measure, publish, table
 from benchmarks.rehearsal import WORK
 
 SMALL, FULL = 2_000, 30_000
@@ -25,23 +25,17 @@ LONG = 30  # epochs of the notebook's own training
 
 @dataclass
 class Training:
-    """One side's training: its measured runs, how many pictures trained, and what one more epoch costs."""
+    """One side's training: CPU seconds of `EPOCHS` epochs and of one more; medians of its runs."""
 
     name: str
     runs: list[Measured]
     pictures: int
-    epoch: Cost  # with its validation
-    training: Cost | None  # of `EPOCHS` epochs without validation, where that can be told apart
-    once: str = "work"
-
-    @property
-    def fit(self) -> Cost:
-        """All of `EPOCHS` epochs from files: what is done once, training and validation."""
-        return _median(run.cost(self.once) for run in self.runs)
+    fit: float
+    epoch: float
 
     def each(self, epochs: int) -> float:
-        """CPU milliseconds a picture and epoch over so many epochs, validation included; computed but for `EPOCHS`."""
-        return 1000 * (self.fit.cpu + (epochs - EPOCHS) * self.epoch.cpu) / self.pictures / epochs
+        """Milliseconds a picture and epoch over so many epochs; computed unless they are `EPOCHS`."""
+        return 1000 * (self.fit + (epochs - EPOCHS) * self.epoch) / self.pictures / epochs
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     trained = _trainings(root, pictures, given.rounds)
     thirty = stages.run("train", root, pictures, LONG, {}) if given.thirty else None
     paths = [str(pictures / make_pictures.place(number)[1]) for number in range(count)]
-    text = f"{_training_text(trained, chain, thirty)}\n\n{_predict_text(root, paths, given.rounds)}"
+    text = f"{_training_text(trained, chain, thirty)}{_predict_text(root, paths, given.rounds)}"
     publish("Against the notebook" if given.full else "Against the notebook, small", text)
 
 
@@ -77,7 +71,8 @@ def _trainings(root: Path, pictures: Path, rounds: int) -> list[Training]:
     options: dict[str, dict[str, Any]] = {"artdetect": {}}
     if measure("benchmarks.stages:has_precision").result:
         options["artdetect, bfloat16"] = {"precision": "bfloat16"}
-    theirs, ours = [], {name: [] for name in options}
+    theirs: list[Measured] = []
+    ours: dict[str, list[Measured]] = {name: [] for name in options}
     for number in range(rounds):
         theirs.append(notebook.measured(pictures, EPOCHS, root / "notebook.keras"))
         _say(f"round {number + 1}, notebook", theirs[-1])
@@ -85,58 +80,67 @@ def _trainings(root: Path, pictures: Path, rounds: int) -> list[Training]:
             shutil.rmtree(root / "data" / "cache" / "pixels", ignore_errors=True)
             ours[name].append(stages.run("train", root, pictures, EPOCHS, chosen))
             _say(f"round {number + 1}, {name}", ours[name][-1])
-    epochs = [
-        Cost(run.cost("train").cpu / EPOCHS + run.cost("validate").cpu / EPOCHS, run.cost("fit").wall / EPOCHS)
-        for run in theirs
+    size = theirs[0].result["pictures"]
+    result = [
+        Training("notebook", theirs, size, _median(theirs, "fit"), _median(theirs, *_later("train", "validate"))),
+        Training("its training part", theirs, size, _median(theirs, "train"), _median(theirs, *_later("train"))),
     ]
-    training = _median(run.cost("train") for run in theirs)
-    result = [Training("notebook", theirs, theirs[0].result["pictures"], _median(epochs), training, "fit")]
     for name, runs in ours.items():
-        result.append(Training(name, runs, runs[0].result["pictures"], _median(map(stages.epoch, runs)), None))
+        epoch = statistics.median(stages.epoch(run) for run in runs)
+        result.append(Training(name, runs, runs[0].result["pictures"], _median(runs, "work"), epoch))
     return result
 
 
+def _later(*parts: str) -> list[str]:
+    """The notebook's parts after the first epoch, in which the graph is made."""
+    return [f"{part} {epoch}" for part in parts for epoch in range(2, EPOCHS + 1)]
+
+
+def _median(runs: list[Measured], *parts: str) -> float:
+    """CPU seconds of these parts together; of later epochs' parts, one epoch's."""
+    epochs = EPOCHS - 1 if parts[0].endswith(" 2") else 1
+    return statistics.median(sum(run.cost(part).cpu for part in parts) for run in runs) / epochs
+
+
 def _training_text(trained: list[Training], chain: list[Measured], thirty: Measured | None) -> str:
-    theirs, *ours = trained
-    assert theirs.training is not None
-    alone = 1000 * theirs.training.cpu / theirs.pictures / EPOCHS
-    heads = ["CPU ms a picture and epoch", *(one.name for one in trained), *(f"{one.name}: ratio" for one in ours)]
-    rows = []
-
-    def row(what: str, base: float, others: list[float]) -> None:
-        missing = ["–"] * (len(ours) - len(others))
-        figures, ratios = [f"{value:.3f}" for value in others], [f"{base / value:.2f}" for value in others]
-        rows.append([what, f"{base:.3f}", *figures, *missing, *ratios, *missing])
-
-    row(f"{EPOCHS} epochs, all of fit", theirs.each(EPOCHS), [one.each(EPOCHS) for one in ours])
-    row(f"{EPOCHS} epochs, its training part against all of ours", alone, [one.each(EPOCHS) for one in ours])
-    row(f"{LONG} epochs, all of fit (computed)", theirs.each(LONG), [one.each(LONG) for one in ours])
-    row(f"{LONG} epochs, its training part (computed)", alone, [one.each(LONG) for one in ours])
-    row(
-        "one more epoch, with validation",
-        1000 * theirs.epoch.cpu / theirs.pictures,
-        [1000 * one.epoch.cpu / one.pictures for one in ours],
-    )
+    whole, alone, *ours = trained
+    heads = ["CPU ms a picture and epoch", f"{EPOCHS} epochs", f"{LONG} epochs, computed", "one more epoch"]
+    rows = [[one.name, *(f"{each:.3f}" for each in _figures(one))] for one in trained]
+    for one in ours:
+        for base in (whole, alone):
+            ratios = [theirs / own for theirs, own in zip(_figures(base), _figures(one), strict=True)]
+            rows.append([f"{base.name} / {one.name}", *(f"{ratio:.2f}" for ratio in ratios)])
+    run = ""
     if thirty is not None:
         epochs = len(thirty.result["ends"])
-        each = 1000 * thirty.cost("work").cpu / epochs / thirty.result["pictures"]
-        row(f"{LONG} epochs, all of fit (ours run, {epochs} epochs)", theirs.each(LONG), [each])
-    missing = "" if len(ours) > 1 else "There is no train.precision yet, so bfloat16 was not measured."
-    test, validation = theirs.runs[0].result["test"], ours[0].runs[0].result["validation"]
+        each = 1000 * thirty.cost("work").cpu / thirty.result["pictures"] / epochs
+        run = f"{epochs} epochs of artdetect, run from a filled pixel cache instead of computed: {each:.3f} ms.\n"
+    if len(ours) == 1:
+        run += "bfloat16 was not measured: there is no train.precision yet.\n"
+    test, validation = whole.runs[0].result["test"], ours[0].runs[0].result["validation"]
     index, audit, balance = (f"{run.cost('work').cpu:.2f}" for run in chain)
-    peaks = ", ".join(f"{one.name} {max(run.peak_mb for run in one.runs):.0f} MB" for one in trained)
-    walls = ", ".join(f"{one.name} {one.fit.wall:.1f} s" for one in trained)
+    peaks = ", ".join(f"{one.name} {max(run.peak_mb for run in one.runs):.0f} MB" for one in (whole, *ours))
+    walls = ", ".join(f"{one.name} {one.runs[0].cost(part).wall:.1f} s" for one, part in _parts_of(whole, ours))
     return f"""
-**Train** the notebook's net from files, nothing cached: the notebook on {theirs.pictures:,} pictures, validated on
-{test:,} after each epoch; ours (preset notebook) on {ours[0].pictures:,}, validated on {validation:,}. Without imports
-on both sides; ours includes decoding, once. "Computed": measured once-costs plus {LONG} times a measured epoch. Ours
-always includes its validation, even where only the notebook's training part counts. {missing}
+**Train** the notebook's net from files, nothing cached: the notebook on {whole.pictures:,} pictures, validated on
+{test:,} after each epoch; artdetect (preset notebook) on {ours[0].pictures:,}, validated on {validation:,}. Imports are
+left out on both sides. artdetect's figures always include its validation and what it writes, and decoding, once; the
+notebook's are given with its validation and, as "its training part", without. {LONG} epochs are computed from the
+{EPOCHS} measured ones and the cost of one more epoch, which leaves the first one out.
 
 {table(heads, rows)}
 
-Wall time of {EPOCHS} epochs: {walls}. Peak memory: {peaks}.
-Before training ours needs, once, CPU seconds: index {index}, audit {audit}, balance {balance}.
+{run}Wall time of {EPOCHS} epochs, first round: {walls}. Peak memory: {peaks}.
+Before training artdetect needs, once, CPU seconds: index {index}, audit {audit}, balance {balance}.
 """
+
+
+def _figures(one: Training) -> list[float]:
+    return [one.each(EPOCHS), one.each(LONG), 1000 * one.epoch / one.pictures]
+
+
+def _parts_of(whole: Training, ours: list[Training]) -> list[tuple[Training, str]]:
+    return [(whole, "fit"), *((one, "work") for one in ours)]
 
 
 def _predict_text(root: Path, paths: list[str], rounds: int) -> str:
@@ -155,24 +159,19 @@ def _predict_text(root: Path, paths: list[str], rounds: int) -> str:
         for name, side in sides.items():
             runs[name].append(side())
             _say(f"round {number + 1}, predict, {name}", runs[name][-1])
-    base, *_ = (_median(run.cost("work") for run in measured) for measured in runs.values())
-    rows = []
+    rows, base = [], 0.0
     for name, measured in runs.items():
-        cost = _median(run.cost("work") for run in measured)
-        each, wall, peak = cost.cpu / len(paths), cost.wall / len(paths), max(run.peak_mb for run in measured)
-        ratio = base.cpu / cost.cpu
-        rows.append([name, f"{1000 * each:.3f}", f"{ratio:.2f}", f"{1000 * wall:.3f}", f"{peak:.0f}"])
+        cpu = _median(measured, "work") / len(paths)
+        base = base or cpu
+        wall = statistics.median(run.cost("work").wall for run in measured) / len(paths)
+        peak = max(run.peak_mb for run in measured)
+        rows.append([name, f"{1000 * cpu:.3f}", f"{base / cpu:.2f}", f"{1000 * wall:.3f}", f"{peak:.0f}"])
     heads = ["side", "CPU ms a picture", "ratio", "wall ms a picture", "peak MB"]
     return f"""
 **Predict** {len(paths):,} pictures. Without imports and without loading the model on both sides.
 
 {table(heads, rows)}
 """
-
-
-def _median(costs: Iterable[Cost]) -> Cost:
-    costs = list(costs)
-    return Cost(statistics.median(cost.cpu for cost in costs), statistics.median(cost.wall for cost in costs))
 
 
 def _say(what: str, run: Measured) -> None:

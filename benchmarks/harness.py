@@ -46,8 +46,8 @@ class Measured:
     result: Any
 
     def cost(self, name: str) -> Cost:
-        """Of the parts whose name begins so, together."""
-        parts = [cost for part, cost in self.parts.items() if part.startswith(name)]
+        """Of the parts of this name together, numbered or not: "train" is "train 1" and "train 2"."""
+        parts = [cost for part, cost in self.parts.items() if f"{part} ".startswith(f"{name} ")]
         return Cost(sum(cost.cpu for cost in parts), sum(cost.wall for cost in parts))
 
 

@@ -83,7 +83,6 @@ is {epochs} epochs of the notebook preset on it, evaluate includes 1,000 bootstr
 from {smallest:,} to {largest:,} pictures by at most a tenth and {SLACK_MB} MB.
 
 {table(heads, rows)}
-
 {_changes(runs[largest]["index"], again, largest)}
 """
 
