@@ -3,20 +3,23 @@
 CONFIDENCE = 0.95
 
 
-def wilson(right: int, pictures: int) -> tuple[float, float]:
+def wilson(right: float, pictures: int) -> tuple[float, float]:
     """The interval of a share, `right` of `pictures`. Source: Wilson (1927)."""
-    from scipy.stats import binomtest
+    from scipy.special import ndtri
 
-    interval = binomtest(right, pictures).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+    z = float(ndtri((1 + CONFIDENCE) / 2))
+    share = right / pictures
+    middle = (2 * right + z**2) / (2 * (pictures + z**2))
+    reach = z * (4 * right * (1 - share) + z**2) ** 0.5 / (2 * (pictures + z**2))
+    return (0.0 if right == 0 else middle - reach), (1.0 if right == pictures else middle + reach)
 
 
-def of_extreme_auc(auc: float, ai: int, human: int) -> tuple[float, float]:
-    """The interval of an area under the ROC curve that is exactly 1 or 0, where a bootstrap has no width.
+def of_auc(auc: float, ai: int, human: int) -> tuple[float, float]:
+    """A conservative interval of an area under the ROC curve, where a bootstrap is too narrow or has no width at all.
 
-    Wilson's for a share of min(`ai`, `human`) pictures. That is conservative: the area is an average over matchings
-    of so many pairs of an AI and a human picture, the pairs of a matching are independent, and an average varies no
-    more than what it averages. Source of the bound on the variance: Birnbaum and Klose (1957).
+    Wilson's for a share of min(`ai`, `human`) pictures. The area is an average over matchings of so many pairs of an AI
+    and a human picture, the pairs of a matching are independent, and an average varies no more than what it averages.
+    Source of this bound on its variance: Birnbaum and Klose (1957).
     """
     pairs = min(ai, human)
-    return wilson(round(auc) * pairs, pairs)
+    return wilson(auc * pairs, pairs)

@@ -39,7 +39,7 @@ CHAIN = (
     Stage(
         "report",
         ("index", "audit", "balance", "train", "evaluate", "explain"),
-        ("jinja2", "matplotlib", "pandas", "pillow", "scipy"),
+        ("jinja2", "matplotlib", "pandas", "pillow"),
     ),
 )
 STAGES = {stage.name: stage for stage in CHAIN}

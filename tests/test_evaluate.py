@@ -56,6 +56,15 @@ def test_ranking_metrics_take_ai_as_positive() -> None:
     assert found["average_precision"]["value"] == pytest.approx((1 + 2 / 3) / 2)
 
 
+def test_a_faultless_ranking_has_the_interval_of_its_smaller_class() -> None:
+    found = score(predictions(("AI", "AI", 30), ("human", "human", 10)))
+    for name in ("roc_auc", "average_precision"):
+        assert found[name] == {"value": 1.0, "low": pytest.approx(10 / (10 + 1.959964**2)), "high": 1.0}
+    wrong = score(predictions(("AI", "human", 20), ("human", "AI", 20)))
+    assert wrong["roc_auc"] == {"value": 0.0, "low": 0.0, "high": pytest.approx(1.959964**2 / (20 + 1.959964**2))}
+    assert score(UNEVEN)["roc_auc"]["high"] > score(UNEVEN)["roc_auc"]["value"]
+
+
 def test_a_class_that_is_never_called_has_precision_zero_and_no_crash() -> None:
     found = score(predictions(("AI", "human", 3), ("human", "human", 3)))
     assert found["classes"]["AI"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "pictures": 3}

@@ -1,5 +1,6 @@
 """The report: what stands on the page, that nothing in it runs or asks the network, and how a browser lays it out."""
 
+import hashlib
 import html
 import json
 import re
@@ -16,6 +17,7 @@ from PIL import Image
 from artdetect import audit, digests
 from artdetect.evaluate.metrics import summary
 from artdetect.report import ReportConfig, facts, page, run
+from artdetect.report.page import NBSP
 from artdetect.summary import METRICS
 
 HOSTILE = 'test/dots/<script>window.executed=1</script><img src=x onerror="window.executed=1">.jpg'
@@ -47,9 +49,9 @@ def artifacts(root: Path) -> Folders:
         folder.mkdir(parents=True)
     table = _index()
     table.to_parquet(made["index"] / "index.parquet")
-    (made["index"] / "skipped.json").write_text(json.dumps({"not a picture": ["test/dots/<b>notes</b>.txt"]}))
+    (made["index"] / "skipped.json").write_text(json.dumps({"not a picture": ["test/<b>dots<i>/notes.txt"]}))
     (made["index"] / "notice.txt").write_text(NOTICE)
-    audit.run(audit.AuditConfig(), made["index"], made["audit"])
+    audit.run(audit.AuditConfig(), made["index"], _pictures(root / "pictures"), made["audit"])
     _balance(table).to_parquet(made["balance"] / "balance.parquet")
     _train(made["train"])
     predictions = _predictions(table)
@@ -83,13 +85,24 @@ def _index() -> pd.DataFrame:
                 "width": side,
                 "height": side,
                 "format": "JPEG",
+                "mode": "RGB",
                 "jpeg_quality": 75,
                 "has_exif": False,
+                "phash": hashlib.sha256(bytes([number % 31])).hexdigest()[:16],  # 31 looks like 0, 32 like 1 …
+                "contrast": 0.5 if number == 40 else 40.0,
                 "ok": number < 47,
                 "error": None if number < 47 else "truncated",
             }
         )
     return pd.DataFrame(rows)
+
+
+def _pictures(folder: Path) -> Path:
+    """Two of the pictures that the audit puts on its sheet; the others are gone."""
+    for number, name in enumerate(("test/dots/02.jpg", "train/dots/33.jpg")):
+        (folder / name).parent.mkdir(parents=True)
+        Image.new("RGB", (300, 200), (200, 40 * number, 90)).save(folder / name)
+    return folder
 
 
 def _balance(table: pd.DataFrame) -> pd.DataFrame:
@@ -156,7 +169,7 @@ def test_nothing_on_the_page_runs_or_asks_the_network(text: str) -> None:
 def test_file_names_and_the_title_are_escaped(text: str) -> None:
     assert HOSTILE not in text
     assert "&lt;script&gt;window.executed=1&lt;/script&gt;" in text
-    assert "&lt;b&gt;notes&lt;/b&gt;" in text
+    assert "&lt;b&gt;dots&lt;i&gt;" in text
     assert "<h1>A &lt;title&gt; &amp; more</h1>" in text
 
 
@@ -195,25 +208,34 @@ def test_the_model_its_training_and_the_stages_are_named(folders: Folders, text:
     assert "0123456789abcdef" in said
 
 
-def test_findings_and_shortcuts_of_the_data_are_said(text: str) -> None:
+def test_findings_of_the_data_stand_with_their_rule_count_sentence_and_examples(folders: Folders, text: str) -> None:
+    findings = json.loads((folders["audit"] / "audit.json").read_text())["findings"]
     said = _plain(text)
-    assert "1 unreadable pictures." in said
-    assert "1 contents in train and in test." in said
-    assert "1 skipped files: not a picture." in said
-    assert "Width alone tells 100 % of the pictures right, height 100 %, file size 100 %" in said
+    assert {f["name"] for f in findings if f["fired"]} >= {"unreadable", "train_test_overlap", "low_information"}
+    for finding in findings:
+        rule = finding["level"] if finding["fired"] else "fine"
+        assert f"{rule} {finding['name'].replace('_', ' ')} {finding['count']} {finding['sentence']}" in said
+        for example in finding["examples"] if finding["fired"] else ():
+            assert html.escape(example, quote=True).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in text
+    assert "train/dots/47.jpg: truncated" in said
 
 
-def test_no_shortcut_is_claimed_where_the_files_are_alike_or_few() -> None:
-    alike = _index().assign(width=256, height=256, bytes=[5000 + number // 4 for number in range(48)])
-    assert facts.shortcuts(alike) == []
-    assert facts.shortcuts(_index().head(4)) == []
-    by_format = _index().assign(width=256, height=256, bytes=5000)
-    by_format["format"] = np.where(by_format.generator == "latent_diffusion", "PNG", "JPEG")
-    by_format["jpeg_quality"] = by_format.jpeg_quality.where(by_format.format == "JPEG")
-    assert [(found["name"], found["right"]) for found in facts.shortcuts(pd.concat([by_format] * 4))] == [
-        ("file format", 0.75),
-        ("JPEG quality", 0.75),
-    ]
+def test_the_shortcut_stands_with_its_area_its_interval_and_its_properties(folders: Folders, text: str) -> None:
+    shortcut = json.loads((folders["audit"] / "audit.json").read_text())["shortcut"]
+    said = _plain(text)
+    assert "The files give the label away" in said
+    assert f"an AUC of 1.000 (95 % interval {shortcut['auc']['low']:.3f}–1.000; 0.5 is chance" in said.replace(
+        NBSP, " "
+    )
+    assert shortcut["properties"][0]["name"] == "width"
+    for row in shortcut["properties"]:
+        assert f"{row['name']} {row['auc']['value']:.3f} {row['auc']['low']:.3f}–{row['auc']['high']:.3f}" in said
+    assert "latent diffusion 1.000" in said
+
+
+def test_the_contact_sheet_is_on_the_page(folders: Folders, text: str) -> None:
+    sheet = page.embedded(folders["audit"] / audit.SHEET, page.SHEET_BYTES)
+    assert f'<img src="{sheet["uri"]}" width="{sheet["width"]}" height="{sheet["height"]}"' in text
 
 
 def test_an_explanation_is_small_and_its_page_modest(built: Path, tmp_path: Path) -> None:
@@ -222,7 +244,7 @@ def test_an_explanation_is_small_and_its_page_modest(built: Path, tmp_path: Path
     blocks = np.repeat(np.repeat(noise[:48, :101], 16, axis=0), 16, axis=1)
     for name, pixels in {"noise": noise, "blocks": blocks}.items():
         Image.fromarray(pixels).save(tmp_path / f"{name}.png", compress_level=1)
-        image = page.explanation_image(tmp_path / f"{name}.png")
+        image = page.embedded(tmp_path / f"{name}.png")
         assert len(image["uri"]) * 3 / 4 < page.FIGURE_BYTES + 100
     assert (image["width"], image["height"]) == (1100, 523)
 
@@ -231,10 +253,13 @@ def test_a_run_without_errors_explanations_findings_or_styles_says_so(folders: F
     bare = _copied(folders, tmp_path / "bare")
     (bare["index"] / "notice.txt").unlink()
     (bare["index"] / "skipped.json").write_text("{}")
-    table = _index().assign(style="dots", ok=True, error=None, width=256, height=256, bytes=5000)
+    table = _index().assign(style="dots", ok=True, error=None, width=256, height=256, bytes=5000, contrast=40.0)
     table["sha256"] = [f"{number:064d}" for number in range(len(table))]
+    table["phash"] = [hashlib.sha256(bytes([number])).hexdigest()[:16] for number in range(48)]
     table.to_parquet(bare["index"] / "index.parquet")
-    audit.run(audit.AuditConfig(), bare["index"], bare["audit"])
+    shutil.rmtree(bare["audit"])
+    bare["audit"].mkdir()
+    audit.run(audit.AuditConfig(), bare["index"], tmp_path, bare["audit"])
     right = _predictions(table).assign(verdict=lambda rows: rows.label, p_ai=lambda rows: (rows.label == "AI") * 1.0)
     (bare["evaluate"] / "metrics.json").write_text(json.dumps(summary(right, 100, 1)))
     explanations = pd.read_parquet(bare["explain"] / "explanations.parquet")
@@ -244,10 +269,22 @@ def test_a_run_without_errors_explanations_findings_or_styles_says_so(folders: F
     assert "No verdict was wrong." in said
     assert "No picture was explained in this run" in said
     assert "All 24 test pictures have one style, “dots”" in said
-    assert "none skipped files" in said
-    assert "none unreadable pictures" in said
+    assert not [f["name"] for f in facts.gather(bare)["audit"]["findings"] if f["fired"]]
+    assert "fine unreadable 0 Every picture can be read." in said
+    assert "Contact sheet" not in said
     assert "The data set says of itself" not in said
-    assert "Files differ between the classes" not in said
+    assert "give the label away" not in said
+
+
+def test_held_out_pictures_are_counted_where_there_are_some(folders: Folders, tmp_path: Path) -> None:
+    held = _copied(folders, tmp_path / "held")
+    balance = pd.read_parquet(held["balance"] / "balance.parquet")
+    balance.loc[balance.generator == "latent_diffusion", "split"] = "held_out"
+    balance.to_parquet(held["balance"] / "balance.parquet")
+    used = facts.gather(held)["used"]
+    assert used["splits"] == ("train", "validation", "test", "held_out")
+    assert used["totals"][-1] == 12
+    assert facts.gather(folders)["used"]["splits"] == ("train", "validation", "test")
 
 
 def test_only_some_of_many_explanations_are_on_the_page(folders: Folders, tmp_path: Path) -> None:
@@ -315,4 +352,5 @@ def _plain(markup: str) -> str:
         .replace(" .", ".")
         .replace("( ", "(")
         .replace(" )", ")")
+        .replace(" ;", ";")
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect.intervals import CONFIDENCE, of_extreme_auc
+from artdetect.intervals import CONFIDENCE, of_auc
 from artdetect.labels import AI, CLASSES
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 FEWEST = 5  # pictures a class, near-duplicates counted once: below that there is nothing to measure
+FEW = 100  # pictures a class, below which a bootstrap is too narrow: of files alike it calls one set in twelve unlike
 DEPTH = 3
 LEAF = 200  # at least one in so many pictures in each leaf of a tree …
 SMALLEST_LEAF = 3  # … and so many pictures
@@ -127,7 +128,7 @@ def _folds(is_ai: np.ndarray, group: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _auc(features: dict[str, np.ndarray], is_ai: np.ndarray, group: np.ndarray, seed: int) -> dict[str, float] | None:
-    """The AUC of out-of-fold scores, all folds pooled, with its interval; None where there is too little to measure."""
+    """The AUC of out-of-fold scores with its interval; None where there is too little to measure."""
     if not features or not _fold_count(is_ai, group):
         return None
     fold = _folds(is_ai, group, seed)
@@ -136,32 +137,40 @@ def _auc(features: dict[str, np.ndarray], is_ai: np.ndarray, group: np.ndarray, 
         held = fold == number
         tree = _tree({name: values[~held] for name, values in features.items()}, is_ai[~held])
         score[held] = tree.predict_proba(np.column_stack([values[held] for values in features.values()]))[:, 1]
-    _, level = np.unique(score.round(9), return_inverse=True)
-    ai, human = (np.bincount(level[chosen], minlength=level.max() + 1) for chosen in (is_ai, ~is_ai))
+    levels, level = np.unique(score, return_inverse=True)
+    shape = (fold.max() + 1, len(levels))
+    cell = np.ravel_multi_index((fold, level), shape)
+    ai, human = (np.bincount(cell[chosen], minlength=np.prod(shape)).reshape(shape) for chosen in (is_ai, ~is_ai))
     value = float(area(ai, human))
-    if value in (0.0, 1.0):
-        low, high = of_extreme_auc(value, int(ai.sum()), int(human.sum()))
-    else:
-        low, high = _bootstrap(ai, human, seed)
+    low, high = _bootstrap(ai, human, seed)
+    if low == high or min(ai.sum(), human.sum()) < FEW:
+        low, high = of_auc(value, int(ai.sum()), int(human.sum()))
     return {name: round(number, 4) for name, number in (("value", value), ("low", low), ("high", high))}
 
 
 def area(ai: np.ndarray, human: np.ndarray) -> np.ndarray:
-    """The AUC of scores that are only counted: `(..., levels)` pictures of each class at each score, rising; `(...)`.
+    """The AUC of scores that are only counted: `(..., folds, levels)` pictures of a class at each score, rising.
 
-    The share of pairs in which the AI picture scores higher, a tie counting half (Mann and Whitney, 1947).
+    The share of pairs in which the AI picture scores higher, a tie counting half (Mann and Whitney, 1947). Pairs within
+    a fold only: scores of different trees are not comparable, and pooling them draws every AUC down, as a tree expects
+    less of what its own fold holds more of. Gives `(...)`.
     """
     below = np.cumsum(human, axis=-1) - human
-    return (ai * (below + human / 2)).sum(-1) / (ai.sum(-1) * human.sum(-1))
+    pairs = (ai.sum(-1) * human.sum(-1)).sum(-1)
+    return (ai * (below + human / 2)).sum((-2, -1)) / pairs
 
 
 def _bootstrap(ai: np.ndarray, human: np.ndarray, seed: int) -> tuple[float, float]:
-    """The percentile interval over pictures drawn anew within each class.
+    """The percentile interval over pictures drawn anew within each fold and class.
 
     A tree has few scores, so drawing n pictures is drawing how many fall on each score: exact, at any n.
     """
     rng = np.random.default_rng(seed)
-    drawn = [rng.multinomial(counts.sum(), counts / counts.sum(), RESAMPLES) for counts in (ai, human)]
+    drawn = []
+    for counts in (ai, human):
+        pictures = counts.sum(-1)
+        shares = counts / np.maximum(pictures, 1)[:, None]
+        drawn.append(rng.multinomial(pictures, shares, size=(RESAMPLES, len(pictures))))
     low, high = np.quantile(area(*drawn), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 

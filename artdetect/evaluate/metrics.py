@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from artdetect.intervals import CONFIDENCE, of_extreme_auc, wilson
+from artdetect.intervals import CONFIDENCE, of_auc, wilson
 from artdetect.labels import CLASSES
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def summary(predictions: "pd.DataFrame", resamples: int, seed: int) -> dict[str,
         result["balanced_accuracy"] |= dict(zip(("low", "high"), np.mean(parts, axis=0).tolist(), strict=True))
     for name in ("roc_auc", "average_precision"):
         if (value := result[name]["value"]) in (0.0, 1.0):
-            low, high = of_extreme_auc(value, *map(len, groups))
+            low, high = of_auc(value, *map(len, groups))
             result[name] |= {"low": low, "high": high}
     return result | {
         "classes": _per_class(predictions),

@@ -14,16 +14,6 @@ if TYPE_CHECKING:
 
 WIDE = 0.3  # an interval wider than this says little: the group is marked
 SHOWN_PER_RULE = 3  # explanations on the page per class and rule, so that it stays small enough to send
-SHORTCUT = 0.6  # share told right by a file property alone from which it is named, as in the audit's design
-CHANCE = 0.001  # … and only where chance would do so more rarely than this
-PROPERTIES = {
-    "format": "file format",
-    "width": "width",
-    "height": "height",
-    "jpeg_quality": "JPEG quality",
-    "bytes": "file size",
-    "has_exif": "EXIF data",
-}
 
 
 def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
@@ -32,7 +22,6 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
 
     metrics = _json(folders["evaluate"] / "metrics.json")
     audit = _json(folders["audit"] / "audit.json")
-    index = pd.read_parquet(folders["index"] / "index.parquet")
     balance = pd.read_parquet(folders["balance"] / "balance.parquet")
     training = _training(folders["train"])
     return {
@@ -45,8 +34,8 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
         "training": training,
         "audit": audit,
         "counts": _table(audit["counts"], ("train", "test")),
-        "shortcuts": shortcuts(index[index.ok]),
-        "used": _table(_balanced(balance), ("train", "validation", "test")),
+        "sheet": sheet if (sheet := folders["audit"] / "worst.png").is_file() else None,
+        "used": _table(_balanced(balance), ("train", "validation", "test", *_held_out(balance))),
         "model": training["model"],
         "keys": {stage: folder.name for stage, folder in folders.items()},
     }
@@ -123,6 +112,11 @@ def _balanced(balance: "pd.DataFrame") -> list[dict[str, Any]]:
     return counts.to_dict("records")
 
 
+def _held_out(balance: "pd.DataFrame") -> tuple[str, ...]:
+    """The split that only some configs have."""
+    return ("held_out",) if "held_out" in set(balance.split) else ()
+
+
 def _table(counts: list[dict[str, Any]], splits: tuple[str, ...]) -> dict[str, Any]:
     """Pictures by class and split, with the totals of both."""
     cells: Counter[tuple[str, str]] = Counter()
@@ -131,27 +125,3 @@ def _table(counts: list[dict[str, Any]], splits: tuple[str, ...]) -> dict[str, A
     rows = [(label, [cells[label, split] for split in splits]) for label in CLASSES]
     totals = [sum(row[1][column] for row in rows) for column in range(len(splits))]
     return {"splits": splits, "rows": rows, "totals": totals, "total": sum(totals)}
-
-
-def shortcuts(index: "pd.DataFrame") -> list[dict[str, Any]]:
-    """File properties that alone tell the classes apart, best first: [{"name", "right"}].
-
-    `right` is the share that the best single cut of that property calls right when both classes weigh the same, 0.5
-    being chance: 1/2 + D/2 with D of Kolmogorov and Smirnov, and as rare by chance as their test says. `index` is an
-    index's readable rows.
-    """
-    from scipy.stats import ks_2samp
-
-    is_ai = index.label == CLASSES[AI]
-    if is_ai.all() or not is_ai.any():
-        return []
-    found = []
-    for column, name in PROPERTIES.items():
-        values = index[column].astype(object).where(index[column].notna(), "none")
-        if column in ("format", "has_exif"):  # unordered: in the order of how much each value speaks for AI
-            values = values.map(is_ai.groupby(values).mean())
-        values = values.replace("none", -1).astype(float)  # having no JPEG quality is a trace as well
-        test = ks_2samp(values[is_ai], values[~is_ai])
-        if (right := (1 + float(test.statistic)) / 2) > SHORTCUT and test.pvalue < CHANCE:
-            found.append({"name": name, "right": right})
-    return sorted(found, key=lambda shortcut: -shortcut["right"])

@@ -14,6 +14,7 @@ from artdetect.summary import METRICS
 
 FIGURE_WIDTH = 1100  # px of an explanation: sharp on a phone, and on a desktop at density 1.3
 FIGURE_BYTES = 150_000
+SHEET_BYTES = 350_000  # of the audit's contact sheet, which is many pictures in one
 # (width, WebP quality), tried in turn until the figure is small enough: the first fits art, the last even noise.
 _ATTEMPTS = ((FIGURE_WIDTH, 82), (FIGURE_WIDTH, 65), (FIGURE_WIDTH, 45), (800, 45), (550, 45))
 NBSP = "\u00a0"
@@ -38,9 +39,10 @@ def render(title: str, found: Mapping[str, Any], drawn: Drawn) -> str:
         name: {f"{theme}_{shape}": data_uri(png, "png") for (theme, shape), png in variants.items()}
         for name, variants in drawn.items()
     }
-    shown = [row | {"image": explanation_image(row["figure"])} for row in found["explanations"]["shown"]]
+    shown = [row | {"image": embedded(row["figure"])} for row in found["explanations"]["shown"]]
+    sheet = embedded(found["sheet"], SHEET_BYTES) if found["sheet"] else None
     return environment.get_template(TEMPLATE).render(
-        dict(found) | {"explanations": found["explanations"] | {"shown": shown}},
+        dict(found) | {"explanations": found["explanations"] | {"shown": shown}, "sheet": sheet},
         title=title,
         style=(TEMPLATES / STYLE).read_text(encoding="utf-8"),
         charts=charts,
@@ -53,8 +55,8 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def explanation_image(figure: Path) -> dict[str, Any]:
-    """An explanation's PNG as a WebP for the page: {"uri", "width", "height"}."""
+def embedded(figure: Path, limit: int = FIGURE_BYTES) -> dict[str, Any]:
+    """A PNG as a WebP for the page, of `limit` bytes where that can be: {"uri", "width", "height"}."""
     from PIL import Image
 
     with Image.open(figure) as opened:
@@ -64,7 +66,7 @@ def explanation_image(figure: Path) -> dict[str, Any]:
         small = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
         small.save(buffer, "WEBP", quality=quality, method=4)
-        if buffer.tell() <= FIGURE_BYTES:
+        if buffer.tell() <= limit:
             break
     return {"uri": data_uri(buffer.getvalue(), "webp"), "width": small.width, "height": small.height}
 

@@ -1,0 +1,136 @@
+"""The contact sheet: there where there is something to see, the same each time, whatever has become of the files."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from artdetect.audit import sheet
+from tests.tiny import jpeg, write
+
+RED = (220, 30, 40)
+
+
+def table(*rows: tuple[str, int, float, int]) -> pd.DataFrame:
+    """Rows of (path, group, contrast, hash), sorted by path; AI where the folder says so."""
+    columns = [
+        {
+            "path": path,
+            "sha256": path.rsplit("/", 1)[-1],
+            "split": path.split("/")[0],
+            "label": "AI" if "/AI_" in path else "human",
+            "generator": "sd" if "/AI_" in path else "human",
+            "group": group,
+            "contrast": contrast,
+            "phash": f"{word:016x}",
+        }
+        for path, group, contrast, word in rows
+    ]
+    return pd.DataFrame(columns).sort_values("path").reset_index(drop=True)
+
+
+PAIR = (("test/dots/a.jpg", 0, 40.0, 1), ("train/dots/b.jpg", 0, 40.0, 3))
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    for place, colour in (("test/dots/a.jpg", RED), ("train/dots/b.jpg", (30, 40, 220))):
+        (tmp_path / place).parent.mkdir(parents=True)
+        Image.new("RGB", (600, 300), colour).save(tmp_path / place, quality=95)
+    return tmp_path
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as opened:
+        return np.asarray(opened.convert("RGB")).astype(int)
+
+
+def near(drawn: np.ndarray, colour: tuple[int, int, int]) -> int:
+    return int((np.abs(drawn - colour).max(-1) < 6).sum())
+
+
+def test_nothing_to_show_writes_nothing(pictures: Path) -> None:
+    sheet.write(
+        table(("test/dots/a.jpg", 0, 40.0, 1), ("train/dots/b.jpg", 1, 40.0, 3)), 2.0, pictures, pictures / "x.png"
+    )
+    assert not (pictures / "x.png").exists()
+
+
+def test_a_pair_is_drawn_with_the_pictures_own_pixels(pictures: Path) -> None:
+    sheet.write(table(*PAIR), 2.0, pictures, pictures / "x.png")
+    drawn = pixels(pictures / "x.png")
+    of_one = sheet.SIDE * sheet.SIDE // 2  # twice as wide as high
+    assert near(drawn, RED) == pytest.approx(of_one, rel=0.02)
+    assert near(drawn, (30, 40, 220)) == pytest.approx(of_one, rel=0.02)
+
+
+def test_the_bytes_depend_on_the_pictures_only(pictures: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "1.png", tmp_path / "2.png"
+    sheet.write(table(*PAIR), 2.0, pictures, first)
+    sheet.write(table(*PAIR), 2.0, pictures, second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_picture_that_is_gone_or_broken_leaves_a_frame(pictures: Path) -> None:
+    (pictures / "test" / "dots" / "a.jpg").unlink()
+    write(pictures / "train" / "dots" / "b.jpg", jpeg(1)[:200])
+    sheet.write(table(*PAIR), 2.0, pictures, pictures / "x.png")
+    assert near(pixels(pictures / "x.png"), RED) == 0
+
+
+def test_names_that_cannot_be_drawn_do_no_harm(pictures: Path) -> None:
+    names = ("test/dots/a\nb\x07.jpg", "train/dots/" + "x" * 300 + "雪😀.jpg")
+    rows = table(*((name, 0, 40.0, 1) for name in names))
+    sheet.write(rows, 2.0, pictures, pictures / "x.png")
+    assert pixels(pictures / "x.png").shape[1] == sheet.WIDTH
+
+
+def test_what_stands_where() -> None:
+    """The nearest pair of a group; what only looks alike before what has one content; flat pictures by themselves."""
+    rows = table(
+        ("test/dots/far.jpg", 0, 40.0, 0b1111),
+        ("test/dots/close.jpg", 0, 40.0, 0b0001),
+        ("train/dots/one.jpg", 0, 40.0, 0b0000),
+        ("test/dots/same.jpg", 1, 40.0, 7 << 20),
+        ("train/dots/same.jpg", 1, 40.0, 7 << 20),
+        ("train/AI_SD_dots/stolen.jpg", 2, 40.0, 5 << 40),
+        ("train/dots/own.jpg", 2, 40.0, 5 << 40),
+        ("train/dots/again.jpg", 3, 40.0, 9 << 50),
+        ("train/dots/again2.jpg", 3, 40.0, 9 << 50),
+        ("train/dots/white.jpg", 4, 0.0, 0),
+    )
+    shown = {
+        title: [(card.note, [row.path.rsplit("/", 1)[-1] for row in card.rows]) for card in cards]
+        for title, cards in sheet._parts(rows, 2.0).items()
+    }
+    assert shown == {
+        "The same picture in train and in test": [
+            ("looks alike, 1 of 64 bits differ", ["close.jpg", "one.jpg"]),
+            ("same content", ["same.jpg", "same.jpg"]),
+        ],
+        "The same picture under both labels": [("looks alike, none of 64 bits differ", ["stolen.jpg", "own.jpg"])],
+        "Other pictures that look alike": [("looks alike, none of 64 bits differ", ["again.jpg", "again2.jpg"])],
+        "Pictures with next to nothing on them": [("contrast 0", ["white.jpg"])],
+    }
+
+
+def test_at_most_24_pictures_are_shown() -> None:
+    rows = [
+        (f"{split}/{folder}/{kind}{number}.jpg", 100 * kind + number, 0.0 if kind == 3 else 40.0, 1 << number)
+        for kind, sides in enumerate(
+            (
+                (("test", "dots"), ("train", "dots")),
+                (("train", "AI_SD_dots"), ("train", "dots")),
+                (("train", "dots"), ("train", "lines")),
+                (("train", "dots"),),
+            )
+        )
+        for number in range(9)
+        for split, folder in sides
+    ]
+    crowd = table(*rows)
+    crowd["sha256"] = crowd.path
+    cards = [card for part in sheet._parts(crowd, 2.0).values() for card in part]
+    assert sum(len(card.rows) for card in cards) == 24

@@ -1,0 +1,89 @@
+"""What the flow makes of the audit's findings: a warning a line, or a stop that a rerun repeats without work."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+from artdetect import audit, paths
+from artdetect.config import Config
+from artdetect.errors import AuditFailed
+from flows.pipeline import pipeline
+
+from .conftest import run, small, start
+
+
+def with_rules(pictures: Path, **rules: str) -> Config:
+    config = small(pictures)
+    return config.model_copy(update={"audit": audit.AuditConfig(**rules)})
+
+
+def leak(pictures: Path) -> None:
+    """A picture of train in test as well."""
+    source = sorted((pictures / "train" / "ukiyo_e").iterdir())[0]
+    shutil.copy(source, pictures / "test" / "ukiyo_e" / "zz-leak.jpg")
+
+
+def test_a_stop_keeps_the_audit_shows_it_and_builds_nothing_behind_it(pictures: Path) -> None:
+    leak(pictures)
+    config = with_rules(pictures, train_test_overlap="stop")
+    before = {stage: len(list((paths.artifacts() / stage).glob("*/record.json"))) for stage in ("audit", "balance")}
+    state = pipeline(config, return_state=True)
+    assert state.is_failed()
+    with pytest.raises(AuditFailed, match=r'audit\.train_test_overlap = "warn" goes on'):
+        state.result()
+    with get_client(sync_client=True) as client:
+        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
+        (shown,) = [found for found in client.read_artifacts(artifact_filter=chosen) if found.key == "audit"]
+    assert "| **train_test_overlap** | stop | 1 |" in shown.data
+    assert "zz-leak.jpg" in shown.data
+    after = {stage: len(list((paths.artifacts() / stage).glob("*/record.json"))) for stage in ("audit", "balance")}
+    assert after == {"audit": before["audit"] + 1, "balance": before["balance"]}
+
+
+def test_a_rerun_stops_again_without_building_and_another_rule_goes_on(pictures: Path) -> None:
+    config = with_rules(pictures, shortcut="stop")
+    for _ in range(2):
+        with pytest.raises(AuditFailed, match="AUC of"):
+            run(config)
+    (made,) = {
+        record.parent
+        for record in (paths.artifacts() / "audit").glob("*/record.json")
+        if '"shortcut": "stop"' in record.read_text()
+    }
+    assert (made / "prefect.json").exists()
+    built = (made / "record.json").stat().st_mtime_ns
+    with pytest.raises(AuditFailed):
+        run(config)
+    assert (made / "record.json").stat().st_mtime_ns == built
+    assert list(run(with_rules(pictures, shortcut="ignore"))) == ["audit", "balance", "report"]
+    assert run(small(pictures)) == {}
+
+
+def test_a_stop_is_one_line_and_exit_code_2_each_time(copy: Path, server: str) -> None:
+    for _ in range(2):
+        process = start(copy, server, "run", "--set", "audit.shortcut=stop")
+        output, log = process.communicate()
+        assert process.returncode == 2, log
+        assert "Traceback" not in output + log
+        last = log.strip().splitlines()[-1]
+        assert last.startswith("artdetect: the audit stops this run. shortcut: File properties alone")
+        assert 'audit.shortcut = "warn" goes on' in last
+
+
+def test_what_fired_is_a_line_in_the_log_each_time_and_what_is_ignored_is_not(
+    pictures: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    leak(pictures)
+
+    def warned(config: Config) -> list[str]:
+        caplog.clear()
+        run(config)
+        return [r.getMessage() for r in caplog.records if r.levelname == "WARNING" and r.getMessage()[:6] == "audit:"]
+
+    lines = warned(with_rules(pictures, shortcut="ignore"))
+    assert warned(with_rules(pictures, shortcut="ignore")) == lines
+    assert [line.split(":")[1].strip() for line in lines] == ["duplicates", "train_test_overlap"]
+    assert lines[1].startswith("audit: train_test_overlap: 1 picture stands in train and in test")
