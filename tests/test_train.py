@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -197,6 +198,20 @@ def test_every_size_that_the_config_allows_makes_a_net(preset: str, size: int) -
 # --- batches ---
 
 
+class Held:
+    """Stands in for the pixel cache: pictures uint8 [M, S, S, 3] that are in memory."""
+
+    def __init__(self, pixels: np.ndarray):
+        self.pixels, self.geometry = pixels, Geometry(pixels.shape[1], "crop")
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        return self.pixels[rows]
+
+
+def part(pixels: np.ndarray, rows: np.ndarray, classes: np.ndarray, weights: np.ndarray | None = None) -> batches.Part:
+    return batches.Part(Held(pixels), rows, classes, np.ones(len(rows)) if weights is None else weights)
+
+
 def test_an_epoch_holds_every_picture_once_and_goes_on_from_any_epoch() -> None:
     """Brightness numbers the pictures; crops keep it."""
     pixels = np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None, None], (20, 8, 8, 3))
@@ -204,7 +219,7 @@ def test_an_epoch_holds_every_picture_once_and_goes_on_from_any_epoch() -> None:
     chosen = replace(recipe("compact", size=8, crop=4, epochs=3), batch_size=5)
 
     def read(first_epoch: int) -> list[tuple[list[int], list[int]]]:
-        data = batches.training(pixels, rows, classes, chosen, 129, first_epoch)
+        data = batches.training(part(pixels, rows, classes), chosen, 129, first_epoch)
         return [
             ((x[:, 0, 0, 0] * 255).round().astype(int).tolist(), y.argmax(1).tolist())
             for x, y in data.as_numpy_iterator()
@@ -222,10 +237,26 @@ def test_an_epoch_holds_every_picture_once_and_goes_on_from_any_epoch() -> None:
 def test_validation_batches_are_the_pictures_in_order_and_unchanged() -> None:
     pixels = np.random.default_rng(4).integers(0, 256, (9, 8, 8, 3), np.uint8)
     rows = np.array([7, 2, 5])
-    read = list(batches.whole(pixels, rows, np.array([0, 1, 1]), 2).as_numpy_iterator())
+    read = list(batches.whole(part(pixels, rows, np.array([0, 1, 1])), 2).as_numpy_iterator())
     assert [len(x) for x, _ in read] == [2, 1]
     np.testing.assert_array_equal(np.concatenate([x for x, _ in read]), pixels[rows].astype(np.float32) / 255)
     assert np.concatenate([y for _, y in read]).argmax(1).tolist() == [0, 1, 1]
+
+
+def test_weights_travel_with_their_pictures_and_are_left_out_where_all_are_one() -> None:
+    pixels = np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None, None], (20, 8, 8, 3))
+    rows, chosen = np.arange(20), replace(recipe("compact", size=8, crop=4, epochs=1), batch_size=6)
+    for weights in (np.ones(20), np.linspace(0.5, 1.5, 20)):
+        given = part(pixels, rows, rows % 2, weights)
+        for data in (batches.training(given, chosen, 129, 0), batches.whole(given, 6)):
+            seen = []
+            for x, _, *rest in data.as_numpy_iterator():
+                assert len(rest) == (weights[0] != 1)
+                numbers = (x[:, 0, 0, 0] * 255).round().astype(int)
+                seen += numbers.tolist()
+                for found in rest:
+                    np.testing.assert_array_equal(found, weights[numbers].astype(np.float32))
+            assert sorted(seen) == list(range(20))
 
 
 # --- fit ---
@@ -248,15 +279,14 @@ def linear():
     return Sequential([Input((8, 8, 3)), Flatten(), Dense(2, activation="softmax")])
 
 
-def fitted(chosen: Recipe, work: Path, report: Callable | None = None):
+def fitted(chosen: Recipe, work: Path, report: Callable | None = None, weights: np.ndarray | None = None):
+    """48 pictures of noise, each of which counts as `weights` says: 32 train, 16 validate."""
     rng = np.random.default_rng(5)
     pixels, classes = rng.integers(0, 256, (48, 8, 8, 3), np.uint8), rng.integers(0, 2, 48)
-    rows, held = np.arange(32), np.arange(32, 48)
-    validation = batches.whole(pixels, held, classes[held], 8)
-    result = fit(
-        chosen, lambda first: batches.training(pixels, rows, classes[rows], chosen, 129, first), validation, 4, 129,
-        work, report,
-    )  # fmt: skip
+    weights = np.ones(48) if weights is None else weights
+    training, held = (part(pixels, rows, classes[rows], weights[rows]) for rows in np.split(np.arange(48), [32]))
+    validation = batches.whole(held, 8)
+    result = fit(chosen, lambda first: batches.training(training, chosen, 129, first), validation, 4, 129, work, report)
     return result, validation
 
 
@@ -274,6 +304,47 @@ def test_the_weights_are_those_of_the_epoch_that_the_monitor_says(monitor: str, 
     row = result.history[result.best_epoch - 1]
     assert (loss, accuracy) == pytest.approx((row["val_loss"], row["val_accuracy"]), rel=1e-5)
     assert loss != pytest.approx(result.history[-1]["val_loss"], rel=1e-5)
+
+
+def mean_colour():
+    """A net that sees no mirroring."""
+    from keras import Input, Sequential
+    from keras.layers import Dense, GlobalAveragePooling2D
+
+    return Sequential([Input((8, 8, 3)), GlobalAveragePooling2D(), Dense(2, activation="softmax")])
+
+
+def by_hand(weights: list[np.ndarray], counts: np.ndarray, rows: slice) -> tuple[float, float]:
+    """Loss and accuracy of `mean_colour` with these weights on some of `fitted`'s pictures, each counting so much."""
+    rng = np.random.default_rng(5)
+    pixels, classes = rng.integers(0, 256, (48, 8, 8, 3), np.uint8), rng.integers(0, 2, 48)
+    scores = np.exp((pixels / 255).mean((1, 2)) @ weights[0] + weights[1])
+    p_right = scores[np.arange(48), classes] / scores.sum(1)
+    return (
+        np.average(-np.log(p_right[rows]), weights=counts[rows]),
+        np.average(p_right[rows] > 0.5, weights=counts[rows]),
+    )
+
+
+def test_weights_count_in_loss_and_accuracy_of_training_and_validation(tmp_path: Path) -> None:
+    """At rate 0 all batches see one net, which numpy can check."""
+    counts = np.concatenate([np.tile([0.25, 1.75], 16), np.tile([1.5, 0.5], 8)])
+    chosen = replace(wild(0.0, epochs=1, patience=9), build=mean_colour)
+    result, _ = fitted(chosen, tmp_path, weights=counts)
+    (row,) = result.history
+    for names, rows in ((("loss", "accuracy"), slice(32)), (("val_loss", "val_accuracy"), slice(32, 48))):
+        found = [row[name] for name in names]
+        assert found == pytest.approx(by_hand(result.weights, counts, rows), rel=1e-5)
+        for value, equal in zip(found, by_hand(result.weights, np.ones(48), rows), strict=True):
+            assert value != pytest.approx(equal, rel=1e-4)
+
+
+def test_weights_count_in_the_gradient(tmp_path: Path) -> None:
+    """Twice the weight is twice the step, to the bit."""
+    double, _ = fitted(wild(0.1, epochs=2, patience=9), tmp_path / "weight", weights=np.full(48, 2.0))
+    faster, _ = fitted(wild(0.2, epochs=2, patience=9), tmp_path / "rate")
+    for mine, yours in zip(double.weights, faster.weights, strict=True):
+        np.testing.assert_array_equal(mine, yours)
 
 
 def test_it_stops_when_patience_ends(tmp_path: Path) -> None:
@@ -338,6 +409,23 @@ def test_moving_averages_schedule_and_dropout_go_on_where_they_were(
     assert_same(fitted(like_compact, tmp_path)[0], uncut)
 
 
+def test_a_training_in_bfloat16_goes_on_where_it_was(like_compact: Recipe, tmp_path: Path) -> None:
+    half = replace(like_compact, precision="bfloat16", epochs=2)
+    with pytest.raises(CutOffError):
+        fitted(half, tmp_path / "cut", cut_off_after(1))
+    assert_same(fitted(half, tmp_path / "cut")[0], fitted(half, tmp_path / "whole")[0])
+
+
+def test_bfloat16_is_near_to_float32(tmp_path: Path) -> None:
+    chosen = replace(wild(0.01, epochs=1, patience=9), build=mean_colour)
+    exact, _ = fitted(chosen, tmp_path / "float32")
+    rough, _ = fitted(replace(chosen, precision="bfloat16"), tmp_path / "bfloat16")
+    for name in ("loss", "val_loss"):
+        assert rough.history[0][name] == pytest.approx(exact.history[0][name], rel=0.01)
+        assert rough.history[0][name] != exact.history[0][name]
+    assert {weight.dtype.name for weight in rough.weights} == {"float32"}
+
+
 @pytest.mark.parametrize("damage", ["state.json", "last", "best"])
 def test_a_work_folder_damaged_by_a_loss_of_power_only_costs_time(
     damage: str, like_compact: Recipe, uncut: Fitted, tmp_path: Path
@@ -391,6 +479,46 @@ Detector(compact(), "compact", Geometry(64, "crop"), {{}}).save(folder / "compac
     keras.utils.set_random_seed(129)
     Detector(compact(), "compact", Geometry(64, "crop"), {}).save(tmp_path / "here.keras")
     assert (tmp_path / "here.keras").read_bytes() == (tmp_path / "compact.keras").read_bytes()
+
+
+@pytest.mark.parametrize("preset", ["notebook", "compact"])
+def test_in_bfloat16_weights_and_probabilities_are_float32(preset: str) -> None:
+    import keras
+
+    from artdetect.train.fit import built
+
+    before = keras.config.dtype_policy()
+    layers = {layer.name: layer for layer in built(recipe(preset, size=16, precision="bfloat16")).layers}
+    assert keras.config.dtype_policy() is before
+    assert layers.pop("probabilities").compute_dtype == "float32"
+    layers.pop("picture", None)
+    assert {layer.compute_dtype for layer in layers.values()} == {"bfloat16"}
+    assert {layer.variable_dtype for layer in layers.values()} == {"float32"}
+    assert {layer.compute_dtype for layer in built(recipe(preset, size=16)).layers} == {"float32"}
+
+
+def test_a_model_trained_in_bfloat16_is_stored_as_any_other(
+    inputs: tuple[Path, Path], model: Path, tmp_path: Path
+) -> None:
+    out = run(TrainConfig(preset="notebook", epochs=1, precision="bfloat16"), inputs, tmp_path)
+    for name in ("config.json", "artdetect.json"):
+        configs = [zipfile.ZipFile(folder / MODEL_FILE).read(name) for folder in (out, model)]
+        assert configs[0] == configs[1]
+    mine, yours = (Detector.load(folder).model.get_weights() for folder in (out, model))
+    assert any(not np.array_equal(one, other) for one, other in zip(mine, yours, strict=True))
+
+
+def test_the_stage_counts_each_picture_by_the_balance_weight(
+    inputs: tuple[Path, Path], model: Path, tmp_path: Path
+) -> None:
+    balance, pictures = inputs
+    table = pd.read_parquet(balance / "balance.parquet")
+    table.loc[(table.split != "test") & (table.label == "AI"), "weight"] = 3.0
+    table.to_parquet(tmp_path / "balance.parquet", index=False)
+    out = run(TrainConfig(preset="notebook", epochs=1), (tmp_path, pictures), tmp_path)
+    before, after = (pd.read_csv(folder / "history.csv").iloc[0] for folder in (model, out))
+    assert after.loss != before.loss
+    assert after.val_loss != before.val_loss
 
 
 def test_another_seed_is_another_model(inputs: tuple[Path, Path], model: Path, tmp_path: Path) -> None:

@@ -21,6 +21,10 @@ class TrainConfig(Section):
     epochs: int | None = Field(None, ge=1, description="at most so many; the preset's own if left out")
     size: int | None = Field(None, ge=10, le=1024, description="canonical side in pixels; the preset's own if left out")
     crop: int | None = Field(None, ge=8, description="side of random training crops in pixels, for compact")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of the layers while training: bfloat16 is faster where the processor has it; the model is float32",
+    )
 
 
 def run(
@@ -28,6 +32,7 @@ def run(
 ) -> None:
     """Write `model.keras` (see `artdetect.detector`), `history.csv` (a row an epoch) and `metrics.json`.
 
+    Loss and accuracy, of training and validation alike, count each picture by the balance's weight.
     `pictures` is the data set's root. `work` keeps the state between epochs: remove it once the
     outputs are safe.
     """
@@ -40,19 +45,24 @@ def run(
 
     table = pd.read_parquet(balance_folder / "balance.parquet")
     table = table[table.split.isin(["train", "validation"])]
-    chosen = recipe(config.preset, epochs=config.epochs, size=config.size, crop=config.crop)
+    chosen = recipe(config.preset, epochs=config.epochs, size=config.size, crop=config.crop, precision=config.precision)
     pixels = Pixels(chosen.geometry)
     pixels.ensure([(row.sha256, pictures / row.path) for row in table.itertuples()])
-    parts = {}
-    for split, rows in table.groupby("split"):
-        parts[split] = pixels.rows(list(rows.sha256)), rows.label.map(labels.CLASSES.index).to_numpy()
+    parts = {
+        split: batches.Part(
+            pixels,
+            pixels.rows(list(rows.sha256)),
+            rows.label.map(labels.CLASSES.index).to_numpy(),
+            rows.weight.to_numpy(),
+        )
+        for split, rows in table.groupby("split")
+    }
 
-    steps = batches.steps_per_epoch(len(parts["train"][0]), chosen)
     fitted = fit(
         chosen,
-        lambda first_epoch: batches.training(pixels, *parts["train"], chosen, config.seed, first_epoch),
-        batches.whole(pixels, *parts["validation"], chosen.batch_size),
-        steps,
+        lambda first_epoch: batches.training(parts["train"], chosen, config.seed, first_epoch),
+        batches.whole(parts["validation"], chosen.batch_size),
+        batches.steps_per_epoch(len(parts["train"]), chosen),
         config.seed,
         work,
         report,
@@ -62,8 +72,8 @@ def run(
     about = {
         "seed": config.seed,
         "data": digests.of_file(balance_folder / "balance.parquet")[:16],
-        "trained_on": len(parts["train"][0]),
-        "validated_on": len(parts["validation"][0]),
+        "trained_on": len(parts["train"]),
+        "validated_on": len(parts["validation"]),
     }
     Detector(model, config.preset, chosen.geometry, about).save(out / MODEL_FILE)
     pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False)

@@ -5,6 +5,7 @@ have.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from artdetect import images, labels
@@ -19,68 +20,75 @@ if TYPE_CHECKING:
 ROTATION, ZOOM = 7.0, 0.2  # degrees and share: the notebook's rotation_range and zoom_range
 
 
+@dataclass(frozen=True)
+class Part:
+    """The N pictures that train, or those that validate."""
+
+    pixels: "Pixels"
+    rows: "np.ndarray"  # int [N], as `pixels.read` takes them
+    classes: "np.ndarray"  # int [N]
+    weights: "np.ndarray"  # float [N]: what each counts
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 def steps_per_epoch(pictures: int, recipe: "Recipe") -> int:
     """Batches in an epoch; the last may be smaller."""
     return -(-pictures // recipe.batch_size)
 
 
-def training(
-    pixels: "Pixels", rows: "np.ndarray", classes: "np.ndarray", recipe: "Recipe", seed: int, first_epoch: int
-) -> "tf.data.Dataset":
+def training(part: Part, recipe: "Recipe", seed: int, first_epoch: int) -> "tf.data.Dataset":
     """Batches (float32 [B, S, S, 3] in [0, 1], one-hot [B, 2]) from `first_epoch` to the recipe's last.
 
-    `rows` int [N] in `pixels` of the pictures that train, `classes` int [N].
+    Where any picture counts other than 1, each batch has a third part: the weights, float32 [B].
     """
     import numpy as np
     import tensorflow as tf
 
-    steps = steps_per_epoch(len(rows), recipe)
+    steps = steps_per_epoch(len(part), recipe)
     order: dict[int, np.ndarray] = {}
 
     def chosen(step: int) -> "np.ndarray":
         epoch, number = divmod(step, steps)
         if epoch not in order:
             order.clear()
-            order[epoch] = np.random.default_rng([seed, epoch]).permutation(len(rows))
+            order[epoch] = np.random.default_rng([seed, epoch]).permutation(len(part))
         return order[epoch][number * recipe.batch_size : (number + 1) * recipe.batch_size]
 
-    def load(step: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
-        x, y = _batch(pixels, rows, classes, chosen, step)
-        return augment(x, recipe, tf.stack([tf.cast(seed, tf.int64), step])), y
+    def load(step: "tf.Tensor") -> "tuple[tf.Tensor, ...]":
+        x, *rest = _batch(part, chosen, step)
+        return augment(x, recipe, tf.stack([tf.cast(seed, tf.int64), step])), *rest
 
     return tf.data.Dataset.range(first_epoch * steps, recipe.epochs * steps).map(load).prefetch(4)
 
 
-def whole(pixels: "Pixels", rows: "np.ndarray", classes: "np.ndarray", batch_size: int) -> "tf.data.Dataset":
+def whole(part: Part, batch_size: int) -> "tf.data.Dataset":
     """Batches of the canonical pictures as they are, in order; shapes as in `training`."""
     import tensorflow as tf
 
     def chosen(start: int) -> slice:
         return slice(start, start + batch_size)
 
-    starts = tf.data.Dataset.range(0, len(rows), batch_size)
-    return starts.map(lambda start: _batch(pixels, rows, classes, chosen, start)).prefetch(2)
+    starts = tf.data.Dataset.range(0, len(part), batch_size)
+    return starts.map(lambda start: _batch(part, chosen, start)).prefetch(2)
 
 
-def _batch(
-    pixels: "Pixels",
-    rows: "np.ndarray",
-    classes: "np.ndarray",
-    chosen: "Callable[[int], np.ndarray | slice]",
-    number: "tf.Tensor",
-) -> "tuple[tf.Tensor, tf.Tensor]":
-    """The pictures `chosen(number)` of `rows` as the model takes them, and their classes one-hot."""
+def _batch(part: Part, chosen: "Callable[[int], np.ndarray | slice]", number: "tf.Tensor") -> "tuple[tf.Tensor, ...]":
+    """The pictures `chosen(number)` as the model takes them, their classes one-hot, and weights unless all are 1."""
     import numpy as np
     import tensorflow as tf
 
-    def read(number: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+    def read(number: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
         picked = chosen(int(number))
-        return images.to_input(pixels.read(rows[picked])), classes[picked].astype(np.int32)
+        x = images.to_input(part.pixels.read(part.rows[picked]))
+        return x, part.classes[picked].astype(np.int32), part.weights[picked].astype(np.float32)
 
-    side = pixels.geometry.size
-    x, y = tf.numpy_function(read, [number], [tf.float32, tf.int32])
+    side = part.pixels.geometry.size
+    x, y, weights = tf.numpy_function(read, [number], [tf.float32, tf.int32, tf.float32])
     x = tf.ensure_shape(x, [None, side, side, 3])
-    return x, tf.one_hot(tf.ensure_shape(y, [None]), len(labels.CLASSES))
+    y = tf.one_hot(tf.ensure_shape(y, [None]), len(labels.CLASSES))
+    return (x, y) if (part.weights == 1).all() else (x, y, tf.ensure_shape(weights, [None]))
 
 
 def augment(x: "tf.Tensor", recipe: "Recipe", seed: "tf.Tensor") -> "tf.Tensor":
@@ -94,8 +102,7 @@ def augment(x: "tf.Tensor", recipe: "Recipe", seed: "tf.Tensor") -> "tf.Tensor":
     span = tf.range(side)
     x = tf.gather(x, corner[:, :1] + span, axis=1, batch_dims=1)
     x = tf.gather(x, corner[:, 1:] + span, axis=2, batch_dims=1)
-    flip = tf.random.stateless_uniform([batch, 1, 1, 1], seed + 1) < 0.5
-    return tf.where(flip, x[:, :, ::-1], x)
+    return _flip(x, seed + 1)
 
 
 def _rotate_zoom_flip(x: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
@@ -107,7 +114,6 @@ def _rotate_zoom_flip(x: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
     batch, side = tf.shape(x)[0], x.shape[1]
     angle = tf.random.stateless_uniform([batch], seed, -ROTATION, ROTATION) * (math.pi / 180)
     zoom = tf.random.stateless_uniform([2, batch], seed + 1, 1 - ZOOM, 1 + ZOOM)
-    flip = tf.random.stateless_uniform([batch, 1, 1, 1], seed + 2) < 0.5
     matrix = affine(angle, zoom[0], zoom[1], side)
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=x,
@@ -117,7 +123,15 @@ def _rotate_zoom_flip(x: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
         fill_mode="NEAREST",
         fill_value=0.0,
     )
-    return tf.where(flip, moved[:, :, ::-1], moved)
+    return _flip(moved, seed + 2)
+
+
+def _flip(x: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
+    """About half of the pictures mirrored; `reverse_sequence` does it in a quarter of the time of `x[:, :, ::-1]`."""
+    import tensorflow as tf
+
+    flip = tf.random.stateless_uniform([tf.shape(x)[0]], seed) < 0.5
+    return tf.reverse_sequence(x, tf.where(flip, x.shape[2], 0), seq_axis=2, batch_axis=0)
 
 
 def affine(angle: "tf.Tensor", zoom_rows: "tf.Tensor", zoom_columns: "tf.Tensor", side: int) -> "tf.Tensor":

@@ -51,9 +51,9 @@ def fit(
     state, model = _resumed(work)
     keras.utils.set_random_seed(seed)  # after loading, which draws weights too
     if model is None:
-        model = recipe.build()
+        model = built(recipe)
         optimizer = recipe.optimizer(steps * recipe.epochs)
-        model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
+        model.compile(optimizer, "categorical_crossentropy", weighted_metrics=["accuracy"])
     done = len(state["history"])
     if done < recipe.epochs and not state["stopped"]:
         keeper = _keeper(state, recipe, seed, work, report)
@@ -69,6 +69,18 @@ def fit(
         )
     best = keras.models.load_model(work / state["best"], compile=False)
     return Fitted(best.get_weights(), state["history"], state["best_epoch"])
+
+
+def built(recipe: "Recipe") -> "keras.Model":
+    """The recipe's net with fresh weights, whose layers compute in its precision."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if recipe.precision == "bfloat16" else "float32")
+    try:
+        return recipe.build()
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _resumed(work: Path) -> "tuple[dict[str, Any], keras.Model | None]":

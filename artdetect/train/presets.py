@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import keras
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a preset is trained."""
@@ -28,9 +31,17 @@ class Recipe:
     patience: int  # epochs without a better one before it stops
     build: Callable[[], "keras.Model"]
     optimizer: Callable[[int], "keras.optimizers.Optimizer"]  # given the number of steps in all
+    precision: Precision = "float32"  # of layers while training; their weights and the loss are float32
 
 
-def recipe(preset: str, *, epochs: int | None = None, size: int | None = None, crop: int | None = None) -> Recipe:
+def recipe(
+    preset: str,
+    *,
+    epochs: int | None = None,
+    size: int | None = None,
+    crop: int | None = None,
+    precision: Precision = "float32",
+) -> Recipe:
     """A preset's recipe with what the config changes; sizes in pixels."""
     if preset == "notebook":
         geometry = Geometry(size or 32, "squash")
@@ -41,7 +52,7 @@ def recipe(preset: str, *, epochs: int | None = None, size: int | None = None, c
         geometry = Geometry(size or 224, "crop")
         side = min(crop or 96, geometry.size)
         chosen = Recipe(geometry, side, 40, 32, "val_loss", 40, compact, _compact_optimizer)
-    return replace(chosen, epochs=epochs or chosen.epochs)
+    return replace(chosen, epochs=epochs or chosen.epochs, precision=precision)
 
 
 def notebook(size: int = 32) -> "keras.Model":
@@ -59,7 +70,7 @@ def notebook(size: int = 32) -> "keras.Model":
             Flatten(name="flatten"),
             Dense(64, activation="relu", name="dense"),
             Dropout(0.2, name="dropout"),
-            Dense(len(CLASSES), activation="softmax", name="probabilities"),
+            _probabilities(),
         ],
         name="notebook",
     )
@@ -86,9 +97,16 @@ def compact() -> "keras.Model":
         x = _residual_block(x, filters, stride, f"block{number}")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dropout(0.2, name="dropout")(x)
-    return keras.Model(
-        picture, layers.Dense(len(CLASSES), activation="softmax", name="probabilities")(x), name="compact"
-    )
+    return keras.Model(picture, _probabilities()(x), name="compact")
+
+
+def _probabilities() -> "keras.layers.Layer":
+    """The last layer; float32 in every precision, since the loss takes its logarithm."""
+    from keras import config
+    from keras.layers import Dense
+
+    dtype = None if config.dtype_policy().name == "float32" else "float32"  # the default's own object: the same file
+    return Dense(len(CLASSES), activation="softmax", dtype=dtype, name="probabilities")
 
 
 def _residual_block(x: "keras.KerasTensor", filters: int, stride: int, name: str) -> "keras.KerasTensor":
