@@ -1,5 +1,6 @@
 """Real pictures, where `ARTDETECT_REAL_DATA` names a folder that has them: what drawn ones cannot show."""
 
+import io
 import json
 import os
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from artdetect import audit, balance, download, index
+from artdetect import audit, balance, download, images, index
+from artdetect.audit.duplicates import groups
+from artdetect.index.facts import phash, thumbnail
 from artdetect.index.scan import scan
 
 REAL = Path(os.environ.get("ARTDETECT_REAL_DATA", "/nonexistent"))
@@ -21,7 +24,7 @@ def to_balance(url: str, root: Path, balanced: bool = True) -> Path:
         folder.mkdir()
     download.run(download.DownloadConfig(url=url), folders["download"])
     index.run(index.IndexConfig(), scan(download.folder(folders["download"])), folders["index"])
-    audit.run(audit.AuditConfig(), folders["index"], folders["audit"])
+    audit.run(audit.AuditConfig(), folders["index"], download.folder(folders["download"]), folders["audit"])
     if balanced:
         balance.run(balance.BalanceConfig(), folders["index"], folders["audit"], folders["balance"])
     return root
@@ -29,6 +32,8 @@ def to_balance(url: str, root: Path, balanced: bool = True) -> Path:
 
 def test_an_archive_of_real_pictures_becomes_a_balanced_split(roots: Path) -> None:
     root = to_balance((REAL / "realart.zip").as_uri(), roots)
+    fired = [finding["name"] for finding in audit.fired(root / "audit")]
+    assert fired == ["shortcut"]  # all 224 px: what is left is how well a picture compresses
     table = pd.read_parquet(root / "index" / "index.parquet")
     assert (len(table), int(table.ok.sum())) == (4071, 4071)
     assert set(table.width) == set(table.height) == {224}
@@ -39,9 +44,34 @@ def test_an_archive_of_real_pictures_becomes_a_balanced_split(roots: Path) -> No
         assert counts[part, "AI"] == counts[part, "human"]
 
 
-def test_the_audit_shows_what_sets_ai_artbenchs_own_files_apart(roots: Path) -> None:
+def test_the_audit_says_what_gives_ai_artbenchs_own_files_away(roots: Path) -> None:
     """20 original files: every human one is 256 px wide, every Stable Diffusion one 768."""
     root = to_balance(str(REAL / "aiartbench-samples"), roots, balanced=False)
-    findings = json.loads((root / "audit" / "audit.json").read_text())
-    widths = {row["generator"]: (row["pictures"], row["width"]) for row in findings["file_properties"]}
+    found = json.loads((root / "audit" / "audit.json").read_text())
+    widths = {row["generator"]: (row["pictures"], row["width"]) for row in found["file_properties"]}
     assert widths == {"human": (10, "256"), "stable_diffusion": (10, "768")}
+    assert found["shortcut"]["auc"] == {"value": 1.0, "low": pytest.approx(0.7225, abs=1e-4), "high": 1.0}
+    (fired,) = audit.fired(root / "audit")
+    assert fired["name"] == "shortcut"
+    assert "width 1.000, height 1.000" in fired["sentence"]
+
+
+def test_pictures_that_were_saved_again_are_found_and_others_are_not_confused_with_them(roots: Path) -> None:
+    """4,071 different pictures hold no near-duplicates; every twentieth, halved and compressed, is one."""
+    root = to_balance((REAL / "realart.zip").as_uri(), roots, balanced=False)
+    assert pd.read_parquet(root / "audit" / "groups.parquet").empty
+    table = pd.read_parquet(root / "index" / "index.parquet")
+    pictures = download.folder(root / "download")
+    again = table.iloc[::20].copy()
+    for position, path in enumerate(again.path):
+        picture = images.decode(pictures / path)
+        buffer = io.BytesIO()
+        picture.resize((112, 112)).save(buffer, "JPEG", quality=60)
+        grey = thumbnail(images.decode(buffer.getvalue()))
+        again.iloc[position, again.columns.get_loc("phash")] = phash(grey)
+    again["sha256"] = again.sha256.str[::-1]
+    config = audit.AuditConfig()
+    group = groups(pd.concat([table, again]), config.near_distance, config.low_contrast)
+    found = group[len(table) :] == group[: len(table) : 20]
+    assert found.mean() > 0.98
+    assert len(set(group[: len(table)])) == len(table)

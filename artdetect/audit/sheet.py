@@ -27,6 +27,7 @@ LINE = 24  # px from one line of a caption to the next
 MOST_PAIRS = {"split": 4, "label": 4, None: 2}  # two thumbnails each: 20 …
 MOST_FLAT = 4  # … and 4 make 24
 COMPARED = 200  # groups, and pictures of a group's either side, among which the nearest pairs are looked for
+COLUMNS = ["path", "split", "label", "generator", "sha256", "phash", "group"]
 GROUND, CARD, INK, QUIET, EDGE = "#f4f2ee", "#ffffff", "#1c1c1e", "#5f5f66", "#d9d7d2"
 
 
@@ -56,7 +57,7 @@ def write(table: "pd.DataFrame", low_contrast: float, pictures: Path, out: Path)
 
 
 def _parts(table: "pd.DataFrame", low_contrast: float) -> dict[str, list[Card]]:
-    several = table[table.duplicated("group", keep=False)]
+    several = table.loc[table.duplicated("group", keep=False), COLUMNS]
     flat = table[table.contrast < low_contrast].sort_values(["contrast", "path"]).head(MOST_FLAT)
     return {
         "The same picture in train and in test": _pairs(several, "split"),
@@ -76,11 +77,10 @@ def _pairs(several: "pd.DataFrame", column: str | None) -> list[Card]:
     sides = several.groupby("group")[["split", "label"]].nunique()
     chosen = sides[column] > 1 if column else sides.max(axis=1) == 1
     cards = []
+    if column is None:
+        several = several.drop_duplicates(["group", "sha256"])
+        chosen &= several.group.value_counts().reindex(sides.index) > 1
     for _, rows in several[several.group.isin(sides.index[chosen][:COMPARED])].groupby("group"):
-        if column is None:
-            rows = rows.drop_duplicates("sha256")
-            if len(rows) < 2:
-                continue
         first = rows[column] == rows[column].iloc[0] if column else np.arange(len(rows)) == 0
         distance, one, other = _nearest(rows[first], rows[~first])
         same = one.sha256 == other.sha256
@@ -92,15 +92,11 @@ def _pairs(several: "pd.DataFrame", column: str | None) -> list[Card]:
 
 def _nearest(left: "pd.DataFrame", right: "pd.DataFrame") -> tuple[int, Any, Any]:
     """The smallest distance in bits between two sides of a group, and the two rows."""
-    one, other = left.head(COMPARED), right.head(COMPARED)
-    a, b = (np.array([int(phash, 16) for phash in rows.phash], dtype=np.uint64) for rows in (one, other))
+    one, other = (list(side.head(COMPARED).itertuples()) for side in (left, right))
+    a, b = (np.array([int(row.phash, 16) for row in rows], dtype=np.uint64) for rows in (one, other))
     distances = np.bitwise_count(a[:, None] ^ b).astype(int)
     row, column = np.unravel_index(int(distances.argmin()), distances.shape)
-    return int(distances[row, column]), _row(one, int(row)), _row(other, int(column))
-
-
-def _row(table: "pd.DataFrame", number: int) -> Any:
-    return next(table.iloc[number : number + 1].itertuples())
+    return int(distances[row, column]), one[row], other[column]
 
 
 def _drawn(parts: dict[str, list[Card]], pictures: Path) -> "Image":
