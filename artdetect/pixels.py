@@ -67,6 +67,16 @@ class Pixels:
             self._let_go()
         return pixels
 
+    def load(self, sha256: str, path: Path) -> np.ndarray:
+        """One picture's pixels, uint8 `(size, size, 3)`: from here, or decoded from its file and not kept.
+
+        Raises:
+            PictureError: it is not here and its file cannot be read.
+            DataError: it is not here and its file holds other content.
+        """
+        (row,) = self._find([sha256])
+        return self.read(np.array([row]))[0] if row >= 0 else images.load(path, self.geometry, sha256)
+
     def rows(self, sha256s: Sequence[str]) -> np.ndarray:
         """Row numbers for these contents (hex digests), as `read` takes them: int64 `(len(sha256s),)`.
 

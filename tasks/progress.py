@@ -58,8 +58,11 @@ class Progress:
             for task in self._bar.task_ids:
                 self._bar.remove_task(task)
             self._bar.add_task(said)
-            self._bar.start()  # does nothing the second time
         self._bar.update(self._bar.task_ids[-1], completed=done, total=total)
+        if total and done >= total:
+            self._bar.stop()
+        else:
+            self._bar.start()  # does nothing where it runs
 
     def _due(self) -> bool:
         due = time.monotonic() - self._shown >= self.every

@@ -16,13 +16,17 @@ from tasks.progress import Progress
 @stage
 def train(config: TrainConfig, balance: Artifact, raw: Artifact, out: Path, work: Path) -> None:
     """A model from the balanced pictures, best on validation, resumed where a kill cut it off."""
-    log, progress = get_run_logger(), Progress("train", every=0)
+    log = get_run_logger()
 
     def report(row: Row, epochs: int) -> None:
         log.info(
             "train: epoch %d of %d, loss %.4f, accuracy %.3f, validation loss %.4f, accuracy %.3f",
             row["epoch"], epochs, row["loss"], row["accuracy"], row["val_loss"], row["val_accuracy"],
         )  # fmt: skip
-        progress.show(row["epoch"], epochs, "epochs")
+        epochs_done.show(row["epoch"], epochs, "epochs")
 
-    library.run(config, balance.folder, download.folder(raw.folder), out, work, report)
+    def decoding(done: int, total: int) -> None:
+        decoded.log(done, total, "decoding pictures")
+
+    with Progress("decode") as decoded, Progress("train", every=0) as epochs_done:
+        library.run(config, balance.folder, download.folder(raw.folder), out, work, report, decoding)

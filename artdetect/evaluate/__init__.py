@@ -1,6 +1,7 @@
 """evaluate: the test set, once, after everything was chosen on validation."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import Field
@@ -8,6 +9,7 @@ from pydantic import Field
 from artdetect.section import Section
 
 CHUNK = 512  # pictures read from the pixel cache at a time
+Progress = Callable[[int, int], None]
 
 
 class EvaluateConfig(Section):
@@ -17,11 +19,19 @@ class EvaluateConfig(Section):
     seed: int = Field(129, ge=0, description="of the resampling")
 
 
-def run(config: EvaluateConfig, balance_folder: Path, train_folder: Path, pictures: Path, out: Path) -> None:
+def run(
+    config: EvaluateConfig,
+    balance_folder: Path,
+    train_folder: Path,
+    pictures: Path,
+    out: Path,
+    decoding: Progress | None = None,
+) -> None:
     """Write `predictions.parquet` and `metrics.json` over the test pictures.
 
     Predictions: path, sha256, label, style, generator, p_ai, verdict; sorted by path. Metrics: see
-    `artdetect.evaluate.metrics.summary`. `pictures` is the data set's root.
+    `artdetect.evaluate.metrics.summary`. `pictures` is the data set's root; `decoding(done, all)` is called while
+    pictures enter the pixel cache.
     """
     import numpy as np
     import pandas as pd
@@ -34,7 +44,7 @@ def run(config: EvaluateConfig, balance_folder: Path, train_folder: Path, pictur
     test = table[table.split == "test"].drop(columns=["split", "group", "weight"]).reset_index(drop=True)
     detector = Detector.load(train_folder)
     pixels = Pixels(detector.geometry)
-    pixels.ensure([(row.sha256, pictures / row.path) for row in test.itertuples()])
+    pixels.ensure([(row.sha256, pictures / row.path) for row in test.itertuples()], decoding)
     rows = pixels.rows(list(test.sha256))
     parts = [detector.p_ai(pixels.read(rows[start : start + CHUNK])) for start in range(0, len(rows), CHUNK)]
     test["p_ai"] = np.concatenate(parts)

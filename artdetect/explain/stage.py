@@ -110,13 +110,15 @@ def explain(detector: "Detector", subjects: Sequence[Subject], config: ExplainCo
 def _attributions(detector: "Detector", subjects: Sequence[Subject], config: ExplainConfig) -> Iterator["Explanation"]:
     """The explanation of each subject, from the cache, or computed and kept."""
     from artdetect.explain import arrays, xrai
+    from artdetect.pixels import Pixels
 
+    pixels = Pixels(detector.geometry)
     places = _places(detector, subjects, config)
     absent = {place for place in places if not place.is_file()}
     missing = [subject for subject, place in zip(subjects, places, strict=True) if place in absent]
     computed = xrai.explain_many(
         detector.model,
-        (images.to_input(images.load(subject.path, detector.geometry, subject.sha256)) for subject in missing),
+        (images.to_input(pixels.load(subject.sha256, subject.path)) for subject in missing),
         [subject.target for subject in missing],
         steps=config.steps,
         batch_size=config.batch_size,

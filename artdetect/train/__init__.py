@@ -1,6 +1,7 @@
 """train: a Keras model from the balanced pictures, best on validation, resumed where a kill cut it off."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,8 @@ from artdetect.detector import MODEL_FILE, Detector
 from artdetect.section import Section
 from artdetect.train.fit import Report
 from artdetect.train.presets import recipe
+
+Progress = Callable[[int, int], None]
 
 
 class TrainConfig(Section):
@@ -28,13 +31,19 @@ class TrainConfig(Section):
 
 
 def run(
-    config: TrainConfig, balance_folder: Path, pictures: Path, out: Path, work: Path, report: Report | None = None
+    config: TrainConfig,
+    balance_folder: Path,
+    pictures: Path,
+    out: Path,
+    work: Path,
+    report: Report | None = None,
+    decoding: Progress | None = None,
 ) -> None:
     """Write `model.keras` (see `artdetect.detector`), `history.csv` (a row an epoch) and `metrics.json`.
 
     Loss and accuracy, of training and validation alike, count each picture by the balance's weight.
-    `pictures` is the data set's root. `work` keeps the state between epochs: remove it once the
-    outputs are safe.
+    `pictures` is the data set's root. `work` keeps the state between epochs: remove it once the outputs are safe.
+    `report(row, epochs)` is called after each epoch, `decoding(done, all)` while pictures enter the pixel cache.
     """
     import pandas as pd
 
@@ -47,7 +56,7 @@ def run(
     table = table[table.split.isin(["train", "validation"])]
     chosen = recipe(config.preset, epochs=config.epochs, size=config.size, crop=config.crop, precision=config.precision)
     pixels = Pixels(chosen.geometry)
-    pixels.ensure([(row.sha256, pictures / row.path) for row in table.itertuples()])
+    pixels.ensure([(row.sha256, pictures / row.path) for row in table.itertuples()], decoding)
     parts = {
         split: batches.Part(
             pixels,

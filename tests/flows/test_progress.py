@@ -25,6 +25,7 @@ def shown():
             time.sleep(0.05)
             if number == 5:
                 get_run_logger().info("half of it")
+        progress.log(1, 2, "writing")
     get_run_logger().info("all of it")
 
 shown()
@@ -51,6 +52,7 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere(server: str, tmp_path: Path, te
     bars = re.findall(r"scan: reading new pictures [━╸╺ ]+ +\d+%", text)
     said = [line for line in lines if re.search(r"INFO .* scan: reading new pictures, \d+ %$", line)]
     assert (len(bars) > 3, len(said) > 2) == (terminal, not terminal)
+    assert (re.search(r"scan: writing [━╸╺ ]+ +50%", text) is not None) == terminal
     for message in ("half of it", "all of it"):
         (line,) = [line for line in lines if line.endswith(message)]
         assert re.search(r"^\d\d:\d\d:\d\d.*INFO", line.split("\r")[-1])
