@@ -12,7 +12,7 @@ help:
 	@echo "make demo    set up, then the whole pipeline on the drawn sample set"
 	@echo "make test    set up, then all tests"
 	@echo "make check   set up, then formatting, lint and types"
-	@echo "make bench   what it costs, in minutes: no-op, growing sizes, beside the notebook (make bench-full: full size, hours)"
+	@echo "make bench   what it costs: nothing to do, growing sizes, beside the notebook; bench-full: at full size"
 	@echo "make clean   remove the environment, Prefect's state, the sample set and data/cache; artifacts stay"
 
 setup: $(READY)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def measure(target: str, *arguments: Any, data: Path | None = None) -> Measured:
 
 def timed(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Cost:
     """What a command costs, run in the project; exits with its own words if it fails."""
+    _commit()  # now, since others may work on the tree meanwhile
     before, start = _cpu(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, errors="replace")
     cost = Cost(_cpu(resource.RUSAGE_CHILDREN) - before, time.perf_counter() - start)
@@ -152,8 +154,9 @@ def stamp() -> str:
     )
 
 
+@cache
 def _commit() -> str:
-    """`git describe`, which says of a changed tree that it is dirty; the page itself does not count."""
+    """The commit at the first measurement, and whether the tree differed from it; the page itself does not count."""
     git = ["git", "-C", str(PROJECT)]
     try:
         name = subprocess.check_output([*git, "describe", "--always"], text=True, stderr=subprocess.DEVNULL).strip()

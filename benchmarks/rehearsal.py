@@ -78,9 +78,10 @@ def _text(runs: dict[int, dict[str, Measured]], again: dict[str, Measured], epoc
                 [stage, f"{size:,}", f"{work.cpu:.2f}", each, f"{work.wall:.2f}", f"{imports.cpu:.2f}", peak, holds]
             )
     return f"""
-CPU and wall time are without imports, whose CPU has a column of its own. decode fills the pixel cache at 32 px, train
-is {epochs} epochs of the notebook preset on it, evaluate includes 1,000 bootstrap resamples. The peak holds if it grows
-from {smallest:,} to {largest:,} pictures by at most a tenth and {SLACK_MB} MB.
+CPU and wall time are without imports, whose CPU has a column of its own. Milliseconds are for each picture in the
+folder, whether the stage uses it or not. decode fills the pixel cache at 32 px, train is {epochs} epochs of the
+notebook preset on it, evaluate includes 1,000 bootstrap resamples. The peak holds if it grows from {smallest:,} to
+{largest:,} pictures by at most a tenth and {SLACK_MB} MB.
 
 {table(heads, rows)}
 {_changes(runs[largest]["index"], again, largest)}
