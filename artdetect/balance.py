@@ -114,8 +114,8 @@ def _hold_out(rows: "pd.DataFrame", generators: tuple[str, ...]) -> "tuple[pd.Da
     for name in generators:
         if name not in known:
             raise DataError(
-                f"balance.hold_out names {name!r}, which made no picture that could train. "
-                f"AI generators here are: {', '.join(known) or 'none'}"
+                f"balance.hold_out names {name!r}, which is no AI generator among the training pictures. "
+                f"Those are: {', '.join(known) or 'none'}"
             )
     if known and set(known) == set(generators):
         raise DataError(
