@@ -287,10 +287,10 @@ def test_classes_stay_equal_where_groups_do_not_fit(sizes: list[int], validating
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame]:
     """An index with copies, and groups of near-duplicates that hold those copies."""
-    size = draw(st.integers(12, 60))
+    size = draw(st.integers(30, 80))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    content = random.integers(0, draw(st.integers(4, 2 * size)), size)
-    cluster = random.integers(0, draw(st.integers(4, 2 * size)), 2 * size)[content]
+    content = random.integers(0, draw(st.integers(size // 2, 2 * size)), size)
+    cluster = random.integers(0, draw(st.integers(size // 2, 2 * size)), 2 * size)[content]
     makers = [HUMAN, LD, SD]
     made = random.integers(0, 3, size)
     table = pd.DataFrame({
@@ -313,7 +313,7 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame]:
     st.sampled_from([(), ("stable_diffusion",)]),
     st.sampled_from([0.05, 0.2, 0.45]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_whatever_the_table_no_group_leaks(made, method: str, hold_out: tuple[str, ...], share: float) -> None:
     table, groups = made
     config = BalanceConfig(method=method, hold_out=hold_out, validation=share)
