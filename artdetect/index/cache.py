@@ -30,9 +30,9 @@ class FactsCache:
         import pyarrow as pa
 
         names = list(columns) if columns else schema().names
-        empty = schema().empty_table().select(names)
         tables = [self._read(file, names) for file in [*self._chunks(), self.folder / WHOLE]]
-        return pa.concat_tables([empty, *(table for table in tables if table is not None)])
+        found = [table for table in tables if table is not None]
+        return pa.concat_tables(found) if found else schema().empty_table().select(names)
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
         """Keep a chunk of freshly read facts."""
@@ -54,8 +54,9 @@ class FactsCache:
         import pyarrow.parquet as pq
 
         try:
-            return pq.read_table(file, columns=names, schema=schema(), use_threads=False)
-        except (OSError, pa.ArrowInvalid):  # not there, merged meanwhile, or damaged
+            with pq.ParquetFile(file) as parquet:  # `read_table` would import pandas
+                return parquet.read(columns=names, use_threads=False).select(names)
+        except (OSError, pa.ArrowInvalid, KeyError):  # not there, merged meanwhile, or damaged
             return None
 
     def _write(self, rows: "pa.Table", name: str) -> None:

@@ -6,9 +6,11 @@ out covers names and contents, so a touched or moved folder has the same one.
 
 import hashlib
 import os
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +100,9 @@ def glance(folder: Path) -> Pictures:
         left -= file["bytes"] if touched else 0
         sha256 = _sha256(root / file["path"]) if touched else None
         rows.append(file | {"sha256": sha256, "error": row["error"] if touched else None})
-    seen = known.filter(pc.invert(unread))
-    return _pictures(root, pa.concat_tables([seen, pa.Table.from_pylist(rows, seen.schema)]).sort_by("path"), skipped)
+    if rows:
+        known = pa.concat_tables([known.filter(pc.invert(unread)), pa.Table.from_pylist(rows, known.schema)])
+    return _pictures(root, known.sort_by("path"), skipped)
 
 
 def facts_of(pictures: Pictures) -> "pa.Table":
@@ -186,7 +189,8 @@ def _same(one: "pa.Table", other: "pa.Table", columns: Sequence[str]) -> "pa.Chu
     """Whether these columns agree, row by row; null agrees with nothing."""
     import pyarrow.compute as pc
 
-    return reduce(pc.and_, [pc.fill_null(pc.equal(one[name], other[name]), False) for name in columns])
+    equal = [pc.equal(one[name], other[name]) for name in columns]
+    return reduce(pc.and_, [pc.coalesce(known, pc.is_valid(known)) for known in equal])
 
 
 def _sha256(path: Path) -> str | None:
@@ -217,10 +221,26 @@ def _listing(root: Path) -> "tuple[pa.Table, dict[str, list[str]]]":
         except OSError:  # a broken link: a row that says so
             wanted.append((path, 0, 0))
     wanted.sort()
-    columns = zip(*wanted, strict=True) if wanted else ((), (), ())
-    kinds = {"path": pa.string(), "bytes": pa.int64(), "mtime_ns": pa.int64()}
-    listed = pa.table([pa.array(column, kind) for column, kind in zip(columns, kinds.values(), strict=True)], [*kinds])
+    paths, sizes, times = zip(*wanted, strict=True) if wanted else ((), (), ())
+    listed = pa.table([_strings(paths), _integers(sizes), _integers(times)], ["path", "bytes", "mtime_ns"])
     return listed, {reason: sorted(found) for reason, found in sorted(skipped.items())}
+
+
+# `pyarrow.array` imports pandas, which takes longer than looking at 10,000 files.
+
+
+def _strings(values: Sequence[str]) -> "pa.Array":
+    import pyarrow as pa
+
+    encoded = [value.encode() for value in values]
+    offsets = array("i", accumulate(map(len, encoded), initial=0))
+    return pa.Array.from_buffers(pa.string(), len(values), [None, *map(pa.py_buffer, (offsets, b"".join(encoded)))])
+
+
+def _integers(values: Sequence[int]) -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(array("q", values))])
 
 
 def _walk(folder: Path | str, around: tuple[os.stat_result, ...] = ()) -> Iterator[os.DirEntry[str]]:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from artdetect import paths, status
+from artdetect.compute import ComputeConfig
 
 from .conftest import FROM_TRAIN, STAGES, run, small
 
@@ -92,6 +93,15 @@ def test_a_parameter_of_a_late_stage_wakes_no_early_one(pictures: Path) -> None:
     config = small(pictures)
     titled = config.model_copy(update={"report": config.report.model_copy(update={"title": "Another"})})
     assert run(titled) == {"report": "report.title artdetect → Another"}
+
+
+def test_who_computes_changes_nothing(pictures: Path) -> None:
+    config = small(pictures)
+    others = config.model_copy(update={"compute": ComputeConfig(engine="processes", workers=2)})
+    assert {stage.state for stage in status.status(others)} == {"current"}
+    assert run(others) == {}
+    shutil.copy(picture(pictures), pictures / "train" / "ukiyo_e" / "another.jpg")
+    assert list(run(others))[:2] == ["index", "audit"]
 
 
 def test_a_deleted_artifact_is_rebuilt(pictures: Path) -> None:
