@@ -42,11 +42,13 @@ check: $(READY)
 
 bench: demo
 	@$(BIN)/python -m benchmarks.no_op
+	@$(BIN)/python -m benchmarks.audits
 	@$(BIN)/python -m benchmarks.rehearsal
 	@$(BIN)/python -m benchmarks.against_notebook
 
 bench-full: demo
 	@$(BIN)/python -m benchmarks.no_op
+	@$(BIN)/python -m benchmarks.audits
 	@$(BIN)/python -m benchmarks.rehearsal --full
 	@$(BIN)/python -m benchmarks.against_notebook --full
 

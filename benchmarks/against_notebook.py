@@ -67,10 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _trainings(root: Path, pictures: Path, rounds: int) -> list[Training]:
-    """The notebook, then ours as it is by default, then in bfloat16 if there is such an option."""
-    options: dict[str, dict[str, Any]] = {"artdetect": {}}
-    if measure("benchmarks.stages:has_precision").result:
-        options["artdetect, bfloat16"] = {"precision": "bfloat16"}
+    """The notebook, then ours as it is by default, then in bfloat16."""
+    options: dict[str, dict[str, Any]] = {"artdetect": {}, "artdetect, bfloat16": {"precision": "bfloat16"}}
     theirs: list[Measured] = []
     ours: dict[str, list[Measured]] = {name: [] for name in options}
     for number in range(rounds):
@@ -115,8 +113,6 @@ def _training_text(trained: list[Training], chain: list[Measured], thirty: Measu
         epochs = len(thirty.result["ends"])
         each = 1000 * thirty.cost("work").cpu / thirty.result["pictures"] / epochs
         run = f"{epochs} epochs of artdetect, run from a filled pixel cache instead of computed: {each:.3f} ms.\n"
-    if len(ours) == 1:
-        run += "bfloat16 was not measured: there is no train.precision yet.\n"
     test, validation = whole.runs[0].result["test"], ours[0].runs[0].result["validation"]
     index, audit, balance = (f"{run.cost('work').cpu:.2f}" for run in chain)
     peaks = ", ".join(f"{one.name} {max(run.peak_mb for run in one.runs):.0f} MB" for one in (whole, *ours))

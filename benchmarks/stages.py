@@ -165,13 +165,6 @@ def listed_paths(listed: str) -> list[Path]:
     return [Path(line) for line in Path(listed).read_text().splitlines()]
 
 
-def has_precision() -> bool:
-    """Whether training has the option."""
-    from artdetect.train import TrainConfig
-
-    return "precision" in TrainConfig.model_fields
-
-
 def _fresh(root: str, stage: str) -> Path:
     folder = Path(root, stage)
     shutil.rmtree(folder, ignore_errors=True)
