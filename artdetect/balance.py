@@ -71,7 +71,7 @@ def balance(table: "pd.DataFrame", groups: "pd.DataFrame", config: BalanceConfig
     learnable = learnable[learnable.groupby("cluster").label.transform("nunique") == 1].drop_duplicates("content")
     train, held_out = _hold_out(learnable, config.hold_out)
     for split, rows in {"train": train, "test": test}.items():
-        _check_classes(split, rows)
+        _check_classes(split, rows, usable[usable.split == split])
 
     validation = _validation(train, config)
     train = train[~train.cluster.isin(validation.cluster)]
@@ -126,12 +126,20 @@ def _hold_out(rows: "pd.DataFrame", generators: tuple[str, ...]) -> "tuple[pd.Da
     return train, rows[held & ~rows.cluster.isin(train.cluster)]
 
 
-def _check_classes(split: str, rows: "pd.DataFrame") -> None:
-    missing = [label for label in CLASSES if label not in set(rows.label)]
-    if missing:
-        found = ", ".join(f"{count} {label}" for label, count in rows.label.value_counts().items()) or "none at all"
+def _check_classes(split: str, rows: "pd.DataFrame", readable: "pd.DataFrame") -> None:
+    for label in CLASSES:
+        left_out = int((readable.label == label).sum())
+        if label in set(rows.label):
+            continue
+        if left_out:
+            raise DataError(
+                f"{split} holds no {label} picture to learn from: all {left_out} have a near or exact duplicate in "
+                "test, stand under both labels, or are held out. The audit names them; add other pictures"
+            )
+        counts = readable.label.value_counts()
+        found = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none at all"
         raise DataError(
-            f"{split} holds no {' and no '.join(missing)} pictures (found: {found}). "
+            f"{split} holds no {label} pictures (found: {found}). "
             f"Human art belongs in {split}/<style>/, AI art in {split}/AI_<GENERATOR>_<style>/"
         )
 

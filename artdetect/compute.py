@@ -21,6 +21,8 @@ from artdetect.section import Section
 T = TypeVar("T")
 R = TypeVar("R")
 
+PIECE = 32  # pictures that a worker takes at a time
+PIECE_BYTES = 4 * 2**20  # … or so many bytes of what comes out
 AHEAD = 2  # chunks a worker that are under way or wait to be taken: bounds memory, keeps workers busy
 
 
@@ -59,27 +61,26 @@ def chunks(work: Callable[[tuple[T, ...]], R], items: Iterable[T], size: int) ->
     config = _CONFIG.get()
     workers = config.workers or processors()
     running: deque[tuple[tuple[T, ...], Future[R]]] = deque()
+    remaining = iter(items)
     executor = _EXECUTORS[config.engine](workers)
     try:
-        remaining = iter(items)
         while chunk := tuple(islice(remaining, size)):
             running.append((chunk, executor.submit(work, chunk)))
             if len(running) >= AHEAD * workers:
                 yield _oldest(running)
         while running:
             yield _oldest(running)
+    except BrokenExecutor as error:
+        raise ComputeError(
+            "a worker process died, perhaps for want of memory: run again to go on, with fewer compute.workers"
+        ) from error
     finally:
         executor.shutdown(cancel_futures=True)
 
 
 def _oldest(running: deque[tuple[tuple[T, ...], Future[R]]]) -> tuple[tuple[T, ...], R]:
     chunk, future = running.popleft()
-    try:
-        return chunk, future.result()
-    except BrokenExecutor as error:
-        raise ComputeError(
-            "a worker process died, perhaps for want of memory: run again to go on, with fewer compute.workers"
-        ) from error
+    return chunk, future.result()
 
 
 def processors() -> int:

@@ -76,6 +76,10 @@ class Geometry:
         if self.fit not in ("crop", "squash"):
             raise ConfigError(f"Unknown `fit`; it is 'crop' or 'squash'. Received: fit={self.fit!r}")
 
+    def fitting(self, most: int, limit: int = 64 * 2**20) -> int:
+        """How many pictures to hold at a time: `most`, or as many as fit in `limit` bytes; at least one."""
+        return max(1, min(most, limit // (3 * self.size**2)))
+
     def as_dict(self) -> dict[str, Any]:
         """As a model file keeps it; `Geometry(**that)` is the inverse."""
         return asdict(self)
@@ -96,11 +100,7 @@ def load(source: Path | bytes, geometry: Geometry, sha256: str | None = None) ->
         DataError: `sha256` (hex) is given and the content's digest is another.
     """
     with _named(source):
-        data = read(source)
-        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-            what = source if isinstance(source, Path) else "the picture"
-            raise DataError(f"{what} changed since it was indexed: run the index stage again")
-        picture = opened(data)
+        picture = opened(_content(source, sha256))
         draft(picture, round(HEADROOM * geometry.size))
         return canonical(upright_rgb(picture), geometry)
 
@@ -129,9 +129,13 @@ def canonical(picture: Image.Image, geometry: Geometry) -> np.ndarray:
     return np.array(picture.resize((geometry.size, geometry.size), Image.Resampling.LANCZOS, box=box))
 
 
-def artwork(source: Path | bytes, longest: int) -> Image.Image:
-    """The picture for people to look at: RGB, aspect kept, its long side at most `longest` pixels, never enlarged."""
-    picture = decode(source)
+def artwork(source: Path | bytes, longest: int, sha256: str | None = None) -> Image.Image:
+    """The picture for people to look at: RGB, aspect kept, its long side at most `longest` pixels, never enlarged.
+
+    Raises: as `load`.
+    """
+    with _named(source):
+        picture = upright_rgb(opened(_content(source, sha256)))
     scale = longest / max(picture.size)
     if scale >= 1:
         return picture
@@ -148,6 +152,14 @@ def to_input(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype != np.uint8:
         raise TypeError(f"`pixels` must be uint8, 0..255. Received: dtype={pixels.dtype}")
     return pixels.astype(np.float32) / np.float32(255)
+
+
+def _content(source: Path | bytes, sha256: str | None) -> bytes:
+    data = read(source)
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        what = source if isinstance(source, Path) else "the picture"
+        raise DataError(f"{what} changed since it was indexed: run the index stage again")
+    return data
 
 
 # The steps of `decode`, for the index, which wants to know more of a file than its pixels.

@@ -25,8 +25,6 @@ from artdetect.images import Geometry
 
 ENTRY = np.dtype([("sha256", "S32"), ("record_crc", "<u4"), ("entry_crc", "<u4")])
 CHUNK = 256  # pictures written at once, and lost at most when killed
-CHUNK_BYTES = 64 * 2**20  # the same for large geometries
-PIECE = 32  # pictures that a worker decodes at a time
 RESIDENT_BYTES = 128 * 2**20  # of the map, as far as reading keeps it in this process's memory
 FAULT_BYTES = 64 * 2**10  # what Linux maps around a page that is touched
 ATTEMPTS = 2  # the cache may be deleted while it is written: once more, then something is wrong
@@ -50,7 +48,8 @@ class Pixels:
         self.folder = folder or default_folder(geometry)
         self._shape = (geometry.size, geometry.size, 3)
         self._record = geometry.size**2 * 3
-        self._chunk = max(1, min(CHUNK, CHUNK_BYTES // self._record))
+        self._chunk = geometry.fitting(CHUNK)
+        self._piece = min(self._chunk, geometry.fitting(compute.PIECE, compute.PIECE_BYTES))
         self._open()
 
     def __len__(self) -> int:
@@ -128,7 +127,7 @@ class Pixels:
         pixels_file = _open_at(self.folder / "pixels.u8", len(self) * self._record)
         with pixels_file, _open_at(self.folder / "index.bin", len(self) * ENTRY.itemsize) as index_file:
             done, records = 0, list[bytes]()
-            for _, decoded in compute.chunks(partial(_decode, self.geometry), items, min(PIECE, self._chunk)):
+            for _, decoded in compute.chunks(partial(_decode, self.geometry), items, self._piece):
                 records += decoded
                 if len(records) >= self._chunk or done + len(records) == len(items):
                     sha256s = [sha256 for sha256, _ in items[done : done + len(records)]]
@@ -168,7 +167,7 @@ class Pixels:
         count = min(len(index) // ENTRY.itemsize, records)
         self._entries = np.frombuffer(index, ENTRY, count)
         self._map(count)
-        start = max(0, count - self._chunk - PIECE)
+        start = max(0, count - self._chunk - self._piece)
         bad = np.flatnonzero(~self._sound(start, count))
         if bad.size:  # after a loss of power
             count = start + int(bad[0])

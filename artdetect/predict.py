@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from artdetect.detector import Detector
 
-PIECE = 32  # pictures that a worker decodes at a time
-CHUNK = 256  # pictures decoded before a forward pass; both bound memory for folders of any size
+CHUNK = 256  # pictures decoded before a forward pass
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,11 @@ def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
 def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
     """The verdict of each picture, in order; what comes next is decoded meanwhile."""
     waiting: list[tuple[Path, np.ndarray | str]] = []
-    for piece, loaded in compute.chunks(partial(_load, detector.geometry), paths, PIECE):
+    geometry = detector.geometry
+    chunk, piece_size = geometry.fitting(CHUNK), geometry.fitting(compute.PIECE, compute.PIECE_BYTES)
+    for piece, loaded in compute.chunks(partial(_load, geometry), paths, piece_size):
         waiting += zip(piece, loaded, strict=True)
-        if len(waiting) >= CHUNK:
+        if len(waiting) >= chunk:
             yield from _verdicts(detector, waiting)
             waiting = []
     yield from _verdicts(detector, waiting)

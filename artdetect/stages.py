@@ -31,10 +31,16 @@ CHAIN = (
     Stage("index", ("pictures",), ("numpy", "pillow", "pyarrow", "scipy")),
     Stage("audit", ("index",), ("numpy", "pandas", "pillow", "pyarrow", "scikit-learn", "scipy")),
     Stage("balance", ("index", "audit"), ("pandas", "pyarrow")),
-    Stage("train", ("balance",), ("keras", "numpy", "pillow", "tensorflow")),
-    Stage("evaluate", ("balance", "train"), ("keras", "numpy", "pillow", "pyarrow", "scikit-learn", "tensorflow")),
+    Stage("train", ("balance",), ("keras", "numpy", "pandas", "pillow", "tensorflow")),
     Stage(
-        "explain", ("train", "evaluate"), ("keras", "matplotlib", "pillow", "saliency", "scikit-image", "tensorflow")
+        "evaluate",
+        ("balance", "train"),
+        ("keras", "numpy", "pandas", "pillow", "pyarrow", "scikit-learn", "scipy", "tensorflow"),
+    ),
+    Stage(
+        "explain",
+        ("train", "evaluate"),
+        ("keras", "matplotlib", "numpy", "pandas", "pillow", "pyarrow", "saliency", "scikit-image", "tensorflow"),
     ),
     Stage(
         "report",

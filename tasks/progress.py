@@ -35,6 +35,7 @@ class Progress:
     ) -> None:
         if self._bar:
             self._bar.stop()
+            self._bar.console.pop_theme()
 
     def log(self, done: float, total: float | None, what: str) -> None:
         """Show `done` of `total`; `total` is None where it is not known."""

@@ -62,7 +62,7 @@ def _audit(audit: dict) -> str:
     for finding in audit["findings"]:
         if finding["fired"] and finding["examples"]:
             lines += ["", f"{finding['name']}:", ""]
-            lines += [f"- `{example.replace('`', chr(39))}`" for example in finding["examples"][:SHOWN]]
+            lines += [f"- `{_cell(example).replace('`', chr(39))}`" for example in finding["examples"][:SHOWN]]
     return "\n".join(lines)
 
 

@@ -44,6 +44,12 @@ def die(chunk: tuple[int, ...]) -> None:
     os._exit(9)
 
 
+def die_at_three(chunk: tuple[int, ...]) -> int:
+    if 3 in chunk:
+        os._exit(9)
+    return 0
+
+
 @given(st.lists(st.integers()), st.integers(1, 7), st.integers(1, 4))
 def test_results_are_those_of_a_loop_in_order(items: list[int], size: int, workers: int) -> None:
     config = ComputeConfig(workers=workers)
@@ -102,6 +108,15 @@ def test_an_error_comes_after_the_chunks_before_it(engine: str) -> None:
 def test_a_worker_that_dies_is_one_line() -> None:
     with pytest.raises(ComputeError, match=r"a worker process died.*compute\.workers"):
         with_config(ComputeConfig(engine="processes", workers=1), lambda: list(compute.chunks(die, [1], 1)))
+
+
+def test_a_worker_that_dies_while_others_wait_is_one_line() -> None:
+    def run() -> None:
+        for _ in compute.chunks(die_at_three, range(10), 1):
+            time.sleep(0.3)
+
+    with pytest.raises(ComputeError, match="a worker process died"):
+        with_config(ComputeConfig(engine="processes", workers=1), run)
 
 
 def test_nothing_to_do_gives_nothing() -> None:

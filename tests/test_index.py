@@ -1,5 +1,6 @@
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from artdetect import compute, index, store, why
+from artdetect import compute, images, index, store, why
 from artdetect.compute import ComputeConfig
 from artdetect.errors import ArtdetectError, DataError
 from artdetect.index import IndexConfig, scan
@@ -271,8 +272,9 @@ def test_a_killed_scan_goes_on_where_it_was(root: Path) -> None:
     program = f"""
 import os
 from pathlib import Path
+from artdetect import compute
 from artdetect.index import scan
-scan.CHUNK = scan.PIECE = 5
+scan.CHUNK = compute.PIECE = 5
 scan.scan(Path({str(root)!r}), lambda done, total: done == 10 and os.kill(os.getpid(), 9))
 """
     killed = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[1])
@@ -290,7 +292,7 @@ def test_reading_a_large_folder_saves_each_chunk_once_and_merges_at_the_end(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scan, "CHUNK", 5)
-    monkeypatch.setattr(scan, "PIECE", 1)
+    monkeypatch.setattr(compute, "PIECE", 1)
     kept: list[int] = []
     scan.scan(root, lambda done, total: kept.append(len(facts_files(root))))
     assert kept == [1, 2, 3, 4, 5]  # 24 pictures
@@ -365,6 +367,35 @@ def test_a_damaged_cache_is_only_lost_time(root: Path, content: bytes) -> None:
     cache.write_bytes(content)
     assert scan.glance(root).digest is None
     assert scan.scan(root) == first
+
+
+def test_a_cache_damaged_anywhere_is_only_lost_time(root: Path) -> None:
+    first = scan.scan(root)
+    (cache,) = (root.parents[1] / "cache" / "facts").glob("*/*.parquet")
+    whole, chosen = cache.read_bytes(), random.Random(129)
+    for _ in range(150):
+        data = bytearray(whole)
+        data[chosen.randrange(len(data))] ^= chosen.randrange(1, 256)
+        cache.write_bytes(data[: chosen.choice([len(data), chosen.randrange(len(data))])])
+        assert scan.glance(root).digest in (None, first.digest)
+    assert scan.scan(root) == first
+
+
+def test_a_cache_deleted_while_it_is_filled_is_one_line(root: Path) -> None:
+    with pytest.raises(DataError, match=r"was deleted or damaged while.*run again"):
+        scan.scan(root, lambda done, total: shutil.rmtree(root.parents[1] / "cache" / "facts"))
+    assert scan.scan(root).digest is not None
+
+
+def test_a_file_that_is_too_large_is_known_at_a_glance(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(scan, "GLANCE_LIMIT", 5_000)
+    write(root / "train" / "baroque" / "huge.jpg", bytes(20_000))
+    first = scan.scan(root)
+    assert first.digest is not None
+    assert scan.glance(root) == first
+    os.utime(root / "train" / "baroque" / "huge.jpg", ns=(1, 1))
+    assert scan.glance(root).digest is None
 
 
 def test_a_cache_deleted_or_renewed_between_scan_and_index_is_one_line(root: Path, tmp_path: Path) -> None:

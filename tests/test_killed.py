@@ -22,12 +22,12 @@ PROGRAM = """
 import json, os, signal, sys
 from pathlib import Path
 import numpy, pandas, pyarrow.compute, pyarrow.parquet, scipy.fft
-from artdetect import index, pixels, store
+from artdetect import compute, index, pixels, store
 from artdetect.images import Geometry
 from artdetect.index import IndexConfig, scan
 from artdetect.pixels import Pixels
 
-scan.CHUNK, scan.PIECE, pixels.CHUNK, pixels.PIECE = 12, 4, 12, 4
+scan.CHUNK, pixels.CHUNK, compute.PIECE = 12, 12, 4
 
 def job(root):
     pictures = scan.scan(root)

@@ -116,7 +116,7 @@ def test_pictures_are_asked_for_only_as_they_are_needed(tmp_path: Path, detector
 
     verdicts = predict.predict(detector, endless())
     next(verdicts)
-    assert predict.CHUNK <= len(taken) <= predict.CHUNK + compute.AHEAD * compute.processors() * predict.PIECE
+    assert predict.CHUNK <= len(taken) <= predict.CHUNK + compute.AHEAD * compute.processors() * compute.PIECE
 
 
 def test_a_picture_gets_the_p_it_got_in_the_evaluation(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artdetect import images
-from artdetect.errors import PictureError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +113,7 @@ def _drawn(parts: dict[str, list[Card]], pictures: Path) -> "Image":
         draw.text((x + PAD, y + PAD), what.note, QUIET, _font(NOTE))
         for number, row in enumerate(what.rows):
             left, top = x + PAD + number * (SIDE + 2 * PAD + GAP), y + PAD + LINE + 6
-            _thumbnail(sheet, draw, pictures / row.path, left, top)
+            _thumbnail(sheet, draw, images.artwork(pictures / row.path, SIDE, row.sha256), left, top)
             said = f"{row.split} · {row.label}" + (f" · {row.generator}" if row.generator != row.label else "")
             for line, (text, colour) in enumerate(((said, INK), (row.path.rsplit("/", 1)[-1], QUIET))):
                 place = (left, top + SIDE + 8 + line * LINE)
@@ -138,13 +137,7 @@ def _laid_out(parts: dict[str, list[Card]]) -> "Iterator[tuple[str | Card, int, 
         y += card_height + 2 * GAP
 
 
-def _thumbnail(sheet: "Image", draw: "ImageDraw", path: Path, left: int, top: int) -> None:
-    try:
-        picture = images.artwork(path, SIDE)
-    except PictureError:
-        draw.rectangle((left, top, left + SIDE - 1, top + SIDE - 1), GROUND, EDGE)
-        draw.text((left + SIDE // 2, top + SIDE // 2), "cannot be read", QUIET, _font(CAPTION), anchor="mm")
-        return
+def _thumbnail(sheet: "Image", draw: "ImageDraw", picture: "Image", left: int, top: int) -> None:
     draw.rectangle((left, top, left + SIDE - 1, top + SIDE - 1), GROUND)
     sheet.paste(picture, (left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDS = 5
-FEWEST = 5  # pictures a class, near-duplicates counted once: below that there is nothing to measure
+FEWEST = 5  # pictures a class: below that there is nothing to measure
 FEW = 100  # pictures a class, below which a bootstrap is too narrow: of files alike it calls one set in twelve unlike
 DEPTH = 3
 LEAF = 200  # at least one in so many pictures in each leaf of a tree …
@@ -28,7 +28,8 @@ NO_QUALITY = -1  # having no JPEG quality is a trace as well
 def measure(table: "pd.DataFrame", seed: int) -> dict[str, Any]:
     """The cross-validated area under the ROC curve (AUC) of file properties, with 95 % intervals.
 
-    Near-duplicates stand on one side of each fold. 0.5 is chance, 1 a label that the files give away.
+    Of near-duplicates one counts, or copies would pass for evidence, and none where they stand under both labels. 0.5
+    is chance, 1 a label that the files give away.
 
     Args:
         table: readable pictures of an index, with a column group.
@@ -40,18 +41,20 @@ def measure(table: "pd.DataFrame", seed: int) -> dict[str, Any]:
         "rules": [{"rule", "AI", "human"}], the leaves of a tree over all pictures in words, with what falls in each.
         With fewer than `FEWEST` pictures of a class "auc" is None and the lists are empty.
     """
+    several = table[table.duplicated("group", keep=False)]
+    disputed = several.group[several.groupby("group").label.transform("nunique") > 1]
+    table = table[~table.group.isin(disputed)].drop_duplicates("group")
     is_ai = (table.label == CLASSES[AI]).to_numpy()
     columns = _features(table)
-    group = table.group.to_numpy()
     every = {feature: values for name in columns for feature, values in columns[name].items()}
-    alone = {name: _auc(features, is_ai, group, seed) for name, features in columns.items()}
-    together = _auc(every, is_ai, group, seed)
+    alone = {name: _auc(features, is_ai, seed) for name, features in columns.items()}
+    together = _auc(every, is_ai, seed)
     return {
         "pictures": {"AI": int(is_ai.sum()), "human": int((~is_ai).sum())},
-        "folds": _fold_count(is_ai, group),
+        "folds": _fold_count(is_ai),
         "auc": together,
         "properties": _best_first([{"name": name, "auc": auc} for name, auc in alone.items()]),
-        "generators": _best_first(_generators(table.generator.to_numpy(), every, is_ai, group, seed)),
+        "generators": _best_first(_generators(table.generator.to_numpy(), every, is_ai, seed)),
         "rules": _rules(every, is_ai) if together else [],
     }
 
@@ -85,14 +88,14 @@ def _best_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _generators(
-    generator: np.ndarray, features: dict[str, np.ndarray], is_ai: np.ndarray, group: np.ndarray, seed: int
+    generator: np.ndarray, features: dict[str, np.ndarray], is_ai: np.ndarray, seed: int
 ) -> list[dict[str, Any]]:
     names, pictures = np.unique(generator[is_ai].astype(str), return_counts=True)
     rows = []
     for largest in np.argsort(-pictures, kind="stable")[:MOST_GENERATORS]:
         chosen = ~is_ai | (generator == names[largest])
         part = {name: values[chosen] for name, values in features.items()}
-        auc = _auc(part, is_ai[chosen], group[chosen], seed)
+        auc = _auc(part, is_ai[chosen], seed)
         rows.append({"generator": str(names[largest]), "pictures": int(pictures[largest]), "auc": auc})
     return rows
 
@@ -110,28 +113,27 @@ def _tree(features: dict[str, np.ndarray], is_ai: np.ndarray) -> Any:
     return tree.fit(np.column_stack(list(features.values())), is_ai)
 
 
-def _fold_count(is_ai: np.ndarray, group: np.ndarray) -> int:
+def _fold_count(is_ai: np.ndarray) -> int:
     """Up to `FOLDS`, with two pictures of each class in each; 0 where a class has fewer than `FEWEST`."""
-    fewest = min(len(np.unique(group[is_ai])), len(np.unique(group[~is_ai])))
+    fewest = min(int(is_ai.sum()), int((~is_ai).sum()))
     return min(FOLDS, fewest // 2) if fewest >= FEWEST else 0
 
 
-def _folds(is_ai: np.ndarray, group: np.ndarray, seed: int) -> np.ndarray:
-    """int64 `(n,)`: the fold of each picture. Whole groups are dealt in random order, each class by itself."""
-    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
-    fold = np.empty(len(first), dtype=np.int64)
+def _folds(is_ai: np.ndarray, seed: int) -> np.ndarray:
+    """int64 `(n,)`: the fold of each picture, dealt in random order, each class by itself."""
+    fold = np.empty(len(is_ai), dtype=np.int64)
     rng = np.random.default_rng(seed)
     for label in (True, False):
-        members = rng.permutation(np.flatnonzero(is_ai[first] == label))
-        fold[members] = np.arange(len(members)) % _fold_count(is_ai, group)
-    return fold[inverse]
+        members = rng.permutation(np.flatnonzero(is_ai == label))
+        fold[members] = np.arange(len(members)) % _fold_count(is_ai)
+    return fold
 
 
-def _auc(features: dict[str, np.ndarray], is_ai: np.ndarray, group: np.ndarray, seed: int) -> dict[str, float] | None:
+def _auc(features: dict[str, np.ndarray], is_ai: np.ndarray, seed: int) -> dict[str, float] | None:
     """The AUC of out-of-fold scores with its interval; None where there is too little to measure."""
-    if not features or not _fold_count(is_ai, group):
+    if not features or not _fold_count(is_ai):
         return None
-    fold = _folds(is_ai, group, seed)
+    fold = _folds(is_ai, seed)
     score = np.empty(len(is_ai))
     for number in np.unique(fold):
         held = fold == number

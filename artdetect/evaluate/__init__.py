@@ -46,7 +46,8 @@ def run(
     pixels = Pixels(detector.geometry)
     pixels.ensure([(row.sha256, pictures / row.path) for row in test.itertuples()], decoding)
     rows = pixels.rows(list(test.sha256))
-    parts = [detector.p_ai(pixels.read(rows[start : start + CHUNK])) for start in range(0, len(rows), CHUNK)]
+    chunk = detector.geometry.fitting(CHUNK)
+    parts = [detector.p_ai(pixels.read(rows[start : start + chunk])) for start in range(0, len(rows), chunk)]
     test["p_ai"] = np.concatenate(parts)
     test["verdict"] = [detector.verdict(p_ai) for p_ai in test.p_ai]
     test.to_parquet(out / "predictions.parquet", index=False)

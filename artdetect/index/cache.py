@@ -5,7 +5,6 @@ It only saves time: it may be deleted or damaged at any moment.
 """
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,28 +34,29 @@ class FactsCache:
         return pa.concat_tables(found) if found else schema().empty_table().select(names)
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Keep a chunk of freshly read facts."""
-        self._write(table(rows), f"{time.time_ns():020d}.parquet")
+        """Keep a chunk of freshly read facts. One process at a time: `scan` holds a lock."""
+        number = int(self._chunks()[0].stem) + 1 if self._chunks() else 1
+        self._write(table(rows), f"{number:08d}.parquet")
 
     def merge(self, whole: "pa.Table") -> None:
         """Keep exactly these rows."""
         chunks = self._chunks()
         self._write(whole, WHOLE)
-        for file in chunks:
+        for file in [*chunks, *self.folder.glob("*.tmp")]:  # and what killed writers left
             file.unlink(missing_ok=True)
 
     def _chunks(self) -> list[Path]:
         """Newest first."""
-        return sorted((file for file in self.folder.glob("*.parquet") if file.name != WHOLE), reverse=True)
+        return sorted((file for file in self.folder.glob("*.parquet") if file.stem.isdigit()), reverse=True)
 
     def _read(self, file: Path, names: list[str]) -> "pa.Table | None":
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
-            with pq.ParquetFile(file) as parquet:  # `read_table` would import pandas
+            with pq.ParquetFile(file, page_checksum_verification=True) as parquet:  # `read_table` would import pandas
                 return parquet.read(columns=names, use_threads=False).select(names)
-        except (OSError, pa.ArrowInvalid, KeyError):  # not there, merged meanwhile, or damaged
+        except (OSError, ValueError, KeyError, pa.ArrowException):  # not there, merged meanwhile, or damaged
             return None
 
     def _write(self, rows: "pa.Table", name: str) -> None:
@@ -65,7 +65,7 @@ class FactsCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f"{name}.{os.getpid()}.tmp"
         try:
-            pq.write_table(rows, temporary)
+            pq.write_table(rows, temporary, write_page_checksum=True)
             temporary.replace(self.folder / name)
         finally:
             temporary.unlink(missing_ok=True)

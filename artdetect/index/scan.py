@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 NOTICE = "NOTICE.txt"  # what a data set says of itself
 Progress = Callable[[int, int], None]
-PIECE = 32  # pictures that a worker reads at a time
 CHUNK = 2_000  # pictures read between two saves of the cache: what a kill can cost
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what looking at a folder leaves in it
 GLANCE_LIMIT = 256 << 20  # bytes that `glance` may read to see whether touched files really changed
@@ -78,6 +77,8 @@ def scan(folder: Path, progress: Progress | None = None) -> Pictures:
         _read(root, unread, cache, progress)
         if len(unread) or len(known) != len(listed):
             known = _matched(listed, cache.load())
+            if contents(known)["state"].null_count:
+                raise DataError(f"{cache.folder} was deleted or damaged while {root} was read: run again")
             cache.merge(known)
     return _pictures(root, _matched(listed, known), skipped)
 
@@ -96,10 +97,12 @@ def glance(folder: Path) -> Pictures:
     unread = _to_read(listed, known)
     left, rows = GLANCE_LIMIT, []
     for file, row in zip(_rows(listed.filter(unread)), _rows(known.filter(unread)), strict=True):
-        touched = row["bytes"] == file["bytes"] and file["bytes"] <= left
-        left -= file["bytes"] if touched else 0
-        sha256 = _sha256(root / file["path"]) if touched else None
-        rows.append(file | {"sha256": sha256, "error": row["error"] if touched else None})
+        same = row["bytes"] == file["bytes"]
+        read = same and file["bytes"] <= left
+        left -= file["bytes"] if read else 0
+        sha256 = _sha256(root / file["path"]) if read else None
+        known_error = row["error"] if read or (same and row["mtime_ns"] == file["mtime_ns"]) else None
+        rows.append(file | {"sha256": sha256, "error": known_error})
     if rows:
         known = pa.concat_tables([known.filter(pc.invert(unread)), pa.Table.from_pylist(rows, known.schema)])
     return _pictures(root, known.sort_by("path"), skipped)
@@ -297,7 +300,7 @@ def _why_folder_skipped(folder: str) -> str | None:
 def _read(root: Path, files: "pa.Table", cache: FactsCache, progress: Progress | None) -> None:
     """Read the facts of listed files into the cache."""
     done, rows = 0, list[dict[str, Any]]()
-    for _, read in compute.chunks(partial(_facts, root), _rows(files), PIECE):
+    for _, read in compute.chunks(partial(_facts, root), _rows(files), compute.PIECE):
         rows += read
         if len(rows) >= CHUNK or done + len(rows) == len(files):
             cache.add(rows)

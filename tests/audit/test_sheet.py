@@ -1,4 +1,4 @@
-"""The contact sheet: there where there is something to see, the same each time, whatever has become of the files."""
+"""The contact sheet: there where there is something to see, the same each time, of the pictures that were indexed."""
 
 from pathlib import Path
 
@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from artdetect import digests
 from artdetect.audit import sheet
+from artdetect.errors import DataError, PictureError
 from tests.tiny import jpeg, write
 
 RED = (220, 30, 40)
@@ -29,6 +31,11 @@ def table(*rows: tuple[str, int, float, int]) -> pd.DataFrame:
         for path, group, contrast, word in rows
     ]
     return pd.DataFrame(columns).sort_values("path").reset_index(drop=True)
+
+
+def indexed(rows: pd.DataFrame, pictures: Path) -> pd.DataFrame:
+    """The rows with their files' own sha256."""
+    return rows.assign(sha256=[digests.of_file(pictures / path) for path in rows.path])
 
 
 PAIR = (("test/dots/a.jpg", 0, 40.0, 1), ("train/dots/b.jpg", 0, 40.0, 3))
@@ -59,7 +66,7 @@ def test_nothing_to_show_writes_nothing(pictures: Path) -> None:
 
 
 def test_a_pair_is_drawn_with_the_pictures_own_pixels(pictures: Path) -> None:
-    sheet.write(table(*PAIR), 2.0, pictures, pictures / "x.png")
+    sheet.write(indexed(table(*PAIR), pictures), 2.0, pictures, pictures / "x.png")
     drawn = pixels(pictures / "x.png")
     of_one = sheet.SIDE * sheet.SIDE // 2  # twice as wide as high
     assert near(drawn, RED) == pytest.approx(of_one, rel=0.02)
@@ -68,21 +75,27 @@ def test_a_pair_is_drawn_with_the_pictures_own_pixels(pictures: Path) -> None:
 
 def test_the_bytes_depend_on_the_pictures_only(pictures: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "1.png", tmp_path / "2.png"
-    sheet.write(table(*PAIR), 2.0, pictures, first)
-    sheet.write(table(*PAIR), 2.0, pictures, second)
+    sheet.write(indexed(table(*PAIR), pictures), 2.0, pictures, first)
+    sheet.write(indexed(table(*PAIR), pictures), 2.0, pictures, second)
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_picture_that_is_gone_or_broken_leaves_a_frame(pictures: Path) -> None:
+def test_a_picture_that_is_gone_or_another_since_is_named(pictures: Path) -> None:
+    rows = indexed(table(*PAIR), pictures)
+    write(pictures / "train" / "dots" / "b.jpg", jpeg(1))
+    with pytest.raises(DataError, match=r"b\.jpg changed since it was indexed"):
+        sheet.write(rows, 2.0, pictures, pictures / "x.png")
     (pictures / "test" / "dots" / "a.jpg").unlink()
-    write(pictures / "train" / "dots" / "b.jpg", jpeg(1)[:200])
-    sheet.write(table(*PAIR), 2.0, pictures, pictures / "x.png")
-    assert near(pixels(pictures / "x.png"), RED) == 0
+    with pytest.raises(PictureError, match=r"a\.jpg: cannot be read: no such file"):
+        sheet.write(rows, 2.0, pictures, pictures / "x.png")
+    assert not (pictures / "x.png").exists()
 
 
 def test_names_that_cannot_be_drawn_do_no_harm(pictures: Path) -> None:
-    names = ("test/dots/a\nb\x07.jpg", "train/dots/" + "x" * 300 + "雪😀.jpg")
-    rows = table(*((name, 0, 40.0, 1) for name in names))
+    names = ("test/dots/a\nb\x07.jpg", "train/dots/" + "x" * 200 + "雪😀.jpg")
+    for name in names:
+        write(pictures / name, jpeg(1))
+    rows = indexed(table(*((name, 0, 40.0, 1) for name in names)), pictures)
     sheet.write(rows, 2.0, pictures, pictures / "x.png")
     assert pixels(pictures / "x.png").shape[1] == sheet.WIDTH
 

@@ -93,6 +93,21 @@ def test_copies_of_a_picture_stand_on_one_side_of_a_fold() -> None:
     assert measure(table, 129)["auc"]["value"] < 0.75
 
 
+def test_copies_are_no_evidence() -> None:
+    once = files(20, 20)
+    copied = pd.concat([once] * 20).sort_values("group").reset_index(drop=True)
+    assert measure(copied, 129) == measure(once, 129)
+
+
+@pytest.mark.parametrize("more", range(8))
+def test_pictures_under_both_labels_are_left_out(more: int) -> None:
+    disputed = files(5, 5).assign(group=[0, 1, 2, 3, 4] * 2)
+    table = pd.concat([disputed, files(0, more).assign(group=np.arange(5, 5 + more))], ignore_index=True)
+    assert measure(table, 129)["pictures"] == {"AI": 0, "human": more}
+    told = pd.concat([disputed, files(10, 10, width=768).assign(group=np.arange(5, 25))], ignore_index=True)
+    assert measure(told, 129)["auc"]["value"] == 1
+
+
 def test_too_few_pictures_of_a_class_are_not_measured() -> None:
     measured = measure(files(FEWEST - 1, 50, width=768), 129)
     assert (measured["auc"], measured["folds"], measured["properties"], measured["rules"]) == (None, 0, [], [])
