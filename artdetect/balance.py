@@ -8,9 +8,9 @@ found, stay together: what validates or tests has no copy among what trained.
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from artdetect.errors import DataError
 from artdetect.labels import AI, CLASSES
@@ -23,6 +23,10 @@ COLUMNS = ["path", "sha256", "label", "style", "generator", "split", "group", "w
 _READ = ["path", "sha256", "label", "style", "generator", "split", "ok"]  # of the index
 
 
+def _several(names: Any) -> Any:
+    return (names,) if isinstance(names, str) else names  # one is written as a word
+
+
 class BalanceConfig(Section):
     """Section `balance`."""
 
@@ -32,7 +36,7 @@ class BalanceConfig(Section):
         "undersample",
         description="equal classes by leaving pictures out, by weights that count the rarer class more, or not at all",
     )
-    hold_out: tuple[str, ...] = Field(
+    hold_out: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
         (), description="generators kept out of training and validation, to see how the model does on what it never saw"
     )
 

@@ -17,6 +17,7 @@ from artdetect.errors import ArtdetectError, ConfigError, DataError, ServerError
 
 if TYPE_CHECKING:
     from artdetect.config import Config
+    from artdetect.predict import Verdict
 
 SAMPLE = Path("configs/sample.toml")
 
@@ -172,6 +173,7 @@ def _flow(config: "Config", refresh: Sequence[str]) -> list[tuple[str, str, str,
 
 
 def _show_run(rows: Sequence[tuple[str, str, str, Any]], as_json: bool) -> None:
+    from artdetect import audit
     from artdetect.summary import columns, metric_rows
 
     folders = {stage: artifact.folder for stage, _, _, artifact in rows}
@@ -195,6 +197,8 @@ def _show_run(rows: Sequence[tuple[str, str, str, Any]], as_json: bool) -> None:
     print(columns([["stage", "state", "seconds", "why"], *lines]))
     print(f"\nTest set, {metrics['pictures']} pictures, 95 % intervals:")
     print(columns([list(row) for row in metric_rows(metrics)]))
+    if found := [finding["name"] for finding in audit.fired(folders["audit"])]:
+        print(f"\nThe audit found what to look at in the report: {', '.join(found)}")
     if notice.is_file():
         print(f"\n{notice.read_text().strip()}")
     print(f"\nReport: {report}")
@@ -209,17 +213,39 @@ def _predict(chosen: argparse.Namespace) -> int:
         table = csv.writer(stack.enter_context(_open_table(chosen.csv))) if chosen.csv else None
         if table:
             table.writerow(["path", "verdict", "p_ai", "model", "error"])
-        for verdict in predict.predict(detector, _pictures(chosen.paths)):
+        verdicts = predict.predict(detector, _pictures(chosen.paths))
+        for verdict in _counted(verdicts) if chosen.csv or not sys.stdout.isatty() else verdicts:
             failed += verdict.error is not None
             if chosen.json:
                 print(json.dumps(verdict.as_dict()))
             elif table:
                 table.writerow(verdict.as_dict().values())
             elif verdict.error:
-                print(f"{verdict.path}\terror\t{verdict.error}")
+                print(_printable(verdict.path), "error", _printable(verdict.error), sep="\t")
             else:
-                print(f"{verdict.path}\t{verdict.verdict}\t{verdict.p_ai:.3f}\t{verdict.model}")
+                print(_printable(verdict.path), verdict.verdict, f"{verdict.p_ai:.3f}", verdict.model, sep="\t")
     return 1 if failed else 0
+
+
+def _counted(verdicts: "Iterator[Verdict]") -> "Iterator[Verdict]":
+    """The same, with their number on stderr where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from verdicts
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    shown = SpinnerColumn(), TextColumn("{task.completed:,.0f} pictures"), TimeElapsedColumn()
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("predict", total=None)
+        for verdict in verdicts:
+            yield verdict
+            bar.advance(task)
+
+
+def _printable(text: str) -> str:
+    """A file's name on one line, without what would steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def _pictures(sources: Sequence[Path]) -> Iterator[Path]:
@@ -257,7 +283,7 @@ def _explain(chosen: argparse.Namespace) -> int:
         path = Path(verdict.path)
         if verdict.verdict is None or verdict.p_ai is None:
             failed += 1
-            print(f"{path}\terror\t{verdict.error}")
+            print(_printable(str(path)), "error", _printable(verdict.error or ""), sep="\t")
             continue
         names = (path.stem if number == 1 else f"{path.stem}-{number}" for number in itertools.count(1))
         name = next(name for name in names if name not in taken)
@@ -265,7 +291,7 @@ def _explain(chosen: argparse.Namespace) -> int:
         heading = title(verdict.verdict, verdict.p_ai)
         subjects.append(Subject(path, digests.of_file(path), name, heading, labels.CLASSES.index(verdict.verdict)))
     for subject in explain(detector, subjects, config, chosen.out):
-        print(f"{subject.path}\t{subject.title}\t{chosen.out / subject.name}.png")
+        print(*map(_printable, (str(subject.path), subject.title, f"{chosen.out / subject.name}.png")), sep="\t")
     return 1 if failed else 0
 
 

@@ -1,10 +1,10 @@
 """What is current, stale, missing or corrupt along the chain, and why: without Prefect, without TensorFlow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from artdetect import download, stages, store, why
+from artdetect import audit, download, stages, store, why
 from artdetect.config import Config
 from artdetect.index import scan
 from artdetect.stages import Plan, Stage
@@ -63,7 +63,10 @@ def _status(stage: Stage, config: Config, found: Mapping[str, StageStatus]) -> S
     if awaited:
         return _waits(stages.plan(stage, section, None), awaited)
     inputs = {name: artifact.digest for name in stage.inputs if (artifact := found[name].artifact)}
-    return examine(stages.plan(stage, section, inputs))
+    state = examine(stages.plan(stage, section, inputs))
+    if stage.name == "audit" and state.artifact and (stops := audit.stopping(state.artifact.folder)):
+        return replace(state, why=[f"stops the run: {', '.join(finding['name'] for finding in stops)}"])
+    return state
 
 
 def _waits(plan: Plan, awaited: list[str]) -> StageStatus:

@@ -12,6 +12,10 @@ from prefect.logging import get_run_logger
 from artdetect import store
 
 
+class NoArtifactError(Exception):
+    """Something other than an artifact's cache record is to be kept, such as the error of a stage that failed."""
+
+
 class KernelLocks(LockManager):
     """One lock an artifact, held by its builder; keys are `<stage>/<key>/<entry>`."""
 
@@ -22,6 +26,8 @@ class KernelLocks(LockManager):
         return self  # the locks belong to the process, not to a copy of a task
 
     def _lock(self, key: str) -> FileLock:
+        if key.count("/") != 2:
+            raise NoArtifactError(f"{key} names no artifact")
         stage, name, _ = key.split("/")
         return FileLock(store.lock_file(stage, name), thread_local=False)
 

@@ -175,6 +175,18 @@ def test_a_missing_class_is_named_with_where_its_pictures_belong(split_name: str
     assert f"{split_name}/AI_<GENERATOR>_<style>/" in str(error.value)
 
 
+def test_a_class_lost_to_copies_is_not_blamed_on_folders() -> None:
+    table = INDEX.copy()
+    copied = (table.split == "train") & (table.label == "AI")
+    table.loc[copied, "sha256"] = table.sha256[table.split == "test"].iloc[0]
+    with pytest.raises(DataError, match=f"train holds no AI picture to learn from: all {copied.sum()} have a near"):
+        drawn(table)
+
+
+def test_one_generator_is_held_out_by_its_name() -> None:
+    assert BalanceConfig.model_validate({"hold_out": "LD"}).hold_out == ("LD",)
+
+
 @pytest.mark.parametrize("ok", [True, False])
 def test_nothing_at_all_is_one_line(ok: bool) -> None:
     table = INDEX.iloc[:0] if ok else INDEX.assign(ok=False)

@@ -1,6 +1,9 @@
+import contextlib
 import csv
 import json
 import os
+import pty
+import re
 import resource
 import subprocess
 import sys
@@ -217,6 +220,30 @@ def test_a_folder_without_pictures_is_one_line(
     (tmp_path / "empty").mkdir()
     assert main([*command, str(tmp_path / "empty")]) == 2
     assert "found no pictures in" in one_line(capsys.readouterr().err)
+
+
+def test_names_cannot_steer_the_terminal(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a\nb.jpg", "\x1b[31mred.jpg", "é雪.jpg"):
+        write(tmp_path / "in" / name, jpeg(1))
+    write(tmp_path / "in" / "\x1b[1mbroken.jpg", b"")
+    assert main(["predict", str(tmp_path / "in")]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert all(line.isprintable() for line in "".join(lines).split("\t"))
+    assert any("é雪.jpg" in line for line in lines)
+    assert any("\\x1b[31mred.jpg" in line for line in lines)
+
+
+def test_predict_counts_on_a_terminal_what_goes_to_a_file(model: Path, mixed: Path, tmp_path: Path) -> None:
+    reader, writer = pty.openpty()
+    command = [sys.executable, "-m", "artdetect.cli", "predict", str(mixed), "--csv", str(tmp_path / "out.csv")]
+    with subprocess.Popen(command, stderr=writer, env=os.environ | {"TERM": "xterm"}):
+        os.close(writer)
+        said = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other side has gone
+            while part := os.read(reader, 4096):
+                said += part
+    assert re.search(rb"\d+ pictures", said)
 
 
 def test_predict_ends_with_0_when_every_picture_was_read(

@@ -99,6 +99,13 @@ def test_a_group_without_errors_is_not_certain() -> None:
     assert found["by_generator"][0]["accuracy"]["high"] == 1
 
 
+def test_a_model_that_calls_everything_the_same_is_not_certain_either() -> None:
+    found = score(predictions(("AI", "AI", 20), ("human", "AI", 10)))
+    for name in ("accuracy", "balanced_accuracy"):
+        assert found[name]["low"] < found[name]["value"] - 0.05
+        assert found[name]["high"] > found[name]["value"] + 0.05
+
+
 def test_groups_say_their_label_size_and_accuracy() -> None:
     table = pd.concat(
         [UNEVEN, predictions(("AI", "AI", 1), ("AI", "human", 1), style="cubism").assign(generator="flux")]

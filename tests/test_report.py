@@ -19,6 +19,7 @@ from artdetect.evaluate.metrics import summary
 from artdetect.report import ReportConfig, facts, page, run
 from artdetect.report.page import NBSP
 from artdetect.summary import METRICS
+from tests.tiny import jpeg, write
 
 HOSTILE = 'test/dots/<script>window.executed=1</script><img src=x onerror="window.executed=1">.jpg'
 LONG = "test/dots/" + "a_name_without_a_single_space_" * 8 + ".jpg"
@@ -48,10 +49,11 @@ def artifacts(root: Path) -> Folders:
     for folder in made.values():
         folder.mkdir(parents=True)
     table = _index()
+    _pictures(root / "pictures", table)
     table.to_parquet(made["index"] / "index.parquet")
     (made["index"] / "skipped.json").write_text(json.dumps({"not a picture": ["test/<b>dots<i>/notes.txt"]}))
     (made["index"] / "notice.txt").write_text(NOTICE)
-    audit.run(audit.AuditConfig(), made["index"], _pictures(root / "pictures"), made["audit"])
+    audit.run(audit.AuditConfig(), made["index"], root / "pictures", made["audit"])
     _balance(table).to_parquet(made["balance"] / "balance.parquet")
     _train(made["train"])
     predictions = _predictions(table)
@@ -88,7 +90,7 @@ def _index() -> pd.DataFrame:
                 "mode": "RGB",
                 "jpeg_quality": 75,
                 "has_exif": False,
-                "phash": hashlib.sha256(bytes([number % 31])).hexdigest()[:16],  # 31 looks like 0, 32 like 1 …
+                "phash": hashlib.sha256(bytes([number % 43])).hexdigest()[:16],  # 43 looks like 0, 44 like 1 …
                 "contrast": 0.5 if number == 40 else 40.0,
                 "ok": number < 47,
                 "error": None if number < 47 else "truncated",
@@ -97,18 +99,18 @@ def _index() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _pictures(folder: Path) -> Path:
-    """Two of the pictures that the audit puts on its sheet; the others are gone."""
-    for number, name in enumerate(("test/dots/02.jpg", "train/dots/33.jpg")):
-        (folder / name).parent.mkdir(parents=True)
-        Image.new("RGB", (300, 200), (200, 40 * number, 90)).save(folder / name)
-    return folder
+def _pictures(folder: Path, table: pd.DataFrame) -> None:
+    """The files of an index, and their digests in it; equal ones stay equal."""
+    for number, (path, content) in enumerate(zip(table.path, table.sha256, strict=True)):
+        file = write(folder / path, jpeg(int(content), side=200))
+        table.loc[number, "sha256"] = digests.of_file(file)
 
 
 def _balance(table: pd.DataFrame) -> pd.DataFrame:
     used = table[table.ok].copy()
     used.loc[used.index[24::4], "split"] = "validation"
-    return used[["path", "sha256", "label", "style", "generator", "split"]]
+    used["weight"] = 1.0
+    return used[["path", "sha256", "label", "style", "generator", "split", "weight"]]
 
 
 def _train(folder: Path) -> None:
@@ -281,10 +283,14 @@ def test_held_out_pictures_are_counted_where_there_are_some(folders: Folders, tm
     balance = pd.read_parquet(held["balance"] / "balance.parquet")
     balance.loc[balance.generator == "latent_diffusion", "split"] = "held_out"
     balance.to_parquet(held["balance"] / "balance.parquet")
-    used = facts.gather(held)["used"]
-    assert used["splits"] == ("train", "validation", "test", "held_out")
-    assert used["totals"][-1] == 12
-    assert facts.gather(folders)["used"]["splits"] == ("train", "validation", "test")
+    gathered = facts.gather(held)
+    assert gathered["held_out"] == {"latent_diffusion": 12}
+    assert gathered["used"]["total"] == facts.gather(folders)["used"]["total"] - 12
+    assert {row["name"]: row["unseen"] for row in gathered["generators"]}["latent_diffusion"]
+    assert not any(row["unseen"] for row in facts.gather(folders)["generators"])
+    said = _plain(report(held, tmp_path).joinpath("report.html").read_text(encoding="utf-8"))
+    assert "latent diffusion: in the test, but never trained on." in said
+    assert "12 pictures of latent diffusion were held out" in said
 
 
 def test_only_some_of_many_explanations_are_on_the_page(folders: Folders, tmp_path: Path) -> None:

@@ -93,16 +93,21 @@ def fired(folder: Path) -> list[Mapping[str, Any]]:
     return [finding for finding in found if finding["fired"] and finding["level"] != "ignore"]
 
 
+def stopping(folder: Path) -> list[Mapping[str, Any]]:
+    """Those of them that a rule tells to stop at."""
+    return [finding for finding in fired(folder) if finding["level"] == "stop"]
+
+
 def check(folder: Path) -> None:
     """Go on only where no rule says stop.
 
     Raises:
         AuditFailed: naming each such finding, where to look, and how to go on all the same.
     """
-    stopping = [finding for finding in fired(folder) if finding["level"] == "stop"]
-    if not stopping:
+    stops = stopping(folder)
+    if not stops:
         return
-    said = " ".join(f"{finding['name']}: {finding['sentence']}" for finding in stopping)
+    said = " ".join(f"{finding['name']}: {finding['sentence']}" for finding in stops)
     places = [str(folder / name) for name in (SHEET, "audit.json") if (folder / name).exists()]
-    switches = ", ".join(f'audit.{finding["name"]} = "warn"' for finding in stopping)
-    raise AuditFailed(f"the audit stops this run. {said} Look at {' and '.join(places)}. {switches} goes on")
+    switches = " ".join(f"--set audit.{finding['name']}=warn" for finding in stops)
+    raise AuditFailed(f"the audit stops this run. {said} Look at {' and '.join(places)}. To go on: {switches}")

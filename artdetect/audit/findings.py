@@ -80,7 +80,7 @@ def _repeated(readable: "pd.DataFrame", config: "AuditConfig") -> dict[str, Said
         len(twice) > 0,
         len(twice),
         f"{number(len(twice), 'content')} {_stands(len(twice))} in {number(int(twice.sum()), 'file')}; "
-        "training uses one copy of each."
+        "training uses at most one copy of each."
         if len(twice)
         else "No two files have the same content.",
         [_members(several[several.sha256 == sha256]) for sha256 in order],
@@ -90,7 +90,7 @@ def _repeated(readable: "pd.DataFrame", config: "AuditConfig") -> dict[str, Said
         len(alike) > 0,
         len(alike),
         f"{number(len(alike), 'picture')} {_stands(len(alike))} in {number(files, 'file')} that differ but look alike "
-        f"({bits}); they stay on one side of the split."
+        f"({bits}); those that train stay on one side of train and validation."
         if len(alike)
         else f"No two different files look alike ({bits}; mirrored copies would not be found).",
         _examples(several, alike),
@@ -193,8 +193,8 @@ def _shortcut(measured: Mapping[str, Any], threshold: float) -> Said:
     single = ", ".join(f"{row['generator']} {row['auc']['value']:.3f}" for row in measured["generators"][:NAMED])
     sentence = (
         f"{said}: {named}. Each generator against human: {single or 'too few pictures'}. A model can learn "
-        "this instead of the art, and its test would not show it; one geometry for all takes the size away, not what "
-        "compression left."
+        "this instead of the art, and its test would not show it. The model sees all pictures in one size, but what "
+        "resizing and compression left in them stays."
     )
     rules = [f"{row['rule']}: {row['AI']:,} AI, {row['human']:,} human" for row in measured["rules"]]
     return True, len(giving), sentence, rules

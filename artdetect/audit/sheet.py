@@ -115,7 +115,7 @@ def _drawn(parts: dict[str, list[Card]], pictures: Path) -> "Image":
             left, top = x + PAD + number * (SIDE + 2 * PAD + GAP), y + PAD + LINE + 6
             _thumbnail(sheet, draw, images.artwork(pictures / row.path, SIDE, row.sha256), left, top)
             said = f"{row.split} · {row.label}" + (f" · {row.generator}" if row.generator != row.label else "")
-            for line, (text, colour) in enumerate(((said, INK), (row.path.rsplit("/", 1)[-1], QUIET))):
+            for line, (text, colour) in enumerate(((said, INK), (row.path.partition("/")[2], QUIET))):
                 place = (left, top + SIDE + 8 + line * LINE)
                 draw.text(place, _fitted(draw, text, SIDE), colour, _font(CAPTION))
     return sheet
@@ -139,7 +139,9 @@ def _laid_out(parts: dict[str, list[Card]]) -> "Iterator[tuple[str | Card, int, 
 
 def _thumbnail(sheet: "Image", draw: "ImageDraw", picture: "Image", left: int, top: int) -> None:
     draw.rectangle((left, top, left + SIDE - 1, top + SIDE - 1), GROUND)
-    sheet.paste(picture, (left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2))
+    x, y = left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2
+    sheet.paste(picture, (x, y))
+    draw.rectangle((x, y, x + picture.width - 1, y + picture.height - 1), outline=EDGE)  # white on white is seen too
 
 
 def _fitted(draw: "ImageDraw", text: str, width: int) -> str:

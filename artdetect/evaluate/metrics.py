@@ -14,9 +14,9 @@ def summary(predictions: "pd.DataFrame", resamples: int, seed: int) -> dict[str,
     """All metrics of a table with columns label, style, generator, p_ai, verdict.
 
     Whole-set metrics have bootstrap percentile intervals over pictures, drawn within each class; shares of a group
-    have Wilson's, which hold for a handful of pictures too. So have the accuracies where no verdict was wrong, or none
-    right, and ROC-AUC and average precision where all AI pictures stand before, or after, all human ones: a bootstrap
-    has no width then.
+    have Wilson's, which hold for a handful of pictures too. So have the accuracies where each class was called all
+    right or all wrong, and ROC-AUC and average precision where all AI pictures stand before, or after, all human ones:
+    a bootstrap has no width then.
     """
     import numpy as np
 
@@ -35,7 +35,7 @@ def summary(predictions: "pd.DataFrame", resamples: int, seed: int) -> dict[str,
         low, high = np.quantile([scores[name] for scores in drawn], tails) if drawn else (value, value)
         result[name] = {"value": float(value), "low": float(low), "high": float(high)}
     right = called_ai == truth
-    if right.all() or not right.any():
+    if all(right[group].all() or not right[group].any() for group in groups):
         parts = [wilson(int(right[group].sum()), len(group)) for group in groups]
         result["accuracy"] |= dict(zip(("low", "high"), wilson(int(right.sum()), len(right)), strict=True))
         result["balanced_accuracy"] |= dict(zip(("low", "high"), np.mean(parts, axis=0).tolist(), strict=True))

@@ -28,14 +28,16 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
         "notice": _notice(folders["index"] / "notice.txt"),
         "metrics": metrics,
         "result": _result(metrics),
-        "generators": sorted(_groups(metrics["by_generator"], "generator"), key=lambda group: group["label"]),
+        "generators": _generators(metrics, balance),
         "styles": sorted(_groups(metrics["by_style"], "style"), key=lambda group: -group["pictures"]),
         "explanations": _explanations(folders["explain"]),
         "training": training,
         "audit": audit,
         "counts": _table(audit["counts"], ("train", "test")),
         "sheet": sheet if (sheet := folders["audit"] / "worst.png").is_file() else None,
-        "used": _table(_balanced(balance), ("train", "validation", "test", *_held_out(balance))),
+        "used": _table(_balanced(balance), ("train", "validation", "test")),
+        "weighted": bool((balance.weight != 1).any()),
+        "held_out": balance.generator[balance.split == "held_out"].value_counts().sort_index().to_dict(),
         "model": training["model"],
         "keys": {stage: folder.name for stage, folder in folders.items()},
     }
@@ -66,11 +68,19 @@ def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _generators(metrics: Mapping[str, Any], balance: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The test by generator; `unseen` where none of its pictures trained."""
+    trained = set(balance.generator[balance.split == "train"])
+    rows = [row | {"unseen": row["name"] not in trained} for row in _groups(metrics["by_generator"], "generator")]
+    return sorted(rows, key=lambda row: row["label"])
+
+
 def _groups(groups: list[dict[str, Any]], column: str) -> list[dict[str, Any]]:
-    return [
-        group | {"name": group[column], "unsure": group["accuracy"]["high"] - group["accuracy"]["low"] > WIDE}
-        for group in groups
-    ]
+    rows = []
+    for group in groups:
+        unsure = group["accuracy"]["high"] - group["accuracy"]["low"] > WIDE
+        rows.append(group | {"name": group[column], "unsure": unsure, "unseen": False})
+    return rows
 
 
 def _explanations(folder: Path) -> dict[str, Any]:
@@ -110,11 +120,6 @@ def _training(folder: Path) -> dict[str, Any]:
 def _balanced(balance: "pd.DataFrame") -> list[dict[str, Any]]:
     counts = balance.groupby(["label", "split"]).size().rename("pictures").reset_index()
     return counts.to_dict("records")
-
-
-def _held_out(balance: "pd.DataFrame") -> tuple[str, ...]:
-    """The split that only some configs have."""
-    return ("held_out",) if "held_out" in set(balance.split) else ()
 
 
 def _table(counts: list[dict[str, Any]], splits: tuple[str, ...]) -> dict[str, Any]:

@@ -80,6 +80,7 @@ def run(
     model.set_weights(fitted.weights)
     about = {
         "seed": config.seed,
+        "precision": config.precision,
         "data": digests.of_file(balance_folder / "balance.parquet")[:16],
         "trained_on": len(parts["train"]),
         "validated_on": len(parts["validation"]),

@@ -1,5 +1,6 @@
 """What the flow makes of the audit's findings: a warning a line, or a stop that a rerun repeats without work."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_a_stop_keeps_the_audit_shows_it_and_builds_nothing_behind_it(pictures: 
     before = {stage: len(list((paths.artifacts() / stage).glob("*/record.json"))) for stage in ("audit", "balance")}
     state = pipeline(config, return_state=True)
     assert state.is_failed()
-    with pytest.raises(AuditFailed, match=r'audit\.train_test_overlap = "warn" goes on'):
+    with pytest.raises(AuditFailed, match=r"To go on: --set audit\.train_test_overlap=warn"):
         state.result()
     with get_client(sync_client=True) as client:
         chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
@@ -67,7 +68,11 @@ def test_a_stop_is_one_line_and_exit_code_2(copy: Path, server: str) -> None:
     assert "Traceback" not in output + log
     last = log.strip().splitlines()[-1]
     assert last.startswith("artdetect: the audit stops this run. shortcut: File properties alone")
-    assert 'audit.shortcut = "warn" goes on' in last
+    assert "To go on: --set audit.shortcut=warn" in last
+    assert "Failed to write result" not in log
+    found = json.loads(start(copy, server, "status", "--json", "--set", "audit.shortcut=stop").communicate()[0])
+    (state,) = [stage for stage in found["stages"] if stage["stage"] == "audit"]
+    assert (state["state"], state["why"]) == ("current", ["stops the run: shortcut"])
 
 
 def test_what_fired_is_a_line_in_the_log_each_time_and_what_is_ignored_is_not(
@@ -85,4 +90,4 @@ def test_what_fired_is_a_line_in_the_log_each_time_and_what_is_ignored_is_not(
     lines = warned(with_rules(pictures, shortcut="ignore"))
     assert warned(with_rules(pictures, shortcut="ignore")) == lines
     assert [line.split(":")[1].strip() for line in lines] == ["duplicates", "folder_grammar"]
-    assert lines[0] == "audit: duplicates: 1 content stands in 2 files; training uses one copy of each."
+    assert lines[0] == "audit: duplicates: 1 content stands in 2 files; training uses at most one copy of each."
