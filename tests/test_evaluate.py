@@ -106,6 +106,13 @@ def test_a_model_that_calls_everything_the_same_is_not_certain_either() -> None:
         assert found[name]["high"] > found[name]["value"] + 0.05
 
 
+@pytest.mark.parametrize("pictures", [7, 48, 96])
+def test_a_faultless_ranking_is_not_certain(pictures: int) -> None:
+    found = score(predictions(("AI", "AI", pictures), ("human", "human", pictures // 2)))
+    for name in ("roc_auc", "average_precision"):
+        assert found[name]["low"] < 0.99
+
+
 def test_groups_say_their_label_size_and_accuracy() -> None:
     table = pd.concat(
         [UNEVEN, predictions(("AI", "AI", 1), ("AI", "human", 1), style="cubism").assign(generator="flux")]

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from artdetect import train
-from artdetect.detector import MODEL_FILE, Detector
+from artdetect.detector import MODEL_FILE, Detector, read_card
 from artdetect.errors import ModelError
 from artdetect.images import Geometry
 from artdetect.train import TrainConfig, batches
@@ -501,9 +501,11 @@ def test_a_model_trained_in_bfloat16_is_stored_as_any_other(
     inputs: tuple[Path, Path], model: Path, tmp_path: Path
 ) -> None:
     out = run(TrainConfig(preset="notebook", epochs=1, precision="bfloat16"), inputs, tmp_path)
-    for name in ("config.json", "artdetect.json"):
-        configs = [zipfile.ZipFile(folder / MODEL_FILE).read(name) for folder in (out, model)]
-        assert configs[0] == configs[1]
+    configs = [zipfile.ZipFile(folder / MODEL_FILE).read("config.json") for folder in (out, model)]
+    assert configs[0] == configs[1]
+    cards = [read_card(folder / MODEL_FILE) for folder in (out, model)]
+    assert [card.pop("precision") for card in cards] == ["bfloat16", "float32"]
+    assert cards[0] == cards[1]
     mine, yours = (Detector.load(folder).model.get_weights() for folder in (out, model))
     assert any(not np.array_equal(one, other) for one, other in zip(mine, yours, strict=True))
 

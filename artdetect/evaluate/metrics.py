@@ -40,7 +40,7 @@ def summary(predictions: "pd.DataFrame", resamples: int, seed: int) -> dict[str,
         result["accuracy"] |= dict(zip(("low", "high"), wilson(int(right.sum()), len(right)), strict=True))
         result["balanced_accuracy"] |= dict(zip(("low", "high"), np.mean(parts, axis=0).tolist(), strict=True))
     for name in ("roc_auc", "average_precision"):
-        if (value := result[name]["value"]) in (0.0, 1.0):
+        if (value := round(result[name]["value"], 12)) in (0.0, 1.0):  # a sum of shares may miss 1 by its rounding
             low, high = of_auc(value, *map(len, groups))
             result[name] |= {"low": low, "high": high}
     return result | {
