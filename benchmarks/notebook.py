@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.harness import Measured, measure, part
 
 if TYPE_CHECKING:
+    import keras
     import pandas as pd
 
 
@@ -27,9 +28,7 @@ def train(folder: str, epochs: int, model: str) -> dict[str, int]:
     import numpy as np
 
     with part("import"):
-        from keras import Sequential
         from keras.callbacks import Callback, EarlyStopping, ModelCheckpoint
-        from keras.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D
         from keras.optimizers import Adam
         from keras.optimizers.schedules import ExponentialDecay
         from keras.src.legacy.preprocessing.image import ImageDataGenerator
@@ -43,17 +42,9 @@ def train(folder: str, epochs: int, model: str) -> dict[str, int]:
         pictures = _flow(generator, rows, batch_size=64, shuffle=True)
         test_pictures = _flow(ImageDataGenerator(rescale=1.0 / 255), test_rows, batch_size=1, shuffle=False)
     with part("fit"):
-        network = Sequential()
-        network.add(Conv2D(filters=64, kernel_size=3, input_shape=(32, 32, 3), activation="relu"))
-        network.add(MaxPooling2D())
-        network.add(Conv2D(filters=64, kernel_size=3, activation="relu"))
-        network.add(MaxPooling2D())
-        network.add(Flatten())
-        network.add(Dense(units=64, activation="relu"))
-        network.add(Dropout(0.2))
-        network.add(Dense(units=2, activation="softmax"))
+        net = network()
         rate = ExponentialDecay(initial_learning_rate=0.001, decay_steps=14067, decay_rate=0.99)
-        network.compile(
+        net.compile(
             optimizer=Adam(learning_rate=rate, clipnorm=1.0),
             loss="categorical_crossentropy",
             metrics=["accuracy", "Precision", "Recall"],
@@ -76,10 +67,27 @@ def train(folder: str, epochs: int, model: str) -> dict[str, int]:
         stop = EarlyStopping(
             monitor="val_accuracy", patience=10, restore_best_weights=True, mode="max", start_from_epoch=1
         )
-        history = network.fit(
+        history = net.fit(
             pictures, epochs=epochs, validation_data=test_pictures, callbacks=[keep, stop, Clock()], verbose=0
         )
     return {"pictures": len(rows), "test": len(test_rows), "epochs": len(history.history["loss"])}
+
+
+def network() -> "keras.Sequential":
+    """Its cell "Build Model", as it stands there."""
+    from keras import Sequential
+    from keras.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D
+
+    net = Sequential()
+    net.add(Conv2D(filters=64, kernel_size=3, input_shape=(32, 32, 3), activation="relu"))
+    net.add(MaxPooling2D())
+    net.add(Conv2D(filters=64, kernel_size=3, activation="relu"))
+    net.add(MaxPooling2D())
+    net.add(Flatten())
+    net.add(Dense(units=64, activation="relu"))
+    net.add(Dropout(0.2))
+    net.add(Dense(units=2, activation="softmax"))
+    return net
 
 
 def predict(listed: str, model: str) -> int:

@@ -143,8 +143,7 @@ def predict_cached(root: str, listed: str) -> int:
     """Verdicts of these pictures from the pixel cache, as evaluate makes them; how many."""
     import hashlib
 
-    import numpy as np
-
+    from artdetect import evaluate
     from artdetect.pixels import Pixels
     from artdetect.predict import find_model
 
@@ -156,8 +155,7 @@ def predict_cached(root: str, listed: str) -> int:
     with part("work"):
         pixels = Pixels(detector.geometry)
         rows = pixels.rows([sha256 for sha256, _ in items])
-        parts = [detector.p_ai(pixels.read(rows[start : start + 512])) for start in range(0, len(rows), 512)]
-    return len(np.concatenate(parts))
+        return len(evaluate.p_ai(detector, pixels, rows))
 
 
 def listed_paths(listed: str) -> list[Path]:

@@ -20,6 +20,7 @@ from artdetect.images import Geometry
 from artdetect.train import TrainConfig, batches
 from artdetect.train.fit import Fitted, Row, fit
 from artdetect.train.presets import Recipe, compact, notebook, recipe
+from benchmarks.notebook import network as original
 from tests.tiny import jpeg, write
 
 OUTPUTS = (MODEL_FILE, "history.csv", "metrics.json")
@@ -46,23 +47,6 @@ def contents(out: Path) -> dict[str, str]:
 
 
 # --- the notebook's net and recipe ---
-
-
-def original():
-    """The notebook's cell "Build Model", as it stands there."""
-    from keras.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D
-    from keras.models import Sequential
-
-    network = Sequential()
-    network.add(Conv2D(filters=64, kernel_size=3, input_shape=(32, 32, 3), activation="relu"))
-    network.add(MaxPooling2D())
-    network.add(Conv2D(filters=64, kernel_size=3, activation="relu"))
-    network.add(MaxPooling2D())
-    network.add(Flatten())
-    network.add(Dense(units=64, activation="relu"))
-    network.add(Dropout(0.2))
-    network.add(Dense(units=2, activation="softmax"))
-    return network
 
 
 @pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`")

@@ -48,7 +48,11 @@ def write(table: "pd.DataFrame", low_contrast: float, pictures: Path, out: Path)
 
     Args:
         table: readable pictures of an index, sorted by path, with a column group.
-        pictures: the folder that its paths start from. A picture that can no longer be read leaves an empty frame.
+        pictures: the folder that its paths start from.
+
+    Raises:
+        PictureError: a picture can no longer be read.
+        DataError: its content is another than the table says.
     """
     parts = {title: cards for title, cards in _parts(table, low_contrast).items() if cards}
     if parts:

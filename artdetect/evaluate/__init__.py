@@ -3,10 +3,17 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from artdetect.section import Section
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from artdetect.detector import Detector
+    from artdetect.pixels import Pixels
 
 CHUNK = 512  # pictures read from the pixel cache at a time
 Progress = Callable[[int, int], None]
@@ -33,7 +40,6 @@ def run(
     `artdetect.evaluate.metrics.summary`. `pictures` is the data set's root; `decoding(done, all)` is called while
     pictures enter the pixel cache.
     """
-    import numpy as np
     import pandas as pd
 
     from artdetect.detector import Detector
@@ -45,10 +51,16 @@ def run(
     detector = Detector.load(train_folder)
     pixels = Pixels(detector.geometry)
     pixels.ensure([(row.sha256, pictures / row.path) for row in test.itertuples()], decoding)
-    rows = pixels.rows(list(test.sha256))
-    chunk = detector.geometry.fitting(CHUNK)
-    parts = [detector.p_ai(pixels.read(rows[start : start + chunk])) for start in range(0, len(rows), chunk)]
-    test["p_ai"] = np.concatenate(parts)
+    test["p_ai"] = p_ai(detector, pixels, pixels.rows(list(test.sha256)))
     test["verdict"] = [detector.verdict(p_ai) for p_ai in test.p_ai]
     test.to_parquet(out / "predictions.parquet", index=False)
     (out / "metrics.json").write_text(json.dumps(summary(test, config.resamples, config.seed), indent=1))
+
+
+def p_ai(detector: "Detector", pixels: "Pixels", rows: "np.ndarray") -> "np.ndarray":
+    """The probability of AI of these rows of the pixel cache, float64 `(len(rows),)`; few are in memory at a time."""
+    import numpy as np
+
+    chunk = detector.geometry.fitting(CHUNK)
+    parts = [detector.p_ai(pixels.read(rows[start : start + chunk])) for start in range(0, len(rows), chunk)]
+    return np.concatenate(parts)

@@ -72,15 +72,16 @@ def scan(folder: Path, progress: Progress | None = None) -> Pictures:
     cache.folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(cache.folder.with_name(cache.folder.name + ".lock")):
         listed, skipped = _listing(root)
-        known = cache.load()
-        unread = listed.filter(_to_read(listed, _matched(listed, known)))
+        kept = cache.load()
+        known = _matched(listed, kept)
+        unread = listed.filter(_to_read(listed, known))
         _read(root, unread, cache, progress)
-        if len(unread) or len(known) != len(listed):
+        if len(unread) or len(kept) != len(listed):
             known = _matched(listed, cache.load())
             if contents(known)["state"].null_count:
                 raise DataError(f"{cache.folder} was deleted or damaged while {root} was read: run again")
             cache.merge(known)
-    return _pictures(root, _matched(listed, known), skipped)
+    return _pictures(root, known, skipped)
 
 
 def glance(folder: Path) -> Pictures:
