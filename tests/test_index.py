@@ -284,8 +284,8 @@ scan.scan(Path({str(root)!r}), lambda done, total: done == 10 and os.kill(os.get
     assert read == [(14, 14)]
 
 
-def facts_files(root: Path) -> list[str]:
-    return sorted(file.name for file in (root.parents[1] / "cache" / "facts").glob("*/*"))
+def facts_files(root: Path) -> list[Path]:
+    return sorted((root.parents[1] / "cache" / "facts").glob("*/*"))
 
 
 def test_reading_a_large_folder_saves_each_chunk_once_and_merges_at_the_end(
@@ -296,7 +296,7 @@ def test_reading_a_large_folder_saves_each_chunk_once_and_merges_at_the_end(
     kept: list[int] = []
     scan.scan(root, lambda done, total: kept.append(len(facts_files(root))))
     assert kept == [1, 2, 3, 4, 5]  # 24 pictures
-    assert facts_files(root) == ["facts.parquet"]
+    assert len(facts_files(root)) == 1
 
 
 def test_what_is_gone_leaves_the_cache(root: Path) -> None:
@@ -373,7 +373,7 @@ def test_a_cache_damaged_anywhere_is_only_lost_time(root: Path) -> None:
     first = scan.scan(root)
     (cache,) = (root.parents[1] / "cache" / "facts").glob("*/*.parquet")
     whole, chosen = cache.read_bytes(), random.Random(129)
-    for _ in range(150):
+    for _ in range(1500):
         data = bytearray(whole)
         data[chosen.randrange(len(data))] ^= chosen.randrange(1, 256)
         cache.write_bytes(data[: chosen.choice([len(data), chosen.randrange(len(data))])])

@@ -1,10 +1,11 @@
 """The facts cache: what each picture file was found to be when it was read, so that it need not be read again.
 
-One Parquet file a scanned folder, and beside it a small one for each chunk read since, which the end of a scan merges.
-It only saves time: it may be deleted or damaged at any moment.
+Numbered Parquet files, one a chunk that was read; the end of a scan merges them into one. Each bears its content's
+CRC-32 in its name. It only saves time: it may be deleted or damaged at any moment.
 """
 
 import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,6 @@ from artdetect import digests, paths
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-WHOLE = "facts.parquet"
 
 
 class FactsCache:
@@ -29,46 +28,54 @@ class FactsCache:
         import pyarrow as pa
 
         names = list(columns) if columns else schema().names
-        tables = [self._read(file, names) for file in [*self._chunks(), self.folder / WHOLE]]
-        found = [table for table in tables if table is not None]
+        found = [rows for file in self._files() if (rows := _read(file, names)) is not None]
         return pa.concat_tables(found) if found else schema().empty_table().select(names)
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
         """Keep a chunk of freshly read facts. One process at a time: `scan` holds a lock."""
-        number = int(self._chunks()[0].stem) + 1 if self._chunks() else 1
-        self._write(table(rows), f"{number:08d}.parquet")
+        self._write(table(rows))
 
     def merge(self, whole: "pa.Table") -> None:
         """Keep exactly these rows."""
-        chunks = self._chunks()
-        self._write(whole, WHOLE)
-        for file in [*chunks, *self.folder.glob("*.tmp")]:  # and what killed writers left
+        old = self._files()
+        self._write(whole)
+        for file in [*old, *self.folder.glob("*.tmp")]:  # and what killed writers left
             file.unlink(missing_ok=True)
 
-    def _chunks(self) -> list[Path]:
+    def _files(self) -> list[Path]:
         """Newest first."""
-        return sorted((file for file in self.folder.glob("*.parquet") if file.stem.isdigit()), reverse=True)
+        return sorted(self.folder.glob("*-*.parquet"), reverse=True)
 
-    def _read(self, file: Path, names: list[str]) -> "pa.Table | None":
+    def _write(self, rows: "pa.Table") -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        try:
-            with pq.ParquetFile(file, page_checksum_verification=True) as parquet:  # `read_table` would import pandas
-                return parquet.read(columns=names, use_threads=False).select(names)
-        except (OSError, ValueError, KeyError, pa.ArrowException):  # not there, merged meanwhile, or damaged
-            return None
-
-    def _write(self, rows: "pa.Table", name: str) -> None:
-        import pyarrow.parquet as pq
-
+        pq.write_table(rows, buffer := pa.BufferOutputStream())
+        content = buffer.getvalue()
+        newest = self._files()[:1]
+        number = int(newest[0].name.partition("-")[0]) + 1 if newest else 1
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f"{name}.{os.getpid()}.tmp"
+        temporary = self.folder / f"{number:08d}.{os.getpid()}.tmp"
         try:
-            pq.write_table(rows, temporary, write_page_checksum=True)
-            temporary.replace(self.folder / name)
+            temporary.write_bytes(content)
+            temporary.replace(self.folder / f"{number:08d}-{zlib.crc32(content):08x}.parquet")
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _read(file: Path, names: list[str]) -> "pa.Table | None":
+    """These columns of a file; None if it is not there, merged meanwhile, or damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        content = file.read_bytes()
+        if file.stem.partition("-")[2] != f"{zlib.crc32(content):08x}":
+            return None
+        with pq.ParquetFile(pa.BufferReader(content)) as parquet:  # `read_table` would import pandas
+            return parquet.read(columns=names, use_threads=False).select(names)
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return None
 
 
 def schema() -> "pa.Schema":
