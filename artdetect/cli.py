@@ -8,12 +8,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from artdetect import __version__
 from artdetect.errors import ArtdetectError, ConfigError, DataError, ServerError, StorageError, storage_error
+from artdetect.summary import printable
 
 if TYPE_CHECKING:
     from artdetect.config import Config
@@ -86,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true")
     status.set_defaults(command=_status)
 
+    tune = commands.add_parser("tune", help="search better settings for artnet, judged by validation alone")
+    _add_config(tune)
+    tune.add_argument("--trials", type=int, metavar="N", help="finished ones in all, earlier runs' included (20)")
+    tune.set_defaults(command=_tune)
+
     predict = commands.add_parser(
         "predict", help="verdicts for pictures and folders; exit 1 if a picture could not be read"
     )
@@ -103,6 +110,27 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--steps", type=int, default=100, help="of integrated gradients (100)")
     explain.add_argument("--algorithm", choices=["full", "fast"], default="full")
     explain.set_defaults(command=_explain)
+
+    export = commands.add_parser("export", help="write a model for use elsewhere, checked against the original")
+    export.add_argument("--format", choices=["onnx", "saved_model"], required=True)
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or empty, or an earlier export")
+    export.add_argument("--model", type=Path, help="artifact folder or model file; the newest if left out")
+    export.set_defaults(command=_export)
+
+    compare = commands.add_parser(
+        "compare", help="two evaluated models: what differs, is the new one better, and where did it get worse"
+    )
+    compare.add_argument(
+        "first",
+        metavar="RUN",
+        help="newest, previous, a key of evaluate, train or report (its first 4 characters do), or such a folder",
+    )
+    compare.add_argument(
+        "second", nargs="?", metavar="RUN", help="the new one; if left out, RUN is compared with the one before it"
+    )
+    compare.add_argument("--format", choices=["text", "json", "markdown"], default="text")
+    compare.add_argument("--flips", type=int, default=20, metavar="N", help="pictures to list in each direction (20)")
+    compare.set_defaults(command=_compare)
     return parser
 
 
@@ -163,13 +191,36 @@ def _run(chosen: argparse.Namespace) -> int:
 def _flow(config: "Config", refresh: Sequence[str]) -> list[tuple[str, str, str, Any]]:
     from flows.pipeline import pipeline
 
-    try:
+    with _needs_server():
         runs = pipeline(config, refresh)
+    return [(run.stage, "ran" if run.ran else "cached", run.why, run.artifact) for run in runs]
+
+
+@contextmanager
+def _needs_server() -> Iterator[None]:
+    try:
+        yield
     except RuntimeError as error:  # Prefect has no class of its own for this
         if "API" not in str(error):
             raise
         raise ServerError(f"{error}. Start that server, or unset PREFECT_API_URL for a temporary one") from error
-    return [(run.stage, "ran" if run.ran else "cached", run.why, run.artifact) for run in runs]
+
+
+def _tune(chosen: argparse.Namespace) -> int:
+    from artdetect import config, tune
+    from artdetect.summary import columns
+
+    trials = [] if chosen.trials is None else [f"tune.trials={chosen.trials}"]
+    loaded = config.load(chosen.config, [*chosen.set, *trials])
+    tune.check(loaded.train)  # before Prefect takes its time to start
+    from flows.tune import tune as flow
+
+    with _needs_server():
+        found = flow(loaded)
+    rows = [trial.row() for trial in found.ranking]
+    print(columns([list(rows[0]), *([str(value) for value in row.values()] for row in rows)]))
+    print("", *found.summary, f"\nUse it: artdetect run --config {found.best}", sep="\n")
+    return 0
 
 
 def _show_run(rows: Sequence[tuple[str, str, str, Any]], as_json: bool) -> None:
@@ -212,7 +263,7 @@ def _predict(chosen: argparse.Namespace) -> int:
     with ExitStack() as stack:
         table = csv.writer(stack.enter_context(_open_table(chosen.csv))) if chosen.csv else None
         if table:
-            table.writerow(["path", "verdict", "p_ai", "model", "error"])
+            table.writerow([field.name for field in fields(predict.Verdict)])
         verdicts = predict.predict(detector, _pictures(chosen.paths))
         for verdict in _counted(verdicts) if chosen.csv or not sys.stdout.isatty() else verdicts:
             failed += verdict.error is not None
@@ -221,9 +272,9 @@ def _predict(chosen: argparse.Namespace) -> int:
             elif table:
                 table.writerow(verdict.as_dict().values())
             elif verdict.error:
-                print(_printable(verdict.path), "error", _printable(verdict.error), sep="\t")
+                print(printable(verdict.path), "error", printable(verdict.error), sep="\t")
             else:
-                print(_printable(verdict.path), verdict.verdict, f"{verdict.p_ai:.3f}", verdict.model, sep="\t")
+                print(printable(verdict.path), verdict.verdict, f"{verdict.p_ai:.3f}", verdict.model, sep="\t")
     return 1 if failed else 0
 
 
@@ -241,11 +292,6 @@ def _counted(verdicts: "Iterator[Verdict]") -> "Iterator[Verdict]":
         for verdict in verdicts:
             yield verdict
             bar.advance(task)
-
-
-def _printable(text: str) -> str:
-    """A file's name on one line, without what would steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def _pictures(sources: Sequence[Path]) -> Iterator[Path]:
@@ -281,18 +327,44 @@ def _explain(chosen: argparse.Namespace) -> int:
     failed = 0
     for verdict in predict.predict(detector, _pictures(chosen.paths)):
         path = Path(verdict.path)
-        if verdict.verdict is None or verdict.p_ai is None:
+        if verdict.verdict is None or verdict.called is None or verdict.p_ai is None:
             failed += 1
-            print(_printable(str(path)), "error", _printable(verdict.error or ""), sep="\t")
+            print(printable(str(path)), "error", printable(verdict.error or ""), sep="\t")
             continue
         names = (path.stem if number == 1 else f"{path.stem}-{number}" for number in itertools.count(1))
         name = next(name for name in names if name not in taken)
         taken.add(name)
-        heading = title(verdict.verdict, verdict.p_ai)
-        subjects.append(Subject(path, digests.of_file(path), name, heading, labels.CLASSES.index(verdict.verdict)))
+        heading = title(verdict.verdict, verdict.called, verdict.p_ai)
+        subjects.append(Subject(path, digests.of_file(path), name, heading, labels.CLASSES.index(verdict.called)))
     for subject in explain(detector, subjects, config, chosen.out):
-        print(*map(_printable, (str(subject.path), subject.title, f"{chosen.out / subject.name}.png")), sep="\t")
+        print(*map(printable, (str(subject.path), subject.title, f"{chosen.out / subject.name}.png")), sep="\t")
     return 1 if failed else 0
+
+
+def _export(chosen: argparse.Namespace) -> int:
+    from artdetect import predict
+    from artdetect.export import export
+
+    exported = export(predict.find_model(chosen.model), chosen.format, chosen.out)
+    print(exported.path)
+    differences = ", ".join(f"{name} {difference:.1e}" for name, difference in exported.differences.items())
+    print(f"It answers as the model does; largest differences: {differences}")
+    return 0
+
+
+def _compare(chosen: argparse.Namespace) -> int:
+    from artdetect import compare
+
+    if chosen.flips < 0:
+        raise ConfigError(f"--flips {chosen.flips}: expected 0 or more")
+    new = compare.find(chosen.second or chosen.first)
+    old = compare.find(chosen.first) if chosen.second else compare.before(new)
+    found = compare.compare(old, new, flips=chosen.flips)
+    if chosen.format == "json":
+        print(json.dumps(found, indent=1, allow_nan=False))
+    else:
+        print(compare.render_markdown(found) if chosen.format == "markdown" else compare.render_text(found))
+    return 0
 
 
 if __name__ == "__main__":

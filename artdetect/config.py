@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from artdetect import paths
+from artdetect import paths, toml
 from artdetect.audit import AuditConfig
 from artdetect.balance import BalanceConfig
 from artdetect.compute import ComputeConfig
@@ -22,12 +22,13 @@ from artdetect.index import IndexConfig
 from artdetect.report import ReportConfig
 from artdetect.section import Section
 from artdetect.train import TrainConfig
+from artdetect.tune import TuneConfig
 
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 
 
 class Config(Section):
-    """Everything a run can choose: a section a stage, named after it, and `compute`, which enters no key."""
+    """Everything a run can choose: a section a stage, named after it; `tune`; and `compute`, which enters no key."""
 
     download: DownloadConfig
     index: IndexConfig = Field(default_factory=IndexConfig)
@@ -37,6 +38,7 @@ class Config(Section):
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
     explain: ExplainConfig = Field(default_factory=ExplainConfig)
     report: ReportConfig = Field(default_factory=ReportConfig)
+    tune: TuneConfig = Field(default_factory=TuneConfig)
     compute: ComputeConfig = Field(default_factory=ComputeConfig)
 
 
@@ -57,6 +59,14 @@ def load(path: Path, changes: Iterable[str] = ()) -> Config:
     for change in changes:
         values = _merge(values, _parse(change))
     return parse(values, str(path))
+
+
+def dump(config: Config) -> str:
+    """The TOML text that `load` makes this config of; a data set in the project by its relative path."""
+    values = config.model_dump(mode="json")
+    if (url := Path(config.download.url)).is_relative_to(paths.project()):
+        values["download"]["url"] = url.relative_to(paths.project()).as_posix()
+    return toml.dumps(values)
 
 
 def parse(values: dict[str, Any], source: str = "config") -> Config:

@@ -1,14 +1,17 @@
 """A trained model with everything needed to apply it, in one file.
 
-The file is a `.keras` archive with one more member, `artdetect.json`: preset, geometry, classes and where it came from.
+The file is a `.keras` archive with one more member, `artdetect.json`: preset, geometry, classes, the rule of its
+verdicts, and where it came from.
 The same model always gives the same bytes, so that a retraining to equal weights wakes nothing.
 """
 
 import io
 import json
+import re
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from artdetect import digests, images, labels, quiet
 from artdetect.errors import ModelError, storage_error
 from artdetect.images import Geometry
+from artdetect.verdict import Rule
 
 if TYPE_CHECKING:
     import keras
@@ -24,17 +28,52 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.keras"
 _CARD = "artdetect.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's own first moment: no clock in the bytes
+OTHER = "other"
+LIKELY = 0.5  # a generator family's probability from which it is named
 BATCH_PIXELS = 16 * 224 * 224  # pixels per forward pass: bounds memory, and what a single picture costs
 
 
 @dataclass(frozen=True)
+class Scores:
+    """What a model says of N pictures; None where it does not say such a thing."""
+
+    p_ai: "np.ndarray"  # float64 [N], the calibrated probability of AI where both classes are as frequent
+    novelty: "np.ndarray | None" = None  # float64 [N], distance from what it learnt from; 1 is usual there
+    generators: "np.ndarray | None" = None  # float64 [N, G], of AI pictures: which generator family, if one it knows
+    embedding: "np.ndarray | None" = None  # float64 [N, K], where near pictures look alike to it
+
+    def __getitem__(self, rows: Any) -> "Scores":
+        return Scores(self.p_ai[rows], *(None if part is None else part[rows] for part in self._others()))
+
+    @staticmethod
+    def concatenate(parts: "Sequence[Scores]") -> "Scores":
+        """One after the other; at least one."""
+        import numpy as np
+
+        others = zip(*(part._others() for part in parts), strict=True)
+        return Scores(
+            np.concatenate([part.p_ai for part in parts]),
+            *(None if column[0] is None else np.concatenate(column) for column in others),
+        )
+
+    def _others(self) -> "tuple[np.ndarray | None, ...]":
+        return self.novelty, self.generators, self.embedding
+
+
+@dataclass(frozen=True)
 class Detector:
-    """A Keras model [N, size, size, 3] in [0, 1] -> probabilities [N, 2], class 0 = AI, and what its use needs."""
+    """A Keras model of pictures float32 [N, size, size, 3] in [0, 1], and what its use needs.
+
+    Its output is the probabilities [N, 2], class 0 = AI; or a dict with those as `probabilities`, and `novelty` [N, 1],
+    `generators` [N, G] and `embedding` [N, K] as in `Scores`.
+    """
 
     model: "keras.Model"
     preset: str
     geometry: Geometry
     about: Mapping[str, Any]  # seed, data digest, …: for people and records
+    rule: Rule = field(default_factory=Rule)
+    families: tuple[str, ...] = ()  # the G generator families, in the order of `generators`
     digest: str = ""  # sha256 of the model file, once there is one
 
     @property
@@ -42,22 +81,61 @@ class Detector:
         """What verdicts name the model by."""
         return model_id(self.preset, self.digest)
 
+    @cached_property
+    def classifier(self) -> "keras.Model":
+        """The model with the probabilities as its only output: what is explained."""
+        import keras
+
+        outputs = None if isinstance(self.model, keras.Sequential) else self.model.output
+        if not isinstance(outputs, dict):
+            return self.model
+        return keras.Model(self.model.inputs[0], outputs["probabilities"], name=f"{self.model.name}_classifier")
+
     def p_ai(self, pixels: "np.ndarray") -> "np.ndarray":
         """The probability of AI, float64 [N], of canonical pictures uint8 [N, size, size, 3]."""
+        return self.scores(pixels).p_ai
+
+    def scores(self, pixels: "np.ndarray") -> Scores:
+        """All that the model says of canonical pictures uint8 [N, size, size, 3]; bit for bit, whatever the batches."""
         import numpy as np
 
         batch = self._batch
-        result = np.empty(len(pixels))
-        for start in range(0, len(pixels), batch):
+        parts = []
+        for start in range(0, max(1, len(pixels)), batch):
             part = pixels[start : start + batch]
             padded = np.zeros((batch, *part.shape[1:]), np.uint8)  # one static shape: compiled once
             padded[: len(part)] = part
-            result[start : start + batch] = self._forward(images.to_input(padded)).numpy()[: len(part), labels.AI]
-        if not np.isfinite(result).all():
+            parts.append(self._named(self._forward(images.to_input(padded)))[: len(part)])
+        scores = Scores.concatenate(parts)
+        if not np.isfinite(scores.p_ai).all():
             raise ModelError(
                 f"model {self.id}: its probabilities are not finite: its weights are damaged. Train it again"
             )
-        return result
+        return scores
+
+    def _named(self, outputs: Any) -> Scores:
+        import numpy as np
+
+        outputs = outputs if isinstance(outputs, dict) else {"probabilities": outputs}
+        found = {name: np.asarray(output, np.float64) for name, output in outputs.items()}
+        novelty = found.get("novelty")
+        return Scores(
+            found["probabilities"][:, labels.AI],
+            None if novelty is None else novelty[:, 0],
+            found.get("generators"),
+            found.get("embedding"),
+        )
+
+    def attributed(self, scores: Scores) -> "tuple[np.ndarray, np.ndarray]":
+        """The likeliest generator family of each picture and its probability, str [N] and float [N].
+
+        "other" where no family has `LIKELY`. It says who may have made an AI picture, and nothing of whether it is one.
+        """
+        import numpy as np
+
+        assert scores.generators is not None
+        best = scores.generators.max(axis=1)
+        return np.where(best >= LIKELY, np.array(self.families)[scores.generators.argmax(axis=1)], OTHER), best
 
     @property
     def _batch(self) -> int:
@@ -70,19 +148,22 @@ class Detector:
         shape = (self._batch, self.geometry.size, self.geometry.size, 3)
         return tf.function(lambda x: self.model(x, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)])
 
-    def verdict(self, p_ai: float) -> str:
-        """ "AI" or "human"."""
-        return labels.CLASSES[labels.AI if p_ai >= 0.5 else labels.HUMAN]
-
     def save(self, path: Path) -> None:
         """Write the model file; deterministic bytes."""
         buffer = io.BytesIO()
         self.model.save(scratch := path.with_name("scratch.keras"))
-        card = {"preset": self.preset, "geometry": asdict(self.geometry), "classes": labels.CLASSES, **self.about}
+        card = {
+            "preset": self.preset,
+            "geometry": asdict(self.geometry),
+            "classes": labels.CLASSES,
+            "rule": self.rule.as_dict(),
+            "families": self.families,
+            **self.about,
+        }
         with zipfile.ZipFile(scratch) as source, zipfile.ZipFile(buffer, "w") as target:
             members = {name: source.read(name) for name in source.namelist()}
             members["metadata.json"] = _without_date(members["metadata.json"])
-            members["config.json"] = _without_addresses(members["config.json"])
+            members["config.json"] = _without_history(members["config.json"])
             members[_CARD] = json.dumps(card, indent=1).encode()
             for name in sorted(members):
                 target.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
@@ -98,13 +179,15 @@ class Detector:
                 f"{path}: there is no such model. Train one with `artdetect run`, or name another with --model"
             )
         card = read_card(path)
-        geometry = Geometry(**card.pop("geometry"))
+        geometry, rule = Geometry(**card.pop("geometry")), Rule(**card.pop("rule", {}))
+        families = tuple(card.pop("families", ()))
         quiet.load_tensorflow()
         import keras
 
         try:
             model = keras.models.load_model(path, compile=False, safe_mode=True)
-            output = tuple(model.compute_output_shape((1, geometry.size, geometry.size, 3)))
+            detector = Detector(model, card["preset"], geometry, card, rule, families, digests.of_file(path))
+            output = tuple(detector.classifier.compute_output_shape((1, geometry.size, geometry.size, 3)))
         except Exception as error:  # whatever Keras raises on a damaged or foreign file
             if isinstance(error, OSError) and (known := storage_error(error)):  # it unpacks weights to a temporary file
                 raise known from error
@@ -112,7 +195,11 @@ class Detector:
             raise ModelError(f"{path}: Keras cannot load it ({reason})") from error
         if output != (1, len(labels.CLASSES)):
             raise ModelError(f"{path}: its net gives {output} for one picture, expected {(1, len(labels.CLASSES))}")
-        return Detector(model, card["preset"], geometry, card, digests.of_file(path))
+        generators = model.output.get("generators") if isinstance(model.output, dict) else None
+        told_apart = 0 if generators is None else generators.shape[-1]
+        if told_apart != len(families):
+            raise ModelError(f"{path}: its net tells {told_apart} generators apart, but it names {len(families)}")
+        return detector
 
 
 def model_id(preset: str, digest: str) -> str:
@@ -126,8 +213,9 @@ def read_card(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             card = json.loads(archive.read(_CARD))
         Geometry(**card["geometry"])
-        if not isinstance(card["preset"], str):
-            raise TypeError("preset")
+        Rule(**card.get("rule", {}))
+        if not all(isinstance(name, str) for name in (card["preset"], *card.get("families", ()))):
+            raise TypeError("preset, families")
     except Exception as error:  # a foreign or damaged zip fails in more ways than zipfile documents
         raise ModelError(
             f"{path}: this is not a model file of artdetect. Expected a .keras file that `artdetect run` made"
@@ -141,13 +229,31 @@ def _without_date(metadata: bytes) -> bytes:
     return json.dumps({name: value for name, value in json.loads(metadata).items() if name != "date_saved"}).encode()
 
 
-def _without_addresses(config: bytes) -> bytes:
-    """Keras marks objects that layers share by their address in memory; here by the order in which they appear."""
-    seen: dict[int, int] = {}
+def _without_history(config: bytes) -> bytes:
+    """Keras marks objects that layers share by their address in memory, and numbers layers that were given no name by
+    all that the process made before; here both are numbered by the order in which they appear.
+    """
+    addresses: dict[int, int] = {}
+    names: dict[str, str] = {}
+    counts: Counter[str] = Counter()
 
     def numbered(values: dict[str, Any]) -> dict[str, Any]:
         if "shared_object_id" in values:
-            values["shared_object_id"] = seen.setdefault(values["shared_object_id"], len(seen))
+            values["shared_object_id"] = addresses.setdefault(values["shared_object_id"], len(addresses))
+        name = values["config"].get("name") if isinstance(values.get("config"), dict) else None
+        if isinstance(name, str) and name not in names:
+            kind = re.sub(r"_\d+$", "", name)
+            if kind.replace("_", "") == values.get("class_name", "").lower():  # as Keras names: get_item_3 a GetItem
+                names[name] = f"{kind}_{counts[kind]}" if counts[kind] else kind
+                counts[kind] += 1
         return values
 
-    return json.dumps(json.loads(config, object_hook=numbered)).encode()
+    def renamed(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {key: renamed(inner, key) for key, inner in value.items()}
+        if isinstance(value, list):
+            is_place = len(value) == 3 and isinstance(value[1], int)  # ["get_item_3", 0, 0]: a layer's output
+            return [renamed(inner, "name" if is_place and not n else "") for n, inner in enumerate(value)]
+        return names.get(value, value) if key == "name" else value
+
+    return json.dumps(renamed(json.loads(config, object_hook=numbered))).encode()

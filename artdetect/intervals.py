@@ -23,3 +23,13 @@ def of_auc(auc: float, ai: int, human: int) -> tuple[float, float]:
     """
     pairs = min(ai, human)
     return wilson(auc * pairs, pairs)
+
+
+def named(value: float, low: float, high: float) -> dict[str, float]:
+    """A value and its interval as metrics files keep them."""
+    return {"value": float(value), "low": float(low), "high": float(high)}
+
+
+def of_share(right: float, pictures: int) -> dict[str, float]:
+    """The share `right` of `pictures` with Wilson's interval."""
+    return named(right / pictures, *wilson(right, pictures))

@@ -10,24 +10,28 @@ from typing import TYPE_CHECKING, Any
 from artdetect import compute, images, store
 from artdetect.errors import ModelError, PictureError
 from artdetect.images import Geometry
+from artdetect.labels import AI, CLASSES
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from artdetect.detector import Detector
+    from artdetect.detector import Detector, Scores
 
 CHUNK = 256  # pictures decoded before a forward pass
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One picture's row. `verdict` and `p_ai` are None where there is an `error`."""
+    """One picture's row: all but path and model are None where there is an `error`."""
 
     path: str  # absolute
-    verdict: str | None
+    verdict: str | None  # AI, human or unsure
     p_ai: float | None
     model: str
     error: str | None
+    called: str | None = None  # the class it leans to, also where it is unsure
+    novelty: float | None = None  # distance from what the model learnt from; 1 is usual there
+    generator: str | None = None  # if it is AI: the generator family it looks like
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON and CSV."""
@@ -94,10 +98,22 @@ def _verdicts(detector: "Detector", loaded: "Sequence[tuple[Path, np.ndarray | s
     import numpy as np
 
     good = [pixels for _, pixels in loaded if not isinstance(pixels, str)]
-    p_ai = iter(detector.p_ai(np.stack(good)) if good else ())
+    rows = iter(_judged(detector, detector.scores(np.stack(good))) if good else ())
     for path, pixels in loaded:
         if isinstance(pixels, str):
             yield Verdict(str(path), None, None, detector.id, pixels)
         else:
-            p = float(next(p_ai))
-            yield Verdict(str(path), detector.verdict(p), p, detector.id, None)
+            yield Verdict(str(path), model=detector.id, error=None, **next(rows))
+
+
+def _judged(detector: "Detector", scores: "Scores") -> Iterator[dict[str, Any]]:
+    verdicts, called = detector.rule.verdicts(scores.p_ai, scores.novelty), detector.rule.called(scores.p_ai)
+    families = None if scores.generators is None else detector.attributed(scores)[0]
+    for row, p_ai in enumerate(scores.p_ai):
+        yield {
+            "verdict": str(verdicts[row]),
+            "p_ai": float(p_ai),
+            "called": str(called[row]),
+            "novelty": None if scores.novelty is None else float(scores.novelty[row]),
+            "generator": None if families is None or called[row] != CLASSES[AI] else str(families[row]),
+        }

@@ -31,10 +31,14 @@ CHAIN = (
     Stage("index", ("pictures",), ("numpy", "pillow", "pyarrow", "scipy")),
     Stage("audit", ("index",), ("numpy", "pandas", "pillow", "pyarrow", "scikit-learn", "scipy")),
     Stage("balance", ("index", "audit"), ("pandas", "pyarrow")),
-    Stage("train", ("balance",), ("keras", "numpy", "pandas", "pillow", "tensorflow")),
+    Stage(
+        "train",
+        ("balance",),
+        ("keras", "numpy", "pandas", "pillow", "pyarrow", "scikit-learn", "scipy", "tensorflow"),
+    ),
     Stage(
         "evaluate",
-        ("balance", "train"),
+        ("index", "balance", "train"),
         ("keras", "numpy", "pandas", "pillow", "pyarrow", "scikit-learn", "scipy", "tensorflow"),
     ),
     Stage(

@@ -47,7 +47,7 @@ def pipeline(config: Config | Path = SAMPLE, refresh: Sequence[str] = ()) -> lis
     heed(findings)
     split = balance(config.balance, index=table, audit=findings)
     model = train(config.train, balance=split, raw=raw)
-    scores = evaluate(config.evaluate, balance=split, train=model, raw=raw)
+    scores = evaluate(config.evaluate, index=table, balance=split, train=model, raw=raw)
     maps = explain(config.explain, train=model, evaluate=scores, raw=raw)
     report(config.report, index=table, audit=findings, balance=split, train=model, evaluate=scores, explain=maps)
 

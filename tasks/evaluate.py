@@ -11,14 +11,10 @@ from tasks.progress import Progress
 
 
 @stage
-def evaluate(config: EvaluateConfig, balance: Artifact, train: Artifact, raw: Artifact, out: Path) -> None:
-    """The test set, once: predictions, and metrics with intervals."""
+def evaluate(
+    config: EvaluateConfig, index: Artifact, balance: Artifact, train: Artifact, raw: Artifact, out: Path
+) -> None:
+    """The test set, once: predictions, metrics with intervals, baselines, robustness and the worst mistakes."""
+    folders = index.folder, balance.folder, train.folder, download.folder(raw.folder)
     with Progress("evaluate") as progress:
-        library.run(
-            config,
-            balance.folder,
-            train.folder,
-            download.folder(raw.folder),
-            out,
-            lambda done, total: progress.log(done, total, "decoding pictures"),
-        )
+        library.run(config, *folders, out, progress.log)

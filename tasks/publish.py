@@ -23,7 +23,7 @@ def run_name() -> str:
 
 
 def publish(runs: Sequence[StageRun]) -> None:
-    """Prefect artifacts of a finished run: stages, metrics, and where the report is."""
+    """Prefect artifacts of a finished run: stages, metrics, the model card, and where the report is."""
     folder = {run.stage: run.artifact.folder for run in runs}
     create_table_artifact(
         [
@@ -35,6 +35,8 @@ def publish(runs: Sequence[StageRun]) -> None:
     )
     metrics = json.loads((folder["evaluate"] / "metrics.json").read_text())
     create_markdown_artifact(_metrics(metrics), key="metrics", description="Test set, opened once")
+    card = (folder["report"] / "model_card.md").read_text(encoding="utf-8")
+    create_markdown_artifact(card, key="model-card", description="What to know before trusting a verdict")
     create_link_artifact((folder["report"] / "report.html").as_uri(), key="report", link_text="report.html")
 
 

@@ -15,7 +15,7 @@ from tasks.progress import Progress
 
 @stage
 def train(config: TrainConfig, balance: Artifact, raw: Artifact, out: Path, work: Path) -> None:
-    """A model from the balanced pictures, best on validation, resumed where a kill cut it off."""
+    """A model from the balanced pictures, chosen and calibrated on validation, resumed where a kill cut it off."""
     log = get_run_logger()
 
     def report(row: Row, epochs: int) -> None:
@@ -25,8 +25,5 @@ def train(config: TrainConfig, balance: Artifact, raw: Artifact, out: Path, work
         )  # fmt: skip
         epochs_done.show(row["epoch"], epochs, "epochs")
 
-    def decoding(done: int, total: int) -> None:
-        decoded.log(done, total, "decoding pictures")
-
-    with Progress("decode") as decoded, Progress("train", every=0) as epochs_done:
-        library.run(config, balance.folder, download.folder(raw.folder), out, work, report, decoding)
+    with Progress("features") as seen, Progress("train", every=0) as epochs_done:
+        library.run(config, balance.folder, download.folder(raw.folder), out, work, report, seen.log)

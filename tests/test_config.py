@@ -165,6 +165,6 @@ def test_a_config_cannot_be_changed_once_made(file: Path) -> None:
         load(file).train.epochs = 9  # type: ignore[misc]
 
 
-def test_there_is_a_section_for_every_stage_and_one_for_who_computes() -> None:
-    assert list(configs.Config.model_fields) == [*(stage.name for stage in CHAIN), "compute"]
+def test_there_is_a_section_for_every_stage_one_for_tuning_and_one_for_who_computes() -> None:
+    assert list(configs.Config.model_fields) == [*(stage.name for stage in CHAIN), "tune", "compute"]
     assert {"train.epochs", "download.url", "balance"} <= set(known_keys())

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artdetect import compute, images, pixels
+from artdetect import compute, images, pixels, records
 from artdetect.compute import ComputeConfig
 from artdetect.errors import DataError
 from artdetect.images import Geometry
-from artdetect.pixels import ENTRY, Pixels
+from artdetect.pixels import Pixels
+from artdetect.records import ENTRY
 
 GEOMETRY = Geometry(size=16, fit="crop")
 RECORD = 16 * 16 * 3
@@ -97,12 +98,12 @@ def test_digests_that_end_in_zero_bytes_are_kept_apart(tmp_path):
     digests = [bytes([1] * 30 + [0, 0]).hex(), bytes([1] * 30 + [0, 1]).hex(), bytes(32).hex()]
     folder = tmp_path / "cache"
     folder.mkdir()
-    records = [bytes([value]) * RECORD for value in range(3)]
-    (folder / "pixels.u8").write_bytes(b"".join(records))
-    (folder / "index.bin").write_bytes(pixels._entries(digests, records).tobytes())
+    made = [bytes([value]) * RECORD for value in range(3)]
+    (folder / "pixels.u8").write_bytes(b"".join(made))
+    (folder / "index.bin").write_bytes(records._entries(digests, made).tobytes())
     cache = Pixels(GEOMETRY, folder)
     assert cache.rows(digests).tolist() == [0, 1, 2]
-    (folder / "pixels.u8").write_bytes(b"".join(records[:2]) + b"\7" * RECORD)
+    (folder / "pixels.u8").write_bytes(b"".join(made[:2]) + b"\7" * RECORD)
     assert cache.verify() == [bytes(32).hex()]
 
 
@@ -121,13 +122,13 @@ def test_reading_a_large_cache_leaves_little_of_it_in_memory(tmp_path):
     with (folder / "pixels.u8").open("wb") as file:
         file.truncate(count * len(record))
     names = [f"{number:064x}" for number in range(count)]
-    (folder / "index.bin").write_bytes(pixels._entries(names, [record] * count).tobytes())
+    (folder / "index.bin").write_bytes(records._entries(names, [record] * count).tobytes())
     cache = Pixels(geometry, folder)
     before, most = resident(), 0
     for start in range(0, count, 50):
         assert not cache.read(np.arange(start, start + 50)).any()
         most = max(most, resident() - before)
-    assert 2**20 < most < pixels.RESIDENT_BYTES + 50 * len(record)
+    assert 2**20 < most < records.RESIDENT_BYTES + 50 * len(record)
 
 
 def test_only_what_is_missing_is_decoded(items, tmp_path, monkeypatch):
@@ -355,8 +356,8 @@ def test_a_full_disk_passes_through_and_the_cache_stays_valid(items, unbroken, t
             if len(data) > room:
                 raise OSError(28, "No space left on device")
 
-    open_at = pixels._open_at
-    monkeypatch.setattr(pixels, "_open_at", lambda path, size: Full(open_at(path, size)))
+    open_at = records._open_at
+    monkeypatch.setattr(records, "_open_at", lambda path, size: Full(open_at(path, size)))
     folder = tmp_path / "cache"
     with pytest.raises(OSError, match="No space left"):
         Pixels(GEOMETRY, folder).ensure(items)

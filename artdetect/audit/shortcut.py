@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from artdetect.file_properties import NO_QUALITY, properties
 from artdetect.intervals import CONFIDENCE, of_auc
 from artdetect.labels import AI, CLASSES
 
@@ -22,7 +23,6 @@ SMALLEST_LEAF = 3  # … and so many pictures
 GAIN = 0.001  # of Gini impurity, that a split must bring: others only lengthen the rules
 RESAMPLES = 2_000
 MOST_GENERATORS = 20  # compared one by one, the largest ones
-NO_QUALITY = -1  # having no JPEG quality is a trace as well
 
 
 def measure(table: "pd.DataFrame", seed: int) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def measure(table: "pd.DataFrame", seed: int) -> dict[str, Any]:
     disputed = several.group[several.groupby("group").label.transform("nunique") > 1]
     table = table[~table.group.isin(disputed)].drop_duplicates("group")
     is_ai = (table.label == CLASSES[AI]).to_numpy()
-    columns = _features(table)
+    columns = properties(table)
     every = {feature: values for name in columns for feature, values in columns[name].items()}
     alone = {name: _auc(features, is_ai, seed) for name, features in columns.items()}
     together = _auc(every, is_ai, seed)
@@ -56,30 +56,6 @@ def measure(table: "pd.DataFrame", seed: int) -> dict[str, Any]:
         "properties": _best_first([{"name": name, "auc": auc} for name, auc in alone.items()]),
         "generators": _best_first(_generators(table.generator.to_numpy(), every, is_ai, seed)),
         "rules": _rules(every, is_ai) if together else [],
-    }
-
-
-def _features(table: "pd.DataFrame") -> dict[str, dict[str, np.ndarray]]:
-    """Property -> its columns by name, float32 `(n,)`; a property that never varies has no entry."""
-    pixels = (table.width * table.height).clip(lower=1)
-    numbers = {
-        "width": table.width,
-        "height": table.height,
-        "bytes per pixel": table.bytes / pixels,
-        "bytes": table.bytes,
-        "JPEG quality": table.jpeg_quality.astype(float).fillna(NO_QUALITY),
-        "EXIF": table.has_exif,
-    }
-    found = {name: {name: values.to_numpy(dtype=np.float32)} for name, values in numbers.items()}
-    for name in ("format", "mode"):
-        values = table[name].fillna("none")
-        found[name] = {
-            f"{name} is {value}": (values == value).to_numpy(dtype=np.float32) for value in sorted(set(values))
-        }
-    return {
-        name: columns
-        for name, columns in found.items()
-        if any(len(values) and values.min() < values.max() for values in columns.values())
     }
 
 

@@ -11,56 +11,108 @@ from artdetect.section import Section
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
-    from artdetect.detector import Detector
+    from artdetect.detector import Detector, Scores
     from artdetect.pixels import Pixels
 
 CHUNK = 512  # pictures read from the pixel cache at a time
-Progress = Callable[[int, int], None]
+FACTS = ("width", "height", "bytes", "format", "mode", "jpeg_quality", "has_exif", "contrast")  # of the index
+Progress = Callable[[int, int, str], None]
 
 
 class EvaluateConfig(Section):
     """Section `evaluate`."""
 
     resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples behind the intervals")
-    seed: int = Field(129, ge=0, description="of the resampling")
+    seed: int = Field(129, ge=0, description="of the resampling, and of who is drawn for robustness")
+    robustness: int = Field(400, ge=0, description="test pictures that are degraded in every way; 0 leaves it out")
 
 
 def run(
     config: EvaluateConfig,
+    index_folder: Path,
     balance_folder: Path,
     train_folder: Path,
     pictures: Path,
     out: Path,
-    decoding: Progress | None = None,
+    progress: Progress | None = None,
 ) -> None:
-    """Write `predictions.parquet` and `metrics.json` over the test pictures.
+    """Write what a sceptic would ask of the test pictures.
 
-    Predictions: path, sha256, label, style, generator, p_ai, verdict; sorted by path. Metrics: see
-    `artdetect.evaluate.metrics.summary`. `pictures` is the data set's root; `decoding(done, all)` is called while
-    pictures enter the pixel cache.
+    predictions.parquet: path, sha256, label, style, generator, then what `judged` adds; sorted by path.
+    metrics.json: `metrics.summary`; by_size, as by_style; slices and slices_tried (`slices.find`); baselines
+        (`baselines.baselines`); mistakes (`mistakes.mistakes`); attribution (`attribution.attribution`) where the
+        detector knows generator families; robustness (`robustness.robustness`) unless it is off.
+    robustness.parquet: sha256, label, condition, p_ai, called, verdict, unless it is off.
+    mistakes.png: the mistakes, if there are any.
+
+    `pictures` is the data set's root; `progress(done, all, what)` is called along the way.
     """
     import pandas as pd
 
     from artdetect.detector import Detector
-    from artdetect.evaluate.metrics import summary
+    from artdetect.evaluate import attribution, baselines, groups, metrics, mistakes, robustness, slices
     from artdetect.pixels import Pixels
 
+    def told(what: str) -> Callable[[int, int], None]:
+        return lambda done, total: progress(done, total, what) if progress else None
+
     table = pd.read_parquet(balance_folder / "balance.parquet")
+    index = pd.read_parquet(index_folder / "index.parquet", columns=["path", *FACTS]).set_index("path")
     test = table[table.split == "test"].drop(columns=["split", "group", "weight"]).reset_index(drop=True)
+    train = table[table.split == "train"]
+    learnt = baselines.learners(train)
     detector = Detector.load(train_folder)
     pixels = Pixels(detector.geometry)
-    pixels.ensure([(row.sha256, pictures / row.path) for row in test.itertuples()], decoding)
-    test["p_ai"] = p_ai(detector, pixels, pixels.rows(list(test.sha256)))
-    test["verdict"] = [detector.verdict(p_ai) for p_ai in test.p_ai]
+    used = pd.concat([test, learnt])
+    pixels.ensure([(row.sha256, pictures / row.path) for row in used.itertuples()], told("decoding pictures"))
+
+    seen = scores(detector, pixels, pixels.rows(list(test.sha256)))
+    test = judged(test, detector, seen)
     test.to_parquet(out / "predictions.parquet", index=False)
-    (out / "metrics.json").write_text(json.dumps(summary(test, config.resamples, config.seed), indent=1))
+    facts = index.loc[test.path].reset_index()
+    drawn, threshold = (config.resamples, config.seed), detector.rule.threshold
+    result = metrics.summary(test, *drawn, threshold)
+    result["by_size"] = groups.by(test.assign(size=groups.size(facts)), "size")
+    result |= slices.find(test, facts)
+    result["baselines"] = baselines.baselines(
+        learnt, test, index.loc[[*learnt.path, *test.path]], pixels, *drawn, told("baselines")
+    )
+    wrong = mistakes.worst(test, threshold)
+    embedding = None if seen.embedding is None else seen.embedding[wrong.index]
+    result["mistakes"] = mistakes.mistakes(wrong, embedding, train, train_folder)
+    mistakes.write_sheet(wrong, result["mistakes"], train, pictures, out / "mistakes.png")
+    if detector.families:
+        result["attribution"] = attribution.attribution(test, detector.families)
+    sample = robustness.drawn(test, config.robustness, config.seed)
+    if len(sample):
+        result["robustness"], conditions = robustness.robustness(detector, pixels, sample, *drawn, told("robustness"))
+        conditions.to_parquet(out / "robustness.parquet", index=False)
+    (out / "metrics.json").write_text(json.dumps(result, indent=1, allow_nan=False))
 
 
-def p_ai(detector: "Detector", pixels: "Pixels", rows: "np.ndarray") -> "np.ndarray":
-    """The probability of AI of these rows of the pixel cache, float64 `(len(rows),)`; few are in memory at a time."""
-    import numpy as np
+def scores(detector: "Detector", pixels: "Pixels", rows: "np.ndarray") -> "Scores":
+    """What the model says of these rows of the pixel cache; few pictures are in memory at a time."""
+    from artdetect.detector import Scores
 
     chunk = detector.geometry.fitting(CHUNK)
-    parts = [detector.p_ai(pixels.read(rows[start : start + chunk])) for start in range(0, len(rows), chunk)]
-    return np.concatenate(parts)
+    return Scores.concatenate(
+        [detector.scores(pixels.read(rows[start : start + chunk])) for start in range(0, len(rows), chunk)]
+    )
+
+
+def judged(table: "pd.DataFrame", detector: "Detector", scores: "Scores") -> "pd.DataFrame":
+    """The table with p_ai; verdict (AI, human or unsure) and called, the class it leans to; and where the model says so
+    novelty, and family and family_p: the generator family that it would be if it is AI, "other" where none is likely.
+    """
+    table = table.assign(
+        p_ai=scores.p_ai,
+        called=detector.rule.called(scores.p_ai),
+        verdict=detector.rule.verdicts(scores.p_ai, scores.novelty),
+    )
+    if scores.novelty is not None:
+        table["novelty"] = scores.novelty
+    if scores.generators is not None:
+        table["family"], table["family_p"] = detector.attributed(scores)
+    return table

@@ -2,65 +2,100 @@
 
 from typing import TYPE_CHECKING, Any
 
-from artdetect.intervals import CONFIDENCE, of_auc, wilson
-from artdetect.labels import CLASSES
+import numpy as np
+
+from artdetect.evaluate.bootstrap import Ranking, average_precision, intervals, roc_auc, tpr_at
+from artdetect.evaluate.calibration import calibration
+from artdetect.evaluate.groups import by
+from artdetect.evaluate.selective import risk_coverage, sureness, undecided
+from artdetect.intervals import CONFIDENCE, named, of_auc, of_share, wilson
+from artdetect.labels import AI, CLASSES
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
+FALSE_POSITIVE_RATES = (0.01, 0.05)
 
-def summary(predictions: "pd.DataFrame", resamples: int, seed: int) -> dict[str, Any]:
-    """All metrics of a table with columns label, style, generator, p_ai, verdict.
 
-    Whole-set metrics have bootstrap percentile intervals over pictures, drawn within each class; shares of a group
-    have Wilson's, which hold for a handful of pictures too. So have the accuracies where each class was called all
-    right or all wrong, and ROC-AUC and average precision where all AI pictures stand before, or after, all human ones:
-    a bootstrap has no width then.
+def summary(predictions: "pd.DataFrame", resamples: int, seed: int, threshold: float = 0.5) -> dict[str, Any]:
+    """All metrics of a table with columns label, style, generator, p_ai, called, verdict; both classes are there.
+
+    Whole-set metrics have bootstrap percentile intervals over pictures, drawn within each class, the same draws for
+    all; shares of a group have Wilson's, which hold for a handful of pictures too. `threshold` is the p(AI) from which
+    pictures were called AI.
     """
-    import numpy as np
-
-    truth = (predictions.label == "AI").to_numpy()
-    p_ai = predictions.p_ai.to_numpy()
-    called_ai = (predictions.verdict == "AI").to_numpy()
-    result: dict[str, Any] = {"pictures": len(predictions), "confidence": CONFIDENCE, "resamples": resamples}
-    rng = np.random.default_rng(seed)
-    groups = [np.flatnonzero(truth), np.flatnonzero(~truth)]
-    drawn = []
-    for _ in range(resamples):
-        rows = np.concatenate([rng.choice(group, len(group)) for group in groups])
-        drawn.append(_scores(truth[rows], p_ai[rows], called_ai[rows]))
-    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-    for name, value in _scores(truth, p_ai, called_ai).items():
-        low, high = np.quantile([scores[name] for scores in drawn], tails) if drawn else (value, value)
-        result[name] = {"value": float(value), "low": float(low), "high": float(high)}
-    right = called_ai == truth
-    if all(right[group].all() or not right[group].any() for group in groups):
-        parts = [wilson(int(right[group].sum()), len(group)) for group in groups]
-        result["accuracy"] |= dict(zip(("low", "high"), wilson(int(right.sum()), len(right)), strict=True))
-        result["balanced_accuracy"] |= dict(zip(("low", "high"), np.mean(parts, axis=0).tolist(), strict=True))
-    for name in ("roc_auc", "average_precision"):
-        if (value := round(result[name]["value"], 12)) in (0.0, 1.0):  # a sum of shares may miss 1 by its rounding
-            low, high = of_auc(value, *map(len, groups))
-            result[name] |= {"low": low, "high": high}
-    return result | {
-        "classes": _per_class(predictions),
-        "confusion": [[_count(predictions, label, verdict) for verdict in CLASSES] for label in CLASSES],
-        "by_generator": [_group(rows, "generator", name) for name, rows in predictions.groupby("generator")],
-        "by_style": [_group(rows, "style", name) for name, rows in predictions.groupby("style")],
-    }
-
-
-def _scores(truth: "np.ndarray", p_ai: "np.ndarray", called_ai: "np.ndarray") -> dict[str, float]:
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    right = called_ai == truth
+    truth = (predictions.label == CLASSES[AI]).to_numpy()
+    p_ai = predictions.p_ai.to_numpy(np.float64)
+    called_ai = (predictions.called == CLASSES[AI]).to_numpy()
+    drawn = resamples, seed
     return {
-        "accuracy": right.mean(),
-        "balanced_accuracy": (right[truth].mean() + right[~truth].mean()) / 2,
-        "roc_auc": roc_auc_score(truth, p_ai),
-        "average_precision": average_precision_score(truth, p_ai),
+        "pictures": len(predictions),
+        "confidence": CONFIDENCE,
+        "resamples": resamples,
+        **headline(truth, p_ai, called_ai, *drawn),
+        "tpr_at_fpr": _at_rates(truth, p_ai, *drawn),
+        "unsure": undecided(predictions),
+        "calibration": calibration(truth, p_ai, *drawn),
+        **risk_coverage(truth, called_ai == truth, sureness(p_ai, threshold), *drawn),
+        "classes": _per_class(predictions),
+        "confusion": [[_count(predictions, label, called) for called in CLASSES] for label in CLASSES],
+        "by_generator": by(predictions, "generator"),
+        "by_style": by(predictions, "style"),
     }
+
+
+def headline(
+    truth: np.ndarray, p_ai: np.ndarray, called_ai: np.ndarray, resamples: int, seed: int
+) -> dict[str, dict[str, float]]:
+    """Accuracy, balanced accuracy, ROC-AUC and average precision; arguments `(N,)`, True for AI, both classes there.
+
+    Wilson's intervals stand for the bootstrap's where those have no width: of the accuracies where each class was
+    called all right or all wrong, of ROC-AUC and average precision where all AI pictures stand before, or after, all
+    human ones.
+    """
+    ranking = Ranking(truth, p_ai)
+    right = called_ai == truth
+    hits = np.stack([right & truth, right & ~truth], axis=1).astype(np.int64)
+    classes = np.array([truth.sum(), (~truth).sum()])
+
+    def statistics(counts: np.ndarray) -> dict[str, np.ndarray]:
+        hit = counts @ hits  # (B, 2): of AI, of human
+        curve = ranking.curve(counts)
+        return {
+            "accuracy": hit.sum(axis=1) / classes.sum(),
+            "balanced_accuracy": (hit / classes).mean(axis=1),
+            "roc_auc": roc_auc(*curve),
+            "average_precision": average_precision(*curve),
+        }
+
+    found = intervals(statistics, truth, resamples, seed)
+    hit = hits.sum(axis=0)
+    if ((hit == 0) | (hit == classes)).all():
+        found["accuracy"] = of_share(int(hit.sum()), int(classes.sum()))
+        parts = [wilson(int(right), int(pictures)) for right, pictures in zip(hit, classes, strict=True)]
+        found["balanced_accuracy"] = named(found["balanced_accuracy"]["value"], *np.mean(parts, axis=0))
+    for name in ("roc_auc", "average_precision"):
+        if (value := round(found[name]["value"], 12)) in (0.0, 1.0):  # a sum of shares may miss 1 by its rounding
+            found[name] = named(value, *of_auc(value, *classes.tolist()))
+    return found
+
+
+def _at_rates(truth: np.ndarray, p_ai: np.ndarray, resamples: int, seed: int) -> list[dict[str, Any]]:
+    """The true positive rate at thresholds that few human pictures reach; below 1 / rate human pictures, none."""
+    ranking = Ranking(truth, p_ai)
+
+    def statistics(counts: np.ndarray) -> dict[str, np.ndarray]:
+        curve = ranking.curve(counts)
+        return {str(rate): tpr_at(*curve, rate) for rate in FALSE_POSITIVE_RATES}
+
+    found = intervals(statistics, truth, resamples, seed)
+    rows = []
+    for rate in FALSE_POSITIVE_RATES:
+        tpr = found[str(rate)]
+        if tpr["low"] == tpr["high"]:
+            tpr = named(tpr["value"], *of_auc(tpr["value"], int(truth.sum()), int((~truth).sum())))
+        rows.append({"fpr": rate, "tpr": tpr})
+    return rows
 
 
 def _per_class(predictions: "pd.DataFrame") -> dict[str, dict[str, float]]:
@@ -68,7 +103,7 @@ def _per_class(predictions: "pd.DataFrame") -> dict[str, dict[str, float]]:
     from sklearn.metrics import precision_recall_fscore_support
 
     columns = precision_recall_fscore_support(
-        predictions.label, predictions.verdict, labels=list(CLASSES), zero_division=0.0
+        predictions.label, predictions.called, labels=list(CLASSES), zero_division=0.0
     )
     return {
         label: {"precision": float(p), "recall": float(r), "f1": float(f), "pictures": int(n)}
@@ -76,18 +111,5 @@ def _per_class(predictions: "pd.DataFrame") -> dict[str, dict[str, float]]:
     }
 
 
-def _count(predictions: "pd.DataFrame", label: str, verdict: str) -> int:
-    return int(((predictions.label == label) & (predictions.verdict == verdict)).sum())
-
-
-def _group(rows: "pd.DataFrame", column: str, name: str) -> dict[str, Any]:
-    """Accuracy within one style or generator. For a generator, which has one class, that is its recall."""
-    right = int((rows.label == rows.verdict).sum())
-    low, high = wilson(right, len(rows))
-    return {
-        column: name,
-        "label": " + ".join(sorted(set(rows.label))),
-        "pictures": len(rows),
-        "accuracy": {"value": right / len(rows), "low": low, "high": high},
-        "mean_p_ai": float(rows.p_ai.mean()),
-    }
+def _count(predictions: "pd.DataFrame", label: str, called: str) -> int:
+    return int(((predictions.label == label) & (predictions.called == called)).sum())

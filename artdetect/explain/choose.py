@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from artdetect.errors import DataError
-from artdetect.labels import AI, CLASSES, HUMAN
+from artdetect.labels import CLASSES
+from artdetect.verdict import logit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 RULES = ("most confident right", "most confident wrong", "least sure")
 
 
-def choose(predictions: pd.DataFrame, per_rule: int) -> pd.DataFrame:
+def choose(predictions: pd.DataFrame, per_rule: int, threshold: float = 0.5) -> pd.DataFrame:
     """Up to `per_rule` pictures of each rule for each true class; fewer where there are not enough.
 
     A picture that several rules name stands under the first of them; two files of the same content are one picture.
@@ -24,8 +25,9 @@ def choose(predictions: pd.DataFrame, per_rule: int) -> pd.DataFrame:
 
     Args:
         predictions: One row a picture: `path` (str), `sha256` (str), `label` ("AI" or "human", the true class),
-            `p_ai` (float in [0, 1]), and whatever else is to be kept.
+            `p_ai` (float in [0, 1]), `called` ("AI" or "human"), and whatever else is to be kept.
         per_rule: Pictures of one rule and class; 0 or more.
+        threshold: The p(AI) from which pictures were called AI: the nearer to it, the less sure.
 
     Returns:
         The chosen rows with a column `rule`, one of `RULES`; by class as in `CLASSES`, then by rule, then best first.
@@ -44,25 +46,24 @@ def choose(predictions: pd.DataFrame, per_rule: int) -> pd.DataFrame:
     for label in CLASSES:
         for rule in RULES:
             of_class = left[left["label"] == label]
-            found = _ranked(of_class, rule).head(per_rule)
+            found = _ranked(of_class, rule, threshold).head(per_rule)
             parts.append(found.assign(rule=rule))
             left = left.drop(index=found.index)
     return pd.concat(parts, ignore_index=True)
 
 
-def _ranked(pictures: pd.DataFrame, rule: str) -> pd.DataFrame:
+def _ranked(pictures: pd.DataFrame, rule: str, threshold: float) -> pd.DataFrame:
     """The pictures that `rule` may take, best first. They come sorted by path, and a stable sort keeps that in ties."""
-    sureness = (pictures["p_ai"] - 0.5).abs()
+    sureness = pictures["p_ai"].map(logit).sub(logit(threshold)).abs()
     if rule == "least sure":
         return pictures.loc[sureness.sort_values(kind="stable").index]
-    said = (pictures["p_ai"] >= 0.5).map({True: CLASSES[AI], False: CLASSES[HUMAN]})  # a tie is class 0, as in argmax
-    right = said == pictures["label"]
+    right = pictures["called"] == pictures["label"]
     allowed = sureness[right if rule == "most confident right" else ~right]
     return pictures.loc[(-allowed).sort_values(kind="stable").index]
 
 
 def _check(predictions: pd.DataFrame) -> None:
-    missing = [name for name in ("path", "sha256", "label", "p_ai") if name not in predictions.columns]
+    missing = [name for name in ("path", "sha256", "label", "p_ai", "called") if name not in predictions.columns]
     if missing:
         raise DataError(f"predictions lack the columns {missing}. Received: {list(predictions.columns)}")
     impossible = predictions[~predictions["p_ai"].between(0, 1)]

@@ -66,7 +66,9 @@ def run(
     from artdetect.explain.choose import choose
     from artdetect.labels import CLASSES
 
-    chosen = choose(pd.read_parquet(evaluate_folder / "predictions.parquet"), config.per_rule)
+    detector = Detector.load(train_folder)
+    predictions = pd.read_parquet(evaluate_folder / "predictions.parquet")
+    chosen = choose(predictions, config.per_rule, detector.rule.threshold)
     chosen["name"] = [
         f"{number:02d}-{row.label}-{row.rule.replace(' ', '-')}" for number, row in enumerate(chosen.itertuples(), 1)
     ]
@@ -75,22 +77,23 @@ def run(
             pictures / row.path,
             row.sha256,
             row.name,
-            title(row.verdict, row.p_ai, row.label),
-            CLASSES.index(row.verdict),
+            title(row.verdict, row.called, row.p_ai, row.label),
+            CLASSES.index(row.called),
         )
         for row in chosen.itertuples(index=False)
     ]
-    for number, _ in enumerate(explain(Detector.load(train_folder), subjects, config, out), 1):
+    for number, _ in enumerate(explain(detector, subjects, config, out), 1):
         if progress:
             progress(number, len(subjects))
     chosen.to_parquet(out / "explanations.parquet", index=False)
 
 
-def title(verdict: str, p_ai: float, label: str | None = None) -> str:
-    """A figure's heading: the verdict, its probability, and the truth where it is known."""
-    shown = p_ai if verdict == "AI" else 1 - p_ai
+def title(verdict: str, called: str, p_ai: float, label: str | None = None) -> str:
+    """A figure's heading: the verdict, the probability of the class it leans to, and the truth where it is known."""
+    shown = p_ai if called == "AI" else 1 - p_ai
     sure = "over 99.9%" if shown > 0.999 else f"{shown:.1%}"  # a net is never certain
-    return f"{verdict} {sure}" + (f"\n(is {label})" if label else "")
+    leans = verdict if verdict == called else f"{verdict}, {called}"
+    return f"{leans} {sure}" + (f"\n(is {label})" if label else "")
 
 
 def explain(detector: "Detector", subjects: Sequence[Subject], config: ExplainConfig, out: Path) -> Iterator[Subject]:
@@ -117,7 +120,7 @@ def _attributions(detector: "Detector", subjects: Sequence[Subject], config: Exp
     absent = {place for place in places if not place.is_file()}
     missing = [subject for subject, place in zip(subjects, places, strict=True) if place in absent]
     computed = xrai.explain_many(
-        detector.model,
+        detector.classifier,
         (images.to_input(pixels.load(subject.sha256, subject.path)) for subject in missing),
         [subject.target for subject in missing],
         steps=config.steps,

@@ -1,4 +1,4 @@
-"""What the page says, as plain values from the artifacts: no markup here, so that a number is easy to check."""
+"""What page and model card say, as plain values from the artifacts: no markup here, so that a number is easy to check."""
 
 import json
 from collections import Counter
@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect import digests
 from artdetect.labels import AI, CLASSES, HUMAN
+from artdetect.report import quality
+from artdetect.verdict import Rule
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WIDE = 0.3  # an interval wider than this says little: the group is marked
 SHOWN_PER_RULE = 3  # explanations on the page per class and rule, so that it stays small enough to send
+SPLITS = ("train", "validation", "test", "held_out")
 
 
 def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
-    """Everything that the page shows, by part; `folders` as in `artdetect.report.run`."""
+    """Everything that is shown, by part; `folders` as in `artdetect.report.run`."""
     import pandas as pd
 
     metrics = _json(folders["evaluate"] / "metrics.json")
+    predictions = pd.read_parquet(folders["evaluate"] / "predictions.parquet")
     audit = _json(folders["audit"] / "audit.json")
     balance = pd.read_parquet(folders["balance"] / "balance.parquet")
     training = _training(folders["train"])
@@ -28,18 +32,28 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
         "notice": _notice(folders["index"] / "notice.txt"),
         "metrics": metrics,
         "result": _result(metrics),
+        "sure": quality.sure(metrics, Rule(**training["card"].get("rule", {})), predictions),
         "generators": _generators(metrics, balance),
         "styles": sorted(_groups(metrics["by_style"], "style"), key=lambda group: -group["pictures"]),
+        "sizes": _groups(metrics.get("by_size", []), "size"),
+        "wear": quality.wear(metrics),
+        "unseen": quality.unseen(training["metrics"]),
+        "baselines": quality.baselines(metrics),
+        "weak": quality.weak(metrics),
+        "attribution": quality.attribution(metrics),
+        "mistakes": quality.mistakes(metrics, folders["evaluate"] / "mistakes.png"),
         "explanations": _explanations(folders["explain"]),
         "training": training,
         "audit": audit,
         "counts": _table(audit["counts"], ("train", "test")),
         "sheet": sheet if (sheet := folders["audit"] / "worst.png").is_file() else None,
-        "used": _table(_balanced(balance), ("train", "validation", "test")),
+        "used": _table(_counted(balance, "label"), ("train", "validation", "test")),
+        "learnt": _learnt(balance),
         "weighted": bool((balance.weight != 1).any()),
         "held_out": balance.generator[balance.split == "held_out"].value_counts().sort_index().to_dict(),
         "model": training["model"],
-        "keys": {stage: folder.name for stage, folder in folders.items()},
+        "stages": _stages(folders),
+        "packages": _packages(folders),
     }
 
 
@@ -91,34 +105,35 @@ def _explanations(folder: Path) -> dict[str, Any]:
     if table.empty:
         return {"count": 0, "shown": []}
     shown = table.groupby(["label", "rule"], sort=False).head(SHOWN_PER_RULE)
-    columns = ["path", "label", "verdict", "p_ai", "rule", "name"]
+    columns = ["path", "label", "called", "verdict", "p_ai", "rule", "name"]
     rows = shown[columns].to_dict("records")
     return {"count": len(table), "shown": [row | {"figure": folder / f"{row['name']}.png"} for row in rows]}
 
 
 def _training(folder: Path) -> dict[str, Any]:
-    """How the model came to be, and what its file is."""
+    """How the model came to be, and what its file is; a history only of a net that was trained by steps."""
     import pandas as pd
 
     from artdetect.detector import MODEL_FILE, model_id, read_card
 
     card = read_card(folder / MODEL_FILE)
     digest = digests.of_file(folder / MODEL_FILE)
-    metrics = _json(folder / "metrics.json")
-    rows = pd.read_csv(folder / "history.csv").to_dict("records")
+    metrics, history = _json(folder / "metrics.json"), folder / "history.csv"
+    rows = pd.read_csv(history).to_dict("records") if history.is_file() else []
     return {
+        "metrics": metrics,
         "history": rows,
         "epochs": len(rows),
-        "best_epoch": metrics["best_epoch"],
-        "best": next(row for row in rows if row["epoch"] == metrics["best_epoch"]),
-        "parameters": metrics["parameters"],
+        "best_epoch": metrics.get("best_epoch"),
+        "best": next((row for row in rows if row["epoch"] == metrics["best_epoch"]), None),
         "card": card,
+        "config": _record(folder).get("parts", {}).get("config", {}),
         "model": {"id": model_id(card["preset"], digest), "digest": digest, "data": card.get("data")},
     }
 
 
-def _balanced(balance: "pd.DataFrame") -> list[dict[str, Any]]:
-    counts = balance.groupby(["label", "split"]).size().rename("pictures").reset_index()
+def _counted(balance: "pd.DataFrame", *columns: str) -> list[dict[str, Any]]:
+    counts = balance.groupby([*columns, "split"]).size().rename("pictures").reset_index()
     return counts.to_dict("records")
 
 
@@ -130,3 +145,36 @@ def _table(counts: list[dict[str, Any]], splits: tuple[str, ...]) -> dict[str, A
     rows = [(label, [cells[label, split] for split in splits]) for label in CLASSES]
     totals = [sum(row[1][column] for row in rows) for column in range(len(splits))]
     return {"splits": splits, "rows": rows, "totals": totals, "total": sum(totals)}
+
+
+def _learnt(balance: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Pictures by class and generator: {"label", "generator", and each of `SPLITS`}."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for count in _counted(balance, "label", "generator"):
+        names = {"label": count["label"], "generator": count["generator"]}
+        row = rows.setdefault((count["label"], count["generator"]), names | dict.fromkeys(SPLITS, 0))
+        row[count["split"]] = count["pictures"]
+    return [rows[key] for key in sorted(rows)]
+
+
+def _stages(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """What this report was made from: each stage's key, and the commit of the code that built it."""
+    return [
+        {"stage": stage, "key": folder.name, "revision": _record(folder).get("revision")}
+        for stage, folder in folders.items()
+    ]
+
+
+def _packages(folders: Mapping[str, Path]) -> dict[str, str]:
+    """The versions of the packages that shaped the stages' outputs; two where stages were built with different ones."""
+    versions: dict[str, set[str]] = {}
+    for folder in folders.values():
+        for package, version in _record(folder).get("parts", {}).get("packages", {}).items():
+            versions.setdefault(package, set()).add(version)
+    return {package: ", ".join(sorted(versions[package])) for package in sorted(versions)}
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """What the store wrote of an artifact's build; nothing where a stage was run by hand."""
+    path = folder / "record.json"
+    return _json(path) if path.is_file() else {}

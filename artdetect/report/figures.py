@@ -1,42 +1,39 @@
-"""The report's charts as PNG bytes, light and dark, wide and narrow: a page without scripts lets the browser choose.
+"""The report's charts as PNG bytes, light and dark, wide and narrow: a page without scripts lets the browser choose."""
 
-Without pyplot, whose figures are global and not for threads; the same numbers give the same bytes on every machine.
-"""
-
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from artdetect.labels import CLASSES
+from artdetect.report.canvas import THEMES, Shape, Theme, figure, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-Shape = Literal["wide", "narrow"]
-CSS_PX = 96  # matplotlib inches are laid out as CSS pixels / 96 …
-SCALE = 2  # … and drawn at double density
+Charts = dict[str, dict[tuple[str, Shape], bytes]]
 MARKED_EPOCHS = 25  # up to so many, each epoch has its dot
+FEW = 10  # pictures in a bin: fewer say next to nothing
+LINE = 25  # CSS px from one condition to the next
 
 
-@dataclass(frozen=True)
-class Theme:
-    """The colours of one colour scheme, those of the page's style sheet."""
-
-    ground: str
-    ink: str
-    quiet: str
-    line: str
-    right: str
-    wrong: str
-
-
-THEMES = {
-    "light": Theme("#ffffff", "#1c1c1e", "#5f5f66", "#d9d7d2", "#2563a8", "#b4531a"),
-    "dark": Theme("#1e1f22", "#ececec", "#a3a3aa", "#3a3b40", "#7db2ec", "#e8945c"),
-}
+def draw(found: Mapping[str, Any]) -> Charts:
+    """Every chart for which there are numbers, by name, theme and shape; `found` is of `facts.gather`."""
+    metrics, training, sure, wear = (found[name] for name in ("metrics", "training", "sure", "wear"))
+    wide: tuple[Shape, ...] = ("wide",)
+    charts: dict[str, tuple[Callable[[str, Shape], bytes], tuple[Shape, ...]]] = {
+        "confusion": (partial(confusion, metrics["confusion"]), wide)
+    }
+    if training["history"]:
+        charts["history"] = (partial(history, training["history"], training["best_epoch"]), ("wide", "narrow"))
+    if sure:
+        charts["reliability"] = (partial(reliability, sure["bins"], sure["band"]), wide)
+        charts["coverage"] = (partial(coverage, sure["coverage"], sure["decided"]), wide)
+    if wear:
+        charts["robustness"] = (partial(robustness, wear["rows"], wear["clean"]["value"]), ("wide", "narrow"))
+    return {
+        name: {(theme, shape): chart(theme, shape) for theme in THEMES for shape in shapes}
+        for name, (chart, shapes) in charts.items()
+    }
 
 
 def history(rows: Sequence[Mapping[str, float]], best_epoch: int, theme: str, shape: Shape) -> bytes:
@@ -45,9 +42,9 @@ def history(rows: Sequence[Mapping[str, float]], best_epoch: int, theme: str, sh
     `rows` are those of history.csv; "wide" puts the two side by side, "narrow" on top of each other.
     """
     colours = THEMES[theme]
-    with _figure((800, 300) if shape == "wide" else (380, 520), colours) as (figure, buffer):
+    with figure((800, 300) if shape == "wide" else (380, 520), colours) as (drawn, buffer):
         grid = (1, 2) if shape == "wide" else (2, 1)
-        left, right = figure.subplots(*grid).flat
+        left, right = drawn.subplots(*grid).flat
         for axes, name, title in ((left, "loss", "Loss"), (right, "accuracy", "Accuracy")):
             _curves(axes, rows, name, best_epoch, colours)
             axes.set_title(title, loc="left", fontsize=11, fontweight="bold", color=colours.ink)
@@ -60,7 +57,7 @@ def _curves(axes: "Axes", rows: Sequence[Mapping[str, float]], name: str, best_e
 
     epochs = [int(row["epoch"]) for row in rows]
     marker = "o" if len(rows) <= MARKED_EPOCHS else ""
-    _quiet_axes(axes, colours)
+    quiet(axes, colours)
     axes.grid(axis="y", color=colours.line, linewidth=0.7)
     axes.axvline(best_epoch, color=colours.quiet, linewidth=1, linestyle=(0, (2, 2)))
     for column, label, colour, dashes in (
@@ -90,12 +87,12 @@ def _curves(axes: "Axes", rows: Sequence[Mapping[str, float]], name: str, best_e
     )
 
 
-def confusion(counts: Sequence[Sequence[int]], theme: str) -> bytes:
-    """The confusion matrix, rows = truth, columns = verdict, both as in CLASSES: counts, and shares of their row."""
+def confusion(counts: Sequence[Sequence[int]], theme: str, shape: Shape) -> bytes:
+    """The confusion matrix, rows = truth, columns = what was called, as in CLASSES: counts, and shares of a row."""
     colours = THEMES[theme]
-    with _figure((380, 300), colours) as (figure, buffer):
-        axes = figure.subplots()
-        _quiet_axes(axes, colours)
+    with figure((380, 300), colours) as (drawn, buffer):
+        axes = drawn.subplots()
+        quiet(axes, colours)
         for row, cells in enumerate(counts):
             for column, count in enumerate(cells):
                 share = count / sum(cells) if sum(cells) else 0.0
@@ -120,29 +117,91 @@ def _cell(axes: "Axes", column: int, row: int, count: int, share: float, colours
     axes.text(column, row + 0.24, of_row, ha="center", va="center", fontsize=9.5, color=colours.ink)
 
 
-def _quiet_axes(axes: "Axes", colours: Theme) -> None:
-    axes.set_facecolor(colours.ground)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(colours.line)
-    axes.tick_params(length=0, labelsize=9, labelcolor=colours.quiet)
-    axes.set_axisbelow(True)
+def reliability(bins: Sequence[Mapping[str, float]], band: tuple[float, float], theme: str, shape: Shape) -> bytes:
+    """The share of AI pictures over p(AI), with the number of pictures below; between `band` the model is unsure."""
+    colours = THEMES[theme]
+    with figure((380, 380), colours) as (drawn, buffer):
+        upper, lower = drawn.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+        for axes in (upper, lower):
+            quiet(axes, colours)
+            axes.axvspan(*band, color=colours.line, alpha=0.45, linewidth=0)
+        upper.set_title("Does p(AI) mean what it says?", loc="left", fontsize=11, fontweight="bold", color=colours.ink)
+        upper.plot([0, 1], [0, 1], "--", linewidth=1, color=colours.quiet, label="as it should be")
+        for face, label, chosen in (
+            (colours.right, f"{FEW} pictures or more", [row for row in bins if row["pictures"] >= FEW]),
+            (colours.ground, f"fewer than {FEW}", [row for row in bins if row["pictures"] < FEW]),
+        ):
+            said, is_ai = ([row[name] for row in chosen] for name in ("mean_p", "share_ai"))
+            upper.plot(said, is_ai, "o", markersize=6, mfc=face, color=colours.right, label=label)
+        upper.legend(frameon=False, fontsize=9, labelcolor=colours.ink, loc="upper left")
+        upper.set_ylabel("is AI", color=colours.quiet, fontsize=9)
+        upper.yaxis.set_major_formatter(_percent)
+        upper.set_ylim(-0.04, 1.04)
+        starts, ends, pictures = ([row[name] for row in bins] for name in ("low", "high", "pictures"))
+        widths = [end - start for start, end in zip(starts, ends, strict=True)]
+        lower.bar(starts, pictures, widths, align="edge", color=colours.right, edgecolor=colours.ground, linewidth=1)
+        lower.set_ylabel("pictures", color=colours.quiet, fontsize=9)
+        lower.set_xlabel("p(AI)", color=colours.quiet, fontsize=9)
+        lower.set_xlim(-0.02, 1.02)
+        if band[1] - band[0] > 0.25:  # else the word is wider
+            lower.text(sum(band) / 2, 0.95, "unsure", ha="center", va="top", fontsize=9, color=colours.quiet,
+                       transform=lower.get_xaxis_transform())  # fmt: skip
+    return buffer.getvalue()
 
 
-@contextmanager
-def _figure(size: tuple[int, int], colours: Theme) -> Iterator[tuple["Figure", io.BytesIO]]:
-    """An empty figure of `size` CSS pixels, under matplotlib's own defaults; its PNG is in the buffer afterwards."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
+def coverage(
+    points: Sequence[Mapping[str, float]], decided: tuple[float, float] | None, theme: str, shape: Shape
+) -> bytes:
+    """The accuracy of the surest share of the pictures, with its interval; `decided` is where the rule stops."""
+    colours = THEMES[theme]
+    with figure((380, 380), colours) as (drawn, buffer):
+        axes = drawn.subplots()
+        quiet(axes, colours)
+        axes.set_title("The surer, the righter?", loc="left", fontsize=11, fontweight="bold", color=colours.ink)
+        x, y, low, high = ([point[name] for point in points] for name in ("coverage", "accuracy", "low", "high"))
+        axes.fill_between(x, low, high, color=colours.right, alpha=0.18, linewidth=0, label="95 % interval")
+        axes.plot(x, y, linewidth=1.8, color=colours.right, label="accuracy of the surest")
+        if decided:
+            axes.plot(*decided, "o", markersize=8, markeredgewidth=2, color=colours.wrong, mfc=colours.ground,
+                      linestyle="", label="verdicts given")  # fmt: skip
+        axes.grid(axis="y", color=colours.line, linewidth=0.7)
+        axes.xaxis.set_major_formatter(_percent)
+        axes.yaxis.set_major_formatter(_percent)
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(bottom=min(low) - 0.4 * (1 - min(low)))  # below: room for the legend
+        axes.set_xlabel("share of the pictures, the surest first", color=colours.quiet, fontsize=9)
+        axes.legend(frameon=False, fontsize=9, labelcolor=colours.ink, loc="lower left")
+    return buffer.getvalue()
 
-    buffer = io.BytesIO()
-    metadata: dict[str, Any] = {"Software": None}
-    with mpl.rc_context():
-        mpl.rcdefaults()  # a matplotlibrc of this machine must not show in the page
-        inches = (size[0] / CSS_PX, size[1] / CSS_PX)
-        room = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12, wspace=0.04, hspace=0.02)
-        figure = Figure(figsize=inches, dpi=CSS_PX * SCALE, facecolor=colours.ground, layout=room)
-        FigureCanvasAgg(figure)
-        yield figure, buffer
-        figure.savefig(buffer, format="png", dpi=CSS_PX * SCALE, metadata=metadata)
+
+def robustness(rows: Sequence[Mapping[str, Any]], clean: float, theme: str, shape: Shape) -> bytes:
+    """The accuracy under each condition as a dot with its interval, against a line at that of the untouched pictures."""
+    from matplotlib.ticker import MaxNLocator
+
+    colours = THEMES[theme]
+    size = (800 if shape == "wide" else 380, LINE * len(rows) + 90)
+    with figure(size, colours) as (drawn, buffer):
+        axes = drawn.subplots()
+        quiet(axes, colours)
+        axes.axvline(clean, color=colours.quiet, linewidth=1, linestyle=(0, (2, 2)))
+        axes.annotate(
+            "untouched", (clean, 1), xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points",
+            ha="center", va="bottom", fontsize=9, color=colours.quiet, annotation_clip=False,
+        )  # fmt: skip
+        for place, row in enumerate(rows):
+            accuracy = row["accuracy"]
+            colour = colours.wrong if accuracy["high"] < clean else colours.right
+            axes.plot([accuracy["low"], accuracy["high"]], [place, place], linewidth=1.2, color=colour)
+            axes.plot(accuracy["value"], place, "o", markersize=7, color=colour)
+        axes.grid(axis="x", color=colours.line, linewidth=0.7)
+        axes.set_yticks(range(len(rows)), [row["name"] for row in rows], fontsize=10, color=colours.ink)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5 if shape == "narrow" else 8))
+        axes.xaxis.set_major_formatter(_percent)
+        axes.set_xlabel("accuracy, with its 95 % interval", color=colours.quiet, fontsize=9)
+    return buffer.getvalue()
+
+
+def _percent(share: float, _: int) -> str:
+    """A tick's label: matplotlib's own writes 90.0 % where another tick is 92.5 %."""
+    return f"{100 * share:.3g} %"

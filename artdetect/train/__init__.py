@@ -1,33 +1,55 @@
-"""train: a Keras model from the balanced pictures, best on validation, resumed where a kill cut it off."""
+"""train: a detector from the balanced pictures, chosen and calibrated on validation."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from artdetect import digests, labels, quiet
+from artdetect import backbones, digests, quiet
 from artdetect.detector import MODEL_FILE, Detector
 from artdetect.section import Section
+from artdetect.train.calibrate import FalsePositiveRate, Share, Undecided
 from artdetect.train.fit import Report
-from artdetect.train.presets import recipe
-
-Progress = Callable[[int, int], None]
+from artdetect.train.trained import Progress
 
 
 class TrainConfig(Section):
     """Section `train`. What is left out takes the preset's own value."""
 
-    preset: Literal["notebook", "compact"] = Field("compact", description="which net and recipe")
+    preset: Literal["artnet", "finetune", "compact", "notebook"] = Field("artnet", description="which net and recipe")
     seed: int = Field(129, ge=0, lt=2**32, description="weights, order and augmentation")
-    epochs: int | None = Field(None, ge=1, description="at most so many; the preset's own if left out")
     size: int | None = Field(None, ge=10, le=1024, description="canonical side in pixels; the preset's own if left out")
-    crop: int | None = Field(None, ge=8, description="side of random training crops in pixels, for compact")
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32",
-        description="of the layers while training: bfloat16 is faster where the processor has it; the model is float32",
+
+    backbone: str = Field(backbones.DEFAULT, description="of artnet and finetune: see artdetect.backbones")
+    weights: str = Field(backbones.DEFAULT_WEIGHTS, description="the backbone's: imagenet, or a file")
+    blocks: tuple[str, ...] = Field(
+        ("stem..block10",), description="whose statistics are the features; a..b is a range"
     )
+    views: int = Field(4, ge=0, le=32, description="degraded views that artnet learns from, beside each clean picture")
+    components: int = Field(400, ge=2, le=4096, description="of the features' embedding")
+    head: Literal["linear", "mlp", "best"] = Field("linear", description="best: whichever validation prefers")
+    average: Literal[1, 2, 6] = Field(1, description="views that artnet averages at use: mirrored, and corners")
+
+    epochs: int | None = Field(None, ge=1, description="of finetune, compact, notebook: at most so many")
+    crop: int | None = Field(None, ge=8, description="side of random training crops in pixels, for compact")
+    unfreeze: str = Field("all", description="of finetune: the block from which on the backbone trains, or all")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32",
+        description="of layers while they train by steps: halves are faster where the hardware has them; kept: float32",
+    )
+    devices: Literal["one", "all"] = Field(
+        "one", description="that train by steps: all GPUs (or logical CPUs) share each batch"
+    )
+
+    threshold: Share | FalsePositiveRate = Field(
+        0.5, description="p(AI) from which a picture is called AI, or {fpr = 0.01}: as high as that rate asks for"
+    )
+    unsure: Undecided = Field(default_factory=Undecided, description="what is left undecided")
+
+    def key_parts(self) -> dict[str, Any]:
+        """A file of weights counts by its content."""
+        return super().key_parts() | {"weights": backbones.weights_id(self.weights)}
 
 
 def run(
@@ -37,57 +59,43 @@ def run(
     out: Path,
     work: Path,
     report: Report | None = None,
-    decoding: Progress | None = None,
+    progress: Progress | None = None,
 ) -> None:
-    """Write `model.keras` (see `artdetect.detector`), `history.csv` (a row an epoch) and `metrics.json`.
+    """Write `model.keras` (see `artdetect.detector`), `metrics.json`, and what the preset has to tell.
 
-    Loss and accuracy, of training and validation alike, count each picture by the balance's weight.
+    That is `history.csv`, a row an epoch, from a net that was trained by steps, and `neighbours.npz` from artnet: the
+    training pictures' sha256s and embeddings, float16 [N, K].
+
     `pictures` is the data set's root. `work` keeps the state between epochs: remove it once the outputs are safe.
-    `report(row, epochs)` is called after each epoch, `decoding(done, all)` while pictures enter the pixel cache.
+    `report(row, epochs)` is called after each epoch, `progress(done, all, what)` while pictures are decoded and
+    features computed.
     """
     import pandas as pd
 
     quiet.load_tensorflow()
-    from artdetect.pixels import Pixels
-    from artdetect.train import batches
-    from artdetect.train.fit import fit
+    from artdetect.train import artnet, calibrate, finetune, scratch
 
     table = pd.read_parquet(balance_folder / "balance.parquet")
-    table = table[table.split.isin(["train", "validation"])]
-    chosen = recipe(config.preset, epochs=config.epochs, size=config.size, crop=config.crop, precision=config.precision)
-    pixels = Pixels(chosen.geometry)
-    pixels.ensure([(row.sha256, pictures / row.path) for row in table.itertuples()], decoding)
-    parts = {
-        split: batches.Part(
-            pixels,
-            pixels.rows(list(rows.sha256)),
-            rows.label.map(labels.CLASSES.index).to_numpy(),
-            rows.weight.to_numpy(),
-        )
-        for split, rows in table.groupby("split")
-    }
+    table["file"] = [pictures / path for path in table.path]
+    parts = {split: table[table.split == split].reset_index(drop=True) for split in ("train", "validation")}
+    train = {"artnet": artnet.train, "finetune": finetune.train}.get(config.preset, scratch.train)
+    made = train(config, parts["train"], parts["validation"], work, report, progress)
 
-    fitted = fit(
-        chosen,
-        lambda first_epoch: batches.training(parts["train"], chosen, config.seed, first_epoch),
-        batches.whole(parts["validation"], chosen.batch_size),
-        batches.steps_per_epoch(len(parts["train"]), chosen),
-        config.seed,
-        work,
-        report,
-    )
-    model = chosen.build()
-    model.set_weights(fitted.weights)
+    hot = calibrate.temperature(made.validation)
+    rule = calibrate.rule(made.validation, hot, config.threshold, config.unsure)
     about = {
         "seed": config.seed,
         "precision": config.precision,
         "data": digests.of_file(balance_folder / "balance.parquet")[:16],
         "trained_on": len(parts["train"]),
         "validated_on": len(parts["validation"]),
+        "temperature": hot,
     }
-    Detector(model, config.preset, chosen.geometry, about).save(out / MODEL_FILE)
-    pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False)
-    best = fitted.history[fitted.best_epoch - 1]
-    metrics = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch, "parameters": model.count_params()}
-    metrics |= {name: round(best[name], 6) for name in ("val_accuracy", "val_loss")}
+    detector = Detector(made.model(hot), config.preset, made.geometry, about, rule, made.families)
+    detector.save(out / MODEL_FILE)
+    made.write(out)
+    metrics = made.metrics | {
+        "parameters": detector.model.count_params(),
+        "calibration": calibrate.summary(made.validation, hot, rule),
+    }
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1))

@@ -1,14 +1,17 @@
-"""Training and validation batches: canonical pixels from the pixel cache, shuffled and augmented in the graph.
+"""Training and validation batches: canonical pixels from the pixel cache, shuffled and augmented.
 
 Order and augmentation depend on the seed and the step alone, so a training that was cut off goes on exactly as it would
 have.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from artdetect import images, labels
+from artdetect import compute, images, labels
+from artdetect.views import view
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from artdetect.train.presets import Recipe
 
 ROTATION, ZOOM = 7.0, 0.2  # degrees and share: the notebook's rotation_range and zoom_range
+VIEWS = 2**31  # degraded views that a training picture may be seen in
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,42 @@ class Part:
     rows: "np.ndarray"  # int [N], as `pixels.read` takes them
     classes: "np.ndarray"  # int [N]
     weights: "np.ndarray"  # float [N]: what each counts
+    sha256s: Sequence[str] = ()  # of their contents, hex: what a degraded view depends on
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def seen(self, pictures: "np.ndarray", views: "np.ndarray") -> "np.ndarray":
+        """View `views[i]` of picture `pictures[i]`: uint8 [n, S, S, 3]. Threads share the work of degrading."""
+        import numpy as np
+
+        clean = self.pixels.read(self.rows[pictures])
+        if not views.any():
+            return clean
+        with ThreadPoolExecutor(compute.processors()) as threads:
+            return np.stack(list(threads.map(view, clean, [self.sha256s[n] for n in pictures], views.tolist())))
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Pictures of a part in the order in which a net gets to see them."""
+
+    pictures: "np.ndarray"  # int [n]
+    views: "np.ndarray"  # int [n]
+    counts: "np.ndarray"  # float [n]: what the pictures' weights are multiplied with
+
+    def __getitem__(self, rows: slice) -> "Looks":
+        return Looks(self.pictures[rows], self.views[rows], self.counts[rows])
+
+    @staticmethod
+    def shared(pictures: "np.ndarray", views: "np.ndarray", shares: int) -> "Looks":
+        """A multiple of `shares`: repeated ones count nothing, and the others so much more that means stay the same."""
+        import numpy as np
+
+        n = len(pictures)
+        padded = -(-n // shares) * shares
+        counts = np.where(np.arange(padded) < n, padded / n, 0.0)
+        return Looks(np.resize(pictures, padded), np.resize(views, padded), counts)
 
 
 def steps_per_epoch(pictures: int, recipe: "Recipe") -> int:
@@ -47,54 +84,69 @@ def training(part: Part, recipe: "Recipe", seed: int, first_epoch: int) -> "tf.d
     import tensorflow as tf
 
     steps = steps_per_epoch(len(part), recipe)
-    order: dict[int, np.ndarray] = {}
 
-    def chosen(step: int) -> "np.ndarray":
+    @lru_cache(maxsize=1)
+    def epoch_looks(epoch: int) -> Looks:
+        random = np.random.default_rng([seed, epoch])
+        order = random.permutation(len(part))
+        views = np.zeros(len(part), np.int64)
+        if recipe.degraded:
+            views = np.where(random.random(len(part)) < recipe.degraded, random.integers(1, VIEWS, len(part)), 0)
+        return Looks.shared(order, views, recipe.shares)
+
+    def looks(step: int) -> Looks:
         epoch, number = divmod(step, steps)
-        if epoch not in order:
-            order.clear()
-            order[epoch] = np.random.default_rng([seed, epoch]).permutation(len(part))
-        return order[epoch][number * recipe.batch_size : (number + 1) * recipe.batch_size]
+        return epoch_looks(epoch)[number * recipe.batch_size : (number + 1) * recipe.batch_size]
+
+    batch = _reader(part, looks, bool(len(part) % recipe.shares))
 
     def load(step: "tf.Tensor") -> "tuple[tf.Tensor, ...]":
-        x, *rest = _batch(part, chosen, step)
+        x, *rest = batch(step)
         return augment(x, recipe, tf.stack([tf.cast(seed, tf.int64), step])), *rest
 
     return tf.data.Dataset.range(first_epoch * steps, recipe.epochs * steps).map(load).prefetch(4)
 
 
-def whole(part: Part, batch_size: int) -> "tf.data.Dataset":
-    """Batches of the canonical pictures as they are, in order; shapes as in `training`."""
+def whole(part: Part, batch_size: int, views: int = 1, shares: int = 1) -> "tf.data.Dataset":
+    """Batches of the canonical pictures in order, then of their views 1 to `views` - 1; shapes as in `training`."""
+    import numpy as np
     import tensorflow as tf
 
-    def chosen(start: int) -> slice:
-        return slice(start, start + batch_size)
+    every, numbers = np.arange(len(part)), np.arange(views)
+    looks = Looks.shared(np.tile(every, views), np.repeat(numbers, len(part)), shares)
+    batch = _reader(part, lambda start: looks[start : start + batch_size], bool(views * len(part) % shares))
+    return tf.data.Dataset.range(0, len(looks.pictures), batch_size).map(batch).prefetch(2)
 
-    starts = tf.data.Dataset.range(0, len(part), batch_size)
-    return starts.map(lambda start: _batch(part, chosen, start)).prefetch(2)
 
-
-def _batch(part: Part, chosen: "Callable[[int], np.ndarray | slice]", number: "tf.Tensor") -> "tuple[tf.Tensor, ...]":
-    """The pictures `chosen(number)` as the model takes them, their classes one-hot, and weights unless all are 1."""
+def _reader(part: Part, looks: Callable[[int], Looks], uneven: bool) -> "Callable[[tf.Tensor], tuple[tf.Tensor, ...]]":
+    """Given a number, `looks(number)` as the model takes them: pictures, classes one-hot, weights unless all are 1."""
     import numpy as np
     import tensorflow as tf
 
     def read(number: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
-        picked = chosen(int(number))
-        x = images.to_input(part.pixels.read(part.rows[picked]))
-        return x, part.classes[picked].astype(np.int32), part.weights[picked].astype(np.float32)
+        chosen = looks(int(number))
+        x = images.to_input(part.seen(chosen.pictures, chosen.views))
+        weights = part.weights[chosen.pictures] * chosen.counts
+        return x, part.classes[chosen.pictures].astype(np.int32), weights.astype(np.float32)
 
     side = part.pixels.geometry.size
-    x, y, weights = tf.numpy_function(read, [number], [tf.float32, tf.int32, tf.float32])
-    x = tf.ensure_shape(x, [None, side, side, 3])
-    y = tf.one_hot(tf.ensure_shape(y, [None]), len(labels.CLASSES))
-    return (x, y) if (part.weights == 1).all() else (x, y, tf.ensure_shape(weights, [None]))
+    weighted = uneven or (part.weights != 1).any()
+
+    def batch(number: "tf.Tensor") -> "tuple[tf.Tensor, ...]":
+        x, y, weights = tf.numpy_function(read, [number], [tf.float32, tf.int32, tf.float32])
+        x = tf.ensure_shape(x, [None, side, side, 3])
+        y = tf.one_hot(tf.ensure_shape(y, [None]), len(labels.CLASSES))
+        return (x, y, tf.ensure_shape(weights, [None])) if weighted else (x, y)
+
+    return batch
 
 
 def augment(x: "tf.Tensor", recipe: "Recipe", seed: "tf.Tensor") -> "tf.Tensor":
     """Augmented pictures, float32 [B, S or crop, S or crop, 3]; `seed` int64 [2] decides everything."""
     import tensorflow as tf
 
+    if recipe.degraded is not None:
+        return x
     if recipe.crop is None:
         return _rotate_zoom_flip(x, seed)
     batch, side = tf.shape(x)[0], recipe.crop

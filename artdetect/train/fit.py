@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.errors import ModelError
+from artdetect.train.devices import shared_by
 
 if TYPE_CHECKING:
     import keras
@@ -48,12 +49,13 @@ def fit(
     import keras
 
     work.mkdir(parents=True, exist_ok=True)
-    state, model = _resumed(work)
-    keras.utils.set_random_seed(seed)  # after loading, which draws weights too
-    if model is None:
-        model = built(recipe)
-        optimizer = recipe.optimizer(steps * recipe.epochs)
-        model.compile(optimizer, "categorical_crossentropy", weighted_metrics=["accuracy"])
+    with shared_by(recipe.devices):
+        state, model = _resumed(work)
+        keras.utils.set_random_seed(seed)  # after loading, which draws weights too
+        if model is None:
+            model = built(recipe)
+            optimizer = recipe.optimizer(steps * recipe.epochs)
+            model.compile(optimizer, "categorical_crossentropy", weighted_metrics=["accuracy"])
     done = len(state["history"])
     if done < recipe.epochs and not state["stopped"]:
         keeper = _keeper(state, recipe, seed, work, report)
@@ -67,7 +69,8 @@ def fit(
             shuffle=False,  # the batches come in their own seeded order
             verbose=0,
         )
-    best = keras.models.load_model(work / state["best"], compile=False)
+    best = keras.models.load_model(work / state["best"])
+    best.optimizer.finalize_variable_values(best.trainable_weights)  # their averages, where it keeps any
     return Fitted(best.get_weights(), state["history"], state["best_epoch"])
 
 
@@ -76,7 +79,7 @@ def built(recipe: "Recipe") -> "keras.Model":
     import keras
 
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if recipe.precision == "bfloat16" else "float32")
+    keras.config.set_dtype_policy("float32" if recipe.precision == "float32" else f"mixed_{recipe.precision}")
     try:
         return recipe.build()
     finally:
@@ -104,12 +107,22 @@ def _keeper(
     sign = 1 if recipe.monitor == "val_accuracy" else -1
 
     class Keeper(keras.callbacks.Callback):
-        """The one judge of which epoch is best, where the notebook had two that disagreed."""
+        """The one judge of which epoch is best, where the notebook had two that disagreed.
+
+        Where the optimizer keeps averages of the weights, they are what is validated.
+        """
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             for layer in self.model._flatten_layers():  # dropout's random state is in no file
                 if generator := getattr(layer, "seed_generator", None):
                     generator.state.assign(np.array([seed, epoch], generator.state.dtype))
+
+        def on_test_begin(self, logs: Any = None) -> None:
+            self._trained = self.model.get_weights()
+            self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
+
+        def on_test_end(self, logs: Any = None) -> None:
+            self.model.set_weights(self._trained)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             for name, shown in (("loss", "training"), ("val_loss", "validation")):

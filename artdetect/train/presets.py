@@ -7,7 +7,7 @@ crops and looks at whole pictures.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from artdetect.images import Geometry
 from artdetect.labels import CLASSES
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import keras
 
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,18 @@ class Recipe:
     patience: int  # epochs without a better one before it stops
     build: Callable[[], "keras.Model"]
     optimizer: Callable[[int], "keras.optimizers.Optimizer"]  # given the number of steps in all
+    degraded: float | None = None  # share of the pictures that train in a degraded view; then nothing else augments
     precision: Precision = "float32"  # of layers while training; their weights and the loss are float32
+    devices: tuple[str, ...] = ()  # that share each batch; none = one, TensorFlow's own choice
+
+    @property
+    def shares(self) -> int:
+        """Parts that each batch is divided into."""
+        return max(1, len(self.devices))
 
 
-def recipe(
-    preset: str,
-    *,
-    epochs: int | None = None,
-    size: int | None = None,
-    crop: int | None = None,
-    precision: Precision = "float32",
-) -> Recipe:
-    """A preset's recipe with what the config changes; sizes in pixels."""
+def recipe(preset: str, *, epochs: int | None = None, size: int | None = None, crop: int | None = None) -> Recipe:
+    """The recipe of `notebook` or `compact` with what the config changes; sizes in pixels."""
     if preset == "notebook":
         geometry = Geometry(size or 32, "squash")
         chosen = Recipe(
@@ -51,8 +51,8 @@ def recipe(
     else:
         geometry = Geometry(size or 224, "crop")
         side = min(crop or 96, geometry.size)
-        chosen = Recipe(geometry, side, 40, 32, "val_loss", 40, compact, _compact_optimizer)
-    return replace(chosen, epochs=epochs or chosen.epochs, precision=precision)
+        chosen = Recipe(geometry, side, 40, 32, "val_loss", 40, compact, lambda steps: adamw(steps, 1e-3))
+    return replace(chosen, epochs=epochs or chosen.epochs)
 
 
 def notebook(size: int = 32) -> "keras.Model":
@@ -70,7 +70,7 @@ def notebook(size: int = 32) -> "keras.Model":
             Flatten(name="flatten"),
             Dense(64, activation="relu", name="dense"),
             Dropout(0.2, name="dropout"),
-            _probabilities(),
+            probabilities(),
         ],
         name="notebook",
     )
@@ -97,10 +97,10 @@ def compact() -> "keras.Model":
         x = _residual_block(x, filters, stride, f"block{number}")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dropout(0.2, name="dropout")(x)
-    return keras.Model(picture, _probabilities()(x), name="compact")
+    return keras.Model(picture, probabilities()(x), name="compact")
 
 
-def _probabilities() -> "keras.layers.Layer":
+def probabilities() -> "keras.layers.Layer":
     """The last layer; float32 in every precision, since the loss takes its logarithm."""
     from keras import config
     from keras.layers import Dense
@@ -125,11 +125,11 @@ def _residual_block(x: "keras.KerasTensor", filters: int, stride: int, name: str
     return layers.ReLU(name=f"{name}_relu_b")(layers.Add(name=f"{name}_add")([x, shortcut]))
 
 
-def _compact_optimizer(steps: int) -> "keras.optimizers.Optimizer":
-    """AdamW with warm-up and cosine decay to zero."""
+def adamw(steps: int, rate: float, **options: Any) -> "keras.optimizers.Optimizer":
+    """AdamW with warm-up to `rate` and cosine decay to zero; `options` as Keras's optimizers take them."""
     from keras.optimizers import AdamW
     from keras.optimizers.schedules import CosineDecay
 
     warmup = max(1, steps // 20)
-    rate = CosineDecay(1e-4, decay_steps=max(1, steps - warmup), warmup_target=1e-3, warmup_steps=warmup)
-    return AdamW(rate, weight_decay=1e-2, clipnorm=1.0)
+    schedule = CosineDecay(rate / 10, decay_steps=max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)
+    return AdamW(schedule, weight_decay=1e-2, clipnorm=1.0, **options)

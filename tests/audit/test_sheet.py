@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from artdetect import digests
+from artdetect import contact_sheet, digests
 from artdetect.audit import sheet
 from artdetect.errors import DataError, PictureError
 from tests.tiny import jpeg, write
@@ -68,7 +68,7 @@ def test_nothing_to_show_writes_nothing(pictures: Path) -> None:
 def test_a_pair_is_drawn_with_the_pictures_own_pixels(pictures: Path) -> None:
     sheet.write(indexed(table(*PAIR), pictures), 2.0, pictures, pictures / "x.png")
     drawn = pixels(pictures / "x.png")
-    of_one = sheet.SIDE * sheet.SIDE // 2  # twice as wide as high
+    of_one = contact_sheet.SIDE * contact_sheet.SIDE // 2  # twice as wide as high
     assert near(drawn, RED) == pytest.approx(of_one, rel=0.03)
     assert near(drawn, (30, 40, 220)) == pytest.approx(of_one, rel=0.03)
 
@@ -97,7 +97,7 @@ def test_names_that_cannot_be_drawn_do_no_harm(pictures: Path) -> None:
         write(pictures / name, jpeg(1))
     rows = indexed(table(*((name, 0, 40.0, 1) for name in names)), pictures)
     sheet.write(rows, 2.0, pictures, pictures / "x.png")
-    assert pixels(pictures / "x.png").shape[1] == sheet.WIDTH
+    assert pixels(pictures / "x.png").shape[1] == contact_sheet.WIDTH
 
 
 def test_what_stands_where() -> None:

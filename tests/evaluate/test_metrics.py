@@ -1,27 +1,17 @@
+"""The metrics of a table of predictions, against hand counts and scikit-learn."""
+
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
 
-from artdetect import evaluate, images
-from artdetect.detector import Detector
-from artdetect.evaluate import EvaluateConfig
 from artdetect.evaluate.metrics import summary
-
-
-def predictions(*groups: tuple[str, str, int], style: str = "baroque") -> pd.DataFrame:
-    """Groups of (label, verdict, pictures); p_ai fits the verdict."""
-    rows = [
-        (label, style, "latent_diffusion" if label == "AI" else "human", 0.9 if verdict == "AI" else 0.1, verdict)
-        for label, verdict, count in groups
-        for _ in range(count)
-    ]
-    return pd.DataFrame(rows, columns=["label", "style", "generator", "p_ai", "verdict"])
-
+from tests.evaluate.tables import predictions, scored
 
 UNEVEN = predictions(("AI", "AI", 6), ("AI", "human", 2), ("human", "AI", 1), ("human", "human", 3))
+HEADLINE = ("accuracy", "balanced_accuracy", "roc_auc", "average_precision")
 
 
 def score(table: pd.DataFrame, resamples: int = 60, seed: int = 129) -> dict:
@@ -56,10 +46,35 @@ def test_ranking_metrics_take_ai_as_positive() -> None:
     assert found["average_precision"]["value"] == pytest.approx((1 + 2 / 3) / 2)
 
 
+def test_values_are_scikit_learns() -> None:
+    table = scored(400, 150)
+    truth, found = table.label == "AI", score(table)
+    assert found["accuracy"]["value"] == (table.label == table.called).mean()
+    assert found["balanced_accuracy"]["value"] == pytest.approx(balanced_accuracy_score(table.label, table.called))
+    assert found["roc_auc"]["value"] == pytest.approx(roc_auc_score(truth, table.p_ai))
+    assert found["average_precision"]["value"] == pytest.approx(average_precision_score(truth, table.p_ai))
+
+
+def test_intervals_are_those_of_a_plain_bootstrap_that_draws_rows() -> None:
+    """Other draws, and so about the same intervals."""
+    table = scored(150, 100)
+    truth, right, p_ai = ((table.label == "AI").to_numpy(), (table.label == table.called).to_numpy(), table.p_ai)
+    found = score(table, 800)
+    rng = np.random.default_rng(7)
+    plain = []
+    for _ in range(800):
+        rows = np.concatenate([rng.choice(group, len(group)) for group in map(np.flatnonzero, (truth, ~truth))])
+        plain.append([right[rows].mean(), roc_auc_score(truth[rows], p_ai.to_numpy()[rows])])
+    for name, values in zip(("accuracy", "roc_auc"), np.transpose(plain), strict=True):
+        theirs = np.quantile(values, [0.025, 0.975])
+        assert [found[name]["low"], found[name]["high"]] == pytest.approx(theirs, abs=0.01)
+
+
 def test_a_faultless_ranking_has_the_interval_of_its_smaller_class() -> None:
     found = score(predictions(("AI", "AI", 30), ("human", "human", 10)))
     for name in ("roc_auc", "average_precision"):
         assert found[name] == {"value": 1.0, "low": pytest.approx(10 / (10 + 1.959964**2)), "high": 1.0}
+    assert found["tpr_at_fpr"][0]["tpr"] == found["roc_auc"]
     wrong = score(predictions(("AI", "human", 20), ("human", "AI", 20)))
     assert wrong["roc_auc"] == {"value": 0.0, "low": 0.0, "high": pytest.approx(1.959964**2 / (20 + 1.959964**2))}
     assert score(UNEVEN)["roc_auc"]["high"] > score(UNEVEN)["roc_auc"]["value"]
@@ -73,18 +88,22 @@ def test_a_class_that_is_never_called_has_precision_zero_and_no_crash() -> None:
 
 
 def test_every_interval_contains_its_value() -> None:
-    for table in (UNEVEN, predictions(("AI", "AI", 3), ("human", "human", 3))):
+    for table in (UNEVEN, predictions(("AI", "AI", 3), ("human", "human", 3)), scored(60, 40)):
         found = score(table)
         groups = [row["accuracy"] for row in found["by_generator"] + found["by_style"]]
-        for metric in [*groups, *(found[n] for n in ("accuracy", "balanced_accuracy", "roc_auc", "average_precision"))]:
-            assert 0 <= metric["low"] <= metric["value"] <= metric["high"] <= 1
+        rates = [row["tpr"] for row in found["tpr_at_fpr"]]
+        decided = [found["unsure"]["share"], found["unsure"]["accuracy_decided"], found["aurc"]]
+        calibrated = [found["calibration"][name] for name in ("ece", "brier")]
+        for metric in [*groups, *rates, *decided, *calibrated, *(found[name] for name in HEADLINE)]:
+            assert 0 <= metric["low"] <= metric["value"] + 1e-12
+            assert metric["value"] - 1e-12 <= metric["high"] <= 1
 
 
 def test_more_pictures_make_narrower_intervals() -> None:
     large = pd.concat([UNEVEN] * 25, ignore_index=True)
 
     def widths(found: dict) -> list[float]:
-        whole = [found[name] for name in ("accuracy", "balanced_accuracy", "roc_auc", "average_precision")]
+        whole = [found[name] for name in HEADLINE]
         metrics = [*whole, *(row["accuracy"] for row in found["by_generator"] + found["by_style"])]
         return [metric["high"] - metric["low"] for metric in metrics]
 
@@ -135,43 +154,27 @@ def test_the_same_seed_gives_the_same_metrics_and_another_other_intervals() -> N
     assert other != score(UNEVEN)
 
 
+def test_the_order_of_the_rows_changes_no_value() -> None:
+    table = scored(60, 40)
+    found, shuffled = score(table), score(table.sample(frac=1, random_state=0))
+    for name in (*HEADLINE, "aurc"):
+        assert found[name]["value"] == pytest.approx(shuffled[name]["value"])
+    assert [row["accuracy"] for row in found["risk_coverage"]] == pytest.approx(
+        [row["accuracy"] for row in shuffled["risk_coverage"]]
+    )
+
+
 def test_the_metrics_are_json() -> None:
     assert json.loads(json.dumps(score(UNEVEN), allow_nan=False))["pictures"] == 12
 
 
-# --- the stage ---
-
-
-@pytest.fixture
-def evaluated(trained: Path, model: Path, tmp_path: Path) -> Path:
-    pictures = trained / "data" / "raw" / "art"
-    evaluate.run(EvaluateConfig(resamples=100), trained / "artifacts" / "balance" / "k1", model, pictures, tmp_path)
-    return tmp_path
-
-
-def test_predictions_are_the_test_pictures_and_no_others(evaluated: Path, trained: Path) -> None:
-    table = pd.read_parquet(evaluated / "predictions.parquet")
-    assert list(table.columns) == ["path", "sha256", "label", "style", "generator", "p_ai", "verdict"]
-    pictures = trained / "data" / "raw" / "art"
-    assert list(table.path) == sorted(str(path.relative_to(pictures)) for path in (pictures / "test").rglob("*.jpg"))
-    assert (table.verdict == np.where(table.p_ai >= 0.5, "AI", "human")).all()
-
-
-def test_each_p_is_that_of_the_picture_by_itself(evaluated: Path, trained: Path, model: Path) -> None:
-    table, detector = pd.read_parquet(evaluated / "predictions.parquet"), Detector.load(model)
-    for row in table.itertuples():
-        pixels = images.load(trained / "data" / "raw" / "art" / row.path, detector.geometry)
-        assert detector.p_ai(pixels[None])[0] == row.p_ai
-
-
-def test_the_metrics_of_the_stage_are_those_of_its_predictions(evaluated: Path) -> None:
-    table = pd.read_parquet(evaluated / "predictions.parquet")
-    assert json.loads((evaluated / "metrics.json").read_text()) == summary(table, 100, 129)
-
-
-def test_evaluating_again_gives_the_same_bytes(evaluated: Path, trained: Path, model: Path) -> None:
-    (again := evaluated / "again").mkdir()
-    pictures = trained / "data" / "raw" / "art"
-    evaluate.run(EvaluateConfig(resamples=100), trained / "artifacts" / "balance" / "k1", model, pictures, again)
-    for name in ("predictions.parquet", "metrics.json"):
-        assert (again / name).read_bytes() == (evaluated / name).read_bytes()
+def test_nothing_is_sorted_again_for_a_resample(monkeypatch: pytest.MonkeyPatch) -> None:
+    sorts = []
+    argsort = np.argsort
+    monkeypatch.setattr(np, "argsort", lambda *args, **options: sorts.append(1) or argsort(*args, **options))
+    counts = []
+    for resamples in (10, 1000):
+        sorts.clear()
+        score(scored(60, 40), resamples)
+        counts.append(len(sorts))
+    assert 0 < counts[0] == counts[1] < 10

@@ -1,0 +1,192 @@
+"""The feature cache: what a pretrained net sees in a picture, computed once a view, then read from a memory map.
+
+A picture's features are the mean and the standard deviation, over space, of each channel of some of the net's
+activations. One folder of `records` an extractor and view, which may be deleted at any time.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from artdetect import backbones, compute, digests, images, paths, pixels, quiet, views
+from artdetect.errors import ConfigError, ModelError
+from artdetect.images import Geometry
+from artdetect.records import Item, Records
+
+if TYPE_CHECKING:
+    import keras
+
+RECIPE = 1  # part of every cached feature's key: raise it whenever a change here changes a feature
+CHUNK = 256  # pictures written at once, and lost at most when killed
+BATCH_BYTES = 16 * 224 * 224 * 3  # of the pictures in a forward pass: bounds its memory, a hundred times as much
+EPSILON = 1e-6  # added to variances: a root has no slope at zero, where a picture is of one colour
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """What makes features of pictures: a net, the activations that are taken from it, the pictures' geometry."""
+
+    backbone: str
+    blocks: tuple[str, ...]  # names of `backbones.taps`, in the order of the features; "a..b" from a to b
+    geometry: Geometry
+    weights: str = backbones.DEFAULT_WEIGHTS
+
+    @property
+    def batch(self) -> int:
+        """Pictures in a forward pass."""
+        return self.geometry.fitting(compute.PIECE, BATCH_BYTES)
+
+    @property
+    def weights_id(self) -> str:
+        """What tells weights apart: their name, or the digest of the file's content."""
+        return backbones.weights_id(self.weights)
+
+    def statistics(self, taps: "Mapping[str, keras.KerasTensor]") -> "keras.KerasTensor":
+        """The features [N, D] of activations [N, h, w, C] by name: of each block C means, then C standard deviations.
+
+        Raises:
+            ConfigError: there is no such block.
+        """
+        from keras import ops
+
+        names = list(taps)
+        ends = [block.partition("..")[::2] for block in self.blocks]
+        if unknown := [name for first, last in ends for name in (first, last or first) if name not in taps]:
+            raise ConfigError(f"{self.backbone} has no block {unknown[0]!r}; it has {', '.join(taps)}")
+        spans = [names[names.index(first) : names.index(last or first) + 1] for first, last in ends]
+        if not any(spans):
+            raise ConfigError(f"blocks = {list(self.blocks)} names no block; {self.backbone} has {', '.join(taps)}")
+        parts = []
+        for name in chain.from_iterable(spans):
+            x = taps[name]
+            parts += [ops.mean(x, axis=(1, 2)), ops.sqrt(ops.var(x, axis=(1, 2)) + EPSILON)]
+        return ops.concatenate(parts, axis=-1)
+
+    def build(self) -> "keras.Model":
+        """Pictures float32 [N, S, S, 3] in [0, 1] -> features float32 [N, D]; the net ends at the last block needed.
+
+        Raises:
+            ConfigError: there is no such net or block.
+            ModelError: the weights are not at hand.
+        """
+        quiet.load_tensorflow()
+        import keras
+
+        net = backbones.load(self.backbone, self.weights)
+        return keras.Model(net.input, self.statistics(backbones.taps(net)), name="features")
+
+
+def default_folder(extractor: Extractor, view: int) -> Path:
+    """Where features are kept; whatever may give other numbers has another folder."""
+    key = {
+        "extractor": asdict(extractor) | {"weights": extractor.weights_id},
+        "view": view,
+        "pixels": pixels.default_folder(extractor.geometry).name,
+        "recipe": RECIPE,
+        "packages": digests.versions(("keras", "numpy", "tensorflow")),
+        "code": digests.of_code("artdetect.backbones") | (digests.of_code("artdetect.views") if view else {}),
+    }
+    return paths.cache() / "features" / f"{extractor.backbone}-{view}-{digests.of_value(key)[:16]}"
+
+
+class Features:
+    """The features of one view of many pictures, float16 `(D,)` each, kept on disk by content."""
+
+    def __init__(self, extractor: Extractor, view: int, folder: Path | None = None):
+        weights_id = extractor.weights_id
+        self._records = Records(
+            folder or default_folder(extractor, view),
+            "feature",
+            (_net(extractor, weights_id).width,),
+            np.float16,
+            partial(_extracted, extractor, weights_id, view),
+            CHUNK,
+        )
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def ensure(self, items: Sequence[Item], progress: Callable[[int, int], None] | None = None) -> None:
+        """Compute what is missing of `items`, from the pixel cache, which is filled first; see `Records.ensure`.
+
+        Raises:
+            ModelError: a feature is not finite, or more than a float16 holds.
+        """
+        self._records.ensure(items, progress)
+
+    def read(self, sha256s: Sequence[str]) -> np.ndarray:
+        """The features of these contents (hex digests), float32 `(len(sha256s), D)`.
+
+        Raises:
+            DataError: one is not in the cache: `ensure` it first.
+        """
+        return self._records.read(self._records.rows(sha256s)).astype(np.float32)
+
+    def verify(self) -> list[str]:
+        """The sha256s (hex) whose record or entry is damaged, all records read; delete the folder if there are any."""
+        return self._records.verify()
+
+
+def _extracted(extractor: Extractor, weights_id: str, view: int, items: Sequence[Item]) -> Iterator[bytes]:
+    cache = pixels.Pixels(extractor.geometry)
+    cache.ensure(items)
+    sha256s = [sha256 for sha256, _ in items]
+    pictures = ((sha256, cache.read(row)[0]) for sha256, row in zip(sha256s, cache.rows(sha256s)[:, None], strict=True))
+    for _, records in compute.chunks(partial(_extract, extractor, weights_id, view), pictures, extractor.batch):
+        yield from records
+
+
+def _extract(
+    extractor: Extractor, weights_id: str, view: int, pictures: Sequence[tuple[str, np.ndarray]]
+) -> list[bytes]:
+    """A worker's part: the features of pictures, which come as (sha256, canonical pixels)."""
+    seen = np.stack([views.view(canonical, sha256, view) for sha256, canonical in pictures])
+    with np.errstate(over="ignore"):
+        features = _net(extractor, weights_id)(seen).astype(np.float16)
+    if not np.isfinite(features).all():
+        raise ModelError(
+            f"{extractor.backbone}: features are not finite or too large: its weights are damaged, or take other blocks"
+        )
+    return [record.tobytes() for record in features]
+
+
+class _Net:
+    """An extractor's model, compiled for one shape. Threads may call it at once and share TensorFlow's own threads."""
+
+    def __init__(self, extractor: Extractor):
+        self._model = extractor.build()  # kept: the function only borrows its weights
+        import tensorflow as tf
+
+        size = extractor.geometry.size
+        self._shape = (extractor.batch, size, size, 3)
+        function = tf.function(lambda x: self._model(x, training=False))
+        self._function = function.get_concrete_function(tf.TensorSpec(self._shape, tf.float32))
+        self.width: int = self._model.output_shape[-1]
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """The features, float32 [n, D], of uint8 [n, S, S, 3], n at most the batch."""
+        import tensorflow as tf
+
+        padded = np.zeros(self._shape, np.uint8)
+        padded[: len(pictures)] = pictures
+        return self._function(tf.constant(images.to_input(padded))).numpy()[: len(pictures)]
+
+
+_LOADING = threading.Lock()
+
+
+def _net(extractor: Extractor, weights_id: str) -> _Net:
+    """Loaded once a process, whichever of its threads asks first."""
+    with _LOADING:
+        return _loaded(extractor, weights_id)
+
+
+@lru_cache(maxsize=2)
+def _loaded(extractor: Extractor, weights_id: str) -> _Net:
+    return _Net(extractor)

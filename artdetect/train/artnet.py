@@ -1,0 +1,266 @@
+"""`artnet`: a frozen pretrained backbone, and a small head that judges the statistics of its activations.
+
+Features come from the feature cache, so training again costs the forward passes of new pictures and seconds for the
+head. What is saved is one Keras model from a picture to its verdict, generator family, novelty and embedding.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from artdetect import intervals
+from artdetect.features import Extractor, Features
+from artdetect.images import Geometry
+from artdetect.labels import AI, CLASSES, HUMAN
+from artdetect.train import heads
+from artdetect.train.calibrate import Validation
+from artdetect.train.fit import Report
+from artdetect.train.heads import Embedding, Head
+from artdetect.train.trained import Progress, Trained
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+    from artdetect.train import TrainConfig
+
+NEIGHBOURS = "neighbours.npz"  # sha256 and embedding of the training pictures
+SIZE = 224  # of the canonical square, in pixels
+CHUNK = 4096  # features in memory at a time
+CANDIDATES: dict[str, tuple[float, ...]] = {"linear": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), "mlp": (1e-2, 1e-1)}  # penalties
+FEWEST = 20  # training pictures that make a generator a family of its own, and worth leaving out
+FAMILY_PENALTY = 1e-2
+CORNER = 0.875  # side of the corner crops that are averaged, as a share of the picture's
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training found."""
+
+    embedding: Embedding
+    head: Head
+    families: tuple[str, ...]
+    family_head: Head | None
+    validation: Validation
+    candidates: list[dict[str, Any]]  # kind, penalty and validation log loss of every head tried, the best first
+    left_out: list[dict[str, Any]]  # see `_leave_one_out`
+    train: "np.ndarray"  # float16 [N, K]: embeddings of the training pictures, clean
+
+
+def train(
+    config: "TrainConfig",
+    train: "pd.DataFrame",
+    validation: "pd.DataFrame",
+    work: Path,
+    report: Report | None,
+    progress: Progress | None,
+) -> Trained:
+    """Choose and fit a head; see `artdetect.train.run`. There are no steps to report and nothing to resume."""
+    extractor = extractor_of(config)
+    fitted = fit(config, features(extractor, config.views, train, validation, progress), train, validation)
+
+    def write(out: Path) -> None:
+        np.savez(out / NEIGHBOURS, sha256=train.sha256.to_numpy("S64"), embedding=fitted.train)
+
+    best = fitted.candidates[0]
+    return Trained(
+        lambda temperature: assemble(extractor, fitted, temperature, config.average),
+        extractor.geometry,
+        fitted.validation,
+        {
+            "head": best["head"],
+            "val_loss": best["val_loss"],
+            "candidates": fitted.candidates,
+            "left_out": fitted.left_out,
+        },
+        fitted.families,
+        write,
+    )
+
+
+def extractor_of(config: "TrainConfig") -> Extractor:
+    """What the config takes features with."""
+    return Extractor(config.backbone, config.blocks, Geometry(config.size or SIZE, "crop"), config.weights)
+
+
+def features(
+    extractor: Extractor,
+    degraded: int,
+    train: "pd.DataFrame",
+    validation: "pd.DataFrame",
+    progress: Progress | None,
+) -> list[Features]:
+    """The features of all pictures, the clean view first, then as many degraded ones; what is missing is computed."""
+    views = [Features(extractor, number) for number in range(degraded + 1)]
+    for number, view in enumerate(views):
+        what = "features" if number == 0 else f"features of degraded view {number} of {degraded}"
+        told = partial(_told, progress, what) if progress else None
+        view.ensure(
+            [*zip(train.sha256, train.file, strict=True), *zip(validation.sha256, validation.file, strict=True)], told
+        )
+    return views
+
+
+def _told(progress: Progress, what: str, done: int, total: int) -> None:
+    progress(done, total, what)
+
+
+def fit(config: "TrainConfig", views: Sequence[Features], train: "pd.DataFrame", validation: "pd.DataFrame") -> Fitted:
+    """Choose and fit the head on cached features; the tables have sha256, label, generator and weight."""
+    embedding = heads.embedding(_chunks(views, train), config.components)
+    x, held = (_embedded(views, part, embedding) for part in (train, validation))  # [V, N, K]
+    y, held_y = _classes(train), _classes(validation)
+    weights, held_weights = (part.weight.to_numpy(np.float32) for part in (train, validation))
+
+    def fitted(kind: heads.Kind, penalty: float, chosen: np.ndarray, weights: np.ndarray) -> Head:
+        rows, repeated = x[:, chosen], (len(views), 1)
+        return heads.fit(
+            rows.reshape(-1, x.shape[-1]),
+            np.tile(y[chosen], repeated).ravel(),
+            np.tile(weights, repeated).ravel(),
+            kind,
+            penalty,
+            config.seed,
+        )
+
+    kinds: tuple[heads.Kind, ...] = ("linear", "mlp") if config.head == "best" else (config.head,)
+    everyone = np.arange(len(train))
+    tried: list[tuple[float, heads.Kind, float, Head]] = []
+    for kind in kinds:
+        for penalty in CANDIDATES[kind]:
+            head = fitted(kind, penalty, everyone, weights)
+            losses = [heads.log_loss(head(view), held_y, held_weights) for view in held]
+            tried.append((float(np.mean(losses)), kind, penalty, head))
+    tried.sort(key=lambda candidate: candidate[0])
+    _, kind, penalty, head = tried[0]
+
+    def without(generator: str) -> Head:
+        rest = np.flatnonzero((train.generator != generator).to_numpy())
+        return fitted(kind, penalty, rest, heads.balanced(y[rest], weights[rest]))
+
+    families, family_head = _families(x, train)
+    logits = np.stack([head(view) for view in held])
+    return Fitted(
+        embedding,
+        head,
+        families,
+        family_head,
+        Validation(logits[..., AI] - logits[..., HUMAN], held_y, held_weights, np.square(held).mean(axis=-1)),
+        [{"head": kind, "penalty": penalty, "val_loss": round(loss, 6)} for loss, kind, penalty, _ in tried],
+        _leave_one_out(without, train, x[0], held[0][held_y == HUMAN]),
+        x[0].astype(np.float16),
+    )
+
+
+def _chunks(views: Sequence[Features], table: "pd.DataFrame") -> Iterator[np.ndarray]:
+    sha256s = list(table.sha256)
+    for view in views:
+        for start in range(0, len(sha256s), CHUNK):
+            yield view.read(sha256s[start : start + CHUNK])
+
+
+def _embedded(views: Sequence[Features], table: "pd.DataFrame", embedding: Embedding) -> np.ndarray:
+    """Embeddings of all views, float32 [V, N, K]."""
+    width = embedding.matrix.shape[1]
+    return np.concatenate([embedding(chunk) for chunk in _chunks(views, table)]).reshape(len(views), len(table), width)
+
+
+def _classes(table: "pd.DataFrame") -> np.ndarray:
+    return table.label.map(CLASSES.index).to_numpy(np.int64)
+
+
+def _families(x: np.ndarray, train: "pd.DataFrame") -> tuple[tuple[str, ...], Head | None]:
+    """Generators that are told apart, and the head that does it; none unless there are two."""
+    counts = train.generator[train.label == CLASSES[AI]].value_counts()
+    families = tuple(sorted(counts.index[counts >= FEWEST]))
+    if len(families) < 2:
+        return (), None
+    rows = np.flatnonzero(train.generator.isin(families).to_numpy())
+    classes = np.tile(train.generator.iloc[rows].map(families.index).to_numpy(np.int64), len(x))
+    weights = heads.balanced(classes, np.ones(len(classes), np.float32))
+    head = heads.fit(x[:, rows].reshape(-1, x.shape[-1]), classes, weights, "linear", FAMILY_PENALTY, 0)
+    return families, head
+
+
+def _leave_one_out(
+    without: Callable[[str], Head], train: "pd.DataFrame", x: np.ndarray, human: np.ndarray
+) -> list[dict[str, Any]]:
+    """How a head that never saw a generator tells its training pictures from human-made validation pictures.
+
+    The embedding has seen those pictures, though not their labels; `balance.hold_out` keeps them from it, too.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    counts = train.generator[train.label == CLASSES[AI]].value_counts()
+    generators = sorted(counts.index[counts >= FEWEST])
+    rows = []
+    for name in generators if len(counts) > 1 else ():
+        head, unseen = without(name), x[(train.generator == name).to_numpy()]
+        ai, humans = (logits[:, AI] - logits[:, HUMAN] for logits in (head(unseen), head(human)))
+        auc = roc_auc_score([1] * len(ai) + [0] * len(humans), np.concatenate([ai, humans]))
+        low, high = intervals.of_auc(auc, len(ai), len(humans))
+        recall = [int((ai > 0).sum()), len(ai)]
+        rows.append(
+            {
+                "generator": name,
+                "pictures": len(ai),
+                "human": len(humans),
+                "roc_auc": {"value": float(auc), "low": low, "high": high},
+                "recall": dict(
+                    zip(("value", "low", "high"), (recall[0] / recall[1], *intervals.wilson(*recall)), strict=True)
+                ),
+            }
+        )
+    return rows
+
+
+def assemble(extractor: Extractor, fitted: Fitted, temperature: float, average: int) -> "keras.Model":
+    """One model: pictures float32 [N, S, S, 3] in [0, 1] -> the dict of outputs that `Detector` documents.
+
+    `average` views of a picture are looked at, and their features averaged: 1, the picture; 2, also mirrored; 6, also
+    its four corners at their own scale.
+    """
+    import keras
+    from keras import layers, ops
+
+    keras.utils.clear_session(free_memory=False)  # names of what has none are counted: always the same ones
+    size = extractor.geometry.size
+    net = extractor.build()
+    picture = keras.Input((size, size, 3), name="picture")
+    seen = [picture]
+    if average >= 2:
+        seen.append(ops.flip(picture, axis=2))
+    if average >= 6:
+        near, far = slice(0, round(CORNER * size)), slice(size - round(CORNER * size), size)
+        seen += [picture[:, rows, columns] for rows in (near, far) for columns in (near, far)]
+    features = layers.Average(name="average")([net(view) for view in seen]) if len(seen) > 1 else net(picture)
+
+    width = fitted.embedding.matrix.shape[1]
+    dense = layers.Dense(width, name="embedding")
+    embedded = dense(features)
+    dense.set_weights([fitted.embedding.matrix, -fitted.embedding.mean @ fitted.embedding.matrix])
+    logits = layers.Rescaling(1 / temperature, name="temperature")(_dense(fitted.head, embedded, "logits"))
+    outputs = {
+        "probabilities": layers.Softmax(name="probabilities", dtype="float32")(logits),
+        "novelty": ops.mean(ops.square(embedded), axis=-1, keepdims=True),
+        "embedding": embedded,
+    }
+    if fitted.family_head:
+        outputs["generators"] = layers.Softmax(name="generators")(_dense(fitted.family_head, embedded, "families"))
+    return keras.Model(picture, outputs, name="artnet")
+
+
+def _dense(head: Head, x: "keras.KerasTensor", name: str) -> "keras.KerasTensor":
+    """A head's layers with its weights."""
+    from keras import layers
+
+    for number, (kernel, bias) in enumerate(head.layers):
+        last = number == len(head.layers) - 1
+        layer = layers.Dense(len(bias), None if last else "relu", name=name if last else f"{name}_hidden{number}")
+        x = layer(x)
+        layer.set_weights([kernel, bias])
+    return x

@@ -1,0 +1,91 @@
+"""The baselines see colours and files and nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from artdetect import digests
+from artdetect.evaluate import baselines
+from artdetect.evaluate.baselines import learners, palette
+from artdetect.images import Geometry
+from artdetect.pixels import Pixels
+
+SIDE = 12
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 9999))
+def test_a_palette_does_not_know_where_pixels_stand(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    picture = rng.integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
+    moved = rng.permutation(picture.reshape(-1, 3)).reshape(picture.shape)
+    np.testing.assert_array_equal(palette(picture), palette(moved))
+
+
+def test_a_palette_is_the_share_of_pixels_at_each_level_of_each_channel() -> None:
+    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+    picture[: SIDE // 4] = (255, 16, 0)  # a quarter: hue 2.7 of 255, full saturation and value
+    red, green, blue, hue, saturation, value = palette(picture).reshape(6, baselines.LEVELS)
+    assert (red[0], red[-1], red[1:-1].sum()) == (0.75, 0.25, 0)
+    assert (green[0], green[1]) == (0.75, 0.25)
+    assert blue[0] == hue[0] == 1
+    assert (saturation[-1], value[-1], value[0]) == (0.25, 0.25, 0.75)
+
+
+def test_learners_are_drawn_by_content_and_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "MOST", 40)
+    table = pd.DataFrame({"sha256": [f"{number:064x}" for number in range(200)]})
+    found = learners(table)
+    assert len(found) == 40
+    assert found.index.is_monotonic_increasing
+    assert set(learners(table.sample(frac=1, random_state=1)).sha256) == set(found.sha256)
+    assert len(learners(table[:7])) == 7
+
+
+def made(folder: Path, brighter: int, pictures: int = 60) -> tuple[pd.DataFrame, Pixels]:
+    """Pictures of noise, half of them AI and brighter; and files that are all alike."""
+    rng, rows = np.random.default_rng(0), []
+    for number in range(pictures):
+        label = ("AI", "human")[number % 2]
+        picture = rng.integers(0, 180, (SIDE, SIDE, 3)) + (brighter if label == "AI" else 0)
+        Image.fromarray(picture.astype(np.uint8)).save(path := folder / f"{number}.png")
+        rows.append({"path": str(path), "sha256": digests.of_file(path), "label": label})
+    facts = {"width": SIDE, "height": SIDE, "bytes": 500, "format": "PNG", "mode": "RGB", "has_exif": False}
+    table = pd.DataFrame(rows).assign(**facts, jpeg_quality=pd.array([pd.NA] * pictures, "Int64"))
+    pixels = Pixels(Geometry(SIDE, "squash"), folder / "cache")
+    pixels.ensure([(row.sha256, Path(row.path)) for row in table.itertuples()])
+    return table, pixels
+
+
+def scored(table: pd.DataFrame, pixels: Pixels, learnt: int = 100) -> dict[str, dict]:
+    found = baselines.baselines(table[:learnt], table[learnt:], table, pixels, 100, 0, lambda done, total: None)
+    return {row["name"]: row for row in found}
+
+
+def test_colours_are_found_by_the_palette_and_not_in_files_that_are_alike(tmp_path: Path) -> None:
+    found = scored(*made(tmp_path, 60, 160))
+    assert found["palette"]["roc_auc"]["value"] > 0.95
+    assert found["palette"]["accuracy"]["low"] > 0.8
+    assert found["file"]["roc_auc"] == {"value": 0.5, "low": 0.5, "high": 0.5}
+    assert found["file"]["balanced_accuracy"]["value"] == 0.5
+    assert all(row["what"] for row in found.values())
+    assert set(found["file"]) == {"name", "what", "accuracy", "balanced_accuracy", "roc_auc"}
+
+
+def test_files_are_found_by_the_file_and_not_by_the_palette(tmp_path: Path) -> None:
+    table, pixels = made(tmp_path, 0, 160)
+    quality = pd.Series(np.where(table.label == "AI", 75, 90)).astype("Int64")
+    found = scored(table.assign(jpeg_quality=quality, format="JPEG"), pixels)
+    assert found["file"]["roc_auc"]["value"] == 1
+    assert found["file"]["roc_auc"]["low"] < 0.95
+    assert found["palette"]["roc_auc"]["low"] < 0.5 < found["palette"]["roc_auc"]["high"]
+
+
+def test_more_pictures_of_one_class_make_no_baseline_prefer_it() -> None:
+    p_ai = baselines._predicted(np.zeros((62, 1)), np.arange(62) < 50, np.zeros((3, 1)))
+    assert p_ai == pytest.approx([0.5] * 3)

@@ -1,0 +1,156 @@
+"""Robustness, with a detector of which we know what moves it: it looks at how red a picture is on the average."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+from artdetect import compute, digests, evaluate
+from artdetect.compute import ComputeConfig
+from artdetect.detector import Detector
+from artdetect.evaluate import robustness
+from artdetect.evaluate.robustness import CLEAN, GRID, drawn
+from artdetect.images import Geometry
+from artdetect.pixels import Pixels
+from artdetect.verdict import Rule
+from tests.evaluate.tables import scored
+
+SIDE = 16
+PICTURES = 24
+FLAT = ["PNG", "resize 1/2", "resize 1/4", "blur 1", "blur 2", "crop 0.8", "native crop 0.8"]  # leave one colour so
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    """p(AI) by the mean red minus the mean blue, 0.52 where they are equal; unsure between about 0.27 and 0.73."""
+    import keras
+
+    net = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 3)),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, activation="softmax"),
+        ]
+    )
+    net.set_weights([np.array([[20.0, 0.0], [0.0, 0.0], [-20.0, 0.0]]), np.array([0.1, 0.0])])
+    return Detector(net, "red", Geometry(SIDE, "squash"), {}, Rule(margin=1.0))
+
+
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Pixels]:
+    """Pictures of one colour each, AI red and human blue."""
+    folder, rows = tmp_path_factory.mktemp("colours"), []
+    for number in range(PICTURES):
+        strong, label = 140 + 3 * number, ("AI", "human")[number % 2]
+        colour = (strong, 60, 90) if label == "AI" else (90, 60, strong)
+        Image.new("RGB", (SIDE, SIDE), colour).save(path := folder / f"{number:02d}.png")
+        rows.append({"path": path.name, "sha256": digests.of_file(path), "label": label})
+    cache = Pixels(Geometry(SIDE, "squash"), folder / "cache")
+    cache.ensure([(row["sha256"], folder / row["path"]) for row in rows])
+    return pd.DataFrame(rows), cache
+
+
+@pytest.fixture(scope="module")
+def found(detector: Detector, pixels: tuple[pd.DataFrame, Pixels]) -> tuple[dict, pd.DataFrame]:
+    return degraded(detector, *pixels)
+
+
+def degraded(detector: Detector, table: pd.DataFrame, cache: Pixels) -> tuple[dict, pd.DataFrame]:
+    scores = evaluate.scores(detector, cache, cache.rows(list(table.sha256)))
+    sample = evaluate.judged(table, detector, scores)
+    return robustness.robustness(detector, cache, sample, 100, 0, lambda done, total: None)
+
+
+def test_what_leaves_the_mean_colour_changes_no_verdict(found: tuple[dict, pd.DataFrame]) -> None:
+    rows = {row["name"]: row for row in found[0]["rows"]}
+    assert list(rows) == [CLEAN, *GRID]
+    assert rows[CLEAN]["accuracy"]["value"] == rows[CLEAN]["roc_auc"]["value"] == 1
+    wide = found[1].pivot(index="sha256", columns="condition", values="p_ai")
+    for name in FLAT:
+        np.testing.assert_allclose(wide[name], wide[CLEAN], rtol=1e-6)
+        assert rows[name]["flipped"]["value"] == 0
+    assert rows["noise 0.05"]["accuracy"]["value"] == 1
+
+
+def test_a_picture_without_colour_is_not_told(found: tuple[dict, pd.DataFrame]) -> None:
+    grey = {row["name"]: row for row in found[0]["rows"]}["greyscale"]
+    assert grey["accuracy"]["value"] == grey["flipped"]["value"] == 0.5  # all are called AI
+    assert grey["unsure"] == 1
+    p_ai = found[1].p_ai[found[1].condition == "greyscale"]
+    np.testing.assert_allclose(p_ai, 1 / (1 + np.exp(-0.1)), atol=1e-5)
+
+
+def test_a_mirrored_picture_has_the_same_mean_colour(detector: Detector) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3)).astype(np.uint8)
+    np.testing.assert_allclose(detector.p_ai(picture), detector.p_ai(picture[:, :, ::-1]), rtol=1e-5)
+
+
+def test_the_rows_are_those_of_the_table(found: tuple[dict, pd.DataFrame]) -> None:
+    result, table = found
+    assert list(table.columns) == ["sha256", "label", "condition", "p_ai", "called", "verdict"]
+    assert len(table) == PICTURES * (len(GRID) + 1)
+    clean = table[table.condition == CLEAN].reset_index(drop=True)
+    for row in result["rows"]:
+        part = table[table.condition == row["name"]].reset_index(drop=True)
+        assert row["accuracy"]["value"] == (part.label == part.called).mean()
+        assert row["roc_auc"]["value"] == pytest.approx(roc_auc_score(part.label == "AI", part.p_ai))
+        assert row["flipped"]["value"] == (part.called != clean.called).mean()
+        assert row["unsure"] == (part.verdict == "unsure").mean()
+    degraded = table[table.condition != CLEAN]
+    assert result["mean_accuracy"]["value"] == pytest.approx((degraded.label == degraded.called).mean())
+    assert result["mean_accuracy"]["low"] < result["mean_accuracy"]["value"] < result["mean_accuracy"]["high"]
+    assert result["clean_accuracy"] == result["rows"][0]["accuracy"]
+    assert result["pictures"] == PICTURES
+
+
+def test_chance_depends_on_content_alone(
+    detector: Detector, pixels: tuple[pd.DataFrame, Pixels], found: tuple[dict, pd.DataFrame]
+) -> None:
+    """Neither other pictures, nor their order, nor who does the work."""
+    table, cache = pixels
+    before = compute._CONFIG.set(ComputeConfig(workers=1))
+    try:
+        half = degraded(detector, table[5:15].sample(frac=1, random_state=0), cache)[1]
+    finally:
+        compute._CONFIG.reset(before)
+    joined = half.merge(found[1], on=["sha256", "condition"])
+    assert len(joined) == len(half)
+    np.testing.assert_allclose(joined.p_ai_x, joined.p_ai_y, rtol=1e-6)
+
+
+def test_each_condition_does_what_its_name_says() -> None:
+    rng = np.random.default_rng(0)
+    picture = np.asarray(Image.fromarray(rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)).resize((64, 64)))
+    made = {name: step(picture, np.random.default_rng(0)) for name, step in GRID.items()}
+    for name, after in made.items():
+        assert (after.shape, after.dtype) == (picture.shape, np.uint8)
+        assert np.array_equal(after, picture) == (name == "PNG")
+    distance = {name: np.abs(after.astype(float) - picture).mean() for name, after in made.items()}
+    assert distance["JPEG 90"] < distance["JPEG 70"] < distance["JPEG 50"] < distance["JPEG 30"]
+    for mild, strong in (("resize 1/2", "resize 1/4"), ("blur 1", "blur 2"), ("noise 0.05", "noise 0.1")):
+        assert distance[mild] < distance[strong]
+    assert (made["greyscale"] == made["greyscale"][..., :1]).all()
+
+
+@pytest.mark.parametrize(
+    ("ai", "human", "most", "expected"),
+    [(30, 20, 10, (5, 5)), (30, 20, 11, (5, 6)), (30, 3, 10, (7, 3)), (2, 30, 10, (2, 8)), (4, 3, 99, (4, 3)),
+     (9, 9, 2, (1, 1)), (9, 9, 1, (0, 0)), (9, 9, 0, (0, 0))],
+)  # fmt: skip
+def test_half_of_each_class_is_drawn_where_there_are_enough(
+    ai: int, human: int, most: int, expected: tuple[int, int]
+) -> None:
+    table = scored(ai, human)
+    chosen = drawn(table, most, 1)
+    assert ((chosen.label == "AI").sum(), (chosen.label == "human").sum()) == expected
+    assert chosen.index.is_monotonic_increasing
+
+
+def test_who_is_drawn_depends_on_seed_and_content_and_copies_count_once() -> None:
+    table = scored(60, 60)
+    first = set(drawn(table, 20, 1).sha256)
+    assert first == set(drawn(table.sample(frac=1, random_state=0), 20, 1).sha256)
+    assert first != set(drawn(table, 20, 2).sha256)
+    twice = pd.concat([table, table], ignore_index=True)
+    assert sorted(drawn(twice, 20, 1).sha256) == sorted(first)

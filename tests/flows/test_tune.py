@@ -1,0 +1,171 @@
+"""The search for settings over tiny pictures: what it leaves, what it never reads, and how it goes on when killed."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+from artdetect import config as configs
+from artdetect.records import ENTRY
+from artdetect.status import status
+from flows.tune import tune
+from tests.tiny import data_set
+
+from .conftest import PROJECT, kill_at
+
+CONFIG = """
+[download]
+url = "{pictures}"
+[train]
+size = 64
+blocks = ["stem..block1"]
+views = 1
+components = 20
+[tune]
+trials = 3
+blocks = ["stem..block1", "block0, block2"]
+views = [0, 1]
+components = [8, 32]
+head = ["linear"]
+"""
+SETTINGS = {"blocks", "views", "components", "head", "backbone"}
+
+
+@pytest.fixture(scope="module")
+def searched(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A root with tune.toml, data/ and artifacts/ of a search of three trials, and `run` with the flow run's id."""
+    root = tmp_path_factory.mktemp("searched")
+    pictures = data_set(root / "data" / "raw" / "art", train=25, test=3)
+    (root / "tune.toml").write_text(CONFIG.format(pictures=pictures))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARTDETECT_DATA", str(root / "data"))
+        patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
+        state = tune(configs.load(root / "tune.toml"), return_state=True)
+        assert state.result().best == outcome(root / "artifacts") / "best.toml"
+        (root / "run").write_text(str(state.state_details.flow_run_id))
+        yield root
+
+
+@pytest.fixture
+def elsewhere(searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No artifacts yet, over the same data."""
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(tmp_path / "artifacts"))
+    return tmp_path / "artifacts"
+
+
+def outcome(artifacts: Path) -> Path:
+    """The folder of the only search."""
+    (folder,) = (artifacts / "tune").iterdir()
+    return folder
+
+
+def start(root: Path, artifacts: Path, server: str) -> "subprocess.Popen[str]":
+    """The search from the command line."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "artdetect.cli", "tune", "--config", root / "tune.toml", "--trials", "3"],
+        cwd=PROJECT,
+        env=os.environ | {"PREFECT_API_URL": server, "ARTDETECT_ARTIFACTS": str(artifacts)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_best_trial_becomes_a_config_that_a_run_takes(searched: Path) -> None:
+    folder = outcome(searched / "artifacts")
+    trials = pd.read_csv(folder / "trials.csv")
+    assert list(trials.trial) == [0, 1, 2]
+    np.testing.assert_allclose(trials.value, trials.loss + trials.shortfall, atol=2e-6)
+    assert trials.shortfall.gt(0).all()  # generators were left out
+    before = configs.load(searched / "tune.toml")
+    first = trials.iloc[0]
+    assert (first.blocks, first["views"], first.components) == ("stem..block1", 1, 20)
+
+    best = trials.loc[trials.value.idxmin()]
+    found = configs.load(folder / "best.toml")
+    assert ", ".join(found.train.blocks) == best.blocks
+    assert (found.train.views, found.train.components, found.train.head) == (
+        best["views"],
+        best.components,
+        best["head"],
+    )
+    others = set(type(found.train).model_fields) - SETTINGS
+    assert found.model_copy(update={"train": before.train}) == before
+    assert found.train.model_dump(include=others) == before.train.model_dump(include=others)
+    assert f"The best of 3 trials, trial {best.trial}: {best.value:.4f}" in (folder / "best.toml").read_text()
+    assert [stage.state for stage in status(found)][:4] == ["current"] * 4
+
+
+def test_no_test_picture_was_even_decoded(searched: Path) -> None:
+    (table,) = (searched / "artifacts" / "balance").glob("*/balance.parquet")
+    split = pd.read_parquet(table).groupby("split").sha256.agg(set)
+    seen = {}
+    for index in (searched / "data" / "cache").glob("*/*/index.bin"):
+        entries = np.frombuffer(index.read_bytes(), ENTRY)
+        seen[index.parent.relative_to(searched / "data" / "cache").as_posix()] = {
+            bytes(sha256).ljust(32, b"\0").hex() for sha256 in entries["sha256"]
+        }
+    judging = {name: contents for name, contents in seen.items() if "lite0-101-" in name or "lite0-102-" in name}
+    assert {name.split("/")[0] for name in seen} == {"pixels", "features"}
+    assert judging
+    assert all(contents == split.validation for contents in judging.values())
+    assert set.union(*seen.values()) == split.train | split.validation
+
+
+def test_the_dashboard_shows_a_task_run_a_trial_and_the_best_of_them(searched: Path) -> None:
+    run_id = (searched / "run").read_text()
+    with get_client(sync_client=True) as client:
+        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+        artifacts = {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=chosen)}
+        names = {run.name for run in client.read_task_runs()}
+    assert {"trial-0", "trial-1", "trial-2"} <= names
+    assert "audit" in artifacts
+    assert artifacts["tune"].type == "table"
+    assert "The best of 3 trials" in artifacts["tune"].description
+
+
+def test_killed_it_goes_on_and_ends_as_if_it_never_was(searched: Path, elsewhere: Path, server: str) -> None:
+    kill_at(start(searched, elsewhere, server), "trial 0: ")
+    assert not (outcome(elsewhere) / "best.toml").exists()
+
+    process = start(searched, elsewhere, server)
+    output, log = process.communicate()
+    assert process.returncode == 0, log
+    assert "trial 0:" not in log
+    assert log.count("trial 2:") == 1
+    assert "optuna" not in log.lower()
+    expected = outcome(searched / "artifacts")
+    for name in ("trials.csv", "best.toml"):
+        assert (outcome(elsewhere) / name).read_bytes() == (expected / name).read_bytes()
+    lines = output.splitlines()
+    assert lines[0].split()[:3] == ["trial", "value", "loss"]
+    assert lines[-1] == f"Use it: artdetect run --config {outcome(elsewhere) / 'best.toml'}"
+
+
+def test_further_trials_come_on_top_and_a_finished_search_does_nothing(
+    searched: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configs.load(searched / "tune.toml")
+    timed = config.model_copy(update={"tune": config.tune.model_copy(update={"timeout": 1e-3})})
+    for finished in (1, 2, 3):
+        assert len(tune(timed).ranking) == finished  # one a run, and no more after its time is up
+    expected = outcome(searched / "artifacts") / "trials.csv"
+    assert (outcome(elsewhere) / "trials.csv").read_bytes() == expected.read_bytes()
+
+    (outcome(elsewhere) / "best.toml").unlink()
+    monkeypatch.setattr("artdetect.tune.judge", lambda *settings: pytest.fail("a trial"))
+    assert tomllib.loads(tune(config).best.read_text())["tune"]["trials"] == 3
+
+
+def test_blocks_that_a_backbone_lacks_end_the_search_before_its_first_trial(searched: Path, elsewhere: Path) -> None:
+    config = configs.load(searched / "tune.toml", ["tune.blocks=['stem', 'block99']"])
+    with pytest.raises(configs.ConfigError, match="efficientnet-lite0 has no block 'block99'"):
+        tune(config)

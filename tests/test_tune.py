@@ -1,0 +1,167 @@
+"""The study: what it proposes, how it goes on, what its key depends on. Judges here are made up; no picture is read."""
+
+import importlib.util
+import threading
+from pathlib import Path
+
+import pytest
+
+from artdetect import tune
+from artdetect.errors import ArtifactError, ConfigError
+from artdetect.train import TrainConfig
+from artdetect.tune import Judged, Study, TuneConfig
+
+TRAIN = TrainConfig(blocks=("block0", "block2"), views=3)
+SPACE = {"blocks": ("stem..block1", "stem,block3"), "views": (0, 2), "components": (50, 100)}
+
+
+@pytest.fixture(autouse=True)
+def _no_nets(roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune, "_check_blocks", lambda *space: None)
+
+
+def study(train: TrainConfig = TRAIN, balance: str = "b", **settings: object) -> Study:
+    return Study(TuneConfig.model_validate(SPACE | settings), train, balance, say=pytest.fail)
+
+
+def judged(config: TrainConfig) -> Judged:
+    return Judged(1 / config.components, 0.1 * config.views, 0.01)
+
+
+def advance(opened: Study, trials: int) -> None:
+    for _ in range(trials):
+        proposal = opened.propose()
+        opened.tell(proposal, judged(proposal.config))
+
+
+def test_the_first_trial_is_what_section_train_says_and_the_space_is_widened_to_hold_it() -> None:
+    with study() as opened:
+        first = opened.propose()
+        assert first.config == TRAIN
+        trial = opened.tell(first, judged(first.config))
+        assert trial.settings == {
+            "blocks": "block0, block2",
+            "views": 3,
+            "components": 400,
+            "head": "linear",
+            "backbone": "efficientnet-lite0",
+        }
+        assert opened.start == trial
+        advance(opened, 7)
+        tried = [trial.settings for trial in opened.trials]
+    assert {settings["blocks"] for settings in tried} <= {"stem..block1", "stem, block3", "block0, block2"}
+    assert {settings["views"] for settings in tried} <= {0, 1, 2, 3}
+    assert all(50 <= settings["components"] <= 400 for settings in tried)
+    assert {settings["backbone"] for settings in tried} == {"efficientnet-lite0"}
+
+
+def test_killed_anywhere_the_next_run_ends_with_the_same_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the random ones, where the sampler looks at what came of the earlier ones."""
+    monkeypatch.setattr(tune, "RANDOM", 2)
+    with study() as unbroken:
+        advance(unbroken, 6)
+        expected = unbroken.trials
+    assert len({str(trial.settings) for trial in expected}) > 3
+    (unbroken.folder / "study.db").unlink()
+    with study() as broken:
+        broken._study.enqueue_trial(expected[0].settings)  # killed between two lines of `propose`
+    for trials in range(6):
+        with study() as broken:
+            advance(broken, 1)
+            proposal = broken.propose()
+            if trials % 2:
+                proposal.trial.set_user_attr("loss", 9.0)  # … and of `tell`
+    with study() as broken:
+        assert broken.trials == expected
+
+
+def test_it_is_unfinished_while_trials_are_missing_or_the_start_is() -> None:
+    with study(trials=2) as opened:
+        advance(opened, 1)
+        assert opened.unfinished
+        advance(opened, 1)
+        assert not opened.unfinished
+    with study(trials=3) as opened:
+        assert opened.unfinished
+    with study(TRAIN.model_copy(update={"views": 2, "blocks": ("stem..block1",)}), trials=1) as opened:
+        assert opened.unfinished
+    wide = {"views": (0, 4), "blocks": ("block0,block2", "stem")}
+    with study(trials=2, **wide) as opened:
+        advance(opened, 2)
+        assert not opened.unfinished
+        folder, begun = opened.folder, opened.start
+    with study(TRAIN.model_copy(update={"views": 4}), trials=2, **wide) as opened:
+        assert opened.folder == folder
+        assert opened.unfinished
+        advance(opened, 1)
+        assert (opened.start, opened.trials[0]) == (opened.trials[2], begun)
+
+
+def test_the_key_says_what_a_trial_depends_on() -> None:
+    key = study().key
+    assert key == study(trials=99).key == study(timeout=1).key == study(blocks=("stem..block1", " stem , block3")).key
+    assert key == study(TRAIN.model_copy(update={"views": 1}), views=(0, 3)).key
+    others = [
+        study(balance="other"),
+        study(TRAIN.model_copy(update={"seed": 1})),
+        study(TRAIN.model_copy(update={"size": 64})),
+        study(seed=1),
+        study(views=(0, 4)),
+        study(head=("linear",)),
+    ]
+    assert len({key, *(other.key for other in others)}) == 1 + len(others)
+
+
+def test_the_best_is_the_smallest_value_and_the_earlier_one_of_equals() -> None:
+    with study() as opened:
+        for value in (0.3, 0.1, 0.1):
+            opened.tell(opened.propose(), Judged(value, 0.0, 0.01))
+        assert [trial.number for trial in opened.ranking] == [1, 2, 0]
+        assert "best of 3 trials, trial 1: 0.1000 = log loss 0.1000 + left out 0.0000" in opened.summary()[0]
+        assert "trial 0: 0.3000" in opened.summary()[1]
+        assert "blocks block0, block2" in opened.summary()[1]
+
+
+def test_a_second_search_of_the_same_waits_and_then_has_the_trials_of_the_first() -> None:
+    told = threading.Event()
+    waiting = Study(TuneConfig.model_validate(SPACE), TRAIN, "b", lambda words: told.set())
+    found: list[int] = []
+
+    def second() -> None:
+        with waiting as opened:
+            found.append(len(opened.trials))
+
+    with study() as opened:
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert told.wait(60)
+        advance(opened, 2)
+    thread.join(60)
+    assert found == [2]
+
+
+def test_a_damaged_database_is_named() -> None:
+    with study() as opened:
+        file = opened.folder / "study.db"
+    file.write_bytes(b"no database" * 1000)
+    with pytest.raises(ArtifactError, match=r"study\.db: not usable .* delete it"), study():
+        pass
+
+
+@pytest.mark.parametrize(
+    "space", [{"views": (3, 2)}, {"views": (0, 33)}, {"components": (1, 9)}, {"head": ("cnn",)}, {"trials": 0}]
+)
+def test_a_space_that_is_none_is_refused(space: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(space))):
+        TuneConfig.model_validate(space)
+
+
+def test_without_optuna_the_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune, "find_spec", lambda name: None if name == "optuna" else importlib.util.find_spec(name))
+    with pytest.raises(ConfigError, match=r"pip install 'artdetect\[tune\]'"):
+        tune.check(TRAIN)
+
+
+def test_other_presets_have_nothing_to_tune() -> None:
+    with pytest.raises(ConfigError, match=r"only preset artnet .* 'notebook'"):
+        tune.check(TrainConfig(preset="notebook"))

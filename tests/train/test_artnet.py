@@ -1,0 +1,354 @@
+"""`artnet` from pictures to a model file: what the file's net says is what its parts say."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.special import softmax
+
+from artdetect import features, images, train
+from artdetect.detector import MODEL_FILE, Detector
+from artdetect.errors import ConfigError, ModelError
+from artdetect.explain.model_access import Margin
+from artdetect.features import Extractor, Features
+from artdetect.images import Geometry
+from artdetect.labels import CLASSES
+from artdetect.train import TrainConfig, artnet, heads
+from artdetect.train.artnet import Fitted
+from artdetect.train.heads import Head
+
+Parts = tuple[pd.DataFrame, pd.DataFrame]
+CONFIG = TrainConfig(size=64, blocks=("block0", "block2"), views=1, components=12)
+EXTRACTOR = Extractor("efficientnet-lite0", ("block0", "block2"), Geometry(64, "crop"))
+MAKERS = {"human": 48, "bright": 24, "grainy": 24}  # to train; a third as many validate
+
+
+def draw(maker: str, seed: int) -> Image.Image:
+    """Blocks of colour; one generator's are brighter, the other's have grain."""
+    rng = np.random.default_rng([*maker.encode(), seed])
+    blocks = rng.integers(40, 160, (6, 6, 3)) + 80 * (maker == "bright")
+    picture = np.asarray(Image.fromarray(blocks.astype(np.uint8)).resize((72, 64), Image.Resampling.BICUBIC))
+    grain = rng.normal(0, 27 if maker == "grainy" else 2, picture.shape)
+    return Image.fromarray((picture + grain).clip(0, 255).astype(np.uint8))
+
+
+def table(folder: Path, counts: dict[str, int], first: int, split: str) -> pd.DataFrame:
+    """Draw so many pictures of each maker, from number `first` on; their rows of a balance."""
+    rows = []
+    for maker, count in counts.items():
+        for number in range(first, first + count):
+            path = folder / f"{maker}-{number}.png"
+            draw(maker, number).save(path)
+            label = "human" if maker == "human" else "AI"
+            rows.append((path.name, hashlib.sha256(path.read_bytes()).hexdigest(), label, maker, split, 1.0))
+    made = pd.DataFrame(rows, columns=["path", "sha256", "label", "generator", "split", "weight"])
+    return made.assign(file=[folder / name for name in made.path])
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Pictures, and one pixel and feature cache for all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARTDETECT_DATA", str((root := tmp_path_factory.mktemp("artnet")) / "data"))
+        (root / "pictures").mkdir()
+        yield root
+
+
+@pytest.fixture(scope="module")
+def parts(root: Path) -> Parts:
+    """Training and validation."""
+    third = {maker: count // 3 for maker, count in MAKERS.items()}
+    return table(root / "pictures", MAKERS, 0, "train"), table(root / "pictures", third, 100, "validation")
+
+
+@pytest.fixture(scope="module")
+def balance(root: Path, parts: Parts) -> Path:
+    pd.concat(parts).drop(columns="file").to_parquet(root / "balance.parquet", index=False)
+    return root
+
+
+@pytest.fixture(scope="module")
+def views(parts: Parts) -> list[Features]:
+    both = pd.concat(parts)
+    found = [Features(EXTRACTOR, number) for number in range(CONFIG.views + 1)]
+    for view in found:
+        view.ensure(list(zip(both.sha256, both.file, strict=True)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def fitted(views: list[Features], parts: Parts) -> Fitted:
+    return artnet.fit(CONFIG, views, *parts)
+
+
+@pytest.fixture(scope="module")
+def twice(balance: Path) -> list[Path]:
+    """The whole stage, run twice in one process."""
+    outs = [balance / "first", balance / "second"]
+    for out in outs:
+        out.mkdir()
+        train.run(CONFIG, balance, balance / "pictures", out, balance / "work")
+    return outs
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """The (picture, view) pairs that go through the backbone from now on."""
+    seen: list[tuple[str, int]] = []
+    extract = features._extract
+
+    def counting(extractor: Extractor, weights: str, view: int, pictures: Any) -> list[bytes]:
+        seen.extend((sha256, view) for sha256, _ in pictures)
+        return extract(extractor, weights, view, pictures)
+
+    monkeypatch.setattr(features, "_extract", counting)
+    return seen
+
+
+def canonical(rows: pd.DataFrame) -> np.ndarray:
+    return np.stack([images.load(path, EXTRACTOR.geometry) for path in rows.file])
+
+
+def said(model: Any, pictures: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: np.asarray(output) for name, output in model(pictures, training=False).items()}
+
+
+# --- the net ---
+
+
+def random_head(*sizes: int) -> Head:
+    normal = np.random.default_rng(7).standard_normal
+    return Head(tuple((normal(shape, np.float32) / 3, normal(shape[1], np.float32)) for shape in pairwise(sizes)))
+
+
+@pytest.mark.parametrize("hidden", [(), (9,)])
+def test_the_net_says_what_features_embedding_and_heads_say(
+    hidden: tuple[int, ...], fitted: Fitted, views: list[Features], parts: Parts
+) -> None:
+    if hidden:
+        fitted = replace(fitted, head=random_head(12, *hidden, 2), family_head=random_head(12, *hidden, 2))
+    assert fitted.family_head
+    validation = parts[1]
+    pictures = images.to_input(canonical(validation))
+    found = said(artnet.assemble(EXTRACTOR, fitted, 2.0, 1), pictures)
+    exact = fitted.embedding(np.asarray(EXTRACTOR.build()(pictures)))
+    cached = fitted.embedding(views[0].read(list(validation.sha256)))
+    for embedded, tolerance in ((exact, 1e-3), (cached, 0.05)):  # the cache's features are float16
+        np.testing.assert_allclose(found["embedding"], embedded, atol=tolerance)
+        np.testing.assert_allclose(found["probabilities"], softmax(fitted.head(embedded) / 2, axis=1), atol=tolerance)
+        np.testing.assert_allclose(found["generators"], softmax(fitted.family_head(embedded), axis=1), atol=tolerance)
+        np.testing.assert_allclose(found["novelty"][:, 0], np.square(embedded).mean(axis=1), rtol=tolerance)
+    assert set(found) == {"probabilities", "generators", "embedding", "novelty"}
+
+
+def test_two_views_make_left_and_right_the_same(fitted: Fitted, parts: Parts) -> None:
+    pictures = images.to_input(canonical(parts[1]))
+    for average, same in ((1, False), (2, True)):
+        model = artnet.assemble(EXTRACTOR, fitted, 1.0, average)
+        one, other = (said(model, x)["embedding"] for x in (pictures, pictures[:, :, ::-1]))
+        assert np.allclose(one, other, atol=1e-4) == same
+
+
+def test_six_views_are_the_picture_its_mirror_image_and_its_corners_also_when_loaded(
+    fitted: Fitted, parts: Parts, tmp_path: Path
+) -> None:
+    model = artnet.assemble(EXTRACTOR, fitted, 1.0, 6)
+    Detector(model, "artnet", EXTRACTOR.geometry, {}, families=fitted.families).save(tmp_path / MODEL_FILE)
+    pixels = canonical(parts[1])
+    x, net = images.to_input(pixels), EXTRACTOR.build()
+    corners = [x[:, row : row + 56, column : column + 56] for row in (0, 8) for column in (0, 8)]
+    expected = fitted.embedding(np.mean([np.asarray(net(view)) for view in (x, x[:, :, ::-1], *corners)], axis=0))
+    np.testing.assert_allclose(Detector.load(tmp_path / MODEL_FILE).scores(pixels).embedding, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "channels"), [(("stem..block2",), 32 + 16 + 24 + 24), (("block2", "stem..block0"), 24 + 32 + 16)]
+)
+def test_a_range_of_blocks_is_all_from_the_first_to_the_last(blocks: tuple[str, ...], channels: int) -> None:
+    assert replace(EXTRACTOR, blocks=blocks).build().output_shape == (None, 2 * channels)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "says"),
+    [(("block2..stem",), "names no block"), ((), "names no block"), (("stem..blok2",), "no block 'blok2'")],
+)
+def test_blocks_that_name_none_are_one_line(blocks: tuple[str, ...], says: str, parts: Parts, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=says) as error:
+        artnet.train(CONFIG.model_copy(update={"blocks": blocks}), *parts, tmp_path, None, None)
+    assert "\n" not in str(error.value)
+
+
+# --- the stage ---
+
+
+def test_the_same_pictures_give_the_same_bytes_also_later_in_the_same_process(twice: list[Path]) -> None:
+    names = {path.name for path in twice[0].iterdir()}
+    assert names == {MODEL_FILE, "metrics.json", "neighbours.npz"}
+    for name in names:
+        assert (twice[0] / name).read_bytes() == (twice[1] / name).read_bytes(), name
+
+
+def test_the_file_holds_what_was_chosen_and_calibrated(twice: list[Path], fitted: Fitted, parts: Parts) -> None:
+    detector, metrics = Detector.load(twice[0]), json.loads((twice[0] / "metrics.json").read_text())
+    assert (detector.preset, detector.geometry) == ("artnet", EXTRACTOR.geometry)
+    assert detector.families == ("bright", "grainy")
+    assert (detector.about["trained_on"], detector.about["validated_on"]) == (96, 32)
+    calibration = metrics["calibration"]
+    assert calibration["temperature"] == detector.about["temperature"]
+    assert (calibration["threshold"], calibration["novelty"]) == (detector.rule.threshold, detector.rule.novelty)
+    assert metrics["candidates"] == fitted.candidates
+    assert (metrics["head"], metrics["val_loss"]) == ("linear", fitted.candidates[0]["val_loss"])
+    validation = parts[1]
+    scores = detector.scores(canonical(validation))
+    assert ((scores.p_ai >= 0.5) == (validation.label == "AI")).mean() > 0.9
+    logits = fitted.head(fitted.embedding(np.asarray(EXTRACTOR.build()(images.to_input(canonical(validation))))))
+    np.testing.assert_allclose(scores.p_ai, softmax(logits / calibration["temperature"], axis=1)[:, 0], atol=1e-3)
+    assert scores.generators is not None
+    ai = (validation.label == "AI").to_numpy()
+    named = np.array(detector.families)[scores.generators.argmax(axis=1)]
+    assert (named == validation.generator)[ai].mean() > 0.9
+
+
+def test_the_neighbours_are_the_training_pictures_where_the_model_sees_them(twice: list[Path], parts: Parts) -> None:
+    with np.load(twice[0] / "neighbours.npz") as kept:
+        assert [name.decode() for name in kept["sha256"]] == list(parts[0].sha256)
+        assert kept["embedding"].dtype == np.float16
+        found = Detector.load(twice[0]).scores(canonical(parts[0]))
+        np.testing.assert_allclose(kept["embedding"], found.embedding, atol=0.05)
+
+
+def test_black_white_and_noise_have_finite_scores_and_slopes(twice: list[Path]) -> None:
+    detector = Detector.load(twice[0])
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    pixels = np.stack([np.zeros_like(noise), np.full_like(noise, 255), noise])
+    scores = detector.scores(pixels)
+    for part in (scores.p_ai, scores.novelty, scores.generators, scores.embedding):
+        assert part is not None
+        assert np.isfinite(part).all()
+    gradients = Margin(detector.classifier, 3).gradients(images.to_input(pixels), 0)
+    assert np.isfinite(gradients).all()
+    assert np.abs(gradients).max(axis=(1, 2, 3)).min() > 0
+
+
+def test_more_pictures_cost_only_their_own_features(
+    twice: list[Path], parts: Parts, root: Path, tmp_path: Path, computed: list[tuple[str, int]]
+) -> None:
+    told: list[tuple[int, int, str]] = []
+    more = table(root / "pictures", {"human": 2, "bright": 1}, 200, "train")
+    grown = pd.concat([parts[0], more], ignore_index=True)
+    made = artnet.train(CONFIG, grown, parts[1], tmp_path, None, lambda *row: told.append(row))
+    assert sorted(computed) == sorted((sha256, view) for sha256 in more.sha256 for view in (0, 1))
+    assert (3, 3, "features") in told
+    assert (3, 3, "features of degraded view 1 of 1") in told
+    assert made.validation.margins.shape == (2, 32)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"backbone": "MobileNetV2", "weights": "absent.h5"}, ModelError, r"absent\.h5: there is no such weights file"),
+        ({"weights": "absent.weights.h5"}, ConfigError, "comes with its ImageNet weights"),
+        ({"backbone": "mobilenetv"}, ConfigError, "Did you mean .*MobileNetV2"),
+    ],
+)
+def test_a_backbone_that_is_not_at_hand_is_one_line(
+    change: dict[str, Any], error: type[Exception], says: str, balance: Path, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update=change)
+    assert config.key_parts()["weights"] == config.weights
+    with pytest.raises(error, match=says) as raised:
+        train.run(config, balance, balance / "pictures", tmp_path, tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+# --- the choice ---
+
+
+def embedded(views: list[Features], rows: pd.DataFrame, fitted: Fitted) -> list[np.ndarray]:
+    return [fitted.embedding(view.read(list(rows.sha256))) for view in views]
+
+
+def test_the_head_with_the_least_loss_over_all_views_of_validation_is_taken(
+    fitted: Fitted, views: list[Features], parts: Parts
+) -> None:
+    assert sorted(row["penalty"] for row in fitted.candidates) == list(artnet.CANDIDATES["linear"])
+    assert [row["val_loss"] for row in fitted.candidates] == sorted(row["val_loss"] for row in fitted.candidates)
+    validation = parts[1]
+    classes = validation.label.map(CLASSES.index).to_numpy()
+    logits = np.stack([fitted.head(x) for x in embedded(views, validation, fitted)])
+    losses = [heads.log_loss(view, classes, np.ones(len(classes))) for view in logits]
+    assert fitted.candidates[0]["val_loss"] == pytest.approx(np.mean(losses), abs=1e-6)
+    np.testing.assert_allclose(fitted.validation.margins, logits[..., 0] - logits[..., 1], atol=1e-5)
+    np.testing.assert_array_equal(fitted.validation.classes, classes)
+
+
+def test_best_tries_both_kinds_and_takes_the_better(
+    views: list[Features], parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artnet, "CANDIDATES", {"linear": (1e-2,), "mlp": (1e-2,)})
+    monkeypatch.setattr(artnet, "FEWEST", 1000)
+    found = artnet.fit(CONFIG.model_copy(update={"head": "best"}), views, *parts)
+    assert {row["head"] for row in found.candidates} == {"linear", "mlp"}
+    assert len(found.head.layers) == (1 if found.candidates[0]["head"] == "linear" else 2)
+
+
+def test_weights_of_pictures_count(fitted: Fitted, views: list[Features], parts: Parts) -> None:
+    heavy = [rows.assign(weight=np.where(rows.label == "AI", 30.0, 1.0)) for rows in parts]
+    margins = artnet.fit(CONFIG, views, *heavy).validation.margins
+    assert margins.mean() > fitted.validation.margins.mean() + 0.1
+
+
+@pytest.mark.parametrize(
+    ("fewest", "families", "left_out"),
+    [(24, ["bright", "grainy"], ["bright", "grainy"]), (25, [], []), (10, [], ["bright"])],
+)
+def test_generators_with_too_few_pictures_are_no_family_and_not_left_out(
+    fewest: int, families: list[str], left_out: list[str], views: list[Features], parts: Parts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """One family alone is none."""
+    monkeypatch.setattr(artnet, "FEWEST", fewest)
+    rows = parts[0]
+    if fewest == 10:
+        rows = rows[(rows.generator != "grainy") | (rows.path < "grainy-16")].reset_index(drop=True)
+        assert (rows.generator == "grainy").sum() == 8
+    found = artnet.fit(CONFIG, views, rows, parts[1])
+    assert (list(found.families), found.family_head is not None) == (families, bool(families))
+    assert [row["generator"] for row in found.left_out] == left_out
+
+
+def test_without_families_the_model_names_no_generator(fitted: Fitted) -> None:
+    model = artnet.assemble(EXTRACTOR, replace(fitted, families=(), family_head=None), 1.0, 1)
+    assert set(model.output) == {"probabilities", "embedding", "novelty"}
+
+
+def test_a_generator_that_was_left_out_is_judged_by_a_head_that_never_saw_it(
+    fitted: Fitted, views: list[Features], parts: Parts
+) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rows, validation = parts
+    labels = rows.label.map(CLASSES.index).to_numpy()
+    x, held = embedded(views, rows, fitted), embedded(views, validation, fitted)
+    penalty = fitted.candidates[0]["penalty"]
+    assert [row["generator"] for row in fitted.left_out] == ["bright", "grainy"]
+    for row in fitted.left_out:
+        seen = (rows.generator != row["generator"]).to_numpy()
+        weights = np.where(labels[seen] == 0, 48 / 24, 1).astype(np.float32)  # both classes count the same
+        both_views = np.concatenate([view[seen] for view in x])
+        head = heads.fit(both_views, np.tile(labels[seen], 2), np.tile(weights, 2), "linear", penalty, 0)
+        ai, human = (head(part) @ [1, -1] for part in (x[0][~seen], held[0][(validation.label == "human").to_numpy()]))
+        auc = roc_auc_score([1] * 24 + [0] * 16, [*ai, *human])
+        assert (row["pictures"], row["human"]) == (24, 16)
+        assert row["roc_auc"]["value"] == pytest.approx(auc, abs=0.01)
+        assert row["recall"]["value"] == pytest.approx((ai > 0).mean(), abs=0.05)
+        assert row["roc_auc"]["low"] < row["roc_auc"]["value"] <= row["roc_auc"]["high"]
+    assert min(row["recall"]["value"] for row in fitted.left_out) < 0.7  # what it never saw is not known

@@ -1,0 +1,96 @@
+"""Several devices train the same net as one: here two logical CPUs, which a process has to ask for at its start."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from artdetect.detector import Detector
+
+PROGRAM = """
+import json, sys
+from dataclasses import asdict, replace
+from pathlib import Path
+import numpy as np
+from artdetect import quiet
+quiet.load_tensorflow()
+import tensorflow as tf
+(processor,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+from artdetect.train import TrainConfig, devices
+from artdetect.train.presets import recipe
+from tests.train.tools import CutOffError, cut_off_after, fitted, normed, run, wild
+
+folder, inputs, both = Path(sys.argv[1]), [Path(path) for path in sys.argv[2:]], devices.named("all")
+assert devices.named("one") == () and len(both) == 2
+
+def train(name, chosen, weights=None, cut=None):
+    try:
+        report = cut_off_after(cut) if cut else None
+        result, _ = fitted(chosen, folder / name, report, weights)
+    except CutOffError:
+        return
+    (folder / f"{name}.json").write_text(json.dumps(result.history))
+    np.savez(folder / f"{name}.npz", *result.weights)
+
+moving = wild(0.02, 3, 9, "val_loss", use_ema=True, ema_momentum=0.5)
+train("one", moving, counts := np.linspace(0.5, 1.5, 45))
+moving = replace(moving, devices=both)
+train("both", moving, counts)
+train("cut", moving, counts, cut=1)
+train("cut", moving, counts)
+still = wild(0.0, 1, 9)
+train("one, uneven", still, np.ones(46))
+train("both, uneven", replace(still, devices=both), np.ones(46))
+like_compact = replace(recipe("compact", size=8, crop=6, epochs=2), batch_size=8, build=normed, devices=both)
+train("compact", like_compact)
+train("compact, cut", like_compact, cut=1)
+train("compact, cut", like_compact)
+run(TrainConfig(preset="notebook", epochs=1, devices="all"), inputs, folder)
+"""
+
+
+@pytest.fixture(scope="module")
+def results(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """History and weights of each of the program's trainings, and the folder of what the stage wrote."""
+    folder = tmp_path_factory.mktemp("devices")
+    places = (folder, trained / "artifacts" / "balance" / "k1", trained / "data" / "raw" / "art")
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM, *map(str, places)], cwd=Path(__file__).parents[2], check=True,
+        env=os.environ | {"ARTDETECT_DATA": str(folder / "data")},
+    )  # fmt: skip
+    histories = {file.stem: json.loads(file.read_text()) for file in folder.glob("*.json")}
+    weights = {file.stem: list(np.load(file).values()) for file in folder.glob("*.npz")}
+    return SimpleNamespace(histories=histories, weights=weights, out=folder / "out")
+
+
+def test_two_devices_train_what_one_trains(results: SimpleNamespace) -> None:
+    """With pictures that count differently, batches that are not full, and averages of the weights."""
+    for mine, yours in zip(results.histories["both"], results.histories["one"], strict=True):
+        assert mine == pytest.approx(yours, rel=1e-4)
+    for mine, yours in zip(results.weights["both"], results.weights["one"], strict=True):
+        np.testing.assert_allclose(mine, yours, atol=1e-5)
+
+
+def test_a_picture_too_many_changes_no_mean(results: SimpleNamespace) -> None:
+    """31 train and 15 validate: one device is given one twice, which counts once."""
+    (mine,), (yours,) = results.histories["both, uneven"], results.histories["one, uneven"]
+    assert mine == pytest.approx(yours, rel=1e-5)
+
+
+@pytest.mark.parametrize(("cut", "whole"), [("cut", "both"), ("compact, cut", "compact")])
+def test_a_training_on_two_devices_goes_on_where_it_was_cut_off(cut: str, whole: str, results: SimpleNamespace) -> None:
+    assert results.histories[cut] == results.histories[whole]
+    for mine, yours in zip(results.weights[cut], results.weights[whole], strict=True):
+        np.testing.assert_array_equal(mine, yours)
+
+
+def test_the_stage_writes_a_model_that_one_device_can_use(results: SimpleNamespace) -> None:
+    detector = Detector.load(results.out)
+    p_ai = detector.p_ai(np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3), np.uint8))
+    assert ((p_ai > 0) & (p_ai < 1)).all()

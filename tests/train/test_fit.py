@@ -1,0 +1,143 @@
+"""The training loop keeps the best epoch, counts weights, and goes on where it was cut off."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from artdetect.errors import ModelError
+from artdetect.train.fit import Fitted
+from artdetect.train.presets import Recipe, recipe
+from tests.train.tools import CutOffError, assert_same, cut_off_after, fitted, linear, mean_colour, normed, wild
+
+
+AVERAGED = {"use_ema": True, "ema_momentum": 0.5}
+
+
+@pytest.mark.parametrize(("monitor", "averages"), [("val_accuracy", {}), ("val_loss", {}), ("val_loss", AVERAGED)])
+def test_the_weights_are_those_of_the_epoch_that_the_monitor_says(monitor: str, averages: dict, tmp_path: Path) -> None:
+    result, validation = fitted(wild(0.1, epochs=7, patience=99, monitor=monitor, **averages), tmp_path)
+    values = [row[monitor] for row in result.history]
+    best = max(values) if monitor == "val_accuracy" else min(values)
+    assert result.best_epoch == 1 + values.index(best)  # the first of equals
+    assert result.best_epoch < len(values)
+    model = linear()
+    model.set_weights(result.weights)
+    model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
+    loss, accuracy = model.evaluate(validation, verbose=0)
+    row = result.history[result.best_epoch - 1]
+    assert (loss, accuracy) == pytest.approx((row["val_loss"], row["val_accuracy"]), rel=1e-5)
+    assert loss != pytest.approx(result.history[-1]["val_loss"], rel=1e-5)
+
+
+def test_averages_of_the_weights_are_validated_and_kept_and_training_does_not_see_them(tmp_path: Path) -> None:
+    plain, _ = fitted(wild(0.1, epochs=3, patience=9), tmp_path / "plain")
+    averaged, _ = fitted(wild(0.1, epochs=3, patience=9, **AVERAGED), tmp_path / "averaged")
+    for mine, yours in zip(averaged.history, plain.history, strict=True):
+        assert (mine["loss"], mine["accuracy"]) == (yours["loss"], yours["accuracy"])
+        assert mine["val_loss"] != yours["val_loss"]
+
+    with pytest.raises(CutOffError):
+        fitted(wild(0.1, epochs=3, patience=9, **AVERAGED), tmp_path / "cut", cut_off_after(2))
+    assert_same(fitted(wild(0.1, epochs=3, patience=9, **AVERAGED), tmp_path / "cut")[0], averaged)
+
+
+def by_hand(weights: list[np.ndarray], counts: np.ndarray, rows: slice) -> tuple[float, float]:
+    """Loss and accuracy of `mean_colour` with these weights on some of `fitted`'s pictures, each counting so much."""
+    rng = np.random.default_rng(5)
+    pixels, classes = rng.integers(0, 256, (48, 8, 8, 3), np.uint8), rng.integers(0, 2, 48)
+    scores = np.exp((pixels / 255).mean((1, 2)) @ weights[0] + weights[1])
+    p_right = scores[np.arange(48), classes] / scores.sum(1)
+    return (
+        np.average(-np.log(p_right[rows]), weights=counts[rows]),
+        np.average(p_right[rows] > 0.5, weights=counts[rows]),
+    )
+
+
+def test_weights_count_in_loss_and_accuracy_of_training_and_validation(tmp_path: Path) -> None:
+    """At rate 0 all batches see one net, which numpy can check."""
+    counts = np.concatenate([np.tile([0.25, 1.75], 16), np.tile([1.5, 0.5], 8)])
+    chosen = replace(wild(0.0, epochs=1, patience=9), build=mean_colour)
+    result, _ = fitted(chosen, tmp_path, weights=counts)
+    (row,) = result.history
+    for names, rows in ((("loss", "accuracy"), slice(32)), (("val_loss", "val_accuracy"), slice(32, 48))):
+        found = [row[name] for name in names]
+        assert found == pytest.approx(by_hand(result.weights, counts, rows), rel=1e-5)
+        for value, equal in zip(found, by_hand(result.weights, np.ones(48), rows), strict=True):
+            assert value != pytest.approx(equal, rel=1e-4)
+
+
+def test_weights_count_in_the_gradient(tmp_path: Path) -> None:
+    """Twice the weight is twice the step, to the bit."""
+    double, _ = fitted(wild(0.1, epochs=2, patience=9), tmp_path / "weight", weights=np.full(48, 2.0))
+    faster, _ = fitted(wild(0.2, epochs=2, patience=9), tmp_path / "rate")
+    for mine, yours in zip(double.weights, faster.weights, strict=True):
+        np.testing.assert_array_equal(mine, yours)
+
+
+def test_it_stops_when_patience_ends(tmp_path: Path) -> None:
+    result, _ = fitted(wild(0.1, epochs=30, patience=3), tmp_path)
+    assert len(result.history) == result.best_epoch + 3 < 30
+    again, _ = fitted(wild(0.1, epochs=30, patience=3), tmp_path)
+    assert again.history == result.history
+
+
+def test_a_loss_that_is_no_number_is_a_model_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"loss is nan in epoch \d+"):
+        fitted(wild(1e38, epochs=5, patience=9), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def like_compact() -> Recipe:
+    """Compact's recipe and optimizer with a net that is quickly compiled."""
+    return replace(recipe("compact", size=8, crop=6, epochs=4), batch_size=8, build=normed)
+
+
+@pytest.fixture(scope="module")
+def uncut(like_compact: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    return fitted(like_compact, tmp_path_factory.mktemp("uncut"))[0]
+
+
+def test_moving_averages_schedule_and_dropout_go_on_where_they_were(
+    like_compact: Recipe, uncut: Fitted, tmp_path: Path
+) -> None:
+    with pytest.raises(CutOffError):
+        fitted(like_compact, tmp_path, cut_off_after(2))
+    assert_same(fitted(like_compact, tmp_path)[0], uncut)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_training_in_half_precision_goes_on_where_it_was(
+    precision: str, like_compact: Recipe, tmp_path: Path
+) -> None:
+    """In float16 with the scale of its loss."""
+    half = replace(like_compact, precision=precision, epochs=2)
+    with pytest.raises(CutOffError):
+        fitted(half, tmp_path / "cut", cut_off_after(1))
+    assert_same(fitted(half, tmp_path / "cut")[0], fitted(half, tmp_path / "whole")[0])
+
+
+def test_half_precision_is_near_to_float32(tmp_path: Path) -> None:
+    chosen = replace(wild(0.01, epochs=1, patience=9), build=mean_colour)
+    exact, _ = fitted(chosen, tmp_path / "float32")
+    for precision in ("bfloat16", "float16"):
+        rough, _ = fitted(replace(chosen, precision=precision), tmp_path / precision)
+        for name in ("loss", "val_loss"):
+            assert rough.history[0][name] == pytest.approx(exact.history[0][name], rel=0.01)
+            assert rough.history[0][name] != exact.history[0][name]
+        assert {weight.dtype.name for weight in rough.weights} == {"float32"}
+        for mine, yours in zip(rough.weights, exact.weights, strict=True):
+            np.testing.assert_allclose(mine, yours, atol=1e-3)
+
+
+@pytest.mark.parametrize("damage", ["state.json", "last", "best"])
+def test_a_work_folder_damaged_by_a_loss_of_power_only_costs_time(
+    damage: str, like_compact: Recipe, uncut: Fitted, tmp_path: Path
+) -> None:
+    with pytest.raises(CutOffError):
+        fitted(like_compact, tmp_path, cut_off_after(2))
+    state = json.loads((tmp_path / "state.json").read_text())
+    (tmp_path / state.get(damage, damage)).write_bytes(b"")
+    assert_same(fitted(like_compact, tmp_path)[0], uncut)

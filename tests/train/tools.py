@@ -1,0 +1,111 @@
+"""Tiny nets, batches of noise and short trainings, for the tests of nets that are trained by steps."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from artdetect import train
+from artdetect.images import Geometry
+from artdetect.train import TrainConfig, batches
+from artdetect.train.fit import Fitted, Row, fit
+from artdetect.train.presets import Recipe, recipe
+
+
+class CutOffError(Exception):
+    """A training is cut off here."""
+
+
+def cut_off_after(last: int) -> Callable[[Row, int], None]:
+    def report(row: Row, epochs: int) -> None:
+        if row["epoch"] == last:
+            raise CutOffError
+
+    return report
+
+
+def assert_same(one: Fitted, other: Fitted) -> None:
+    assert (one.history, one.best_epoch) == (other.history, other.best_epoch)
+    for mine, yours in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(mine, yours)
+
+
+def run(config: TrainConfig, inputs: tuple[Path, Path], folder: Path, report: Callable | None = None) -> Path:
+    (out := folder / "out").mkdir(parents=True, exist_ok=True)
+    train.run(config, *inputs, out, folder / "work", report)
+    return out
+
+
+class Held:
+    """Stands in for the pixel cache: pictures uint8 [M, S, S, 3] that are in memory."""
+
+    def __init__(self, pixels: np.ndarray):
+        self.pixels, self.geometry = pixels, Geometry(pixels.shape[1], "crop")
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        return self.pixels[rows]
+
+
+def part(pixels: np.ndarray, rows: np.ndarray, classes: np.ndarray, weights: np.ndarray | None = None) -> batches.Part:
+    sha256s = [f"{row:064x}" for row in rows]
+    return batches.Part(Held(pixels), rows, classes, np.ones(len(rows)) if weights is None else weights, sha256s)
+
+
+def wild(rate: float, epochs: int, patience: int, monitor: str = "val_accuracy", **averages: Any) -> Recipe:
+    """A recipe whose validation goes up and down; `averages` of its weights as Keras's optimizers take them."""
+    from keras.optimizers import SGD
+
+    return replace(
+        recipe("compact", size=8, crop=8, epochs=epochs),
+        batch_size=8,
+        patience=patience,
+        monitor=monitor,
+        optimizer=lambda steps: SGD(rate, **averages),
+        build=linear,
+    )
+
+
+def linear():
+    from keras import Input, Sequential
+    from keras.layers import Dense, Flatten
+
+    return Sequential([Input((8, 8, 3)), Flatten(), Dense(2, activation="softmax")])
+
+
+def fitted(chosen: Recipe, work: Path, report: Callable | None = None, weights: np.ndarray | None = None):
+    """48 pictures of noise: 32 train, 16 validate. Each counts as `weights` says; fewer of those, fewer pictures."""
+    rng = np.random.default_rng(5)
+    pixels, classes = rng.integers(0, 256, (48, 8, 8, 3), np.uint8), rng.integers(0, 2, 48)
+    weights = np.ones(48) if weights is None else weights
+    every = np.split(np.arange(len(weights)), [min(32, len(weights) - 15)])
+    training, held = (part(pixels, rows, classes[rows], weights[rows]) for rows in every)
+    validation = batches.whole(held, 8, 1, chosen.shares)
+    result = fit(chosen, lambda first: batches.training(training, chosen, 129, first), validation, 4, 129, work, report)
+    return result, validation
+
+
+def mean_colour():
+    """A net that sees no mirroring."""
+    from keras import Input, Sequential
+    from keras.layers import Dense, GlobalAveragePooling2D
+
+    return Sequential([Input((8, 8, 3)), GlobalAveragePooling2D(), Dense(2, activation="softmax")])
+
+
+def normed():
+    """A net with what compact has: moving averages and dropout."""
+    from keras import Input, Sequential
+    from keras.layers import BatchNormalization, Conv2D, Dense, Dropout, GlobalAveragePooling2D
+
+    return Sequential(
+        [
+            Input((None, None, 3)),
+            Conv2D(4, 3),
+            BatchNormalization(momentum=0.9),
+            GlobalAveragePooling2D(),
+            Dropout(0.5),
+            Dense(2, activation="softmax"),
+        ]
+    )
