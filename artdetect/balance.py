@@ -32,9 +32,9 @@ class BalanceConfig(Section):
 
     seed: int = Field(129, description="decides who is drawn; 129 as in the notebook")
     validation: float = Field(0.1, gt=0, lt=0.5, description="share of the training pictures that validate")
-    method: Literal["undersample", "weights", "none"] = Field(
-        "undersample",
-        description="equal classes by leaving pictures out, by weights that count the rarer class more, or not at all",
+    method: Literal["weights", "undersample", "none"] = Field(
+        "weights",
+        description="equal classes by weights that count the rarer class more, by leaving pictures out, or not at all",
     )
     hold_out: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
         (), description="generators kept out of training and validation, to see how the model does on what it never saw"

@@ -106,7 +106,7 @@ def _merge(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    place = ".".join(str(part) for part in first["loc"] if part != "constrained-float")  # a union's branch is no key
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(place, known_keys(), n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known_keys())}"

@@ -230,7 +230,7 @@ def _without_date(metadata: bytes) -> bytes:
 
 
 def _without_history(config: bytes) -> bytes:
-    """Keras marks objects that layers share by their address in memory, and numbers layers that were given no name by
+    """Keras marks objects that layers share by their address in memory, and numbers operations, which take no name, by
     all that the process made before; here both are numbered by the order in which they appear.
     """
     addresses: dict[int, int] = {}

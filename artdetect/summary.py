@@ -43,6 +43,4 @@ def metric_rows(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
         worst = min(trial["rows"], key=lambda row: row["accuracy"]["value"])
         rows["accuracy, degraded pictures"] = trial["mean_accuracy"]
         rows[f"… the worst, {worst['name']}"] = worst["accuracy"]
-    return [
-        (name, f"{row['value']:.3f}", f"{row['low']:.3f} – {row['high']:.3f}") for name, row in rows.items() if row
-    ]
+    return [(name, f"{row['value']:.3f}", f"{row['low']:.3f} – {row['high']:.3f}") for name, row in rows.items() if row]

@@ -109,7 +109,7 @@ class Trial:
         return {"trial": self.number, **{name: round(x, 6) for name, x in figures.items()}, **self.settings}
 
     def __str__(self) -> str:
-        found = f"{self.judged.value:.4f} = log loss {self.judged.loss:.4f} + left out {self.judged.shortfall:.4f}"
+        found = f"{self.judged.value:.4f} = log loss {self.judged.loss:.4f} + shortfall {self.judged.shortfall:.4f}"
         return f"trial {self.number}: {found}, {', '.join(f'{name} {x}' for name, x in self.settings.items())}"
 
 

@@ -68,7 +68,7 @@ def balance(root: str, pictures: str) -> dict[str, int]:
 
         from artdetect import balance
     with part("work"):
-        balance.run(balance.BalanceConfig(), Path(root, "index"), Path(root, "audit"), _fresh(root, "balance"))
+        balance.run(balance.BalanceConfig(method="undersample"), Path(root, "index"), Path(root, "audit"), _fresh(root, "balance"))
     table = pd.read_parquet(Path(root, "balance", "balance.parquet"))
     return {str(split): int(count) for split, count in table.split.value_counts().items()}
 
@@ -125,8 +125,8 @@ def evaluate(root: str, pictures: str) -> None:
 
         quiet.load_tensorflow()
     with part("work"):
-        folders = Path(root, "balance"), Path(root, "train"), Path(pictures), _fresh(root, "evaluate")
-        evaluate.run(evaluate.EvaluateConfig(), *folders)
+        folders = [Path(root, stage) for stage in ("index", "balance", "train")]
+        evaluate.run(evaluate.EvaluateConfig(), *folders, Path(pictures), _fresh(root, "evaluate"))
 
 
 def predict(root: str, listed: str) -> int:
@@ -155,7 +155,7 @@ def predict_cached(root: str, listed: str) -> int:
     with part("work"):
         pixels = Pixels(detector.geometry)
         rows = pixels.rows([sha256 for sha256, _ in items])
-        return len(evaluate.p_ai(detector, pixels, rows))
+        return len(evaluate.scores(detector, pixels, rows).p_ai)
 
 
 def listed_paths(listed: str) -> list[Path]:

@@ -25,6 +25,7 @@ from tasks.balance import balance
 from tasks.caching import LEDGER, Ledger
 from tasks.download import download
 from tasks.index import index, scan
+from tasks.publish import run_name
 from tasks.tune import publish, trial
 
 
@@ -37,7 +38,7 @@ class Found:
     best: Path  # the config with the best settings
 
 
-@flow(name="tune", persist_result=False)
+@flow(name="tune", flow_run_name=run_name, persist_result=False)
 def tune(config: Config | Path = SAMPLE) -> Found:
     """Try settings until there are as many trials as section `tune` says, or its time is up.
 

@@ -11,7 +11,7 @@ from artdetect import balance as stage
 from artdetect.balance import BalanceConfig, balance
 from artdetect.errors import DataError
 
-CONFIG = BalanceConfig()
+CONFIG = BalanceConfig(method="undersample")
 HUMAN, LD, SD = ("human", "human"), ("AI", "latent_diffusion"), ("AI", "stable_diffusion")
 Strata = dict[tuple[str, tuple[str, str], str], int]  # (split, (label, generator), style) -> pictures
 STRATA: Strata = {
@@ -88,7 +88,7 @@ def test_the_order_decides_nothing_among_copies_either() -> None:
 
 
 def test_another_seed_draws_others() -> None:
-    other = drawn(INDEX, BalanceConfig(seed=130))
+    other = drawn(INDEX, BalanceConfig(method="undersample", seed=130))
     assert len(other) == len(DRAWN)
     for name in ("train", "validation"):
         assert set(split(other, name).path) != set(split(DRAWN, name).path)
@@ -208,7 +208,7 @@ def test_a_single_picture_of_a_class_cannot_both_train_and_validate() -> None:
 @given(st.integers(2, 12), st.integers(2, 12), st.sampled_from([0.01, 0.1, 0.3, 0.49]))
 @settings(max_examples=40, deadline=None)
 def test_the_smallest_sets_have_both_classes_on_both_sides(humans: int, others: int, share: float) -> None:
-    found = counts(drawn(tiny(humans, others), BalanceConfig(validation=share)))
+    found = counts(drawn(tiny(humans, others), BalanceConfig(method="undersample", validation=share)))
     assert found["validation", "AI"] == found["validation", "human"] == max(1, round(share * min(humans, others)))
     assert found["train", "AI"] == found["train", "human"] >= 1
     assert sum(found.values()) - 2 == 2 * min(humans, others)
@@ -226,7 +226,7 @@ def test_a_group_stays_on_one_side_whatever_the_seed() -> None:
     groups = [some(*HUMAN, "baroque", 60)[start : start + 3] for start in range(0, 60, 3)]
     sides = set()
     for seed in range(4):
-        found = balance(INDEX, grouped(*groups), BalanceConfig(seed=seed))
+        found = balance(INDEX, grouped(*groups), BalanceConfig(method="undersample", seed=seed))
         assert counts(found) == counts(DRAWN)  # 12 of a class still validate exactly
         for paths in groups:
             (side,) = set(found[found.path.isin(paths)].split)
@@ -384,7 +384,9 @@ def test_all_else_weighs_one(method: str) -> None:
 
 
 def held(*generators: str, table: pd.DataFrame = INDEX, groups: pd.DataFrame | None = None) -> pd.DataFrame:
-    return balance(table, copies(table) if groups is None else groups, BalanceConfig(hold_out=generators))
+    return balance(
+        table, copies(table) if groups is None else groups, BalanceConfig(method="undersample", hold_out=generators)
+    )
 
 
 def test_a_held_out_generator_neither_trains_nor_validates_and_test_stays_whole() -> None:

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ import pytest
 from artdetect import __version__, images, stages
 from artdetect.cli import main
 from artdetect.detector import MODEL_FILE, Detector
+from artdetect.verdict import Rule
 from tests.tiny import data_set, jpeg, write
 
 PROJECT = Path(__file__).resolve().parents[1]
-KEYS = ["path", "verdict", "p_ai", "model", "error"]
+KEYS = ["path", "verdict", "p_ai", "model", "error", "called", "novelty", "generator"]
 
 
 @pytest.fixture
@@ -192,9 +194,10 @@ def test_predict_as_json_is_an_object_a_line(model: Path, mixed: Path, capsys: p
     assert [row["path"] for row in rows] == [str(mixed / name) for name in ("a.jpg", "b.jpg", "c.jpg")]
     detector = Detector.load(model)
     (p_ai,) = detector.p_ai(images.load(mixed / "a.jpg", detector.geometry)[None])
+    called = "AI" if p_ai >= detector.rule.threshold else "human"
     assert rows[0] == {
-        "path": str(mixed / "a.jpg"), "verdict": detector.verdict(p_ai), "p_ai": p_ai,
-        "model": detector.id, "error": None,
+        "path": str(mixed / "a.jpg"), "verdict": called, "p_ai": p_ai, "model": detector.id, "error": None,
+        "called": called, "novelty": None, "generator": None,
     }  # fmt: skip
     assert rows[1]["p_ai"] is rows[1]["verdict"] is None
     assert "web page" in rows[1]["error"]
@@ -210,6 +213,25 @@ def test_predict_as_csv_holds_the_same_rows(
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows == [{name: "" if row[name] is None else str(row[name]) for name in KEYS} for row in expected]
+
+
+def test_a_picture_that_the_rule_leaves_undecided_is_unsure_everywhere(
+    model: Path, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shy = replace(Detector.load(model), rule=Rule(margin=30.0))
+    shy.save(file := tmp_path / "shy.keras")
+    assert main(["predict", str(mixed / "a.jpg"), "--model", str(file)]) == 0
+    _, verdict, p_ai, named = capsys.readouterr().out.rstrip("\n").split("\t")
+    assert (verdict, named) == ("unsure", Detector.load(file).id)
+    assert 0 <= float(p_ai) <= 1
+    assert main(["predict", str(mixed / "a.jpg"), "--model", str(file), "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["verdict"], row["called"]) == ("unsure", "AI" if row["p_ai"] >= 0.5 else "human")
+    assert main(["predict", str(mixed / "a.jpg"), "--model", str(file), "--csv", str(tmp_path / "out.csv")]) == 0
+    with (tmp_path / "out.csv").open(newline="") as table:
+        header, cells = csv.reader(table)
+    assert header == KEYS
+    assert (cells[1], cells[5]) == ("unsure", row["called"])
 
 
 @pytest.mark.parametrize("command", [["predict"], ["explain", "--out", "out"]])

@@ -7,6 +7,7 @@ from artdetect import paths
 from artdetect.config import known_keys, load, parse
 from artdetect.errors import ConfigError
 from artdetect.stages import CHAIN
+from artdetect.train.calibrate import FalsePositiveRate
 
 
 @pytest.fixture
@@ -80,6 +81,15 @@ def test_a_missing_url_is_named() -> None:
         ("download.url=3", "download.url = 3"),
         ("report.title=[1]", "report.title = [1]"),
         ("train.seed=-1", "train.seed = -1"),
+        ("train.views=-1", "train.views = -1"),
+        ("train.average=3", "train.average = 3"),
+        ("train.head=deep", "train.head = 'deep'"),
+        ("train.blocks=stem", "train.blocks = 'stem'"),
+        ("train.threshold=1.5", "train.threshold = 1.5"),
+        ("train.threshold=high", "train.threshold = 'high'"),
+        ("train.threshold={fpr = 2}", "train.threshold = {'fpr': 2}"),
+        ("train.threshold={fp = 0.1}", "train.threshold = {'fp': 0.1}"),
+        ("train.unsure={most = 1.0}", "train.unsure.most = 1.0"),
         ("train.seed=4294967296", "train.seed = 4294967296"),
         ("evaluate.seed=-1", "evaluate.seed = -1"),
     ],
@@ -131,6 +141,14 @@ def test_changes_are_toml_values_or_bare_words(file: Path) -> None:
     assert config.balance.validation == 0.25
     assert config.report.title == "a = b"
     assert config.evaluate.seed == 1
+
+
+def test_a_threshold_is_a_probability_or_a_false_positive_rate(file: Path) -> None:
+    assert load(file).train.threshold == 0.5
+    assert load(file, ["train.threshold=0.7"]).train.threshold == 0.7
+    assert load(file, ["train.threshold={fpr = 0.01}"]).train.threshold == FalsePositiveRate(fpr=0.01)
+    undecided = load(file, ["train.unsure={accuracy = 0.95}"]).train.unsure
+    assert (undecided.accuracy, undecided.most) == (0.95, 0.1)
 
 
 def test_a_change_keeps_the_other_keys_and_the_last_one_counts(file: Path) -> None:

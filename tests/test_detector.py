@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artdetect.detector import MODEL_FILE, Detector, read_card
+from artdetect.detector import MODEL_FILE, Detector, Scores, read_card
 from artdetect.errors import ModelError
 from artdetect.images import Geometry
+from artdetect.verdict import Rule
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,24 @@ def rewritten(model: Path, target: Path, **members: bytes | None) -> Path:
             if content is not None:
                 archive.writestr(name, content)
     return target
+
+
+def talkative():
+    """A net with all outputs: its embedding is the mean colour, its novelty the mean blue."""
+    import keras
+    from keras import ops
+
+    picture = keras.Input((32, 32, 3), name="picture")
+    inner = keras.Sequential([keras.Input((32, 32, 3), name="x"), keras.layers.Rescaling(1, name="y")], name="inner")
+    mean = ops.mean(ops.flip(inner(picture), axis=1), axis=(1, 2))
+    margin = ops.multiply(mean[:, :1] - mean[:, 1:2], 5.0)
+    outputs = {
+        "probabilities": keras.layers.Softmax(name="probabilities")(ops.concatenate([margin, -margin], axis=1)),
+        "novelty": mean[:, 2:],
+        "generators": keras.layers.Softmax(name="generators")(3 * mean),
+        "embedding": mean,
+    }
+    return keras.Model(picture, outputs, name="talkative")
 
 
 def lambda_model(**options: object):
@@ -62,8 +81,41 @@ def test_nothing_in_nothing_out(model: Path, pixels: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(("p_ai", "verdict"), [(1.0, "AI"), (0.5, "AI"), (0.4999, "human"), (0.0, "human")])
-def test_the_verdict_is_the_likelier_class(model: Path, p_ai: float, verdict: str) -> None:
-    assert Detector.load(model).verdict(p_ai) == verdict
+def test_without_a_rule_of_its_own_the_verdict_is_the_likelier_class(p_ai: float, verdict: str) -> None:
+    rule = Detector(None, "notebook", Geometry(32, "squash"), {}).rule
+    assert (rule.called(np.array([p_ai])).tolist(), rule.verdicts(np.array([p_ai])).tolist()) == ([verdict], [verdict])
+
+
+def test_all_that_a_model_says_comes_by_name_bit_for_bit_whatever_the_batches(pixels: np.ndarray) -> None:
+    detector = Detector(talkative(), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
+    scores = detector.scores(pixels)
+    mean = pixels.astype(np.float32).mean((1, 2)) / 255
+    np.testing.assert_allclose(scores.p_ai, 1 / (1 + np.exp(-10 * (mean[:, 0] - mean[:, 1]))), atol=1e-5)
+    np.testing.assert_allclose(scores.novelty, mean[:, 2], atol=1e-6)
+    np.testing.assert_allclose(scores.embedding, mean, atol=1e-6)
+    assert scores.generators is not None
+    assert scores.generators.shape == (300, 3)
+    few = detector.scores(pixels[250:260])
+    for name in ("p_ai", "novelty", "generators", "embedding"):
+        assert getattr(few, name).dtype == np.float64
+        np.testing.assert_array_equal(getattr(few, name), getattr(scores[250:260], name))
+    assert detector.scores(pixels[:0]).embedding.shape == (0, 3)
+
+
+def test_a_generator_is_named_where_it_is_likely_and_other_where_none_is(pixels: np.ndarray) -> None:
+    detector = Detector(talkative(), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
+    shares = np.array([[0.2, 0.7, 0.1], [0.5, 0.3, 0.2], [0.49, 0.31, 0.2]])
+    names, likely = detector.attributed(Scores(np.ones(3), generators=shares))
+    assert names.tolist() == ["LD", "SD", "other"]
+    assert likely.tolist() == [0.7, 0.5, 0.49]
+
+
+def test_the_classifier_is_the_model_with_its_probabilities_alone(model: Path, pixels: np.ndarray) -> None:
+    detector = Detector(net := talkative(), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
+    x = pixels[:5].astype(np.float32) / 255
+    np.testing.assert_array_equal(detector.classifier(x), net(x)["probabilities"])
+    plain = Detector.load(model)
+    assert plain.classifier is plain.model
 
 
 def test_pixels_that_were_scaled_already_are_refused(model: Path, pixels: np.ndarray) -> None:
@@ -99,6 +151,44 @@ def test_no_clock_and_no_address_is_in_a_model_file(model: Path) -> None:
         assert b"date_saved" not in archive.read("metadata.json")
         shared = re.findall(r'"shared_object_id": (\d+)', archive.read("config.json").decode())
     assert all(int(number) < 1000 for number in shared)
+
+
+def test_operations_which_keras_names_do_not_depend_on_what_the_process_made_before(
+    pixels: np.ndarray, tmp_path: Path
+) -> None:
+    for number in range(2):
+        detector = Detector(talkative(), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
+        detector.save(tmp_path / f"{number}.keras")
+    assert (tmp_path / "0.keras").read_bytes() == (tmp_path / "1.keras").read_bytes()
+    made, loaded = Detector(talkative(), "x", Geometry(32, "squash"), {}), Detector.load(tmp_path / "1.keras")
+    for name in ("p_ai", "novelty", "generators", "embedding"):
+        np.testing.assert_array_equal(getattr(loaded.scores(pixels), name), getattr(made.scores(pixels), name))
+
+
+def test_rule_and_families_travel_with_the_model(tmp_path: Path) -> None:
+    rule, families = Rule(0.7, 1.25, 3.5), ("SD", "LD", "MJ")
+    Detector(talkative(), "artnet", Geometry(32, "squash"), {}, rule, families).save(tmp_path / "model.keras")
+    loaded = Detector.load(tmp_path / "model.keras")
+    assert (loaded.rule, loaded.families) == (rule, families)
+
+
+def test_a_file_from_before_there_were_rules_and_families_is_loaded_with_the_usual_ones(
+    model: Path, pixels: np.ndarray, tmp_path: Path
+) -> None:
+    card = read_card(model / MODEL_FILE)
+    del card["rule"], card["families"]
+    old = Detector.load(rewritten(model, tmp_path / "model.keras", artdetect__json=json.dumps(card).encode()))
+    assert (old.rule, old.families) == (Rule(), ())
+    np.testing.assert_array_equal(old.p_ai(pixels), Detector.load(model).p_ai(pixels))
+
+
+@pytest.mark.parametrize("families", [(), ("SD", "LD"), ("SD", "LD", "MJ", "DE")])
+def test_a_net_that_tells_other_generators_apart_than_its_card_names_is_one_line(
+    families: tuple[str, ...], tmp_path: Path
+) -> None:
+    Detector(talkative(), "artnet", Geometry(32, "squash"), {}, families=families).save(tmp_path / "model.keras")
+    with pytest.raises(ModelError, match=f"tells 3 generators apart, but it names {len(families)}"):
+        Detector.load(tmp_path / "model.keras")
 
 
 def test_the_card_says_what_the_model_is_without_loading_it(model: Path) -> None:
@@ -160,12 +250,22 @@ def test_a_file_that_is_not_ours_is_one_line(how: str, model: Path, tmp_path: Pa
         b'{"preset": "x", "geometry": {"size": 32, "fit": "squash"}, "classes": ["human", "AI"]}',
         b'{"preset": "x", "geometry": {"size": 32, "fit": "squash"}, "classes": null}',
         b'{"preset": "x", "geometry": {"size": 32, "fit": "squash"}}',
+        *(
+            b'{"preset": "x", "geometry": {"size": 32, "fit": "squash"}, "classes": ["AI", "human"], %s}' % more
+            for more in (
+                b'"rule": null', b'"rule": 3', b'"rule": {"threshold": "0.5"}', b'"rule": {"threshold": 0}',
+                b'"rule": {"threshold": NaN}', b'"rule": {"margin": -1}', b'"rule": {"margin": null}',
+                b'"rule": {"novelty": 0}', b'"rule": {"more": 1}', b'"families": 3', b'"families": [1, 2]',
+                b'"families": null',
+            )
+        ),
     ],
 )  # fmt: skip
 def test_a_card_that_says_something_else_is_one_line(card: bytes, model: Path, tmp_path: Path) -> None:
     path = rewritten(model, tmp_path / "model.keras", artdetect__json=card)
-    with pytest.raises(ModelError, match=r"not a model file of artdetect|its classes are"):
+    with pytest.raises(ModelError, match=r"not a model file of artdetect|its classes are") as error:
         Detector.load(path)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("member", ["config__json", "model__weights__h5"])

@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from artdetect import compute, evaluate, images, predict
 from artdetect.detector import MODEL_FILE, Detector
 from artdetect.errors import ModelError
 from artdetect.evaluate import EvaluateConfig
+from artdetect.images import Geometry
+from artdetect.verdict import Rule
+from tests.test_detector import talkative
 from tests.test_index import bury
 from tests.tiny import jpeg, write
 
@@ -70,10 +74,27 @@ def test_a_bad_file_is_a_row_and_the_rest_goes_on(tmp_path: Path, detector: Dete
     for row in rows:
         assert row.model == detector.id
         if row.error:
-            assert (row.verdict, row.p_ai) == (None, None)
+            assert {row.verdict, row.p_ai, row.called, row.novelty, row.generator} == {None}
             assert row.error.startswith(f"{row.path}: ")
         else:
-            assert row.verdict == detector.verdict(row.p_ai)
+            assert row.verdict == row.called == ("AI" if row.p_ai >= detector.rule.threshold else "human")
+
+
+def test_rows_say_what_the_rule_makes_of_what_the_model_says(tmp_path: Path) -> None:
+    """Of pictures from human to AI; the last, which is unlike the others, needs more than p(AI) = 0.88."""
+    families = ("reds", "greens", "blues")
+    detector = Detector(talkative(), "artnet", Geometry(32, "squash"), {}, Rule(0.5, 1.0, 0.4), families)
+    colours = {"a": (20, 220, 10), "b": (100, 120, 10), "c": (120, 100, 10), "d": (220, 20, 10), "e": (220, 170, 255)}
+    for name, colour in colours.items():
+        Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
+    rows = list(predict.predict(detector, predict.find_pictures([tmp_path])))
+    assert [row.verdict for row in rows] == ["human", "unsure", "unsure", "AI", "unsure"]
+    assert [row.called for row in rows] == ["human", "human", "AI", "AI", "AI"]
+    assert [row.generator for row in rows] == [None, None, "other", "reds", "other"]
+    assert [row.novelty for row in rows] == pytest.approx([10 / 255] * 4 + [1], rel=1e-4)
+    margins = [10 * (red - green) / 255 for red, green, _ in colours.values()]
+    assert [row.p_ai for row in rows] == pytest.approx(1 / (1 + np.exp(np.negative(margins))), abs=1e-4)
+    assert list(rows[0].as_dict()) == ["path", "verdict", "p_ai", "model", "error", "called", "novelty", "generator"]
 
 
 def test_only_bad_files_and_no_files_are_no_crash(tmp_path: Path, detector: Detector) -> None:
@@ -123,7 +144,8 @@ def test_a_picture_gets_the_p_it_got_in_the_evaluation(
     trained: Path, model: Path, detector: Detector, tmp_path: Path
 ) -> None:
     pictures = trained / "data" / "raw" / "art"
-    evaluate.run(EvaluateConfig(resamples=100), trained / "artifacts" / "balance" / "k1", model, pictures, tmp_path)
+    index, balance = (trained / "artifacts" / stage / "k1" for stage in ("index", "balance"))
+    evaluate.run(EvaluateConfig(resamples=100, robustness=0), index, balance, model, pictures, tmp_path)
     evaluated = pd.read_parquet(tmp_path / "predictions.parquet")
     rows = list(predict.predict(detector, [pictures / path for path in evaluated.path]))
     assert [row.p_ai for row in rows] == list(evaluated.p_ai)

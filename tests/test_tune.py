@@ -117,7 +117,7 @@ def test_the_best_is_the_smallest_value_and_the_earlier_one_of_equals() -> None:
         for value in (0.3, 0.1, 0.1):
             opened.tell(opened.propose(), Judged(value, 0.0, 0.01))
         assert [trial.number for trial in opened.ranking] == [1, 2, 0]
-        assert "best of 3 trials, trial 1: 0.1000 = log loss 0.1000 + left out 0.0000" in opened.summary()[0]
+        assert "best of 3 trials, trial 1: 0.1000 = log loss 0.1000 + shortfall 0.0000" in opened.summary()[0]
         assert "trial 0: 0.3000" in opened.summary()[1]
         assert "blocks block0, block2" in opened.summary()[1]
 

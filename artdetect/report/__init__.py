@@ -23,8 +23,8 @@ class ReportConfig(Section):
 
     def key_parts(self) -> dict[str, Any]:
         """The options and the templates: a code digest covers Python only, and an edited template changes the page."""
-        files = (path for path in TEMPLATES.iterdir() if path.is_file())
-        return super().key_parts() | {"template": digests.of_value({path.name: digests.of_file(path) for path in files})}
+        templates = {path.name: digests.of_file(path) for path in TEMPLATES.iterdir() if path.is_file()}
+        return super().key_parts() | {"template": digests.of_value(templates)}
 
 
 def run(config: ReportConfig, folders: Mapping[str, Path], out: Path) -> None:

@@ -1,4 +1,4 @@
-"""What page and model card say, as plain values from the artifacts: no markup here, so that a number is easy to check."""
+"""What page and card say, as plain values from the artifacts: no markup here, so that a number is easy to check."""
 
 import json
 from collections import Counter
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WIDE = 0.3  # an interval wider than this says little: the group is marked
 SHOWN_PER_RULE = 3  # explanations on the page per class and rule, so that it stays small enough to send
+PRETRAINED = ("artnet", "finetune")  # presets that begin with a backbone
 SPLITS = ("train", "validation", "test", "held_out")
 
 
@@ -37,7 +38,7 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
         "styles": sorted(_groups(metrics["by_style"], "style"), key=lambda group: -group["pictures"]),
         "sizes": _groups(metrics.get("by_size", []), "size"),
         "wear": quality.wear(metrics),
-        "unseen": quality.unseen(training["metrics"]),
+        "unseen": quality.unseen(training["left_out"]),
         "baselines": quality.baselines(metrics),
         "weak": quality.weak(metrics),
         "attribution": quality.attribution(metrics),
@@ -120,14 +121,20 @@ def _training(folder: Path) -> dict[str, Any]:
     digest = digests.of_file(folder / MODEL_FILE)
     metrics, history = _json(folder / "metrics.json"), folder / "history.csv"
     rows = pd.read_csv(history).to_dict("records") if history.is_file() else []
+    config = _record(folder).get("parts", {}).get("config", {})
     return {
-        "metrics": metrics,
+        "parameters": metrics["parameters"],
         "history": rows,
         "epochs": len(rows),
         "best_epoch": metrics.get("best_epoch"),
         "best": next((row for row in rows if row["epoch"] == metrics["best_epoch"]), None),
+        "candidates": metrics.get("candidates", []),
+        "left_out": metrics.get("left_out", []),
+        "calibration": metrics.get("calibration"),
+        "pretrained": (pretrained := card["preset"] in PRETRAINED),
+        "backbone": config.get("backbone") if pretrained else None,
+        "views": config.get("views"),
         "card": card,
-        "config": _record(folder).get("parts", {}).get("config", {}),
         "model": {"id": model_id(card["preset"], digest), "digest": digest, "data": card.get("data")},
     }
 

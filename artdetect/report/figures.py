@@ -175,7 +175,7 @@ def coverage(
 
 
 def robustness(rows: Sequence[Mapping[str, Any]], clean: float, theme: str, shape: Shape) -> bytes:
-    """The accuracy under each condition as a dot with its interval, against a line at that of the untouched pictures."""
+    """The accuracy under each condition as a dot with its interval, and a line at that of the untouched pictures."""
     from matplotlib.ticker import MaxNLocator
 
     colours = THEMES[theme]
@@ -202,6 +202,6 @@ def robustness(rows: Sequence[Mapping[str, Any]], clean: float, theme: str, shap
     return buffer.getvalue()
 
 
-def _percent(share: float, _: int) -> str:
-    """A tick's label: matplotlib's own writes 90.0 % where another tick is 92.5 %."""
-    return f"{100 * share:.3g} %"
+def _percent(share: float, _: float) -> str:
+    """A tick's label: matplotlib's own writes 90.0 % where another tick is 92.5 %, and below 0 there is no share."""
+    return f"{100 * share:.3g} %" if share >= 0 else ""

@@ -51,11 +51,11 @@ def wear(metrics: Metrics) -> dict[str, Any] | None:
     }
 
 
-def unseen(trained: Metrics) -> dict[str, Any] | None:
+def unseen(left_out: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Each generator left out of training once, the one that is found least first."""
-    if not (rows := trained.get("left_out")):
+    if not left_out:
         return None
-    rows = sorted(rows, key=lambda row: row["recall"]["value"])
+    rows = sorted(left_out, key=lambda row: row["recall"]["value"])
     return {"rows": rows, "worst": rows[0]}
 
 
@@ -84,7 +84,8 @@ def attribution(metrics: Metrics) -> dict[str, Any] | None:
     """Whom AI pictures were ascribed to: a row a generator, a column a family."""
     if not (found := metrics.get("attribution")):
         return None
-    columns = [*found["families"], *sorted({name for row in found["rows"] for name in row["called"]} - {*found["families"]})]
+    others = {name for row in found["rows"] for name in row["called"]} - {*found["families"]}
+    columns = [*found["families"], *sorted(others)]
     rows = [row | {"cells": [(name, row["called"].get(name, 0)) for name in columns]} for row in found["rows"]]
     return {"columns": columns, "rows": rows, "accuracy": found["accuracy"]}
 

@@ -32,6 +32,7 @@ NEIGHBOURS = "neighbours.npz"  # sha256 and embedding of the training pictures
 SIZE = 224  # of the canonical square, in pixels
 CHUNK = 4096  # features in memory at a time
 CANDIDATES: dict[str, tuple[float, ...]] = {"linear": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), "mlp": (1e-2, 1e-1)}  # penalties
+FOLDS = 5  # parts of the training pictures, each judged by a head that saw the others, to calibrate on
 FEWEST = 20  # training pictures that make a generator a family of its own, and worth leaving out
 FAMILY_PENALTY = 1e-2
 CORNER = 0.875  # side of the corner crops that are averaged, as a share of the picture's
@@ -142,14 +143,29 @@ def fit(config: "TrainConfig", views: Sequence[Features], train: "pd.DataFrame",
         rest = np.flatnonzero((train.generator != generator).to_numpy())
         return fitted(kind, penalty, rest, heads.balanced(y[rest], weights[rest]))
 
+    margins, novelty = np.stack([_margins(head, view) for view in held]), np.square(held).mean(axis=-1)
+    strangers = np.empty((len(views), len(train)))
+    folds = _folds(train)
+    for fold in range(FOLDS):
+        rest, judged = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        if judged.size and len(set(y[rest])) == len(CLASSES):
+            other = fitted(kind, penalty, rest, heads.balanced(y[rest], weights[rest]))
+            strangers[:, judged] = np.stack([_margins(other, view) for view in x[:, judged]])
+        else:
+            strangers[:, judged] = np.nan
+    apart = np.isfinite(strangers[0])
     families, family_head = _families(x, train)
-    logits = np.stack([head(view) for view in held])
     return Fitted(
         embedding,
         head,
         families,
         family_head,
-        Validation(logits[..., AI] - logits[..., HUMAN], held_y, held_weights, np.square(held).mean(axis=-1)),
+        Validation(
+            np.concatenate([margins, strangers[:, apart]], axis=1),
+            np.concatenate([held_y, y[apart]]),
+            np.concatenate([held_weights, weights[apart]]),
+            np.concatenate([novelty, np.square(x[:, apart]).mean(axis=-1)], axis=1),
+        ),
         [{"head": kind, "penalty": penalty, "val_loss": round(loss, 6)} for loss, kind, penalty, _ in tried],
         _leave_one_out(without, train, x[0], held[0][held_y == HUMAN]),
         x[0].astype(np.float16),
@@ -171,6 +187,31 @@ def _embedded(views: Sequence[Features], table: "pd.DataFrame", embedding: Embed
 
 def _classes(table: "pd.DataFrame") -> np.ndarray:
     return table.label.map(CLASSES.index).to_numpy(np.int64)
+
+
+def _margins(head: Head, x: np.ndarray) -> np.ndarray:
+    """Logit of AI - logit of human of embeddings [N, K]: float [N]."""
+    logits = head(x)
+    return logits[:, AI] - logits[:, HUMAN]
+
+
+def _folds(train: "pd.DataFrame") -> np.ndarray:
+    """A fold of each training picture, int [N]: whole styles of a class, where it has enough of them.
+
+    A head that judges a style it never saw errs as it will on pictures to come; one that validates on the styles and
+    painters it learnt from is too sure of itself.
+    """
+    folds = np.array([int(sha256[:8], 16) % FOLDS for sha256 in train.sha256])
+    for label in CLASSES:
+        rows = (train.label == label).to_numpy()
+        styles = train["style"][rows].value_counts()
+        if len(styles) >= FOLDS:
+            order = {
+                style: number % FOLDS
+                for number, style in enumerate(sorted(styles.index, key=lambda s: (-styles[s], s)))
+            }
+            folds[rows] = train["style"][rows].map(order)
+    return folds
 
 
 def _families(x: np.ndarray, train: "pd.DataFrame") -> tuple[tuple[str, ...], Head | None]:
@@ -200,7 +241,7 @@ def _leave_one_out(
     rows = []
     for name in generators if len(counts) > 1 else ():
         head, unseen = without(name), x[(train.generator == name).to_numpy()]
-        ai, humans = (logits[:, AI] - logits[:, HUMAN] for logits in (head(unseen), head(human)))
+        ai, humans = _margins(head, unseen), _margins(head, human)
         auc = roc_auc_score([1] * len(ai) + [0] * len(humans), np.concatenate([ai, humans]))
         low, high = intervals.of_auc(auc, len(ai), len(humans))
         recall = [int((ai > 0).sum()), len(ai)]

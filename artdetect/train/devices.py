@@ -1,7 +1,11 @@
 """Several GPUs at once: each takes an equal share of every batch, and all keep the same weights."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 Devices = Literal["one", "all"]
 
@@ -17,9 +21,16 @@ def named(which: Devices) -> tuple[str, ...]:
 
 
 def shared_by(names: tuple[str, ...]) -> AbstractContextManager[Any]:
-    """Models that are made or loaded in this context train on these devices (`tf.distribute.MirroredStrategy`)."""
-    if not names:
-        return nullcontext()
+    """Models that are made or loaded in this context train on these devices, or on one where none are named.
+
+    A device normalises, drops out and clips gradients by its own share of a batch, as Keras does.
+    """
+    return _strategy(names).scope() if names else nullcontext()
+
+
+@lru_cache
+def _strategy(names: tuple[str, ...]) -> "tf.distribute.Strategy":
+    """One a process: a second would number its reductions like the first, and TensorFlow confuses them."""
     import tensorflow as tf
 
-    return tf.distribute.MirroredStrategy(names).scope()
+    return tf.distribute.MirroredStrategy(names)

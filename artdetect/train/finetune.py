@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from artdetect.train import TrainConfig
 
 EPOCHS, BATCH = 5, 32
-RATE = 1e-4
+RATE = 5e-5
 AVERAGED = 0.05  # the weights that are kept are averages over about this share of the training
 
 

@@ -5,7 +5,8 @@ with the same weights as a training that was never cut off.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from artdetect.train.presets import Recipe
+    from artdetect.train.presets import Precision, Recipe
 
 Row = dict[str, float]
 Report = Callable[[Row, int], None]
@@ -49,11 +50,11 @@ def fit(
     import keras
 
     work.mkdir(parents=True, exist_ok=True)
-    with shared_by(recipe.devices):
+    with shared_by(recipe.devices), computing_in(recipe.precision):
         state, model = _resumed(work)
         keras.utils.set_random_seed(seed)  # after loading, which draws weights too
         if model is None:
-            model = built(recipe)
+            model = recipe.build()
             optimizer = recipe.optimizer(steps * recipe.epochs)
             model.compile(optimizer, "categorical_crossentropy", weighted_metrics=["accuracy"])
     done = len(state["history"])
@@ -69,19 +70,21 @@ def fit(
             shuffle=False,  # the batches come in their own seeded order
             verbose=0,
         )
-    best = keras.models.load_model(work / state["best"])
+    with computing_in(recipe.precision):
+        best = keras.models.load_model(work / state["best"])
     best.optimizer.finalize_variable_values(best.trainable_weights)  # their averages, where it keeps any
     return Fitted(best.get_weights(), state["history"], state["best_epoch"])
 
 
-def built(recipe: "Recipe") -> "keras.Model":
-    """The recipe's net with fresh weights, whose layers compute in its precision."""
+@contextmanager
+def computing_in(precision: "Precision") -> Iterator[None]:
+    """Layers that are made here compute in it; models that are compiled or loaded scale their loss where it asks so."""
     import keras
 
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32" if recipe.precision == "float32" else f"mixed_{recipe.precision}")
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
     try:
-        return recipe.build()
+        yield
     finally:
         keras.config.set_dtype_policy(before)
 

@@ -51,7 +51,7 @@ def recipe(preset: str, *, epochs: int | None = None, size: int | None = None, c
     else:
         geometry = Geometry(size or 224, "crop")
         side = min(crop or 96, geometry.size)
-        chosen = Recipe(geometry, side, 40, 32, "val_loss", 40, compact, lambda steps: adamw(steps, 1e-3))
+        chosen = Recipe(geometry, side, 40, 32, "val_loss", 40, compact, lambda steps: adamw(steps, 1e-3, clipnorm=1.0))
     return replace(chosen, epochs=epochs or chosen.epochs)
 
 
@@ -132,4 +132,4 @@ def adamw(steps: int, rate: float, **options: Any) -> "keras.optimizers.Optimize
 
     warmup = max(1, steps // 20)
     schedule = CosineDecay(rate / 10, decay_steps=max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)
-    return AdamW(schedule, weight_decay=1e-2, clipnorm=1.0, **options)
+    return AdamW(schedule, weight_decay=1e-2, **options)

@@ -10,9 +10,10 @@ from artdetect.errors import DataError
 from artdetect.explain.choose import RULES, choose
 
 
-def predictions(*rows):
+def predictions(*rows, threshold=0.5):
     frame = pd.DataFrame(rows, columns=["path", "label", "p_ai"])
-    return frame.assign(sha256=frame["path"] + "#", style="baroque")
+    called = np.where(frame["p_ai"] >= threshold, "AI", "human")
+    return frame.assign(sha256=frame["path"] + "#", style="baroque", called=called)
 
 
 def names(chosen, label, rule):
@@ -36,6 +37,17 @@ def test_each_class_shows_its_surest_hits_its_surest_mistakes_and_its_closest_ca
     assert chosen["style"].eq("baroque").all()
     assert names(choose(frame, 2), "AI", "most confident right") == ["a", "b"]
     assert "rule" not in frame
+
+
+def test_with_another_threshold_right_and_near_are_seen_from_there():
+    frame = predictions(
+        ("a", "human", 0.85), ("b", "human", 0.3), ("c", "human", 0.93), ("d", "human", 0.999),
+        ("e", "AI", 0.91), ("f", "AI", 0.999), ("g", "AI", 0.6), ("h", "AI", 0.85),
+        threshold=0.9,
+    )  # fmt: skip
+    chosen = choose(frame, 1, threshold=0.9)
+    assert [names(chosen, "human", rule) for rule in RULES] == [["b"], ["d"], ["c"]]
+    assert [names(chosen, "AI", rule) for rule in RULES] == [["f"], ["g"], ["e"]]
 
 
 def test_there_are_fewer_where_nothing_is_wrong():
@@ -71,6 +83,7 @@ def test_no_predictions_or_none_wanted_give_an_empty_frame_with_its_columns(per_
     ("frame", "says"),
     [
         (predictions(("a", "AI", 0.9)).drop(columns="p_ai"), "p_ai"),
+        (predictions(("a", "AI", 0.9)).drop(columns="called"), "called"),
         (predictions(("a", "AI", np.nan)), "the first for a: nan"),
         (predictions(("a", "AI", 1.5)), "1.5"),
         (predictions(("a", "ai", 0.5)), "'ai'"),

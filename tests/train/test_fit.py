@@ -12,7 +12,6 @@ from artdetect.train.fit import Fitted
 from artdetect.train.presets import Recipe, recipe
 from tests.train.tools import CutOffError, assert_same, cut_off_after, fitted, linear, mean_colour, normed, wild
 
-
 AVERAGED = {"use_ema": True, "ema_momentum": 0.5}
 
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,16 +73,17 @@ Detector(compact(), "compact", Geometry(64, "crop"), {{}}).save(folder / "compac
 def test_in_half_precision_weights_and_probabilities_are_float32(preset: str, precision: str) -> None:
     import keras
 
-    from artdetect.train.fit import built
+    from artdetect.train.fit import computing_in
 
     before = keras.config.dtype_policy()
-    layers = {layer.name: layer for layer in built(replace(recipe(preset, size=16), precision=precision)).layers}
+    with computing_in(precision):
+        layers = {layer.name: layer for layer in recipe(preset, size=16).build().layers}
     assert keras.config.dtype_policy() is before
     assert layers.pop("probabilities").compute_dtype == "float32"
     layers.pop("picture", None)
     assert {layer.compute_dtype for layer in layers.values()} == {precision}
     assert {layer.variable_dtype for layer in layers.values()} == {"float32"}
-    assert {layer.compute_dtype for layer in built(recipe(preset, size=16)).layers} == {"float32"}
+    assert {layer.compute_dtype for layer in recipe(preset, size=16).build().layers} == {"float32"}
 
 
 def test_a_model_trained_in_bfloat16_is_stored_as_any_other(

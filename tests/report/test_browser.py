@@ -1,0 +1,48 @@
+"""How a browser lays the page out: no sideways scrolling at any width, and nothing that runs."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+MEASURE = """<script>addEventListener("load", () => parent.postMessage({
+  width: innerWidth, content: document.documentElement.scrollWidth, shown: document.documentElement.clientWidth,
+  executed: window.executed || 0,
+  broken: [...document.images].filter(image => !image.naturalWidth).length}, "*"))</script>"""
+COLLECT = """<!doctype html><body><script>addEventListener("message", ({data}) => {
+  document.body.append(Object.assign(document.createElement("pre"), {textContent: JSON.stringify(data)}))})</script>"""
+
+
+def test_a_browser_shows_it_at_phone_and_desktop_width_without_sideways_scrolling(
+    text: str, doubts: str, tmp_path: Path
+) -> None:
+    measured = _in_chromium((text, doubts), (320, 390, 1280), tmp_path)
+    assert sorted(row["width"] for row in measured) == [320, 320, 390, 390, 1280, 1280]
+    for row in measured:
+        assert row["content"] <= row["shown"], f"{row['content'] - row['shown']} px too wide at {row['width']} px"
+        assert row["executed"] == 0
+        assert row["broken"] == 0
+
+
+def _in_chromium(pages: tuple[str, ...], widths: tuple[int, ...], folder: Path) -> list[dict]:
+    """What pages measure in frames of each width. The copies lack the page's policy, which stops any script."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no chromium on this machine: the layout is looked at where there is one, as in CI")
+    frames = ""
+    for number, text in enumerate(pages):
+        copy = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', MEASURE, text)
+        (folder / f"{number}.html").write_text(copy, encoding="utf-8")
+        frames += "".join(
+            f'<iframe src="{number}.html" style="width:{width}px;height:800px;border:0"></iframe>' for width in widths
+        )
+    (folder / "frames.html").write_text(COLLECT + frames, encoding="utf-8")
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    flags += " --disable-component-update --disable-sync --virtual-time-budget=4000 --dump-dom"
+    command = [browser, *flags.split(), f"--user-data-dir={folder / 'profile'}", (folder / "frames.html").as_uri()]
+    dumped = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return [json.loads(html.unescape(found)) for found in re.findall(r"<pre>(.*?)</pre>", dumped)]

@@ -1,0 +1,163 @@
+"""`finetune` starts as artnet, trains what it is told to on degraded views, and says no more than probabilities."""
+
+import hashlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from artdetect import backbones, images, quiet, views
+from artdetect.detector import MODEL_FILE, Detector, read_card
+from artdetect.errors import ConfigError
+from artdetect.features import Extractor
+from artdetect.images import Geometry
+from artdetect.train import TrainConfig, finetune, heads
+from artdetect.train.fit import computing_in
+from tests.train.tools import CutOffError, cut_off_after, run
+
+quiet.load_tensorflow()
+import keras  # noqa: E402
+
+EXTRACTOR = Extractor("efficientnet-lite0", ("stem..block1",), Geometry(32, "crop"))
+PICTURES = np.random.default_rng(1).random((6, 32, 32, 3), np.float32)
+CONFIG = TrainConfig(preset="finetune", size=32, blocks=("stem..block1",), views=1, components=20, epochs=2)
+
+
+@pytest.fixture(scope="module")
+def tuned(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artifact of a short training on the shared tiny set."""
+    inputs = (trained / "artifacts" / "balance" / "k1", trained / "data" / "raw" / "art")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARTDETECT_DATA", str(trained / "data"))
+        return run(CONFIG, inputs, tmp_path_factory.mktemp("tuned"))
+
+
+def start(sizes: tuple[int, ...]) -> SimpleNamespace:
+    """An embedding and a head, with hidden layers of these sizes, that artnet might have found."""
+    rng = np.random.default_rng(2)
+    features = EXTRACTOR.build()(rng.random((40, 32, 32, 3), np.float32)).numpy()
+    widths = zip((8, *sizes), (*sizes, 2), strict=True)
+    layers = tuple((rng.normal(size=shape).astype(np.float32), rng.normal(size=shape[1:])) for shape in widths)
+    return SimpleNamespace(embedding=heads.embedding([features], 8), head=heads.Head(layers))
+
+
+def trainable(model: keras.Model) -> set[str]:
+    return {layer.name for layer in model.layers if layer.trainable_weights}
+
+
+# --- where it starts ---
+
+
+@pytest.mark.parametrize("sizes", [(), (5,), (5, 4)])
+def test_it_starts_with_what_artnet_says(sizes: tuple[int, ...]) -> None:
+    begin = start(sizes)
+    logits = begin.head(begin.embedding(EXTRACTOR.build()(PICTURES).numpy()))
+    p = finetune.assemble(EXTRACTOR, begin, "all")(PICTURES).numpy()
+    np.testing.assert_allclose(p, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_in_half_precision_only_the_backbone_is(precision: str) -> None:
+    with computing_in(precision):
+        model = finetune.assemble(EXTRACTOR, start(()), "all")
+    backbone = {layer.compute_dtype for layer in model.layers if layer.name.startswith(("stem", "block"))}
+    assert backbone == {precision}
+    assert {model.get_layer(name).compute_dtype for name in ("embedding", "probabilities")} == {"float32"}
+    exact = finetune.assemble(EXTRACTOR, start(()), "all")
+    assert [weight.path for weight in model.weights] == [weight.path for weight in exact.weights]
+    np.testing.assert_allclose(model(PICTURES), exact(PICTURES), atol=0.2)
+
+
+# --- what trains ---
+
+
+def test_layers_train_from_a_block_on() -> None:
+    every = {f"{block}_{part}" for block in ("block0", "block1") for part in ("depthwise", "project")}
+    every |= {"stem_conv", "block1_expand"}
+    assert trainable(finetune.backbone(EXTRACTOR, "all")) == trainable(finetune.backbone(EXTRACTOR, "stem")) == every
+    assert trainable(finetune.backbone(EXTRACTOR, "block0")) == every - {"stem_conv"}
+    only = finetune.assemble(EXTRACTOR, start(()), "block1")
+    assert trainable(only) == {name for name in every if name.startswith("block1")} | {"embedding", "probabilities"}
+
+
+@pytest.mark.parametrize(
+    ("block", "said"), [("block99", "there are all, stem, block0"), ("block2", "behind the last of train.blocks")]
+)
+def test_a_block_that_cannot_train_is_a_config_error_before_features_are_computed(block: str, said: str) -> None:
+    config = CONFIG.model_copy(update={"unfreeze": block})
+    nothing = pd.DataFrame()
+    with pytest.raises(ConfigError, match=f"train.unfreeze = '{block}'.*{said}"):
+        finetune.train(config, nothing, nothing, Path(), None, None)
+
+
+def test_batch_normalisation_stays_as_it_was_pretrained(tmp_path: Path) -> None:
+    own = keras.applications.MobileNetV2(include_top=False, weights=None)
+    own.save_weights(tmp_path / "random.weights.h5")
+    weights = str(tmp_path / "random.weights.h5")
+    extractor = Extractor("MobileNetV2", ("stride2", "stride4"), Geometry(32, "crop"), weights)
+    model = finetune.backbone(extractor, "stride4")
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    assert not any(layer.trainable for layer in norms)
+    before = [layer.get_weights() for layer in norms]
+    np.testing.assert_array_equal(model(PICTURES, training=True), model(PICTURES, training=False))
+    for layer, old in zip(norms, before, strict=True):
+        np.testing.assert_array_equal(np.stack(layer.get_weights()), np.stack(old))
+    names = trainable(model)
+    assert "block_1_depthwise" in names
+    assert "Conv1" not in names
+
+
+# --- the stage ---
+
+
+def test_it_lowers_the_loss_and_the_model_says_probabilities_alone(tuned: Path) -> None:
+    history, metrics = pd.read_csv(tuned / "history.csv"), json.loads((tuned / "metrics.json").read_text())
+    assert history.loss.is_monotonic_decreasing
+    assert set(metrics["start"]) == {"head", "penalty", "val_loss"}
+    detector = Detector.load(tuned)
+    assert (detector.preset, detector.families) == ("finetune", ())
+    scores = detector.scores(np.zeros((2, 32, 32, 3), np.uint8))
+    assert (scores.novelty, scores.generators, scores.embedding) == (None, None, None)
+    assert "temperature" in read_card(tuned / MODEL_FILE)
+
+
+def test_the_stored_model_scores_what_the_history_says_of_clean_and_degraded_validation(
+    tuned: Path, inputs: tuple[Path, Path]
+) -> None:
+    balance, pictures = inputs
+    detector, metrics = Detector.load(tuned), json.loads((tuned / "metrics.json").read_text())
+    table = pd.read_parquet(balance / "balance.parquet").query("split == 'validation'")
+    seen = [
+        views.view(images.load(pictures / row.path, detector.geometry), row.sha256, number)
+        for number in (0, 1)
+        for row in table.itertuples()
+    ]
+    net = keras.Model(detector.model.input, detector.model.get_layer("logits").output)  # no temperature yet
+    logits = net(images.to_input(np.stack(seen))).numpy()
+    margins = logits[:, 0] - logits[:, 1]
+    truth = np.tile(table.label == "AI", 2)
+    row = pd.read_csv(tuned / "history.csv").iloc[metrics["best_epoch"] - 1]
+    assert np.logaddexp(0, np.where(truth, -margins, margins)).mean() == pytest.approx(row.val_loss, rel=1e-3)
+    assert ((margins >= 0) == truth).mean() == pytest.approx(row.val_accuracy)
+
+
+def test_cut_off_it_ends_with_the_same_bytes(tuned: Path, inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(CutOffError):
+        run(CONFIG, inputs, tmp_path, cut_off_after(1))
+    out = run(CONFIG, inputs, tmp_path)
+    for name in (MODEL_FILE, "history.csv", "metrics.json"):
+        mine, yours = (hashlib.sha256((folder / name).read_bytes()).hexdigest() for folder in (out, tuned))
+        assert mine == yours, name
+
+
+def test_what_is_frozen_stays_and_what_is_not_moves(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    changes = {"unfreeze": "block1", "epochs": 1}
+    model = Detector.load(run(CONFIG.model_copy(update=changes), inputs, tmp_path)).model
+    pretrained = backbones.load("efficientnet-lite0")
+    for layer in ("stem_conv", "block0_depthwise", "block0_project", "block1_expand", "block1_project"):
+        same = np.array_equal(*(net.get_layer(layer).get_weights()[0] for net in (model, pretrained)))
+        assert same == (not layer.startswith("block1"))
