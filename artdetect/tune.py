@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field
 
 from artdetect import digests, quiet, store
 from artdetect.errors import ArtifactError, ConfigError
+from artdetect.labels import CLASSES
 from artdetect.section import Section
 from artdetect.train import TrainConfig
 from artdetect.train.trained import Progress
@@ -203,9 +204,11 @@ class Study:
 
     def summary(self) -> list[str]:
         """What was found, in words; of at least one trial."""
+        best, start = self.ranking[0], self.start
+        begun = "Nothing was better than what it began with" if best == start else f"What it began with: {start}"
         return [
-            f"The best of {len(self.trials)} trials, {self.ranking[0]}.",
-            f"What it began with: {self.start}." if self.start else "What it began with was not tried.",
+            f"The best of {len(self.trials)} trials, {best}.",
+            f"{begun}.",
             "Judged by validation alone, which also chose: expect a little less of the test set.",
         ]
 
@@ -342,10 +345,10 @@ def judge(config: TrainConfig, balance_folder: Path, pictures: Path, progress: P
         view.ensure(list(zip(validation.sha256, validation.file, strict=True)), told)
 
     fitted = artnet.fit(config, views, train, validation)
-    seen = fitted.validation
-    hot = calibrate.temperature(seen)
+    hot = calibrate.temperature(fitted.validation)
+    classes, weights = validation.label.map(CLASSES.index).to_numpy(np.int64), validation.weight.to_numpy(np.float32)
     logits = (_logits(fitted, view, list(validation.sha256)) for view in judges)
-    losses = [heads.log_loss(logit / hot, seen.classes, seen.weights) for logit in logits]
+    losses = [heads.log_loss(logit / hot, classes, weights) for logit in logits]
     aucs = [row["roc_auc"]["value"] for row in fitted.left_out]
     shortfall = 1 - float(np.mean(aucs)) if aucs else 0.0
     return Judged(float(np.mean(losses)), shortfall, fitted.candidates[0]["penalty"])

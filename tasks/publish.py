@@ -36,7 +36,9 @@ def publish(runs: Sequence[StageRun]) -> None:
     metrics = json.loads((folder["evaluate"] / "metrics.json").read_text())
     create_markdown_artifact(_metrics(metrics), key="metrics", description="Test set, opened once")
     card = (folder["report"] / "model_card.md").read_text(encoding="utf-8")
-    create_markdown_artifact(card, key="model-card", description="What to know before trusting a verdict")
+    commit = next(run.artifact.record["revision"] for run in runs if run.stage == "train")
+    known = f"What to know before trusting a verdict; trained at commit {commit or 'unknown'}"
+    create_markdown_artifact(card, key="model-card", description=known)
     create_link_artifact((folder["report"] / "report.html").as_uri(), key="report", link_text="report.html")
 
 

@@ -33,7 +33,7 @@ def publish(study: Study, config: Config) -> Path:
     best = study.folder / library.BEST_FILE
     found = config.model_copy(update={"train": study.config(study.ranking[0].settings)})
     comment = "".join(f"# {line}\n" for line in study.summary())
-    best.write_text(f"{comment}\n{configs.dump(found)}", encoding="utf-8")
+    best.write_text(comment + configs.dump(found), encoding="utf-8")
     create_table_artifact(
         [trial.row() for trial in study.ranking[:SHOWN]], key="tune", description="\n\n".join(study.summary())
     )

@@ -165,9 +165,13 @@ def _learnt(balance: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def _stages(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """What this report was made from: each stage's key, and the commit of the code that built it."""
+    """What this report was made from: each stage's key, and the digest of the code that built it.
+
+    Not its commit, which the record has too: the same bytes come out of any commit with the same code.
+    """
+    codes = {stage: _record(folder).get("parts", {}).get("code") for stage, folder in folders.items()}
     return [
-        {"stage": stage, "key": folder.name, "revision": _record(folder).get("revision")}
+        {"stage": stage, "key": folder.name, "code": digests.of_value(codes[stage])[:16] if codes[stage] else None}
         for stage, folder in folders.items()
     ]
 

@@ -27,7 +27,7 @@ class TrainConfig(Section):
         ("stem..block10",), description="whose statistics are the features; a..b is a range"
     )
     views: int = Field(4, ge=0, le=32, description="degraded views that artnet learns from, beside each clean picture")
-    components: int = Field(400, ge=2, le=4096, description="of the features' embedding")
+    components: int = Field(800, ge=2, le=4096, description="of the features' embedding")
     head: Literal["linear", "mlp", "best"] = Field("linear", description="best: whichever validation prefers")
     average: Literal[1, 2, 6] = Field(1, description="views that artnet averages at use: mirrored, and corners")
 

@@ -50,6 +50,7 @@ class Fitted:
     candidates: list[dict[str, Any]]  # kind, penalty and validation log loss of every head tried, the best first
     left_out: list[dict[str, Any]]  # see `_leave_one_out`
     train: "np.ndarray"  # float16 [N, K]: embeddings of the training pictures, clean
+    spread: float  # mean square of the training views' embeddings: the novelty that counts as 1
 
 
 def train(
@@ -143,7 +144,8 @@ def fit(config: "TrainConfig", views: Sequence[Features], train: "pd.DataFrame",
         rest = np.flatnonzero((train.generator != generator).to_numpy())
         return fitted(kind, penalty, rest, heads.balanced(y[rest], weights[rest]))
 
-    margins, novelty = np.stack([_margins(head, view) for view in held]), np.square(held).mean(axis=-1)
+    spread = float(np.square(x).mean())
+    margins, novelty = np.stack([_margins(head, view) for view in held]), np.square(held).mean(axis=-1) / spread
     strangers = np.empty((len(views), len(train)))
     folds = _folds(train)
     for fold in range(FOLDS):
@@ -164,11 +166,12 @@ def fit(config: "TrainConfig", views: Sequence[Features], train: "pd.DataFrame",
             np.concatenate([margins, strangers[:, apart]], axis=1),
             np.concatenate([held_y, y[apart]]),
             np.concatenate([held_weights, weights[apart]]),
-            np.concatenate([novelty, np.square(x[:, apart]).mean(axis=-1)], axis=1),
+            np.concatenate([novelty, np.square(x[:, apart]).mean(axis=-1) / spread], axis=1),
         ),
         [{"head": kind, "penalty": penalty, "val_loss": round(loss, 6)} for loss, kind, penalty, _ in tried],
         _leave_one_out(without, train, x[0], held[0][held_y == HUMAN]),
         x[0].astype(np.float16),
+        spread,
     )
 
 
@@ -287,7 +290,7 @@ def assemble(extractor: Extractor, fitted: Fitted, temperature: float, average: 
     logits = layers.Rescaling(1 / temperature, name="temperature")(_dense(fitted.head, embedded, "logits"))
     outputs = {
         "probabilities": layers.Softmax(name="probabilities", dtype="float32")(logits),
-        "novelty": ops.mean(ops.square(embedded), axis=-1, keepdims=True),
+        "novelty": ops.mean(ops.square(embedded), axis=-1, keepdims=True) / fitted.spread,
         "embedding": embedded,
     }
     if fitted.family_head:

@@ -1,4 +1,4 @@
-"""Calibration: what makes a probability mean what it says, and where the line between AI and human is drawn. or None
+"""Calibration: what makes a probability mean what it says, and where the line between AI and human is drawn.
 
 All of it is set on validation pictures. The temperature also sees them degraded, because pictures in use are.
 """
@@ -78,7 +78,7 @@ def rule(seen: Validation, hot: float, threshold: float | FalsePositiveRate, uns
     starts = starts[starts <= unsure.most * len(order)]
     enough = starts[accuracy[starts] >= unsure.accuracy]
     first = int(enough[0] if enough.size else starts[-1])
-    usual = None if seen.novelty is None else float(np.quantile(seen.novelty, USUAL))
+    usual = None if seen.novelty is None else float(np.quantile(seen.novelty, USUAL)) or None
     return Rule(limit, float(outside[first]) if first else 0.0, usual)
 
 

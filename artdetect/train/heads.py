@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.floating]
 
 Kind = Literal["linear", "mlp"]
-SHRINKAGE = 1e-3  # added to the eigenvalues of the correlation matrix, whose mean is 1
+SHRINKAGE = 0.3  # added to the eigenvalues of the correlation matrix, whose mean is 1: faint directions stay faint
 HIDDEN = 64  # units of the MLP
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
 
 from artdetect import config as configs
 from artdetect.records import ENTRY
@@ -131,7 +131,8 @@ def test_the_dashboard_shows_a_task_run_a_trial_and_the_best_of_them(searched: P
     with get_client(sync_client=True) as client:
         chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
         artifacts = {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=chosen)}
-        names = {run.name for run in client.read_task_runs()}
+        of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+        names = {run.name for run in client.read_task_runs(flow_run_filter=of_run)}
     assert {"trial-0", "trial-1", "trial-2"} <= names
     assert "audit" in artifacts
     assert artifacts["tune"].type == "table"

@@ -102,7 +102,8 @@ def artifacts(root: Path) -> Folders:
     (made["evaluate"] / "metrics.json").write_text(json.dumps(summary(predictions, 100, 1, RULE.threshold)))
     for number, (stage, folder) in enumerate(made.items()):
         packages = {"python": "3.11", "pandas": f"3.{number // 4}"}
-        record = {"stage": stage, "revision": f"c0ffee{number}", "parts": {"packages": packages, "config": {}}}
+        parts = {"packages": packages, "config": {}, "code": {f"artdetect.{stage}": "abc"}}
+        record = {"stage": stage, "revision": "c0ffee", "parts": parts}
         (folder / "record.json").write_text(json.dumps(record))
     _explain(predictions, made["explain"])
     return made

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from artdetect import digests
 from artdetect.report import card as cards
 from artdetect.report import facts
 from artdetect.summary import METRICS
@@ -98,7 +99,8 @@ def test_data_and_provenance_are_named(sceptical: Folders, card: str) -> None:
     assert sum(row["test"] for row in found["learnt"]) == found["metrics"]["pictures"]
     assert found["model"]["digest"] in said
     assert "seed 7" in said
-    assert all(f"{stage} key-of-{stage} c0ffee{number}" in said for number, stage in enumerate(STAGES))
+    codes = {stage: digests.of_value({f"artdetect.{stage}": "abc"})[:16] for stage in STAGES}
+    assert all(f"{stage} key-of-{stage} {code}" in said for stage, code in codes.items())
     assert "pandas 3.0, 3.1, python 3.11." in said
     assert "efficientnet-lite0 by Google" in said
     assert "Apache License 2.0" in said

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from artdetect import digests
 from artdetect.labels import CLASSES
 from artdetect.report import facts, figures, page, quality
 from artdetect.verdict import VERDICTS
@@ -227,7 +228,9 @@ def test_calibration_on_validation_stands_with_the_training(made: str, request: 
     assert "91.1 % when it has to choose; 99.0 % where it is not unsure, of 92.9 %" in said
 
 
-def test_commits_and_packages_stand_in_the_provenance(text: str) -> None:
+def test_code_and_packages_stand_in_the_provenance_and_no_commit(text: str) -> None:
     said = section(text, "provenance")
-    assert "train key-of-train built at c0ffee3" in said
+    code = digests.of_value({"artdetect.train": "abc"})[:16]
+    assert f"train key-of-train code {code}" in said
+    assert "c0ffee" not in text
     assert "pandas 3.0, 3.1, python 3.11" in said

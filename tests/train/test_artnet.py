@@ -48,8 +48,9 @@ def table(folder: Path, counts: dict[str, int], first: int, split: str) -> pd.Da
             path = folder / f"{maker}-{number}.png"
             draw(maker, number).save(path)
             label = "human" if maker == "human" else "AI"
-            rows.append((path.name, hashlib.sha256(path.read_bytes()).hexdigest(), label, maker, split, 1.0))
-    made = pd.DataFrame(rows, columns=["path", "sha256", "label", "generator", "split", "weight"])
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            rows.append((path.name, sha256, label, f"style{number % 7}", maker, split, 1.0))
+    made = pd.DataFrame(rows, columns=["path", "sha256", "label", "style", "generator", "split", "weight"])
     return made.assign(file=[folder / name for name in made.path])
 
 
@@ -202,6 +203,7 @@ def test_the_file_holds_what_was_chosen_and_calibrated(twice: list[Path], fitted
     assert detector.families == ("bright", "grainy")
     assert (detector.about["trained_on"], detector.about["validated_on"]) == (96, 32)
     calibration = metrics["calibration"]
+    assert (calibration["pictures"], calibration["views"]) == (32 + 96, 2)
     assert calibration["temperature"] == detector.about["temperature"]
     assert (calibration["threshold"], calibration["novelty"]) == (detector.rule.threshold, detector.rule.novelty)
     assert metrics["candidates"] == fitted.candidates
@@ -248,7 +250,7 @@ def test_more_pictures_cost_only_their_own_features(
     assert sorted(computed) == sorted((sha256, view) for sha256 in more.sha256 for view in (0, 1))
     assert (3, 3, "features") in told
     assert (3, 3, "features of degraded view 1 of 1") in told
-    assert made.validation.margins.shape == (2, 32)
+    assert made.validation.margins.shape == (2, 32 + 99)
 
 
 @pytest.mark.parametrize(
@@ -286,8 +288,53 @@ def test_the_head_with_the_least_loss_over_all_views_of_validation_is_taken(
     logits = np.stack([fitted.head(x) for x in embedded(views, validation, fitted)])
     losses = [heads.log_loss(view, classes, np.ones(len(classes))) for view in logits]
     assert fitted.candidates[0]["val_loss"] == pytest.approx(np.mean(losses), abs=1e-6)
-    np.testing.assert_allclose(fitted.validation.margins, logits[..., 0] - logits[..., 1], atol=1e-5)
-    np.testing.assert_array_equal(fitted.validation.classes, classes)
+    np.testing.assert_allclose(fitted.validation.margins[:, :32], logits[..., 0] - logits[..., 1], atol=1e-5)
+    np.testing.assert_array_equal(fitted.validation.classes[:32], classes)
+
+
+def test_training_pictures_calibrate_too_as_heads_judge_them_that_never_saw_their_styles(
+    fitted: Fitted, views: list[Features], parts: Parts
+) -> None:
+    rows = parts[0]
+    labels = rows.label.map(CLASSES.index).to_numpy()
+    x, seen = np.stack(embedded(views, rows, fitted)), fitted.validation
+    assert seen.novelty is not None
+    assert (seen.margins.shape, seen.novelty.shape, seen.weights.shape) == ((2, 128), (2, 128), (128,))
+    np.testing.assert_array_equal(seen.classes[32:], labels)
+    np.testing.assert_allclose(seen.novelty[:, 32:], np.square(x).mean(axis=-1), rtol=1e-4)
+    folds = artnet._folds(rows)
+    for fold in range(artnet.FOLDS):
+        rest, judged = folds != fold, np.flatnonzero(folds == fold)
+        weights = heads.balanced(np.tile(labels[rest], 2), np.ones(2 * rest.sum(), np.float32))
+        kept = np.concatenate([view[rest] for view in x])
+        head = heads.fit(kept, np.tile(labels[rest], 2), weights, "linear", fitted.candidates[0]["penalty"], 0)
+        np.testing.assert_allclose(seen.margins[:, 32 + judged], head(x[:, judged]) @ [1, -1], atol=0.05)
+
+
+def test_a_fold_is_whole_styles_of_a_class_where_there_are_enough_and_whatever_the_order_of_the_rows(
+    parts: Parts,
+) -> None:
+    rows = parts[0].assign(fold=artnet._folds(parts[0]))
+    assert rows.groupby(["label", "style"]).fold.nunique().eq(1).all()
+    assert rows.groupby("label").fold.nunique().eq(artnet.FOLDS).all()
+    few = rows.assign(style=rows["style"].where(rows.label == "AI", "baroque"))
+    by_content = artnet._folds(few)
+    assert len(set(by_content[few.label == "human"])) == artnet.FOLDS
+    for table in (rows, few):
+        shuffled = table.sample(frac=1, random_state=3)
+        np.testing.assert_array_equal(artnet._folds(shuffled), pd.Series(artnet._folds(table))[shuffled.index])
+
+
+def test_where_a_class_is_too_small_to_be_judged_by_others_it_is_left_out_and_nothing_is_nan(
+    views: list[Features], parts: Parts
+) -> None:
+    rows = parts[0]
+    one = rows[(rows.label == "human") | (rows.path == "bright-3.png")].reset_index(drop=True)
+    seen = artnet.fit(CONFIG, views, one, parts[1]).validation
+    beside = artnet._folds(one) == artnet._folds(one)[one.label == "AI"]
+    assert len(seen.classes) == 32 + 49 - beside.sum()
+    assert (seen.classes[32:] == 1).all()
+    assert np.isfinite(seen.margins).all()
 
 
 def test_best_tries_both_kinds_and_takes_the_better(
@@ -302,8 +349,8 @@ def test_best_tries_both_kinds_and_takes_the_better(
 
 def test_weights_of_pictures_count(fitted: Fitted, views: list[Features], parts: Parts) -> None:
     heavy = [rows.assign(weight=np.where(rows.label == "AI", 30.0, 1.0)) for rows in parts]
-    margins = artnet.fit(CONFIG, views, *heavy).validation.margins
-    assert margins.mean() > fitted.validation.margins.mean() + 0.1
+    margins = artnet.fit(CONFIG, views, *heavy).validation.margins[:, :32]
+    assert margins.mean() > fitted.validation.margins[:, :32].mean() + 0.1
 
 
 @pytest.mark.parametrize(

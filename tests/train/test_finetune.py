@@ -62,13 +62,15 @@ def test_it_starts_with_what_artnet_says(sizes: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_in_half_precision_only_the_backbone_is(precision: str) -> None:
     with computing_in(precision):
-        model = finetune.assemble(EXTRACTOR, start(()), "all")
+        model, rough = finetune.assemble(EXTRACTOR, start(()), "all"), finetune.backbone(EXTRACTOR, "all")
     backbone = {layer.compute_dtype for layer in model.layers if layer.name.startswith(("stem", "block"))}
     assert backbone == {precision}
     assert {model.get_layer(name).compute_dtype for name in ("embedding", "probabilities")} == {"float32"}
     exact = finetune.assemble(EXTRACTOR, start(()), "all")
     assert [weight.path for weight in model.weights] == [weight.path for weight in exact.weights]
-    np.testing.assert_allclose(model(PICTURES), exact(PICTURES), atol=0.2)
+    found, expected = rough(PICTURES).numpy(), EXTRACTOR.build()(PICTURES).numpy()
+    assert found.dtype == np.float32
+    assert np.abs(found - expected).max() < 0.05 * expected.max()
 
 
 # --- what trains ---
