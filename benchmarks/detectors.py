@@ -122,8 +122,8 @@ def _presets(presets: dict[str, list[dict[str, Any]]]) -> str:
     return (
         f"{first['pictures']} test pictures, WikiArt paintings and Stable Diffusion 1.x. Mean and, in brackets, "
         "standard deviation over seeds; the interval of a single run, over test pictures, is wider. "
-        f"The grid is {len(first['robustness']['rows']) - 1} degradations of {first['robustness']['pictures']} of them.\n\n"
-        + table(heads, rows)
+        f"The grid is {len(first['robustness']['rows']) - 1} degradations of {first['robustness']['pictures']} of them."
+        "\n\n" + table(heads, rows)
     )
 
 

@@ -68,7 +68,8 @@ def balance(root: str, pictures: str) -> dict[str, int]:
 
         from artdetect import balance
     with part("work"):
-        balance.run(balance.BalanceConfig(method="undersample"), Path(root, "index"), Path(root, "audit"), _fresh(root, "balance"))
+        config = balance.BalanceConfig(method="undersample")
+        balance.run(config, Path(root, "index"), Path(root, "audit"), _fresh(root, "balance"))
     table = pd.read_parquet(Path(root, "balance", "balance.parquet"))
     return {str(split): int(count) for split, count in table.split.value_counts().items()}
 

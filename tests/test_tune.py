@@ -11,7 +11,7 @@ from artdetect.errors import ArtifactError, ConfigError
 from artdetect.train import TrainConfig
 from artdetect.tune import Judged, Study, TuneConfig
 
-TRAIN = TrainConfig(blocks=("block0", "block2"), views=3)
+TRAIN = TrainConfig(blocks=("block0", "block2"), views=3, components=400)
 SPACE = {"blocks": ("stem..block1", "stem,block3"), "views": (0, 2), "components": (50, 100)}
 
 

@@ -136,7 +136,8 @@ def reliability(bins: Sequence[Mapping[str, float]], band: tuple[float, float], 
         upper.legend(frameon=False, fontsize=9, labelcolor=colours.ink, loc="upper left")
         upper.set_ylabel("is AI", color=colours.quiet, fontsize=9)
         upper.yaxis.set_major_formatter(_percent)
-        upper.set_ylim(-0.04, 1.04)
+        upper.set_yticks([0, 0.25, 0.5, 0.75, 1])
+        upper.set_ylim(-0.04, 1.42)  # above: room for the legend
         starts, ends, pictures = ([row[name] for row in bins] for name in ("low", "high", "pictures"))
         widths = [end - start for start, end in zip(starts, ends, strict=True)]
         lower.bar(starts, pictures, widths, align="edge", color=colours.right, edgecolor=colours.ground, linewidth=1)

@@ -23,7 +23,9 @@ import keras  # noqa: E402
 
 EXTRACTOR = Extractor("efficientnet-lite0", ("stem..block1",), Geometry(32, "crop"))
 PICTURES = np.random.default_rng(1).random((6, 32, 32, 3), np.float32)
-CONFIG = TrainConfig(preset="finetune", size=32, blocks=("stem..block1",), views=1, components=20, epochs=2)
+CONFIG = TrainConfig(
+    preset="finetune", size=32, blocks=("stem..block1",), views=1, components=20, epochs=2, unfreeze="block1"
+)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,13 @@ def test_it_lowers_the_loss_and_the_model_says_probabilities_alone(tuned: Path) 
     assert "temperature" in read_card(tuned / MODEL_FILE)
 
 
+def test_what_is_frozen_stays_and_what_is_not_moves(tuned: Path) -> None:
+    model, pretrained = Detector.load(tuned).model, backbones.load("efficientnet-lite0")
+    for layer in ("stem_conv", "block0_depthwise", "block0_project", "block1_expand", "block1_project"):
+        same = np.array_equal(*(net.get_layer(layer).get_weights()[0] for net in (model, pretrained)))
+        assert same == (not layer.startswith("block1"))
+
+
 def test_the_stored_model_scores_what_the_history_says_of_clean_and_degraded_validation(
     tuned: Path, inputs: tuple[Path, Path]
 ) -> None:
@@ -154,12 +163,3 @@ def test_cut_off_it_ends_with_the_same_bytes(tuned: Path, inputs: tuple[Path, Pa
     for name in (MODEL_FILE, "history.csv", "metrics.json"):
         mine, yours = (hashlib.sha256((folder / name).read_bytes()).hexdigest() for folder in (out, tuned))
         assert mine == yours, name
-
-
-def test_what_is_frozen_stays_and_what_is_not_moves(inputs: tuple[Path, Path], tmp_path: Path) -> None:
-    changes = {"unfreeze": "block1", "epochs": 1}
-    model = Detector.load(run(CONFIG.model_copy(update=changes), inputs, tmp_path)).model
-    pretrained = backbones.load("efficientnet-lite0")
-    for layer in ("stem_conv", "block0_depthwise", "block0_project", "block1_expand", "block1_project"):
-        same = np.array_equal(*(net.get_layer(layer).get_weights()[0] for net in (model, pretrained)))
-        assert same == (not layer.startswith("block1"))
