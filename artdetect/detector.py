@@ -7,9 +7,7 @@ The same model always gives the same bytes, so that a retraining to equal weight
 
 import io
 import json
-import re
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -163,7 +161,7 @@ class Detector:
         with zipfile.ZipFile(scratch) as source, zipfile.ZipFile(buffer, "w") as target:
             members = {name: source.read(name) for name in source.namelist()}
             members["metadata.json"] = _without_date(members["metadata.json"])
-            members["config.json"] = _without_history(members["config.json"])
+            members["config.json"] = _without_addresses(members["config.json"])
             members[_CARD] = json.dumps(card, indent=1).encode()
             for name in sorted(members):
                 target.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
@@ -229,31 +227,13 @@ def _without_date(metadata: bytes) -> bytes:
     return json.dumps({name: value for name, value in json.loads(metadata).items() if name != "date_saved"}).encode()
 
 
-def _without_history(config: bytes) -> bytes:
-    """Keras marks objects that layers share by their address in memory, and numbers operations, which take no name, by
-    all that the process made before; here both are numbered by the order in which they appear.
-    """
-    addresses: dict[int, int] = {}
-    names: dict[str, str] = {}
-    counts: Counter[str] = Counter()
+def _without_addresses(config: bytes) -> bytes:
+    """Keras marks objects that layers share by their address in memory; here by the order in which they appear."""
+    seen: dict[int, int] = {}
 
     def numbered(values: dict[str, Any]) -> dict[str, Any]:
         if "shared_object_id" in values:
-            values["shared_object_id"] = addresses.setdefault(values["shared_object_id"], len(addresses))
-        name = values["config"].get("name") if isinstance(values.get("config"), dict) else None
-        if isinstance(name, str) and name not in names:
-            kind = re.sub(r"_\d+$", "", name)
-            if kind.replace("_", "") == values.get("class_name", "").lower():  # as Keras names: get_item_3 a GetItem
-                names[name] = f"{kind}_{counts[kind]}" if counts[kind] else kind
-                counts[kind] += 1
+            values["shared_object_id"] = seen.setdefault(values["shared_object_id"], len(seen))
         return values
 
-    def renamed(value: Any, key: str = "") -> Any:
-        if isinstance(value, dict):
-            return {key: renamed(inner, key) for key, inner in value.items()}
-        if isinstance(value, list):
-            is_place = len(value) == 3 and isinstance(value[1], int)  # ["get_item_3", 0, 0]: a layer's output
-            return [renamed(inner, "name" if is_place and not n else "") for n, inner in enumerate(value)]
-        return names.get(value, value) if key == "name" else value
-
-    return json.dumps(renamed(json.loads(config, object_hook=numbered))).encode()
+    return json.dumps(json.loads(config, object_hook=numbered)).encode()

@@ -74,7 +74,7 @@ class TuneConfig(Section):
     )
     views: Annotated[tuple[Views, Views], AfterValidator(_ordered)] = Field((0, 8), description="of train.views")
     components: Annotated[tuple[Components, Components], AfterValidator(_ordered)] = Field(
-        (50, 800), description="of train.components, drawn from their logarithm"
+        (50, 1600), description="of train.components, drawn from their logarithm"
     )
     head: tuple[Literal["linear", "mlp"], ...] = Field(
         ("linear", "mlp"), description="of train.head; its penalty is chosen in each trial"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NEIGHBOURS = "neighbours.npz"  # sha256 and embedding of the training pictures
 SIZE = 224  # of the canonical square, in pixels
 CHUNK = 4096  # features in memory at a time
-CANDIDATES: dict[str, tuple[float, ...]] = {"linear": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), "mlp": (1e-2, 1e-1)}  # penalties
+CANDIDATES: dict[str, tuple[float, ...]] = {"linear": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "mlp": (1e-2, 1e-1)}  # penalties
 FOLDS = 5  # parts of the training pictures, each judged by a head that saw the others, to calibrate on
 FEWEST = 20  # training pictures that make a generator a family of its own, and worth leaving out
 FAMILY_PENALTY = 1e-2
@@ -144,7 +144,7 @@ def fit(config: "TrainConfig", views: Sequence[Features], train: "pd.DataFrame",
         rest = np.flatnonzero((train.generator != generator).to_numpy())
         return fitted(kind, penalty, rest, heads.balanced(y[rest], weights[rest]))
 
-    spread = float(np.square(x).mean())
+    spread = float(np.square(x).mean()) or 1.0  # 0 where all features are constant
     margins, novelty = np.stack([_margins(head, view) for view in held]), np.square(held).mean(axis=-1) / spread
     strangers = np.empty((len(views), len(train)))
     folds = _folds(train)

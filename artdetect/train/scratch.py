@@ -1,4 +1,4 @@
-"""The nets that are trained by steps: `notebook` and `compact` from scratch, and what `finetune` starts from."""
+"""The nets that are trained by steps: `notebook` and `compact` from scratch, and by the same way `finetune`'s."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -38,10 +38,6 @@ def test_averages_of_the_weights_are_validated_and_kept_and_training_does_not_se
         assert (mine["loss"], mine["accuracy"]) == (yours["loss"], yours["accuracy"])
         assert mine["val_loss"] != yours["val_loss"]
 
-    with pytest.raises(CutOffError):
-        fitted(wild(0.1, epochs=3, patience=9, **AVERAGED), tmp_path / "cut", cut_off_after(2))
-    assert_same(fitted(wild(0.1, epochs=3, patience=9, **AVERAGED), tmp_path / "cut")[0], averaged)
-
 
 def by_hand(weights: list[np.ndarray], counts: np.ndarray, rows: slice) -> tuple[float, float]:
     """Loss and accuracy of `mean_colour` with these weights on some of `fitted`'s pictures, each counting so much."""
@@ -109,7 +105,7 @@ def test_moving_averages_schedule_and_dropout_go_on_where_they_were(
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_a_training_in_half_precision_goes_on_where_it_was(precision: str, tmp_path: Path) -> None:
-    """In float16 with the scale of its loss, and what its optimizer keeps."""
+    """With averages of the weights, and in float16 with the scale of the loss."""
     half = replace(wild(0.1, epochs=2, patience=9, **AVERAGED), precision=precision)
     with pytest.raises(CutOffError):
         fitted(half, tmp_path / "cut", cut_off_after(1))

@@ -14,7 +14,7 @@ import pytest
 
 from artdetect.detector import MODEL_FILE, Detector, read_card
 from artdetect.images import Geometry
-from artdetect.train import TrainConfig
+from artdetect.train import TrainConfig, scratch
 from artdetect.train.presets import compact, recipe
 from artdetect.verdict import logit
 from tests.tiny import jpeg, write
@@ -111,6 +111,17 @@ def test_the_stage_counts_each_picture_by_the_balance_weight(
     before, after = (pd.read_csv(folder / "history.csv").iloc[0] for folder in (model, out))
     assert after.loss != before.loss
     assert after.val_loss != before.val_loss
+
+
+@pytest.mark.parametrize("preset", ["notebook", "compact"])
+def test_a_calibrated_net_divides_its_logits(preset: str) -> None:
+    pictures = np.random.default_rng(1).random((3, 16, 16, 3), np.float32)
+    net = recipe(preset, size=16).build()
+    hot = scratch.calibrated(net, 2.5)
+    assert [layer.name for layer in hot.layers[-3:]] == ["logits", "temperature", "probabilities"]
+    expected, found = (logit(model(pictures).numpy().astype(float)) for model in (net, hot))
+    np.testing.assert_allclose(found, expected / 2.5, rtol=1e-4, atol=1e-5)
+    assert hot.count_params() == net.count_params()
 
 
 def test_another_seed_is_another_model(inputs: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
