@@ -84,7 +84,7 @@ class Detector:
         """The model with the probabilities as its only output: what is explained."""
         import keras
 
-        outputs = None if isinstance(self.model, keras.Sequential) else self.model.output
+        outputs = getattr(self.model, "output", None)  # a Sequential that was loaded has none
         if not isinstance(outputs, dict):
             return self.model
         return keras.Model(self.model.inputs[0], outputs["probabilities"], name=f"{self.model.name}_classifier")
