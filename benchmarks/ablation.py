@@ -38,7 +38,7 @@ ROWS = (
     Row("2 degraded views", (("views", 2),)),
     Row("8 degraded views", (("views", 8),)),
     Row("blocks: stem to block5", (("blocks", ("stem..block5",)),)),
-    Row("blocks: stem to block10", (("blocks", ("stem..block10",)),)),
+    Row("blocks: stem to block13", (("blocks", ("stem..block13",)),)),
     Row("blocks: block3 to block13", (("blocks", ("block3..block13",)),)),
     Row("blocks: all of them", (("blocks", ("stem..top",)),)),
     Row("blocks: last only", (("blocks", ("top",)),)),
