@@ -22,7 +22,7 @@ HIDDEN = 64  # units of the MLP
 
 @dataclass(frozen=True)
 class Embedding:
-    """Standardised features on their first principal components, each of unit variance: (x - mean) @ matrix."""
+    """Standardised features on their first principal components, whitened: (x - mean) @ matrix."""
 
     mean: "Floats"  # [D]
     matrix: "Floats"  # [D, K]
