@@ -193,7 +193,8 @@ class Detector:
             raise ModelError(f"{path}: Keras cannot load it ({reason})") from error
         if output != (1, len(labels.CLASSES)):
             raise ModelError(f"{path}: its net gives {output} for one picture, expected {(1, len(labels.CLASSES))}")
-        generators = model.output.get("generators") if isinstance(model.output, dict) else None
+        outputs = getattr(model, "output", None)
+        generators = outputs.get("generators") if isinstance(outputs, dict) else None
         told_apart = 0 if generators is None else generators.shape[-1]
         if told_apart != len(families):
             raise ModelError(f"{path}: its net tells {told_apart} generators apart, but it names {len(families)}")

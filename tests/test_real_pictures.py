@@ -26,7 +26,7 @@ def to_balance(url: str, root: Path, balanced: bool = True) -> Path:
     index.run(index.IndexConfig(), scan(download.folder(folders["download"])), folders["index"])
     audit.run(audit.AuditConfig(), folders["index"], download.folder(folders["download"]), folders["audit"])
     if balanced:
-        balance.run(balance.BalanceConfig(), folders["index"], folders["audit"], folders["balance"])
+        balance.run(balance.BalanceConfig(method="undersample"), folders["index"], folders["audit"], folders["balance"])
     return root
 
 

@@ -24,7 +24,7 @@ def small(folder: Path, explained: int = 0, **train: object) -> Config:
         {
             "download": {"url": str(folder)},
             "train": {"preset": "notebook", "epochs": 1, **train},
-            "evaluate": {"resamples": 100},
+            "evaluate": {"resamples": 100, "robustness": 4},
             "explain": {"per_rule": explained, "steps": 2, "algorithm": "fast"},
         }
     )
@@ -67,7 +67,7 @@ def copy(base: Path, server: str, tmp_path: Path) -> Path:
     for part in ("data", "artifacts"):
         shutil.copytree(base / part, folder / part)
     (folder / "small.toml").write_text(
-        'download.url = "data/raw/drawn"\nevaluate.resamples = 100\n'
+        'download.url = "data/raw/drawn"\nevaluate.resamples = 100\nevaluate.robustness = 4\n'
         '[train]\npreset = "notebook"\nepochs = 1\n'
         '[explain]\nper_rule = 0\nsteps = 2\nalgorithm = "fast"\n'
     )
