@@ -72,8 +72,7 @@ def main() -> None:
         found = [judge(row, base, seed + 1, *parts) for seed, parts in enumerate(tables)]
         lines.append([row.name, *(_spread([scores[name] for scores in found]) for name in HEADS)])
         print(lines[-1], flush=True)
-        if not chosen.only:
-            _write(lines, tables)
+        _write(lines, tables)
 
 
 HEADS = ("accuracy", "ROC-AUC", "degraded accuracy", "degraded ROC-AUC", "left-out ROC-AUC", "log loss")
@@ -82,7 +81,7 @@ HEADS = ("accuracy", "ROC-AUC", "degraded accuracy", "degraded ROC-AUC", "left-o
 def _balanced(work: Path, base: Path, seed: int) -> tuple[Any, Any]:
     import pandas as pd
 
-    said = _run(work, base, "artnet", seed, "evaluate.robustness=0")
+    said = _run(work, base, "artnet", seed)
     table = pd.read_parquet(said["balance"])
     table["file"] = [base / path for path in table.path]
     return tuple(table[table.split == split].reset_index(drop=True) for split in ("train", "validation"))  # type: ignore[return-value]
