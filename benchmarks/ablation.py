@@ -146,6 +146,7 @@ def _spread(values: list[float]) -> str:
 
 def _write(lines: list[list[str]], tables: list[tuple[Any, Any]]) -> None:
     train, validation = tables[0]
+    run = {line[0] for line in lines}
     text = (
         "# What each part of artnet is worth\n\n"
         f"One change a row, {len(tables)} seeds (each draws validation and balance anew), mean and standard deviation. "
@@ -153,7 +154,8 @@ def _write(lines: list[list[str]], tables: list[tuple[Any, Any]]) -> None:
         "Diffusion 1.x, 224 px; the test set was not looked at. Degraded: four views of each picture, 1 to 3 random "
         "degradations chained, that no row trained on. Left-out: a head that never saw a generator, on its pictures "
         "against human-made validation pictures, mean over three generators. With so few validation pictures, "
-        "differences below 0.01 are noise.\n\nMade by `python -m benchmarks.ablation`.\n\n"
+        "differences below 0.01 are noise.\n\nMade by `python -m benchmarks.ablation`. "
+        f"Not run: {', '.join(row.name for row in ROWS if row.name not in run) or 'none'}.\n\n"
     )
     page = PROJECT / "docs" / "ablation.md"
     page.write_text(text + table(["", *HEADS], lines) + f"\n\n{stamp()}\n")

@@ -1,6 +1,7 @@
 """Calibration: what makes a probability mean what it says, and where the line between AI and human is drawn.
 
-All of it is set on validation pictures. The temperature also sees them degraded, because pictures in use are.
+All of it is set on pictures that the judging head has not seen: validation's and, for artnet, the training pictures of
+folds that other heads judge. The temperature also sees them degraded, because pictures in use are.
 """
 
 from dataclasses import dataclass
