@@ -103,12 +103,18 @@ def _parser() -> argparse.ArgumentParser:
     shape.add_argument("--csv", type=Path, metavar="FILE")
     predict.set_defaults(command=_predict)
 
-    explain = commands.add_parser("explain", help="which regions spoke for the verdict: three panels and arrays")
+    explain = commands.add_parser(
+        "explain",
+        help="which regions spoke for the verdict: figures, arrays and a table; goes on where it was cut off",
+    )
     explain.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-    explain.add_argument("--out", type=Path, required=True, metavar="DIR")
+    explain.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or empty, or an earlier run's")
     explain.add_argument("--model", type=Path, help="artifact folder or model file; the newest if left out")
-    explain.add_argument("--steps", type=int, default=100, help="of integrated gradients (100)")
-    explain.add_argument("--algorithm", choices=["full", "fast"], default="full")
+    explain.add_argument("--method", choices=["xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"])
+    explain.add_argument("--steps", type=int, help="of integrated gradients (32)")
+    explain.add_argument("--algorithm", choices=["full", "fast"], help="XRAI's region ranking (full)")
+    explain.add_argument("--quality", type=int, metavar="N", help="pictures on which the maps are checked (12)")
+    explain.add_argument("--common-scale", action="store_true", help="one range of colours for all figures")
     explain.set_defaults(command=_explain)
 
     export = commands.add_parser("export", help="write a model for use elsewhere, checked against the original")
@@ -313,32 +319,26 @@ def _open_table(path: Path) -> IO[str]:
 def _explain(chosen: argparse.Namespace) -> int:
     from pydantic import ValidationError
 
-    from artdetect import digests, labels, predict
-    from artdetect.explain.stage import ExplainConfig, Subject, explain, title
+    from artdetect import predict
+    from artdetect.explain import ExplainConfig
+    from artdetect.explain.folder import Batch, chunks
 
+    given = {name: getattr(chosen, name) for name in ("method", "steps", "algorithm", "quality", "common_scale")}
     try:
-        config = ExplainConfig(steps=chosen.steps, algorithm=chosen.algorithm)
+        config = ExplainConfig(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        raise ConfigError(f"--steps {chosen.steps}: {error.errors()[0]['msg']}") from None
-    detector = predict.find_model(chosen.model)
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    subjects: list[Subject] = []
-    taken: set[str] = set()
-    failed = 0
-    for verdict in predict.predict(detector, _pictures(chosen.paths)):
-        path = Path(verdict.path)
-        if verdict.verdict is None or verdict.called is None or verdict.p_ai is None:
-            failed += 1
-            print(printable(str(path)), "error", printable(verdict.error or ""), sep="\t")
-            continue
-        names = (path.stem if number == 1 else f"{path.stem}-{number}" for number in itertools.count(1))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
-        heading = title(verdict.verdict, verdict.called, verdict.p_ai)
-        subjects.append(Subject(path, digests.of_file(path), name, heading, labels.CLASSES.index(verdict.called)))
-    for subject in explain(detector, subjects, config, chosen.out):
-        print(*map(printable, (str(subject.path), subject.title, f"{chosen.out / subject.name}.png")), sep="\t")
-    return 1 if failed else 0
+        first = error.errors()[0]
+        raise ConfigError(f"--{first['loc'][0]} {first['input']}: {first['msg']}") from None
+    next(_pictures(chosen.paths))  # DataError where there are none
+    batch = Batch(predict.find_model(chosen.model), config, chosen.out)
+    if before := len(batch.rows()):
+        print(f"{before} pictures were explained before; what is unchanged stays as it is", file=sys.stderr)
+    for chunk in chunks(batch.waiting(chosen.paths)):
+        for row in batch.explain(chunk):
+            said = row["error"] or f"{batch.out / row['name']}.png"
+            print(*map(printable, (row["path"], row["verdict"] or "error", said)), sep="\t", flush=True)
+    batch.finish()
+    return 1 if batch.rows().error.notna().any() else 0
 
 
 def _export(chosen: argparse.Namespace) -> int:

@@ -8,14 +8,15 @@ The same model always gives the same bytes, so that a retraining to equal weight
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import digests, images, labels, quiet
+from artdetect import digests, labels, quiet
 from artdetect.errors import ModelError, storage_error
+from artdetect.forward import Forward, outputs_of
 from artdetect.images import Geometry
 from artdetect.verdict import Rule
 
@@ -39,9 +40,6 @@ class Scores:
     novelty: "np.ndarray | None" = None  # float64 [N], distance from what it learnt from; 1 is usual there
     generators: "np.ndarray | None" = None  # float64 [N, G], of AI pictures: which generator family, if one it knows
     embedding: "np.ndarray | None" = None  # float64 [N, K], where near pictures look alike to it
-
-    def __getitem__(self, rows: Any) -> "Scores":
-        return Scores(self.p_ai[rows], *(None if part is None else part[rows] for part in self._others()))
 
     @staticmethod
     def concatenate(parts: "Sequence[Scores]") -> "Scores":
@@ -84,10 +82,15 @@ class Detector:
         """The model with the probabilities as its only output: what is explained."""
         import keras
 
-        outputs = getattr(self.model, "output", None)  # a Sequential that was loaded has none
-        if not isinstance(outputs, dict):
+        if not self._outputs:
             return self.model
-        return keras.Model(self.model.inputs[0], outputs["probabilities"], name=f"{self.model.name}_classifier")
+        return keras.Model(self.model.inputs[0], self._outputs["probabilities"], name=f"{self.model.name}_classifier")
+
+    @property
+    def _outputs(self) -> "dict[str, keras.KerasTensor]":
+        """The model's outputs by name; none where it does not name them."""
+        outputs = getattr(self.model, "output", None)  # a Sequential that was loaded has none
+        return outputs if isinstance(outputs, dict) else {}
 
     def p_ai(self, pixels: "np.ndarray") -> "np.ndarray":
         """The probability of AI, float64 [N], of canonical pictures uint8 [N, size, size, 3]."""
@@ -97,32 +100,13 @@ class Detector:
         """All that the model says of canonical pictures uint8 [N, size, size, 3]; bit for bit, whatever the batches."""
         import numpy as np
 
-        batch = self._batch
-        parts = []
-        for start in range(0, max(1, len(pixels)), batch):
-            part = pixels[start : start + batch]
-            padded = np.zeros((batch, *part.shape[1:]), np.uint8)  # one static shape: compiled once
-            padded[: len(part)] = part
-            parts.append(self._named(self._forward(images.to_input(padded)))[: len(part)])
-        scores = Scores.concatenate(parts)
+        starts = range(0, max(1, len(pixels)), self._batch)
+        scores = Scores.concatenate([_scores(self._forward(pixels[start : start + self._batch])) for start in starts])
         if not np.isfinite(scores.p_ai).all():
             raise ModelError(
                 f"model {self.id}: its probabilities are not finite: its weights are damaged. Train it again"
             )
         return scores
-
-    def _named(self, outputs: Any) -> Scores:
-        import numpy as np
-
-        outputs = outputs if isinstance(outputs, dict) else {"probabilities": outputs}
-        found = {name: np.asarray(output, np.float64) for name, output in outputs.items()}
-        novelty = found.get("novelty")
-        return Scores(
-            found["probabilities"][:, labels.AI],
-            None if novelty is None else novelty[:, 0],
-            found.get("generators"),
-            found.get("embedding"),
-        )
 
     def attributed(self, scores: Scores) -> "tuple[np.ndarray, np.ndarray]":
         """The likeliest generator family of each picture and its probability, str [N] and float [N].
@@ -140,11 +124,8 @@ class Detector:
         return max(1, min(256, BATCH_PIXELS // self.geometry.size**2))
 
     @cached_property
-    def _forward(self) -> Callable[..., Any]:
-        import tensorflow as tf
-
-        shape = (self._batch, self.geometry.size, self.geometry.size, 3)
-        return tf.function(lambda x: self.model(x, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)])
+    def _forward(self) -> Forward:
+        return Forward(partial(outputs_of, self.model), self._batch, self.geometry.size)
 
     def save(self, path: Path) -> None:
         """Write the model file; deterministic bytes."""
@@ -193,12 +174,25 @@ class Detector:
             raise ModelError(f"{path}: Keras cannot load it ({reason})") from error
         if output != (1, len(labels.CLASSES)):
             raise ModelError(f"{path}: its net gives {output} for one picture, expected {(1, len(labels.CLASSES))}")
-        outputs = getattr(model, "output", None)
-        generators = outputs.get("generators") if isinstance(outputs, dict) else None
+        generators = detector._outputs.get("generators")
         told_apart = 0 if generators is None else generators.shape[-1]
         if told_apart != len(families):
             raise ModelError(f"{path}: its net tells {told_apart} generators apart, but it names {len(families)}")
         return detector
+
+
+def _scores(outputs: "Mapping[str, np.ndarray]") -> Scores:
+    """What a model's outputs say, by name."""
+    import numpy as np
+
+    found = {name: np.asarray(output, np.float64) for name, output in outputs.items()}
+    novelty = found.get("novelty")
+    return Scores(
+        found["probabilities"][:, labels.AI],
+        None if novelty is None else novelty[:, 0],
+        found.get("generators"),
+        found.get("embedding"),
+    )
 
 
 def model_id(preset: str, digest: str) -> str:

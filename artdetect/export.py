@@ -7,17 +7,17 @@ input `picture` is float32 [N, size, size, 3] in [0, 1] for any N; its outputs a
 
 import json
 import os
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from artdetect import quiet
 from artdetect.detector import read_card
 from artdetect.errors import ConfigError, ModelError, StorageError, storage_error
+from artdetect.forward import outputs_of
 
 if TYPE_CHECKING:
     import keras
@@ -95,23 +95,17 @@ def _convert(detector: "Detector", format: Format, folder: Path) -> dict[str, fl
 
     size = detector.geometry.size
     try:
-        with _silently():
+        with Path(os.devnull).open("wb") as nowhere, quiet.stderr_to(nowhere):  # converters chat
             answers = _WRITERS[format](
                 detector.model, tf.TensorSpec((None, size, size, 3), tf.float32, "picture"), folder
             )
             with tf.device("CPU"):  # where float32 is float32: GPUs round to fewer bits
-                return _differences(lambda pictures: _numpy(_outputs(detector.model, pictures)), answers, size)
+                return _differences(lambda pictures: _numpy(outputs_of(detector.model, pictures)), answers, size)
     except Exception as error:  # whatever converters and runtimes raise on what they do not know
         if isinstance(error, OSError) and (known := storage_error(error)):
             raise known from error
         reason = (str(error).splitlines() or [type(error).__name__])[0][-200:]
         raise ModelError(f"{detector.id}: cannot be exported as {format} ({reason}). Try the other format") from error
-
-
-def _outputs(model: "keras.Model", pictures: Any) -> dict[str, Any]:
-    """The model's outputs by name."""
-    outputs = model(pictures, training=False)
-    return outputs if isinstance(outputs, dict) else {"probabilities": outputs}
 
 
 def _numpy(outputs: Mapping[str, Any]) -> "dict[str, np.ndarray]":
@@ -124,7 +118,7 @@ def _write_onnx(model: "keras.Model", picture: Any, folder: Path) -> "Answers":
     import tensorflow as tf
     import tf2onnx
 
-    function = tf.function(lambda pictures: _outputs(model, pictures)).get_concrete_function(picture)
+    function = tf.function(lambda pictures: outputs_of(model, pictures)).get_concrete_function(picture)
     # Not convert.from_function, which takes a layer's constants, such as those of Normalization, for inputs.
     inputs = {f"{picture.name}:0": picture.name}
     outputs = {tensor.name: name for name, tensor in function.structured_outputs.items()}
@@ -149,7 +143,7 @@ def _write_saved_model(model: "keras.Model", picture: Any, folder: Path) -> "Ans
     from keras.export import ExportArchive
 
     archive = ExportArchive()
-    archive.add_endpoint("serve", lambda pictures: _outputs(model, pictures), [picture])
+    archive.add_endpoint("serve", lambda pictures: outputs_of(model, pictures), [picture])
     archive.write_out(folder, verbose=False)
     loaded = tf.saved_model.load(folder)  # to be kept: its signatures do not hold its weights
     return lambda pictures: _numpy(loaded.signatures["serving_default"](**{picture.name: tf.constant(pictures)}))
@@ -189,18 +183,3 @@ def _pictures(size: int) -> "np.ndarray":
     noise = np.random.default_rng(0).random((size, size, 3), np.float32)
     gradient = np.zeros_like(noise) + np.linspace(0, 1, size, dtype=np.float32)[:, None]
     return np.stack([noise, np.zeros_like(noise), np.ones_like(noise), gradient, gradient.transpose(1, 0, 2)])
-
-
-@contextmanager
-def _silently() -> Iterator[None]:
-    """Drop what is written to stderr meanwhile, by C++ too: converters chat."""
-    sys.stderr.flush()
-    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)

@@ -5,7 +5,7 @@ activations. One folder of `records` an extractor and view, which may be deleted
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from itertools import chain
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artdetect import backbones, compute, digests, images, paths, pixels, quiet, views
+from artdetect import backbones, compute, digests, paths, pixels, quiet, views
 from artdetect.errors import ConfigError, ModelError
+from artdetect.forward import Forward
 from artdetect.images import Geometry
+from artdetect.progress import Count
 from artdetect.records import Item, Records
 
 if TYPE_CHECKING:
@@ -41,11 +43,6 @@ class Extractor:
     def batch(self) -> int:
         """Pictures in a forward pass."""
         return self.geometry.fitting(compute.PIECE, BATCH_BYTES)
-
-    @property
-    def weights_id(self) -> str:
-        """What tells weights apart: their name, or the digest of the file's content."""
-        return backbones.weights_id(self.weights)
 
     def statistics(self, taps: "Mapping[str, keras.KerasTensor]") -> "keras.KerasTensor":
         """The features [N, D] of activations [N, h, w, C] by name: of each block C means, then C standard deviations.
@@ -85,7 +82,7 @@ class Extractor:
 def default_folder(extractor: Extractor, view: int) -> Path:
     """Where features are kept; whatever may give other numbers has another folder."""
     key = {
-        "extractor": asdict(extractor) | {"weights": extractor.weights_id},
+        "extractor": asdict(extractor) | {"weights": backbones.weights_id(extractor.weights)},
         "view": view,
         "pixels": pixels.default_folder(extractor.geometry).name,
         "recipe": RECIPE,
@@ -99,7 +96,7 @@ class Features:
     """The features of one view of many pictures, float16 `(D,)` each, kept on disk by content."""
 
     def __init__(self, extractor: Extractor, view: int, folder: Path | None = None):
-        weights_id = extractor.weights_id
+        weights_id = backbones.weights_id(extractor.weights)
         self._records = Records(
             folder or default_folder(extractor, view),
             "feature",
@@ -112,7 +109,7 @@ class Features:
     def __len__(self) -> int:
         return len(self._records)
 
-    def ensure(self, items: Sequence[Item], progress: Callable[[int, int], None] | None = None) -> None:
+    def ensure(self, items: Sequence[Item], progress: Count | None = None) -> None:
         """Compute what is missing of `items`, from the pixel cache, which is filled first; see `Records.ensure`.
 
         Raises:
@@ -156,26 +153,13 @@ def _extract(
     return [record.tobytes() for record in features]
 
 
-class _Net:
-    """An extractor's model, compiled for one shape. Threads may call it at once and share TensorFlow's own threads."""
+class _Net(Forward):
+    """An extractor's model: up to a batch of pictures -> features, float32 [n, D]."""
 
     def __init__(self, extractor: Extractor):
-        self._model = extractor.build()  # kept: the function only borrows its weights
-        import tensorflow as tf
-
-        size = extractor.geometry.size
-        self._shape = (extractor.batch, size, size, 3)
-        function = tf.function(lambda x: self._model(x, training=False))
-        self._function = function.get_concrete_function(tf.TensorSpec(self._shape, tf.float32))
-        self.width: int = self._model.output_shape[-1]
-
-    def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        """The features, float32 [n, D], of uint8 [n, S, S, 3], n at most the batch."""
-        import tensorflow as tf
-
-        padded = np.zeros(self._shape, np.uint8)
-        padded[: len(pictures)] = pictures
-        return self._function(tf.constant(images.to_input(padded))).numpy()[: len(pictures)]
+        model = extractor.build()
+        super().__init__(partial(model, training=False), extractor.batch, extractor.geometry.size)
+        self.width: int = model.output_shape[-1]
 
 
 _LOADING = threading.Lock()

@@ -129,13 +129,21 @@ def canonical(picture: Image.Image, geometry: Geometry) -> np.ndarray:
     return np.array(picture.resize((geometry.size, geometry.size), Image.Resampling.LANCZOS, box=box))
 
 
-def artwork(source: Path | bytes, longest: int, sha256: str | None = None) -> Image.Image:
+def artwork(
+    source: Path | bytes, longest: int, sha256: str | None = None, fit: Literal["crop", "squash"] = "squash"
+) -> Image.Image:
     """The picture for people to look at: RGB, aspect kept, its long side at most `longest` pixels, never enlarged.
+
+    With `fit` "crop" only the square in the middle, which is what a model of that geometry sees.
 
     Raises: as `load`.
     """
     with _named(source):
         picture = upright_rgb(opened(_content(source, sha256)))
+    if fit == "crop":
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        picture = picture.crop((left, top, left + side, top + side))
     scale = longest / max(picture.size)
     if scale >= 1:
         return picture
@@ -229,7 +237,7 @@ def orientation(picture: Image.Image) -> int:
         return 1
 
 
-def upright_rgb(picture: ImageFile.ImageFile) -> Image.Image:
+def upright_rgb(picture: Image.Image) -> Image.Image:
     """The pixels of an opened file: mode RGB, upright, over white, in sRGB.
 
     Raises:

@@ -45,12 +45,15 @@ def find_model(path: Path | None = None) -> "Detector":
     """
     from artdetect.detector import Detector
 
-    if path is not None:
-        return Detector.load(path)
+    return Detector.load(path or newest_model())
+
+
+def newest_model() -> Path:
+    """The artifact folder of the newest trained model; ModelError where there is none."""
     newest = store.newest("train")
     if newest is None:
         raise ModelError("there is no model yet. Train one with `artdetect run`, or name one with --model")
-    return Detector.load(newest.folder)
+    return newest.folder
 
 
 def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:

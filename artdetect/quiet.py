@@ -5,6 +5,9 @@ and which GPU it lacks, which no setting keeps quiet.
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
 
 
 def load_tensorflow() -> None:
@@ -20,18 +23,27 @@ def load_tensorflow() -> None:
 
 
 def _import_silently() -> None:
-    sys.stderr.flush()
     with tempfile.TemporaryFile() as notes:
-        stderr = os.dup(2)
-        os.dup2(notes.fileno(), 2)
         try:
-            import tensorflow as tf
+            with stderr_to(notes):
+                import tensorflow as tf
 
-            tf.config.list_physical_devices("GPU")
+                tf.config.list_physical_devices("GPU")
         except BaseException:
             notes.seek(0)
-            os.write(stderr, notes.read())
+            os.write(2, notes.read())
             raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+
+
+@contextmanager
+def stderr_to(file: IO[bytes]) -> Iterator[None]:
+    """Write to this file what goes to stderr meanwhile, also from C++."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.close(stderr)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from artdetect.errors import DataError
+from artdetect.progress import Count
 
 Item = tuple[str, Path]  # the sha256 of a picture file's content (hex), and a file that holds it
 
@@ -85,7 +86,7 @@ class Records:
             raise DataError(f"{missing} of {len(sha256s)} pictures are not in the {self}: {first} …")
         return rows
 
-    def ensure(self, items: Sequence[Item], progress: Callable[[int, int], None] | None = None) -> None:
+    def ensure(self, items: Sequence[Item], progress: Count | None = None) -> None:
         """Make what is missing of `items`, pairs of a content's sha256 (hex) and the file that holds it.
 
         Args:
@@ -117,7 +118,7 @@ class Records:
     def __str__(self) -> str:
         return f"{self._what} cache {self.folder}"
 
-    def _append(self, items: list[Item], progress: Callable[[int, int], None] | None) -> None:
+    def _append(self, items: list[Item], progress: Count | None) -> None:
         # Cut off what a killed writer left. No reader has mapped it: they count by the same rule.
         records_file = _open_at(self._records_path, len(self) * self._record)
         with records_file, _open_at(self._index_path, len(self) * ENTRY.itemsize) as index_file:

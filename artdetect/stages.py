@@ -44,7 +44,19 @@ CHAIN = (
     Stage(
         "explain",
         ("train", "evaluate"),
-        ("keras", "matplotlib", "numpy", "pandas", "pillow", "pyarrow", "saliency", "scikit-image", "tensorflow"),
+        (
+            "keras",
+            "matplotlib",
+            "numba",
+            "numpy",
+            "pandas",
+            "pillow",
+            "pyarrow",
+            "saliency",
+            "scikit-image",
+            "scipy",
+            "tensorflow",
+        ),
     ),
     Stage(
         "report",

@@ -7,7 +7,7 @@ search that was killed ends with the same trials as one that was not.
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +18,9 @@ from pydantic import AfterValidator, Field
 from artdetect import digests, quiet, store
 from artdetect.errors import ArtifactError, ConfigError
 from artdetect.labels import CLASSES
+from artdetect.progress import Progress, told
 from artdetect.section import Section
 from artdetect.train import TrainConfig
-from artdetect.train.trained import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -341,8 +341,8 @@ def judge(config: TrainConfig, balance_folder: Path, pictures: Path, progress: P
     views = artnet.features(extractor, config.views, train, validation, progress)
     judges = [views[0], *(Features(extractor, number) for number in VIEWS)]
     for number, view in enumerate(judges):
-        told = partial(_told, progress, f"features of judging view {number} of {len(VIEWS)}") if progress else None
-        view.ensure(list(zip(validation.sha256, validation.file, strict=True)), told)
+        what = f"features of judging view {number} of {len(VIEWS)}"
+        view.ensure(list(zip(validation.sha256, validation.file, strict=True)), told(progress, what))
 
     fitted = artnet.fit(config, views, train, validation)
     hot = calibrate.temperature(fitted.validation)
@@ -352,10 +352,6 @@ def judge(config: TrainConfig, balance_folder: Path, pictures: Path, progress: P
     aucs = [row["roc_auc"]["value"] for row in fitted.left_out]
     shortfall = 1 - float(np.mean(aucs)) if aucs else 0.0
     return Judged(float(np.mean(losses)), shortfall, fitted.candidates[0]["penalty"])
-
-
-def _told(progress: Progress, what: str, done: int, total: int) -> None:
-    progress(done, total, what)
 
 
 def _logits(fitted: "Fitted", view: "Features", sha256s: list[str]) -> "np.ndarray":

@@ -15,6 +15,7 @@ from prefect import flow
 from artdetect import compute
 from artdetect import config as configs
 from artdetect.config import Config
+from artdetect.store import Artifact
 from tasks.audit import audit, heed
 from tasks.balance import balance
 from tasks.caching import LEDGER, Ledger, StageRun
@@ -40,12 +41,7 @@ def pipeline(config: Config | Path = SAMPLE, refresh: Sequence[str] = ()) -> lis
     LEDGER.set(ledger)
     compute.use(config.compute)
 
-    raw = download(config.download)
-    pictures = scan(raw)
-    table = index(config.index, pictures=pictures)
-    findings = audit(config.audit, index=table, raw=raw)
-    heed(findings)
-    split = balance(config.balance, index=table, audit=findings)
+    raw, table, findings, split = data(config)
     model = train(config.train, balance=split, raw=raw)
     scores = evaluate(config.evaluate, index=table, balance=split, train=model, raw=raw)
     maps = explain(config.explain, train=model, evaluate=scores, raw=raw)
@@ -53,6 +49,16 @@ def pipeline(config: Config | Path = SAMPLE, refresh: Sequence[str] = ()) -> lis
 
     publish(ledger.runs)
     return ledger.runs
+
+
+def data(config: Config) -> tuple[Artifact, Artifact, Artifact, Artifact]:
+    """The stages before a model: the artifacts of download, index, audit and balance."""
+    raw = download(config.download)
+    pictures = scan(raw)
+    table = index(config.index, pictures=pictures)
+    findings = audit(config.audit, index=table, raw=raw)
+    heed(findings)
+    return raw, table, findings, balance(config.balance, index=table, audit=findings)
 
 
 if __name__ == "__main__":

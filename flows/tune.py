@@ -19,12 +19,8 @@ from artdetect import config as configs
 from artdetect import tune as library
 from artdetect.config import Config
 from artdetect.tune import Trial
-from flows.pipeline import SAMPLE
-from tasks.audit import audit, heed
-from tasks.balance import balance
+from flows.pipeline import SAMPLE, data
 from tasks.caching import LEDGER, Ledger
-from tasks.download import download
-from tasks.index import index, scan
 from tasks.publish import run_name
 from tasks.tune import publish, trial
 
@@ -50,13 +46,7 @@ def tune(config: Config | Path = SAMPLE) -> Found:
     compute.use(config.compute)
     log = get_run_logger()
 
-    raw = download(config.download)
-    pictures = scan(raw)
-    table = index(config.index, pictures=pictures)
-    findings = audit(config.audit, index=table, raw=raw)
-    heed(findings)
-    split = balance(config.balance, index=table, audit=findings)
-
+    raw, _, _, split = data(config)
     began = time.monotonic()
     with library.Study(config.tune, config.train, split.digest, log.info) as study:
         while study.unfinished:

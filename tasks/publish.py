@@ -18,7 +18,7 @@ def run_name() -> str:
     """Preset and data set of a run, as the dashboard lists it."""
     config = flow_run.parameters.get("config")
     if not hasattr(config, "train"):
-        return f"pipeline {config}"
+        return f"{flow_run.flow_name} {config}"
     return f"{config.train.preset} on {config.download.url.rstrip('/').rsplit('/', 1)[-1]}"
 
 

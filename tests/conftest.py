@@ -1,5 +1,6 @@
 """What all tests share: a tiny drawn data set, roots of their own, and one Prefect server for those that run flows."""
 
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -7,8 +8,31 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads sleep, as other tests need the processor
+
 import flows  # noqa: F401  before Prefect is imported: telemetry off, state in the project
 from artdetect.sample import draw
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first."""
+    folders = ("flows", "train", "backbones")
+    items.sort(key=lambda item: folders.index(name) if (name := item.path.parent.name) in folders else len(folders))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """`--dist loadfile` with all of flows as one file: they share a server and a finished run."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "flows" if "tests/flows/" in nodeid else super()._split_scope(nodeid)
+
+    if config.getvalue("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # files keep the order above
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,9 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, br
 
 from artdetect import digests, store
 from artdetect.compare import before, compare, find, render_markdown, render_text
-from artdetect.compare.paired import METRICS, UNCLEAR, differences, draws, mcnemar, scorer
+from artdetect.compare.paired import METRICS, UNCLEAR, differences, mcnemar, scorer
 from artdetect.errors import ArtifactError, ConfigError, DataError
+from artdetect.evaluate.bootstrap import draws
 from artdetect.evaluate.metrics import summary
 
 OLD, NEW = "0123456789abcdef", "fedcba9876543210"
@@ -105,7 +106,7 @@ def test_metrics_changes_and_intervals_are_those_of_scikit_learn_on_the_same_dra
     old_scorer, new_scorer = (scorer(truth, *model) for model in models)
     found = differences(truth, old_scorer, new_scorer, resamples=40, seed=7)
     drawn = []
-    for times in draws(truth, 40, seed=7):
+    for (times,) in draws(truth, 40, 7, 1):
         rows = np.repeat(np.arange(len(truth)), times)
         old, new = (plain(truth[rows], p_ai[rows], called[rows]) for p_ai, called in models)
         drawn.append(np.subtract(new, old))
@@ -119,10 +120,10 @@ def test_metrics_changes_and_intervals_are_those_of_scikit_learn_on_the_same_dra
 
 def test_draws_are_of_each_class_apart_and_depend_on_the_seed() -> None:
     truth = np.arange(50) % 5 == 0
-    first = list(draws(truth, 20, 1))
+    first = [times for (times,) in draws(truth, 20, 1, 1)]
     assert all((times[truth].sum(), times[~truth].sum()) == (10, 40) for times in first)
-    assert np.array_equal(first, list(draws(truth, 20, 1)))
-    assert not np.array_equal(first, list(draws(truth, 20, 2)))
+    assert np.array_equal(first, [times for (times,) in draws(truth, 20, 1, 1)])
+    assert not np.array_equal(first, [times for (times,) in draws(truth, 20, 2, 1)])
     assert np.mean(first, axis=0) == pytest.approx(1, abs=1.2)
 
 

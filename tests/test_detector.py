@@ -97,7 +97,7 @@ def test_all_that_a_model_says_comes_by_name_bit_for_bit_whatever_the_batches(pi
     few = detector.scores(pixels[250:260])
     for name in ("p_ai", "novelty", "generators", "embedding"):
         assert getattr(few, name).dtype == np.float64
-        np.testing.assert_array_equal(getattr(few, name), getattr(scores[250:260], name))
+        np.testing.assert_array_equal(getattr(few, name), getattr(scores, name)[250:260])
     assert detector.scores(pixels[:0]).embedding.shape == (0, 3)
 
 

@@ -149,7 +149,7 @@ def test_files_do_not_depend_on_who_computes_nor_in_what_pieces(
 
 
 def test_a_picture_has_the_same_features_whatever_its_neighbours(items: list[Item]) -> None:
-    net = features._net(EXTRACTOR, EXTRACTOR.weights_id)
+    net = features._net(EXTRACTOR, backbones.weights_id(EXTRACTOR.weights))
     some = canonical(items[:32])
     together = net(some)
     np.testing.assert_array_equal(net(some[::-1])[::-1], together)

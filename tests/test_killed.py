@@ -16,7 +16,7 @@ import pytest
 
 from .tiny import data_set
 
-PICTURES = 72  # 6 chunks of index and decode each
+PICTURES = 48  # 4 chunks of index and decode each
 POINTS = 10  # of each kind
 PROGRAM = """
 import json, os, signal, sys

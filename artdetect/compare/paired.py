@@ -1,28 +1,25 @@
 """Metrics of two models on the same pictures, and what chance alone could have done to their differences."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from artdetect.intervals import CONFIDENCE
+import numpy as np
 
-if TYPE_CHECKING:
-    import numpy as np
+from artdetect.evaluate.bootstrap import TAILS, Ranking, average_precision, draws, roc_auc
 
 METRICS = {"accuracy": 1, "balanced_accuracy": 1, "roc_auc": 1, "average_precision": 1, "brier": -1, "log_loss": -1}
 UNCLEAR = "no clear difference"  # METRICS: 1 where more is better, -1 where less is
 
-Scorer = Callable[["np.ndarray"], "np.ndarray"]
+Scorer = Callable[[np.ndarray], np.ndarray]
 
 
-def scorer(truth: "np.ndarray", p_ai: "np.ndarray", called_ai: "np.ndarray") -> Scorer:
+def scorer(truth: np.ndarray, p_ai: np.ndarray, called_ai: np.ndarray) -> Scorer:
     """What gives a model's metrics, float64 `(6,)` as in `METRICS`, where picture i counts `weights[i]` times.
 
     `weights` keep the number of each class. All arguments are `(n,)`; `truth` and `called_ai` are True for AI. Scores
     are sorted once and not for each weighting; equal ones share a threshold. Without pictures of a class the metrics
     between the two are NaN. Probabilities of 0 and 1 count as one rounding error off, as in scikit-learn's log loss.
     """
-    import numpy as np
-
     pictures, ai = len(truth), int(truth.sum())
     human = pictures - ai
     right = called_ai == truth
@@ -34,51 +31,28 @@ def scorer(truth: "np.ndarray", p_ai: "np.ndarray", called_ai: "np.ndarray") -> 
         -np.log(np.clip(np.where(truth, p_ai, 1 - p_ai), off, 1 - off)) / pictures,
     ]
     means = np.stack(parts)
-    order = np.argsort(-p_ai, kind="stable")
-    lowest = np.flatnonzero(np.append(np.diff(p_ai[order]) != 0, True))  # the last picture at each score
-    sorted_truth = truth[order]
+    ranking = Ranking(truth, p_ai)
 
-    def under(weights: "np.ndarray") -> "np.ndarray":
+    def under(weights: np.ndarray) -> np.ndarray:
         accuracy, balanced, brier, log_loss = np.einsum("ij,j->i", means, weights)  # @ wakes BLAS's threads, at a loss
         if not ai or not human:
             return np.array([accuracy, np.nan, np.nan, np.nan, brier, log_loss])
-        in_order = weights[order]
-        called = np.cumsum(in_order)[lowest]  # pictures at or above each score
-        true = np.cumsum(in_order * sorted_truth)[lowest]
-        more_true = np.diff(true, prepend=0)
-        true_above = true - more_true / 2  # of two equal scores one half is above the other
-        area = (np.diff(called - true, prepend=0) * true_above).sum() / (ai * human)
-        precision = (more_true * true / np.maximum(called, 1)).sum() / ai
-        return np.array([accuracy, balanced, area, precision, brier, log_loss])
+        curve = ranking.curve(weights[None])
+        return np.array([accuracy, balanced, *roc_auc(*curve), *average_precision(*curve), brier, log_loss])
 
     return under
 
 
-def draws(truth: "np.ndarray", resamples: int, seed: int) -> "Iterator[np.ndarray]":
-    """How often each picture is drawn, int64 `(n,)`, in each resample; each class keeps its number."""
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    classes = [group for group in (np.flatnonzero(truth), np.flatnonzero(~truth)) if len(group)]
-    for _ in range(resamples):
-        times = np.empty(len(truth), np.int64)
-        for group in classes:
-            times[group] = np.bincount(rng.integers(0, len(group), len(group)), minlength=len(group))
-        yield times
-
-
-def differences(truth: "np.ndarray", old: Scorer, new: Scorer, resamples: int, seed: int) -> dict[str, dict[str, Any]]:
+def differences(truth: np.ndarray, old: Scorer, new: Scorer, resamples: int, seed: int) -> dict[str, dict[str, Any]]:
     """Metric -> old, new, change, and the interval low to high of the change, with its verdict; None where undefined.
 
     The interval is the percentile one of a paired bootstrap: both models see the same draw. The verdict is better,
     worse or `UNCLEAR`, by whether it excludes 0.
     """
-    import numpy as np
-
     once = np.ones(len(truth), np.int64)
     values = old(once), new(once)
-    drawn = np.array([new(times) - old(times) for times in draws(truth, resamples, seed)])
-    tails = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    drawn = np.array([new(times) - old(times) for (times,) in draws(truth, resamples, seed, 1)])
+    tails = np.quantile(drawn, TAILS, axis=0)
     rows = np.stack([*values, values[1] - values[0], *tails]).round(12)  # sums in another order are no difference
     found = {}
     for (name, sign), row in zip(METRICS.items(), rows.T, strict=True):

@@ -1,12 +1,12 @@
 """evaluate: the test set, once, after everything was chosen on validation."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from artdetect.progress import Progress, told
 from artdetect.section import Section
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 CHUNK = 512  # pictures read from the pixel cache at a time
 FACTS = ("width", "height", "bytes", "format", "mode", "jpeg_quality", "has_exif", "contrast")  # of the index
-Progress = Callable[[int, int, str], None]
 
 
 class EvaluateConfig(Section):
@@ -55,9 +54,6 @@ def run(
     from artdetect.evaluate import attribution, baselines, groups, metrics, mistakes, robustness, slices
     from artdetect.pixels import Pixels
 
-    def told(what: str) -> Callable[[int, int], None]:
-        return lambda done, total: progress(done, total, what) if progress else None
-
     table = pd.read_parquet(balance_folder / "balance.parquet")
     index = pd.read_parquet(index_folder / "index.parquet", columns=["path", *FACTS]).set_index("path")
     test = table[table.split == "test"].drop(columns=["split", "group", "weight"]).reset_index(drop=True)
@@ -66,7 +62,7 @@ def run(
     detector = Detector.load(train_folder)
     pixels = Pixels(detector.geometry)
     used = pd.concat([test, learnt])
-    pixels.ensure([(row.sha256, pictures / row.path) for row in used.itertuples()], told("decoding pictures"))
+    pixels.ensure([(row.sha256, pictures / row.path) for row in used.itertuples()], told(progress, "decoding pictures"))
 
     seen = scores(detector, pixels, pixels.rows(list(test.sha256)))
     test = judged(test, detector, seen)
@@ -77,7 +73,7 @@ def run(
     result["by_size"] = groups.by(test.assign(size=groups.size(facts)), "size")
     result |= slices.find(test, facts)
     result["baselines"] = baselines.baselines(
-        learnt, test, index.loc[[*learnt.path, *test.path]], pixels, *drawn, told("baselines")
+        learnt, test, index.loc[[*learnt.path, *test.path]], pixels, *drawn, told(progress, "baselines")
     )
     wrong = mistakes.worst(test, threshold)
     embedding = None if seen.embedding is None else seen.embedding[wrong.index]
@@ -87,7 +83,9 @@ def run(
         result["attribution"] = attribution.attribution(test, detector.families)
     sample = robustness.drawn(test, config.robustness, config.seed)
     if len(sample):
-        result["robustness"], conditions = robustness.robustness(detector, pixels, sample, *drawn, told("robustness"))
+        result["robustness"], conditions = robustness.robustness(
+            detector, pixels, sample, *drawn, told(progress, "robustness")
+        )
         conditions.to_parquet(out / "robustness.parquet", index=False)
     (out / "metrics.json").write_text(json.dumps(result, indent=1, allow_nan=False))
 

@@ -4,7 +4,7 @@ Both are scikit-learn's histogram gradient boosting as it comes; nothing was cho
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from artdetect import compute
 from artdetect.evaluate.metrics import headline
 from artdetect.file_properties import properties
 from artdetect.labels import AI, CLASSES
+from artdetect.progress import Count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ def baselines(
     pixels: "Pixels",
     resamples: int,
     seed: int,
-    progress: Callable[[int, int], None],
+    progress: Count,
 ) -> list[dict[str, Any]]:
     """A row a baseline: name, what it goes by, and its accuracy, balanced accuracy and ROC-AUC on the test pictures.
 
@@ -66,7 +67,7 @@ def baselines(
     return found
 
 
-def palettes(pixels: "Pixels", rows: np.ndarray, progress: Callable[[int, int], None]) -> np.ndarray:
+def palettes(pixels: "Pixels", rows: np.ndarray, progress: Count) -> np.ndarray:
     """`palette` of these rows of the pixel cache, float32 `(len(rows), D)`."""
     pictures = (pixels.read(np.array([row]))[0] for row in rows)
     piece = pixels.geometry.fitting(compute.PIECE, compute.PIECE_BYTES)

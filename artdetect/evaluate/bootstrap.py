@@ -15,11 +15,14 @@ TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 Statistics = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # counts (B, N) -> name -> values (B,)
 
 
-def draws(truth: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Counts of all resamples, some at a time: pictures drawn within each class, so that each keeps its number."""
+def draws(truth: np.ndarray, resamples: int, seed: int, at_once: int | None = None) -> Iterator[np.ndarray]:
+    """Counts of all resamples, some at a time: pictures drawn within each class, so that each keeps its number.
+
+    How many at a time shapes what is drawn.
+    """
     rng = np.random.default_rng(seed)
     classes = [members for members in (np.flatnonzero(truth), np.flatnonzero(~truth)) if len(members)]
-    block = max(1, BLOCK // len(truth))
+    block = at_once or max(1, BLOCK // len(truth))
     for start in range(0, resamples, block):
         shape = (min(block, resamples - start), len(truth))
         counts = np.empty(shape, np.int64)

@@ -17,6 +17,7 @@ from artdetect import compute, degrade
 from artdetect.evaluate.metrics import headline
 from artdetect.intervals import of_share
 from artdetect.labels import AI, CLASSES, HUMAN
+from artdetect.progress import Count
 from artdetect.verdict import UNSURE
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def robustness(
     sample: "pd.DataFrame",
     resamples: int,
     seed: int,
-    progress: Callable[[int, int], None],
+    progress: Count,
 ) -> "tuple[dict[str, Any], pd.DataFrame]":
     """How accuracy and verdicts change under each degradation of `GRID`.
 
@@ -109,7 +110,7 @@ def robustness(
     return result, table[["sha256", "label", "condition", "p_ai", "called", "verdict"]]
 
 
-def _told(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+def _told(progress: Count, before: int, total: int, done: int) -> None:
     progress(before + done, total)
 
 

@@ -1,7 +1,9 @@
-"""Which regions of a picture speak for its verdict: XRAI for chosen pictures, as arrays and as figures.
+"""Which regions of a picture speak for its verdict.
 
-`choose` picks the pictures, `xrai` explains them, `arrays` keeps the result, `figures` draws it, `stage` puts them
-together. A change to the drawing does not count as a change to the attributions: each is its own module.
+`explainer` is what all methods share, `xrai` the method of choice, `methods` the others; `explanation` is what comes
+out, `quality` checks it beside its controls, `figures` draws it. `choose` picks test pictures, `stage` explains them
+for a report and `folder` explains any folder. Inside XRAI: `model_access`, `integrated_gradients`, `segmentation`,
+`regions`, `ranking`.
 """
 
 from artdetect.explain.stage import ExplainConfig, run

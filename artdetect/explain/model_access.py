@@ -1,11 +1,9 @@
-"""What an explanation needs of a model: its logits, and the gradient of the logit margin for the pixels.
-
-Logits and not probabilities, because a softmax that is sure of itself has no gradient left to explain.
-"""
+"""What an explanation needs of a model: its logits, and of them one number to explain, with its gradient."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +13,9 @@ from artdetect.labels import CLASSES
 
 if TYPE_CHECKING:
     import keras
+
+Target = Literal["logit_margin", "logit", "probability"]
+BATCH_PIXELS = 2**20  # in one call of the model: larger batches only fall out of the processor's caches
 
 
 def logits(model: keras.Model) -> keras.Model:
@@ -78,60 +79,99 @@ def _without_activation(dense: keras.layers.Dense) -> keras.Layer:
     return Linear()
 
 
-class Margin:
-    """The logit margin of a class, its logit minus the other's, and its gradient for the pixels.
+class Score:
+    """The number of a class that is explained, as a function of pictures.
 
     Args:
         model: As `logits` takes it.
-        batch_size: Pictures in one call of the model. Smaller batches are filled up, so that the gradient is
-            compiled once for a size of picture, and its memory is bounded.
+        target: "logit_margin", the class's logit minus the other's; "logit"; or "probability". A softmax that is sure
+            of itself has no gradient left to explain, so the margin is the one to take where nothing else is asked for.
+        batch_size: Pictures in one call of the model, at most; `BATCH_PIXELS` bound it for large ones. Smaller batches
+            are filled up, so that each function is compiled once, and its memory is bounded.
     """
 
-    def __init__(self, model: keras.Model, batch_size: int):
+    def __init__(self, model: keras.Model, target: Target, batch_size: int):
+        self.network = logits(model)
+        self.name = model.name
+        self.target = target
+        self.input_shape = tuple(model.inputs[0].shape[1:])
+        self.batch_size = min(batch_size, self.fitting(BATCH_PIXELS))
+
+    def fitting(self, pixels: int) -> int:
+        """How many pictures have so many pixels, 1 to 64. A side that the model leaves open counts as 256."""
+        height, width = (side or 256 for side in self.input_shape[:2])
+        return max(1, min(64, pixels // (height * width)))
+
+    def of(self, images: Any, classes: Any) -> Any:
+        """The score, tensor float32 [N], of `images`, tensor [N, H, W, 3]; `classes`, one-hot float32 [N, 2]."""
         import tensorflow as tf
 
-        network = logits(model)
-        self.name = model.name
-        self.input_shape = tuple(model.inputs[0].shape[1:])
-        self.batch_size = batch_size
-
-        @tf.function
-        def values(images):
-            return tf.cast(network(images, training=False), tf.float32)
-
-        @tf.function
-        def gradients(images, direction):
-            with tf.GradientTape() as tape:
-                tape.watch(images)
-                margins = tf.linalg.matvec(values(images), direction)
-            return tape.gradient(margins, images)
-
-        self._values, self._gradients = values, gradients
+        outputs = tf.cast(self.network(images, training=False), tf.float32)
+        if self.target == "logit_margin":
+            return tf.reduce_sum(outputs * (2 * classes - 1), axis=1)
+        return tf.reduce_sum((outputs if self.target == "logit" else tf.nn.softmax(outputs)) * classes, axis=1)
 
     def logits(self, images: NDArray) -> NDArray[np.float32]:
         """float32 [N, 2] for `images`, float [N, H, W, 3] in [0, 1]. Raises ModelError where they are not finite."""
-        return self._finite(self._values(np.asarray(images, np.float32)), "output")
+        return self._batched(self._logits, images, "output")
 
-    def gradients(self, images: NDArray, target: int) -> NDArray[np.float32]:
-        """d(logit of `target` - logit of the other) / d(pixel), float32 [N, H, W, 3].
+    def values(self, images: NDArray, targets: NDArray[np.integer]) -> NDArray[np.float32]:
+        """The score of class `targets[n]` of picture n, float32 [N]. Raises ModelError where one is not finite."""
+        return self._batched(self._values, images, "output", _one_hot(targets))
 
-        Args:
-            images: float [N, H, W, 3] in [0, 1]; at most `batch_size` of them.
-            target: The class, 0 or 1.
+    def gradients(self, images: NDArray, targets: NDArray[np.integer]) -> NDArray[np.float32]:
+        """The score's gradient for the pixels, float32 [N, H, W, 3]. Raises ModelError where it is not finite."""
+        return self._batched(self._gradients, images, "gradient", _one_hot(targets))
 
-        Raises:
-            ModelError: A gradient is not finite.
-        """
-        filled = np.zeros((self.batch_size, *images.shape[1:]), np.float32)
-        filled[: len(images)] = images
-        direction = np.where(np.arange(len(CLASSES)) == target, 1, -1).astype(np.float32)
-        return self._finite(self._gradients(filled, direction), "gradient")[: len(images)]
-
-    def _finite(self, tensor, what: str) -> NDArray[np.float32]:
-        array = tensor.numpy()
+    def finite(self, array: NDArray, what: str) -> NDArray:
+        """`array`, or ModelError where it is not finite."""
         if not np.isfinite(array).all():
             raise ModelError(
                 f"model {self.name!r} cannot be explained: its {what} is not finite (NaN or infinite). "
                 "Its training has probably diverged: train again with a lower learning rate, or take an earlier model"
             )
         return array
+
+    def _batched(self, function: Any, images: NDArray, what: str, *others: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(images), self.batch_size):
+            rows = slice(start, start + self.batch_size)
+            filled = [_filled(array[rows], self.batch_size) for array in (images, *others)]
+            parts.append(self.finite(function(*filled).numpy()[: len(images[rows])], what))  # what fills up may be NaN
+        return np.concatenate(parts)
+
+    @cached_property
+    def _logits(self) -> Any:
+        import tensorflow as tf
+
+        return tf.function(lambda images: tf.cast(self.network(images, training=False), tf.float32))
+
+    @cached_property
+    def _values(self) -> Any:
+        import tensorflow as tf
+
+        return tf.function(self.of)
+
+    @cached_property
+    def _gradients(self) -> Any:
+        import tensorflow as tf
+
+        @tf.function
+        def gradients(images, classes):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(images)
+                score = self.of(images, classes)
+            return tape.gradient(score, images)
+
+        return gradients
+
+
+def _one_hot(targets: NDArray[np.integer]) -> NDArray[np.float32]:
+    return np.eye(len(CLASSES), dtype=np.float32)[targets]
+
+
+def _filled(array: NDArray, rows: int) -> NDArray[np.float32]:
+    """`array` as float32, filled up with zeros to `rows`."""
+    filled = np.zeros((rows, *array.shape[1:]), np.float32)
+    filled[: len(array)] = array
+    return filled

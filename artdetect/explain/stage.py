@@ -1,51 +1,26 @@
-"""explain: XRAI for chosen test pictures, or for any pictures with a model.
+"""explain: chosen test pictures, by rule, with the check of their maps."""
 
-An attribution costs seconds and its figure nothing, so attributions are kept in data/cache by model, picture, settings
-and code: a change in a figure draws again, and a run that was cut off goes on where it was.
-"""
+from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from artdetect import digests, images, paths
-from artdetect.images import Geometry
-from artdetect.section import Section
+from artdetect.explain.settings import ExplainConfig
+from artdetect.explain.subjects import FIGURE_SIDE, Subject, artwork, draw, explain, inputs, title
+from artdetect.progress import Count
 
 if TYPE_CHECKING:
     from artdetect.detector import Detector
-    from artdetect.explain.arrays import Explanation
+    from artdetect.explain.explainer import Explainer
+    from artdetect.explain.explanation import Explanation
 
-FIGURE_SIDE = 512  # pixels of the artwork in a figure
-Progress = Callable[[int, int], None]
+__all__ = ["ExplainConfig", "run"]
 
-
-class ExplainConfig(Section):
-    """Section `explain`."""
-
-    per_rule: int = Field(1, ge=0, le=50, description="pictures per class and rule: right, wrong, least sure")
-    steps: int = Field(100, ge=2, le=1000, description="of integrated gradients, for each of XRAI's two baselines")
-    algorithm: Literal["full", "fast"] = Field("full", description="XRAI's region ranking")
-    batch_size: int = Field(50, ge=1, le=1000, description="gradients taken at once; bounds memory only")
-
-    def settings(self) -> dict[str, int | str]:
-        """What shapes a map."""
-        return {"steps": self.steps, "algorithm": self.algorithm}
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A picture to explain."""
-
-    path: Path
-    sha256: str  # of its content
-    name: str  # of its figure and arrays, without suffix
-    title: str  # over its figure
-    target: int  # the class whose evidence is shown: the predicted one
+SEED = 129
+MEASURED = ("score", "completeness_error", "top_share")  # in units of the score, the same, share of the area
+SHEET = 24  # pictures on a contact sheet
 
 
 def run(
@@ -54,19 +29,23 @@ def run(
     evaluate_folder: Path,
     pictures: Path,
     out: Path,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> None:
     """Write, for each chosen test picture, `<name>.png` (three panels) and `<name>.npz`, and `explanations.parquet`.
 
-    The table has the chosen rows of the predictions with rule and name. `pictures` is the data set's root.
+    The table has the chosen rows of the predictions with rule, name, the explained score, the completeness error and
+    the real share of the top regions. Beside it `sheet.png`, the first on one sheet, and `quality.json`, the check.
+    `pictures` is the data set's root.
     """
     import pandas as pd
 
     from artdetect.detector import Detector
+    from artdetect.explain import figures
     from artdetect.explain.choose import choose
     from artdetect.labels import CLASSES
 
     detector = Detector.load(train_folder)
+    explainer = config.explainer(detector)
     predictions = pd.read_parquet(evaluate_folder / "predictions.parquet")
     chosen = choose(predictions, config.per_rule, detector.rule.threshold)
     chosen["name"] = [
@@ -82,69 +61,76 @@ def run(
         )
         for row in chosen.itertuples(index=False)
     ]
-    for number, _ in enumerate(explain(detector, subjects, config, out), 1):
+    found = []
+    for explanation in explain(detector, explainer, config, subjects):
+        found.append(explanation)
         if progress:
-            progress(number, len(subjects))
-    chosen.to_parquet(out / "explanations.parquet", index=False)
+            progress(len(found), len(subjects))
+    scale = figures.common_range(found) if config.common_scale and found else None
+    for subject, explanation in zip(subjects, found, strict=True):
+        draw(detector, subject, explanation, out, scale)
+    numbers = pd.DataFrame([measured(one) for one in found], columns=MEASURED, dtype="float64")
+    chosen.assign(**numbers).to_parquet(out / "explanations.parquet", index=False)
+    sheet(detector, subjects, found.__getitem__, out / "sheet.png")
+    answer = checked(detector, explainer, config, subjects, found.__getitem__)
+    (out / "quality.json").write_text(json.dumps(answer, indent=1))
 
 
-def title(verdict: str, called: str, p_ai: float, label: str | None = None) -> str:
-    """A figure's heading: the verdict, the probability of the class it leans to, and the truth where it is known."""
-    shown = p_ai if called == "AI" else 1 - p_ai
-    sure = "over 99.9%" if shown > 0.999 else f"{shown:.1%}"  # a net is never certain
-    leans = verdict if verdict == called else f"{verdict}, {called}"
-    return f"{leans} {sure}" + (f"\n(is {label})" if label else "")
+def measured(one: Explanation) -> dict[str, float | None]:
+    """What a table says of an explanation: `MEASURED`."""
+    return dict(zip(MEASURED, (one.score, one.completeness_error, float(one.top_mask().mean())), strict=True))
 
 
-def explain(detector: "Detector", subjects: Sequence[Subject], config: ExplainConfig, out: Path) -> Iterator[Subject]:
-    """Write figure and arrays of each subject to `out`, one picture at a time; yields each when it is there."""
-    from PIL import Image
+def sheet(detector: Detector, subjects: Sequence[Subject], found: Callable[[int], Explanation], path: Path) -> None:
+    """A contact sheet of the first explained pictures, if there are any; `found` gives the explanation by number."""
+    from artdetect import images
+    from artdetect.explain import figures
 
-    from artdetect.explain import arrays
-    from artdetect.explain.figures import panels
-
-    for subject, explanation in zip(subjects, _attributions(detector, subjects, config), strict=True):
-        arrays.save(explanation, out / f"{subject.name}.npz")
-        artwork = images.load(subject.path, Geometry(FIGURE_SIDE, detector.geometry.fit), subject.sha256)
-        panels(Image.fromarray(artwork), explanation, subject.title, out / f"{subject.name}.png")
-        yield subject
-
-
-def _attributions(detector: "Detector", subjects: Sequence[Subject], config: ExplainConfig) -> Iterator["Explanation"]:
-    """The explanation of each subject, from the cache, or computed and kept."""
-    from artdetect.explain import arrays, xrai
-    from artdetect.pixels import Pixels
-
-    pixels = Pixels(detector.geometry)
-    places = _places(detector, subjects, config)
-    absent = {place for place in places if not place.is_file()}
-    missing = [subject for subject, place in zip(subjects, places, strict=True) if place in absent]
-    computed = xrai.explain_many(
-        detector.classifier,
-        (images.to_input(pixels.load(subject.sha256, subject.path)) for subject in missing),
-        [subject.target for subject in missing],
-        steps=config.steps,
-        batch_size=config.batch_size,
-        algorithm=config.algorithm,
+    entries = (
+        (images.artwork(subject.path, FIGURE_SIDE, subject.sha256, detector.geometry.fit), found(number), subject.title)
+        for number, subject in enumerate(subjects[:SHEET])
     )
-    for place in places:
-        if place not in absent:
-            yield arrays.load(place)
-            continue
-        explanation = next(computed)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        arrays.save(explanation, temporary := place.with_suffix(f".{os.getpid()}.tmp"))
-        temporary.replace(place)
-        yield explanation
+    if subjects:
+        figures.sheet(entries, path)
 
 
-def _places(detector: "Detector", subjects: Sequence[Subject], config: ExplainConfig) -> list[Path]:
-    """Where each subject's attribution is kept: by model, picture, target, settings and code."""
-    shared = {
+def checked(
+    detector: Detector,
+    explainer: Explainer,
+    config: ExplainConfig,
+    subjects: Sequence[Subject],
+    found: Callable[[int], Explanation],
+) -> dict[str, Any] | None:
+    """What `quality.check` says of up to `config.quality` of the explained pictures, drawn by lot; None if of none.
+
+    Kept in data/cache, since it costs more than the explanations themselves.
+    """
+    import numpy as np
+
+    from artdetect import digests, paths
+    from artdetect.explain import quality
+    from artdetect.explain.explanation import Explanations
+
+    lot = sorted(np.random.default_rng(SEED).permutation(len(subjects))[: config.quality])
+    if not lot:
+        return None
+    some = [subjects[number] for number in lot]
+    recipe = {
         "model": detector.digest,
-        "settings": config.settings(),
-        "code": digests.of_code("artdetect.explain.xrai"),
-        "packages": digests.versions(("pillow", "saliency", "scikit-image", "tensorflow")),
+        "explainer": explainer.config,
+        "pictures": [[subject.sha256, subject.target] for subject in some],
+        "code": [digests.of_code(name) for name in ("artdetect.explain.quality", type(explainer).__module__)],
+        "seed": SEED,
     }
-    recipes = (shared | {"picture": [subject.sha256, images.RECIPE], "target": subject.target} for subject in subjects)
-    return [paths.cache() / "attributions" / f"{digests.of_value(recipe)[:32]}.npz" for recipe in recipes]
+    place = paths.cache() / "attributions" / f"quality-{digests.of_value(recipe)[:32]}.json"
+    if place.is_file():
+        return json.loads(place.read_text())
+    batch = Explanations([found(number) for number in lot], explainer.config)
+    pictures = np.stack(list(inputs(detector, some)))
+    artworks = [artwork(detector, config, subject) for subject in some]
+    found_out = quality.check(explainer, pictures, batch, seed=SEED, artworks=artworks)
+    answer = found_out.as_dict() | {"read_me": quality.READ_ME}
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (temporary := place.with_suffix(".tmp")).write_text(json.dumps(answer))
+    temporary.replace(place)
+    return answer

@@ -7,7 +7,7 @@ out covers names and contents, so a touched or moved folder has the same one.
 import hashlib
 import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
 from itertools import accumulate
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from artdetect import compute, digests, images, labels
 from artdetect.errors import DataError, storage_error
 from artdetect.index.cache import FactsCache
+from artdetect.progress import Count
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NOTICE = "NOTICE.txt"  # what a data set says of itself
-Progress = Callable[[int, int], None]
 CHUNK = 2_000  # pictures read between two saves of the cache: what a kill can cost
 LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what looking at a folder leaves in it
 GLANCE_LIMIT = 256 << 20  # bytes that `glance` may read to see whether touched files really changed
@@ -59,7 +59,7 @@ def find_root(folder: Path) -> Path:
     )
 
 
-def scan(folder: Path, progress: Progress | None = None) -> Pictures:
+def scan(folder: Path, progress: Count | None = None) -> Pictures:
     """The state of the data set in `folder`, reading files that are new or differ in size or modification time.
 
     What was read is kept in the facts cache, chunk by chunk, so a killed scan goes on where it was. Of two scans at
@@ -298,7 +298,7 @@ def _why_folder_skipped(folder: str) -> str | None:
     return None
 
 
-def _read(root: Path, files: "pa.Table", cache: FactsCache, progress: Progress | None) -> None:
+def _read(root: Path, files: "pa.Table", cache: FactsCache, progress: Count | None) -> None:
     """Read the facts of listed files into the cache."""
     done, rows = 0, list[dict[str, Any]]()
     for _, read in compute.chunks(partial(_facts, root), _rows(files), compute.PIECE):

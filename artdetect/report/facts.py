@@ -99,16 +99,20 @@ def _groups(groups: list[dict[str, Any]], column: str) -> list[dict[str, Any]]:
 
 
 def _explanations(folder: Path) -> dict[str, Any]:
-    """The pictures to show, at most `SHOWN_PER_RULE` per class and rule, and how many there are in all."""
+    """The pictures to show, at most `SHOWN_PER_RULE` per class and rule, how many there are, and the maps' check."""
     import pandas as pd
 
     table = pd.read_parquet(folder / "explanations.parquet")
     if table.empty:
-        return {"count": 0, "shown": []}
+        return {"count": 0, "shown": [], "quality": None}
     shown = table.groupby(["label", "rule"], sort=False).head(SHOWN_PER_RULE)
     columns = ["path", "label", "called", "verdict", "p_ai", "rule", "name"]
     rows = shown[columns].to_dict("records")
-    return {"count": len(table), "shown": [row | {"figure": folder / f"{row['name']}.png"} for row in rows]}
+    return {
+        "count": len(table),
+        "shown": [row | {"figure": folder / f"{row['name']}.png"} for row in rows],
+        "quality": _json(folder / "quality.json"),
+    }
 
 
 def _training(folder: Path) -> dict[str, Any]:

@@ -8,39 +8,33 @@ import io
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from artdetect.labels import CLASSES
 from artdetect.report import PAGE, STYLE, TEMPLATES
 from artdetect.report.canvas import SCALE
 from artdetect.report.figures import Charts
-from artdetect.report.words import FILTERS
+from artdetect.report.words import templates
 from artdetect.summary import METRICS
 from artdetect.verdict import VERDICTS
 
-FIGURE_WIDTH = 1100  # px of an explanation: sharp on a phone, and on a desktop at density 1.3
-FIGURE_BYTES = 150_000
+if TYPE_CHECKING:
+    from PIL import Image
+
+PART_WIDTH = 370  # px of a panel of an explanation: sharp on a phone, and on a desktop at density 1.3
+PART_BYTES = 50_000
+SHEET_WIDTH = 1100
 SHEET_BYTES = 350_000  # of a contact sheet, which is many pictures in one
-# (width, WebP quality), tried in turn until the figure is small enough: the first fits art, the last even noise.
-_ATTEMPTS = ((FIGURE_WIDTH, 82), (FIGURE_WIDTH, 65), (FIGURE_WIDTH, 45), (800, 45), (550, 45))
+# (share of the width, WebP quality), tried in turn until it is small enough: the first fits art, the last even noise.
+_ATTEMPTS = ((1.0, 82), (1.0, 65), (1.0, 45), (0.75, 45), (0.5, 45))
 
 
 def render(title: str, found: Mapping[str, Any], charts: Charts) -> str:
     """The page. `found` is of `facts.gather`, `charts` of `figures.draw`."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= FILTERS
+    page = templates(autoescape=True).get_template(PAGE)
     explanations, mistakes = found["explanations"], found["mistakes"]
-    shown = [row | {"image": embedded(row["figure"])} for row in explanations["shown"]]
-    return environment.get_template(PAGE).render(
+    shown = [row | {"images": _parts(row["figure"])} for row in explanations["shown"]]
+    return page.render(
         dict(found)
         | {
             "explanations": explanations | {"shown": shown},
@@ -71,17 +65,31 @@ def _chart(png: bytes) -> dict[str, Any]:
 
 
 def _sheet(path: Path | None) -> dict[str, Any] | None:
-    return embedded(path, SHEET_BYTES) if path else None
-
-
-def embedded(figure: Path, limit: int = FIGURE_BYTES) -> dict[str, Any]:
-    """A PNG as a WebP for the page, of `limit` bytes where that can be: {"uri", "width", "height"}."""
     from PIL import Image
 
+    if path is None:
+        return None
+    with Image.open(path) as opened:
+        return embedded(opened, SHEET_WIDTH, SHEET_BYTES)
+
+
+def _parts(figure: Path) -> list[dict[str, Any]]:
+    """The panels of an explanation, each on its own, so that a phone shows them one below the other."""
+    from PIL import Image
+
+    from artdetect.explain.figures import strips
+
     with Image.open(figure) as opened:
-        image = opened.convert("RGB")
-    for width, quality in _ATTEMPTS:
-        width = min(width, image.width)
+        return [embedded(part, PART_WIDTH, PART_BYTES) for part in strips(opened)]
+
+
+def embedded(image: "Image.Image", widest: int, limit: int) -> dict[str, Any]:
+    """A picture as a WebP for the page, of `limit` bytes where that can be: {"uri", "width", "height"}."""
+    from PIL import Image
+
+    image = image.convert("RGB")
+    for share, quality in _ATTEMPTS:
+        width = min(round(widest * share), image.width)
         small = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
         small.save(buffer, "WEBP", quality=quality, method=4)

@@ -1,6 +1,12 @@
 """How values are written on the page and on the model card: shares, counts, probabilities, intervals, names."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from artdetect.report import TEMPLATES
+
+if TYPE_CHECKING:
+    import jinja2
 
 NBSP = "\u00a0"
 
@@ -44,7 +50,23 @@ def plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-FILTERS = {
+_FILTERS = {
     function.__name__: function
     for function in (percent, number, probability, digits, interval, interval_percent, plain)
 }
+
+
+def templates(**options: Any) -> "jinja2.Environment":
+    """The templates, which write values by these functions; `options` say what is done to all that they print."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        **options,
+    )
+    environment.filters |= _FILTERS
+    return environment

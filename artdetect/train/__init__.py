@@ -8,10 +8,10 @@ from pydantic import Field
 
 from artdetect import backbones, digests, quiet
 from artdetect.detector import MODEL_FILE, Detector
+from artdetect.progress import Progress
 from artdetect.section import Section
 from artdetect.train.calibrate import FalsePositiveRate, Share, Undecided
 from artdetect.train.fit import Report
-from artdetect.train.trained import Progress
 
 
 class TrainConfig(Section):

@@ -6,7 +6,6 @@ head. What is saved is one Keras model from a picture to its verdict, generator 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,14 @@ from artdetect import intervals
 from artdetect.features import Extractor, Features
 from artdetect.images import Geometry
 from artdetect.labels import AI, CLASSES, HUMAN
-from artdetect.train import heads
+from artdetect.progress import Progress, told
+from artdetect.train import heads, net
 from artdetect.train.calibrate import Validation
 from artdetect.train.fit import Report
 from artdetect.train.heads import Embedding, Head
-from artdetect.train.trained import Progress, Trained
+from artdetect.train.trained import Trained
 
 if TYPE_CHECKING:
-    import keras
     import pandas as pd
 
     from artdetect.train import TrainConfig
@@ -35,7 +34,6 @@ CANDIDATES: dict[str, tuple[float, ...]] = {"linear": (1e-4, 3e-4, 1e-3, 3e-3, 1
 FOLDS = 5  # parts of the training pictures, each judged by a head that saw the others, to calibrate on
 FEWEST = 20  # training pictures that make a generator a family of its own, and worth leaving out
 FAMILY_PENALTY = 1e-2
-CORNER = 0.875  # side of the corner crops that are averaged, as a share of the picture's
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def train(
 
     best = fitted.candidates[0]
     return Trained(
-        lambda temperature: assemble(extractor, fitted, temperature, config.average),
+        lambda temperature: net.assemble(extractor, fitted, temperature, config.average),
         extractor.geometry,
         fitted.validation,
         {
@@ -100,15 +98,11 @@ def features(
     views = [Features(extractor, number) for number in range(degraded + 1)]
     for number, view in enumerate(views):
         what = "features" if number == 0 else f"features of degraded view {number} of {degraded}"
-        told = partial(_told, progress, what) if progress else None
         view.ensure(
-            [*zip(train.sha256, train.file, strict=True), *zip(validation.sha256, validation.file, strict=True)], told
+            [*zip(train.sha256, train.file, strict=True), *zip(validation.sha256, validation.file, strict=True)],
+            told(progress, what),
         )
     return views
-
-
-def _told(progress: Progress, what: str, done: int, total: int) -> None:
-    progress(done, total, what)
 
 
 def fit(config: "TrainConfig", views: Sequence[Features], train: "pd.DataFrame", validation: "pd.DataFrame") -> Fitted:
@@ -246,65 +240,13 @@ def _leave_one_out(
         head, unseen = without(name), x[(train.generator == name).to_numpy()]
         ai, humans = _margins(head, unseen), _margins(head, human)
         auc = roc_auc_score([1] * len(ai) + [0] * len(humans), np.concatenate([ai, humans]))
-        low, high = intervals.of_auc(auc, len(ai), len(humans))
-        recall = [int((ai > 0).sum()), len(ai)]
         rows.append(
             {
                 "generator": name,
                 "pictures": len(ai),
                 "human": len(humans),
-                "roc_auc": {"value": float(auc), "low": low, "high": high},
-                "recall": dict(
-                    zip(("value", "low", "high"), (recall[0] / recall[1], *intervals.wilson(*recall)), strict=True)
-                ),
+                "roc_auc": intervals.named(auc, *intervals.of_auc(auc, len(ai), len(humans))),
+                "recall": intervals.of_share(int((ai > 0).sum()), len(ai)),
             }
         )
     return rows
-
-
-def assemble(extractor: Extractor, fitted: Fitted, temperature: float, average: int) -> "keras.Model":
-    """One model: pictures float32 [N, S, S, 3] in [0, 1] -> the dict of outputs that `Detector` documents.
-
-    `average` views of a picture are looked at, and their features averaged: 1, the picture; 2, also mirrored; 6, also
-    its four corners at their own scale.
-    """
-    import keras
-    from keras import layers, ops
-
-    keras.utils.clear_session(free_memory=False)  # names of what has none are counted: always the same ones
-    size = extractor.geometry.size
-    net = extractor.build()
-    picture = keras.Input((size, size, 3), name="picture")
-    seen = [picture]
-    if average >= 2:
-        seen.append(ops.flip(picture, axis=2))
-    if average >= 6:
-        near, far = slice(0, round(CORNER * size)), slice(size - round(CORNER * size), size)
-        seen += [picture[:, rows, columns] for rows in (near, far) for columns in (near, far)]
-    features = layers.Average(name="average")([net(view) for view in seen]) if len(seen) > 1 else net(picture)
-
-    width = fitted.embedding.matrix.shape[1]
-    dense = layers.Dense(width, name="embedding")
-    embedded = dense(features)
-    dense.set_weights([fitted.embedding.matrix, -fitted.embedding.mean @ fitted.embedding.matrix])
-    logits = layers.Rescaling(1 / temperature, name="temperature")(_dense(fitted.head, embedded, "logits"))
-    outputs = {
-        "probabilities": layers.Softmax(name="probabilities", dtype="float32")(logits),
-        "novelty": ops.mean(ops.square(embedded), axis=-1, keepdims=True) / fitted.spread,
-        "embedding": embedded,
-    }
-    if fitted.family_head:
-        outputs["generators"] = layers.Softmax(name="generators")(_dense(fitted.family_head, embedded, "families"))
-    return keras.Model(picture, outputs, name="artnet")
-
-
-def _dense(head: Head, x: "keras.KerasTensor", name: str) -> "keras.KerasTensor":
-    """A head's layers with its weights."""
-    from keras import layers
-
-    for number, (kernel, bias) in enumerate(head.layers):
-        last = number == len(head.layers) - 1
-        layer = layers.Dense(len(bias), None if last else "relu", name=name if last else f"{name}_hidden{number}")
-        x = layer(x)
-        layer.set_weights([kernel, bias])
-    return x

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from artdetect import backbones
 from artdetect.errors import ConfigError
 from artdetect.features import Extractor
-from artdetect.train import artnet, presets, scratch
+from artdetect.progress import Progress
+from artdetect.train import artnet, net, presets, scratch
 from artdetect.train.fit import Report
 from artdetect.train.presets import Recipe
-from artdetect.train.trained import Progress, Trained
+from artdetect.train.trained import Trained
 
 if TYPE_CHECKING:
     import keras
@@ -67,22 +68,12 @@ def optimizer(steps: int) -> "keras.optimizers.Optimizer":
 
 def assemble(extractor: Extractor, start: artnet.Fitted, unfreeze: str) -> "keras.Model":
     """Pictures float32 [N, H, W, 3] in [0, 1] -> probabilities [N, 2], as artnet's head gives them before training."""
-    from keras import Model, layers
+    from keras import Model
 
-    net = backbone(extractor, unfreeze)
-    embedding = start.embedding
-    dense = layers.Dense(embedding.matrix.shape[1], dtype="float32", name="embedding")
-    x = dense(net.output)
-    dense.set_weights([embedding.matrix, -embedding.mean @ embedding.matrix])
-    *hidden, (kernel, bias) = start.head.layers
-    for number, weights in enumerate(hidden):
-        dense = layers.Dense(len(weights[1]), "relu", dtype="float32", name=f"hidden{number}")
-        x = dense(x)
-        dense.set_weights(weights)
-    last = presets.probabilities()
-    p = last(x)
-    last.set_weights([kernel, bias])
-    return Model(net.input, p, name="finetune")
+    features = backbone(extractor, unfreeze)
+    embedded = net.embed(start.embedding, features.output, "float32")
+    p = net.judge(start.head, embedded, presets.probabilities(), "hidden", "float32")
+    return Model(features.input, p, name="finetune")
 
 
 def backbone(extractor: Extractor, unfreeze: str) -> "keras.Model":

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect import images
 from artdetect.labels import AI, CLASSES, HUMAN
+from artdetect.progress import Progress, told
 from artdetect.train import batches, devices
 from artdetect.train.calibrate import Validation
 from artdetect.train.fit import Report, fit
 from artdetect.train.presets import Recipe, recipe
-from artdetect.train.trained import Progress, Trained
+from artdetect.train.trained import Trained
 
 if TYPE_CHECKING:
     import keras
@@ -59,10 +60,7 @@ def by_steps(
     chosen = replace(chosen, batch_size=-(-chosen.batch_size // chosen.shares) * chosen.shares)
     pixels = Pixels(chosen.geometry)
     both = pd.concat([train, validation])
-    pixels.ensure(
-        list(zip(both.sha256, both.file, strict=True)),
-        (lambda done, total: progress(done, total, "decoding pictures")) if progress else None,
-    )
+    pixels.ensure(list(zip(both.sha256, both.file, strict=True)), told(progress, "decoding pictures"))
     parts = {name: _part(pixels, rows) for name, rows in (("train", train), ("validation", validation))}
     fitted = fit(
         chosen,

@@ -11,8 +11,6 @@ from artdetect.train.calibrate import Validation
 if TYPE_CHECKING:
     import keras
 
-Progress = Callable[[int, int, str], None]
-
 
 @dataclass(frozen=True)
 class Trained:

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 SIZE = 32
 
@@ -28,8 +29,39 @@ def model():
 def picture():
     rng = np.random.default_rng(1)
     image = 0.25 + 0.1 * rng.random((SIZE, SIZE, 3))
-    image[6:16, 18:28] = 0.9
+    image[truth()] = 0.9
     return image.astype(np.float32)
+
+
+def small_model(size, seed):
+    """A net of any picture size with seeded random weights, whose map has signs, plateaus and closed ReLUs."""
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((size, size, 3)),
+            layers.Conv2D(4, 5, strides=max(2, size // 32), activation="relu"),
+            layers.BatchNormalization(),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2, activation="softmax"),
+        ]
+    )
+
+
+def truth():
+    """bool [SIZE, SIZE]: where `picture` is bright, which is all that `patch_detector` looks at."""
+    bright = np.zeros((SIZE, SIZE), bool)
+    bright[6:16, 18:28] = True
+    return bright
+
+
+def auc(values, truth):
+    """How well `values` tell the pixels of `truth` from the others, 0 to 1."""
+    ranks = rankdata(values)
+    positives = truth.sum()
+    wins = ranks[truth.ravel()].sum() - positives * (positives + 1) / 2
+    return wins / (positives * (truth.size - positives))
 
 
 def patch_detector(*, patch_means: int, separate_softmax: bool = False):

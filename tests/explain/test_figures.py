@@ -1,22 +1,22 @@
-"""The three panels: nothing shifted, nothing overstated."""
+"""The figures: nothing shifted, nothing overstated."""
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from artdetect.explain import figures
-from artdetect.explain.arrays import Explanation
-from artdetect.explain.figures import PANEL, enlarged, heat, panels, range_text, spotlight, top_mask
+from artdetect.explain import drawing, figures
+from artdetect.explain.colours import PER, Colours
+from artdetect.explain.drawing import CYAN, Style, fitting, heat, resized, spotlight
+from artdetect.explain.explanation import Explanation
+from artdetect.explain.figures import PANEL, SHEET, common_range, panels, sheet, strips
 
 
-def explanation(attributions, ranks=None, target=0):
-    return Explanation(np.asarray(attributions, np.float32), ranks, target, {})
+def explanation(heatmap, ranks=None, target=0, **config):
+    return Explanation(np.asarray(heatmap, np.float32), ranks, target, 1.0, 0.0, config)
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def blocks():
     """Four regions on 8 x 8: the best covers 1/8, the next 1/4, then 1/8 and the half below."""
     ranks = np.full((8, 8), 4, np.int32)
     ranks[:4, :2], ranks[:4, 2:6], ranks[:4, 6:] = 1, 2, 3
-    return explanation(np.float32([0, 0.9, 0.4, 0.1, -0.2])[ranks], ranks)
+    return explanation((np.float32([0, 0.9, 0.4, 0.1, -0.2]) / PER)[ranks], ranks, method="xrai")
 
 
 @pytest.fixture
@@ -36,152 +36,207 @@ def artwork():
 @pytest.fixture
 def written(monkeypatch):
     """The texts that a figure shows, in the order of drawing."""
-    from matplotlib.figure import Figure
+    texts, write = [], Style.write
 
-    texts, draw = [], Figure.text
+    def noted(self, draw, x, y, text, align="l"):
+        texts.append(text.replace("\N{NO-BREAK SPACE}", " "))
+        return write(self, draw, x, y, text, align)
 
-    def noted(self, x, y, text, **style):
-        texts.append(text)
-        return draw(self, x, y, text, **style)
-
-    monkeypatch.setattr(Figure, "text", noted)
+    monkeypatch.setattr(Style, "write", noted)
     return texts
 
 
-def columns(path):
-    """The three panels of a written figure, each [PANEL, PANEL, 3]."""
+def columns(path, width=PANEL, height=PANEL):
+    """The three panels of a written figure, each [height, width, 3]."""
     with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    bottom = len(pixels) - figures._FOOT
-    lefts = [figures._EDGE + number * (PANEL + figures._GAP) for number in range(3)]
-    return [pixels[bottom - PANEL : bottom, left : left + PANEL] for left in lefts]
+        pixels = np.asarray(image)
+    bottom, cell = len(pixels) - figures._FOOT, pixels.shape[1] // 3
+    lefts = [number * cell + cell // 2 - width // 2 for number in range(3)]
+    return [pixels[bottom - height : bottom, left : left + width] for left in lefts]
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (31, 31), (3, 28), (16, 15)])
-def test_an_enlarged_pixel_keeps_its_place(row, column):
+@pytest.mark.parametrize("smooth", [True, False])
+def test_a_resized_pixel_keeps_its_place(row, column, smooth):
     small = np.zeros((32, 32), np.float32)
     small[row, column] = 1
-    for smooth in (True, False):
-        large = enlarged(small if smooth else small > 0, (256, 256), smooth=smooth)
-        mirrored = enlarged((small if smooth else small > 0)[::-1, ::-1], (256, 256), smooth=smooth)
-        np.testing.assert_allclose(mirrored, large[::-1, ::-1], atol=1e-6)
-        peak = np.argwhere(large == large.max())
-        assert (peak.min(0) >= [8 * row, 8 * column]).all()
-        assert (peak.max(0) < [8 * row + 8, 8 * column + 8]).all()
-    inner = slice(8, -8)
-    if 1 < row < 30:
-        large = enlarged(small, (256, 256), smooth=True)[inner, inner]
-        place = (np.indices(large.shape) * large).sum((1, 2)) / large.sum() + 8
-        np.testing.assert_allclose(place, [8 * row + 3.5, 8 * column + 3.5], atol=0.01)
+    large = resized(small, (256, 256), smooth=smooth)
+    mirrored = resized(small[::-1, ::-1], (256, 256), smooth=smooth)
+    np.testing.assert_allclose(mirrored, large[::-1, ::-1], atol=1e-6)
+    peak = np.argwhere(large == large.max())
+    assert (peak.min(0) >= [8 * row, 8 * column]).all()
+    assert (peak.max(0) < [8 * row + 8, 8 * column + 8]).all()
+    if not smooth:
+        np.testing.assert_array_equal(resized(large, (32, 32), smooth=smooth), small)
 
 
-def test_an_enlarged_ramp_does_not_shift_where_scipys_zoom_shifts_by_three_pixels():
-    from scipy.ndimage import zoom
+@pytest.mark.parametrize(("width", "height"), [(700, 500), (400, 900), (333, 333), (1000, 10), (3, 2)])
+def test_regions_at_the_panels_size_are_drawn_pixel_for_pixel(tmp_path, width, height):
+    size = fitting(width, height, PANEL)
+    rng = np.random.default_rng(width)
+    ranks = np.full(size[::-1], 2, np.int32)
+    ranks[: size[1] // 3 + 1, : size[0] // 4] = 1
+    picture = rng.integers(100, 256, (*size[::-1], 3), np.uint8)
+    panels(Image.fromarray(picture), explanation(-ranks, ranks), "AI", tmp_path / "a.png")
+    shown, heated, lit = columns(tmp_path / "a.png", *size)
+    np.testing.assert_array_equal(shown, picture)
+    top = ranks == 1 if (ranks == 1).mean() >= 0.25 else np.ones_like(ranks, bool)
+    np.testing.assert_array_equal((lit == picture).all(-1), top)
+    orange = heated[..., 0].astype(int) - heated[..., 2] > 40  # as is inferno's bright end
+    np.testing.assert_array_equal(orange, ranks == 1)
 
-    places = np.broadcast_to(np.arange(32, dtype=np.float32) * 8 + 3.5, (32, 32))  # where each value belongs, of 256
-    inside = slice(4, -4)  # beyond the outermost centres there is nothing to interpolate
-    ours = enlarged(places, (256, 256), smooth=True)[100]
-    np.testing.assert_allclose(ours[inside], np.arange(256)[inside], atol=0.01)
-    assert np.abs(zoom(places, 8, order=1)[100][inside] - np.arange(256)[inside]).max() > 3
 
-
-def test_the_overlay_lies_on_the_evidence_in_the_written_figure(tmp_path):
+def test_the_overlay_lies_on_the_evidence_where_the_map_is_coarse(tmp_path):
     picture = np.full((256, 256, 3), 200, np.uint8)
     ranks = np.full((32, 32), 2, np.int32)
     ranks[0:16, 14:32] = 1  # at two edges, where a wrong grid shifts most
-    found = explanation(np.where(ranks == 1, 1.0, 0.0), ranks)
-    panels(Image.fromarray(picture), found, "AI", tmp_path / "a.png")
-    _, heatmap, top = columns(tmp_path / "a.png")
-    times = PANEL // 32
-    bright = np.argwhere((top == 200).all(-1))
-    assert bright.min(0).tolist() == [0, 14 * times]
-    assert bright.max(0).tolist() == [16 * times - 1, PANEL - 1]
-    assert (top[-1, 0] == 50).all()  # dimmed to a quarter, not black
-    half = heatmap[100, :, 2].astype(int)  # inferno's bright end has little blue over light grey
-    edge = np.argmax(np.abs(np.diff(half[times : 15 * times]))) + times
-    assert abs(edge - 14 * times) <= times / 2
+    for given in (ranks, None):
+        panels(Image.fromarray(picture), explanation(ranks == 1, given), "AI", tmp_path / "a.png")
+        _, heatmap, top = columns(tmp_path / "a.png")
+        times = PANEL // 32
+        bright = np.argwhere((top == 200).all(-1))
+        assert bright.min(0).tolist() == [0, 14 * times]
+        assert bright.max(0).tolist() == [16 * times - 1, PANEL - 1]
+        assert (top[-1, 0] == 50).all()  # dimmed to a quarter, not black
+        red = heatmap[100, :, 0].astype(int)
+        half = np.argmax(red > (red.min() + red.max()) / 2)
+        assert abs(half - 14 * times) <= (0 if given is not None else times / 2)
 
 
-def test_the_artwork_is_shown_pixel_for_pixel(tmp_path, blocks, artwork):
-    artwork = artwork.resize((PANEL, PANEL))
-    panels(artwork, blocks, "AI", tmp_path / "a.png")
-    np.testing.assert_array_equal(columns(tmp_path / "a.png")[0], np.asarray(artwork))
+def test_a_map_without_regions_is_smooth_and_one_with_regions_is_crisp(tmp_path, blocks):
+    plain = Image.new("RGB", (64, 64), (90, 90, 90))
+    colours = []
+    for found in (blocks, replace(blocks, ranks=None)):
+        panels(plain, found, "AI", tmp_path / "a.png")
+        colours.append(len(np.unique(columns(tmp_path / "a.png")[1].reshape(-1, 3), axis=0)))
+    assert colours[0] == 4
+    assert colours[1] > 50
 
 
-def test_top_regions_are_whole_and_cover_at_least_the_fraction(blocks):
-    assert top_mask(blocks, 0.1).mean() == 0.125
-    assert top_mask(blocks, 0.125).mean() == 0.125
-    assert top_mask(blocks).mean() == 0.375
-    assert top_mask(blocks, 1).all()
-    for fraction in (0, 1.01):
-        with pytest.raises(ValueError, match="fraction"):
-            top_mask(blocks, fraction)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    arrays(np.int32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(1, 5)), st.floats(0.01, 1)
-)
-def test_top_regions_of_any_map_are_as_few_as_will_do(ranks, fraction):
-    mask = top_mask(explanation(-ranks, ranks), fraction)
-    assert mask.mean() >= fraction - 1e-9
-    assert all(len(np.unique(mask[ranks == rank])) == 1 for rank in np.unique(ranks))
-    assert (mask & (ranks != ranks[mask].max())).mean() < fraction
-    np.testing.assert_array_equal(mask, top_mask(explanation(-ranks), fraction))
+def test_a_map_finer_than_the_panel_is_averaged():
+    fine = np.zeros((1024, 1024), np.float32)
+    fine[::2] = 1
+    np.testing.assert_array_equal(resized(fine, (512, 512), smooth=False), np.full((512, 512), 0.5))
 
 
 def test_the_real_share_the_verdict_and_the_range_are_printed(tmp_path, blocks, artwork, written):
-    panels(artwork, blocks, "AI, p = 0.93", tmp_path / "a.png")
-    assert "AI, p = 0.93" in written
-    assert any("38% of the area" in text for text in written)
-    assert any("“AI”" in text for text in written)
-    assert {"−0.2", "0.9"} <= set(written)
+    panels(artwork, blocks, "AI 93.0%\n(is human)", tmp_path / "a.png")
+    assert written[:6] == [
+        "AI 93.0%",
+        "(is human)",
+        "Evidence for “AI”",
+        "XRAI heatmap",
+        "Top regions",
+        "38% of the area",
+    ]
+    assert written[6:] == ["−0.2", "0.9", "0", "logit per 1,000 px"]
+
+
+def test_a_map_of_another_method_or_score_does_not_speak_of_regions_or_logits(tmp_path, artwork, written):
+    ramp = explanation(np.repeat([1, 2], 32).reshape(8, 8), method="gradcam")
+    panels(artwork, ramp, "AI", tmp_path / "a.png")
+    assert {"Grad-CAM heatmap", "Top pixels", "50% of the area", "1", "2", "without a unit"} <= set(written)
+    assert "0" not in written
+    panels(artwork, replace(ramp, config={"target": "probability"}), "AI", tmp_path / "a.png")
+    assert {"heatmap", "1,000", "2,000", "probability per 1,000 px"} <= set(written)
+
+
+def test_where_everything_speaks_against_it_is_said(tmp_path, blocks, artwork, written):
+    panels(artwork, replace(blocks, heatmap=blocks.heatmap - 1), "AI", tmp_path / "a.png")
+    assert {"All against “AI”", "Least against", "38% of the area"} <= set(written)
+
+
+def ends(found, scale=None):
+    colours = Colours.of(found, scale)
+    return colours.span.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_a_clipped_range_says_so():
     values = np.zeros(10_000, np.float32)
-    values[:50] = 0.25
+    values[:50] = 0.25 / PER
     values[-2:] = [7, -3]
-    values[-152:-2] = -0.5
-    assert range_text(explanation(values.reshape(100, 100))) == ("≤ −0.5", "logit/px", "≥ 0.25")
-    assert range_text(explanation(np.float32([[1e-7, 2e6]])))[0].startswith("≤ ")
+    values[-152:-2] = -0.5 / PER
+    assert ends(explanation(values.reshape(100, 100))) == "≤ −0.5 … ≥ 0.25"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "printed"),
+    [(-1234.5, 99.94, "−1,234 … 100"), (1.2e-9, 3.456e7, "1.2e−9 … 3.5e7"), (0, 0.0123, "0 … 0.012")],
+)
+def test_numbers_are_short(low, high, printed):
+    assert ends(explanation(np.float64([[low, high]] * 8) / PER), (low / PER, high / PER)).replace("≤ ", "") == printed
 
 
 def test_one_small_region_on_a_plain_map_is_not_lost_to_the_percentiles():
     values = np.zeros((100, 100), np.float32)
-    values[0, 0] = 2
-    assert range_text(explanation(values)) == ("0", "logit/px", "2")
+    values[0, 0] = 2 / PER
+    assert ends(explanation(values)) == "0 … 2"
 
 
 def test_a_flat_map_is_not_stretched(tmp_path, artwork, written):
-    panels(artwork, explanation(np.zeros((8, 8))), "Unsure, p = 0.50", tmp_path / "a.png")
-    original, heatmap, top = columns(tmp_path / "a.png")
-    assert (np.ptp(heatmap.astype(int), axis=-1) == 0).all()
-    np.testing.assert_array_equal(top, original)
-    assert "0 everywhere" in written
-    assert any("No region stands out" in text for text in written)
+    flat = explanation(np.zeros((8, 8)), np.ones((8, 8), np.int32))
+    for scale in (None, common_range([flat, flat])):
+        panels(artwork, flat, "Unsure, p = 0.50", tmp_path / "a.png", scale=scale)
+        original, heatmap, top = columns(tmp_path / "a.png")
+        assert (np.ptp(heatmap.astype(int), axis=-1) == 0).all()
+        np.testing.assert_array_equal(top, original)
+        assert {"0 everywhere", "No region stands out", "for “AI”", "No top regions"} <= set(written)
 
 
-def test_opacity_grows_with_the_value():
+def test_in_a_common_range_the_same_value_has_the_same_colour(tmp_path, blocks):
+    weak = replace(blocks, heatmap=blocks.heatmap / 10)
+    scale = common_range(iter([weak, blocks]))
+    np.testing.assert_allclose(scale, np.float32([-0.2, 0.9]) / PER)
+    plain = Image.new("RGB", (8, 8), (90, 90, 90))
+    maps = []
+    for found, given in ((blocks, None), (blocks, scale), (weak, scale), (weak, None)):
+        panels(plain, found, "AI", tmp_path / "a.png", scale=given)
+        maps.append(columns(tmp_path / "a.png")[1])
+    np.testing.assert_array_equal(maps[0], maps[1])
+    np.testing.assert_array_equal(maps[0], maps[3])
+    assert maps[2].max() < maps[1].max() - 50
+    assert ends(weak, scale) == "−0.2 … 0.9"
+    assert ends(blocks, (0, 0.5 / PER)) == "≤ 0 … ≥ 0.5"
+
+
+@pytest.mark.parametrize("scale", [(1, 0), (0, 0), (0, np.nan), (-np.inf, 0)])
+def test_a_scale_that_is_no_range_is_refused(tmp_path, blocks, artwork, scale):
+    with pytest.raises(ValueError, match="scale"):
+        panels(artwork, blocks, "AI", tmp_path / "a.png", scale=scale)
+    with pytest.raises(ValueError, match="one explanation or more"):
+        common_range([])
+
+
+def test_opacity_grows_with_the_value_and_the_picture_is_seen_through_the_highest():
     grey = np.zeros((64, 64, 3), np.uint8)
     grey[::2] = 255  # stripes: what is left of their contrast is the transparency
-    ramp = explanation(np.broadcast_to(np.linspace(-1, 1, 64), (64, 64)))
-    shown = heat(grey, ramp).astype(int)
+    level = np.broadcast_to(np.linspace(0, 1, 64), (64, 64))
+    shown = heat(grey, level).astype(int)
     contrast = np.abs(shown[31] - shown[30]).sum(-1)
-    assert contrast[0] == 3 * 255
     assert (np.diff(contrast) <= 3).all()
-    assert contrast[-1] < 0.25 * 3 * 255
+    assert contrast[-1] < 0.25 * contrast[0]
+    assert contrast[-1] > 30
+    assert (np.ptp(shown[:, 0], axis=-1) == 0).all()  # the lowest is grey
 
 
-def test_the_contour_is_thin_and_hides_nothing_of_the_regions():
+def test_a_low_value_on_white_is_darker_than_a_high_value_on_black():
+    for dark, light in ((0, 1), (0.3, 0.95)):
+        low = heat(np.full((1, 1, 3), 255, np.uint8), np.full((1, 1), float(dark)))
+        high = heat(np.zeros((1, 1, 3), np.uint8), np.full((1, 1), float(light)))
+        assert low.mean() < high.mean()
+
+
+@pytest.mark.parametrize("line", [1, 2])
+def test_the_contour_is_thin_and_hides_nothing_of_the_regions(line):
     picture = np.full((64, 64, 3), 120, np.uint8)
-    mask = np.zeros((8, 8), bool)
-    mask[2:6, 2:6] = True
-    shown = spotlight(picture, mask)
-    assert (shown[16:48, 16:48] == 120).all()
-    line = (shown == figures._CYAN).all(-1)
-    assert line[14:16, 14:50].all()
-    assert line.sum() == 36 * 36 - 32 * 32
+    inside = np.zeros((64, 64), bool)
+    inside[16:48, 16:48] = True
+    shown = spotlight(picture, inside, line)
+    assert (shown[inside] == 120).all()
+    contour = (shown == CYAN).all(-1)
+    assert contour[16 - line : 16, 16:48].all()
+    assert contour.sum() == (32 + 2 * line) ** 2 - 32**2
+    assert (picture == 120).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
@@ -191,36 +246,124 @@ def test_artworks_of_any_mode_are_drawn(tmp_path, blocks, artwork, mode):
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path, blocks, artwork, monkeypatch):
-    panels(artwork, blocks, "AI $x_$", tmp_path / "a.png")
+    def draw(name):
+        panels(artwork, blocks, "AI $x_$", tmp_path / f"{name}.png")
+        sheet([(artwork, blocks, "AI $x_$")] * 3, tmp_path / f"{name}-sheet.png", title="A title")
+
+    draw("a")
     monkeypatch.setattr("time.time", lambda: 2e9)
-    panels(artwork, blocks, "AI $x_$", tmp_path / "b.png")
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    with Image.open(tmp_path / "a.png") as image:
-        assert "Software" not in image.info
+    draw("b")
+    for kind in ("", "-sheet"):
+        assert (tmp_path / f"a{kind}.png").read_bytes() == (tmp_path / f"b{kind}.png").read_bytes()
+        with Image.open(tmp_path / f"a{kind}.png") as image:
+            assert not image.info
 
 
 def test_a_long_title_is_wrapped_and_lengthens_the_figure_only_upwards(tmp_path, blocks, artwork, written):
-    panels(artwork, blocks, "a verdict that is much longer than one panel is wide", tmp_path / "a.png")
-    assert written[0].count("\n") >= 2
+    panels(artwork, blocks, "AI", tmp_path / "a.png")
+    original = columns(tmp_path / "a.png")[0]
+    written.clear()
+    panels(artwork, blocks, "a verdict that is much longer than one panel is wide", tmp_path / "b.png")
+    np.testing.assert_array_equal(columns(tmp_path / "b.png")[0], original)
+    assert " ".join(written[:3]).startswith("a verdict that is much longer than one panel is wide")
+    with Image.open(tmp_path / "a.png") as short, Image.open(tmp_path / "b.png") as long:
+        assert (long.width, long.height > short.height) == (short.width, True)
+
+
+@pytest.mark.parametrize("text", ["", "one", "two words", "x" * 99, "a " + "long" * 20 + " b\n\nand another line"])
+def test_wrapped_text_fits_and_loses_nothing(text):
+    style = Style(20)
+    lines = style.wrapped(text, 130)
+    assert all(style.width(line) <= 130 for line in lines)
+    assert "".join(lines).replace(" ", "") == "".join(text.split())
+
+
+def test_the_parts_of_a_figure_are_the_figure(tmp_path, blocks, artwork):
+    panels(artwork, blocks, "AI", tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
-        assert image.width == 3 * PANEL + 2 * figures._GAP + 2 * figures._EDGE
+        figure = image.copy()
+    again, left = Image.new("RGB", figure.size, "white"), 0
+    for strip in strips(figure):
+        again.paste(strip, (left, 0))
+        left += strip.width
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(figure))
 
 
-def test_an_artwork_of_other_proportions_is_refused(tmp_path, blocks):
+def test_an_artwork_of_other_proportions_is_refused_but_rounding_is_not(tmp_path, blocks):
     with pytest.raises(ValueError, match="300 x 200"):
         panels(Image.new("RGB", (300, 200)), blocks, "AI", tmp_path / "a.png")
+    odd = explanation(np.eye(365, 512))  # of 700 x 500, which is 365.7 x 512
+    panels(Image.new("RGB", (700, 500)), odd, "AI", tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 24])
+def test_a_sheet_of_any_number_shows_each_with_its_caption_share_and_range(tmp_path, artwork, blocks, written, count):
+    wide = explanation(np.repeat([0, 11], 6).reshape(3, 4) / PER, target=1)
+    some = [(artwork, blocks), (Image.new("RGB", (40, 30), "white"), wide)]
+    entries = [(*some[number % 2], f"verdict {number}\n(is AI)") for number in range(count)]
+    sheet(iter(entries), tmp_path / "a.png", title="Some pictures")
+    assert [text for text in written if text.startswith("verdict")] == [f"verdict {number}" for number in range(count)]
+    assert written.count("(is AI)") == count
+    assert written.count("for “AI”: −0.2 … 0.9") == written.count("38% of the area") == (count + 1) // 2
+    assert written.count("for “human”: 0 … 11") == count // 2
+    assert {"Some pictures", "low", "high", "logit per 1,000 px"} <= set(written)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.width == SHEET if count > 1 else image.width < SHEET
+
+
+def test_a_sheet_of_one_range_prints_it_once(tmp_path, artwork, blocks, written):
+    entries = [(artwork, replace(blocks, heatmap=blocks.heatmap * factor), "AI") for factor in (1, 2)]
+    sheet(entries, tmp_path / "a.png", scale=(-0.2 / PER, 0.9 / PER))
+    assert [written.count(text) for text in ("≤ −0.2", "≥ 0.9", "for “AI”")] == [1, 1, 2]
+    assert not any("…" in text for text in written)
+    assert any("the same range" in text for text in written)
+
+
+def test_pictures_of_a_sheet_are_drawn_pixel_for_pixel(tmp_path, artwork, blocks):
+    sheet([(artwork, blocks, "AI")], tmp_path / "a.png", columns=1)
+    with Image.open(tmp_path / "a.png") as image:
+        pixels = np.asarray(image).astype(int)
+    wide = (SHEET - 2 * figures._GAP - 2 * figures._INSIDE - 2 * figures._BETWEEN - 2) // 3
+    small = np.asarray(artwork.resize((min(PANEL, wide),) * 2, Image.Resampling.LANCZOS)).astype(int)
+    left = figures._GAP + figures._INSIDE + 1
+    strip = pixels[:, left : left + len(small)]
+    assert any((strip[top : top + len(small)] == small).all() for top in range(len(strip) - len(small)))
+
+
+def test_a_sheet_of_nothing_or_of_impossible_columns_is_refused(tmp_path, artwork, blocks):
+    with pytest.raises(ValueError, match="one entry or more"):
+        sheet([], tmp_path / "a.png")
+    for count in (0, 4):
+        with pytest.raises(ValueError, match="columns"):
+            sheet([(artwork, blocks, "AI")], tmp_path / "a.png", columns=count)
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_the_entries_of_a_sheet_are_taken_one_after_the_other(tmp_path, blocks, monkeypatch):
+    events, spotlit = [], drawing.spotlight
+
+    def entries():
+        for _ in range(3):
+            events.append("taken")
+            yield Image.new("RGB", (8, 8)), blocks, "AI"
+
+    monkeypatch.setattr(
+        drawing, "spotlight", lambda *given, **named: events.append("drawn") or spotlit(*given, **named)
+    )
+    sheet(entries(), tmp_path / "a.png")
+    assert events == ["taken", "drawn"] * 3
 
 
 def test_importing_the_modules_is_light_and_pyplot_is_never_imported(tmp_path):
     program = (
         "import sys\n"
-        "from artdetect.explain import arrays, choose, figures, model_access, xrai\n"
+        "from artdetect.explain import choose, explanation, figures, model_access, xrai\n"
         "heavy = {'tensorflow', 'keras', 'saliency', 'matplotlib', 'pandas', 'prefect'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "import numpy as np\n"
         "from pathlib import Path\n"
         "from PIL import Image\n"
-        "found = arrays.Explanation(np.eye(4, dtype=np.float32), None, 0, {})\n"
+        "found = explanation.Explanation(np.eye(4, dtype=np.float32), None, 0, 1.0, None, {})\n"
         "figures.panels(Image.new('RGB', (8, 8)), found, 'AI', Path(sys.argv[1]))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )

@@ -1,147 +1,398 @@
-"""XRAI against the saliency package itself, and against a model whose evidence is known."""
+"""XRAI against the saliency package itself, against a model whose evidence is known, and with what people hand it."""
 
-import warnings
+import json
+from itertools import count, islice
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from artdetect.errors import ModelError
-from artdetect.explain import xrai
-from artdetect.explain.arrays import Explanation
-from artdetect.explain.model_access import Margin, logits
+from artdetect.explain.explanation import Explanations
+from artdetect.explain.model_access import logits
+from artdetect.explain.xrai import XRAI, bounded
 
-from .conftest import SIZE, patch_detector
+from .conftest import SIZE, auc, patch_detector, small_model, truth
+from .pictures import drawn
 
-PATCH = (slice(6, 16), slice(18, 28))  # where the picture is bright
-QUICK = {"steps": 8, "batch_size": 8, "algorithm": "full"}
+pytestmark = pytest.mark.filterwarnings("error")
 
-
-def auc(values, truth):
-    ranks = np.argsort(np.argsort(values.ravel())) + 1
-    positives = truth.sum()
-    wins = ranks[truth.ravel()].sum() - positives * (positives + 1) / 2
-    return wins / (positives * (truth.size - positives))
+QUICK = {"steps": 6, "workers": 2}
+CONSTANT = [0.0, 0.4, 1.0]
 
 
-@pytest.mark.parametrize("algorithm", ["full", "fast"])
-def test_the_map_is_that_of_the_saliency_package(model, picture, algorithm):
+@pytest.fixture(scope="module")
+def quick(model):
+    return XRAI(model, **QUICK)
+
+
+def of_saliency(model, image, target, algorithm, steps, segments=None):
+    """Heatmap and ranks that the package gives for the same score."""
     import saliency.core as saliency
     import tensorflow as tf
 
-    margin_model = logits(model)
+    network = logits(model)
 
-    def one_at_a_time(images, call_model_args=None, expected_keys=None):
+    def call_model(images, call_model_args=None, expected_keys=None):
         images = tf.convert_to_tensor(images, tf.float32)
         with tf.GradientTape() as tape:
             tape.watch(images)
-            out = margin_model(images)
-            margin = out[:, 1] - out[:, 0]
+            found = network(images)
+            margin = found[:, target] - found[:, 1 - target]
         return {saliency.INPUT_OUTPUT_GRADIENTS: tape.gradient(margin, images).numpy()}
 
-    parameters = saliency.XRAIParameters(steps=8, algorithm=algorithm)
-    expected = saliency.XRAI().GetMask(picture, one_at_a_time, extra_parameters=parameters)
-    found = xrai.explain(model, picture, 1, steps=8, batch_size=3, algorithm=algorithm)
-    assert found.attributions.dtype == np.float32
-    np.testing.assert_allclose(found.attributions, expected, atol=1e-5 * np.abs(expected).max())
+    parameters = saliency.XRAIParameters(steps=steps, algorithm=algorithm, return_xrai_segments=True)
+    found = saliency.XRAI().GetMaskWithDetails(
+        image, call_model, segments=segments, batch_size=20, extra_parameters=parameters
+    )
+    return found.attribution_mask, found.segments
 
 
+def assert_as_saliency(found, expected, expected_ranks):
+    assert (found.heatmap.dtype, found.ranks.dtype) == (np.float32, np.int32)
+    np.testing.assert_allclose(found.heatmap, expected, rtol=0, atol=1e-6 * np.ptp(expected))
+    np.testing.assert_array_equal(found.ranks, expected_ranks)
+
+
+@pytest.mark.parametrize("algorithm", ["full", "fast"])
+@pytest.mark.parametrize(
+    ("size", "steps", "levels", "cell"), [(32, None, 256, 8), (64, 10, 3, 8), (128, 10, 256, 40), (256, 10, 256, 90)]
+)
+def test_compat_gives_heatmap_and_ranks_of_the_saliency_package(size, steps, levels, cell, algorithm):
+    model, image = small_model(size, seed=size), drawn((size, size), levels, cell, seed=size)
+    found = XRAI(model, compat="saliency", steps=steps, algorithm=algorithm)(image[None], [1])[0]
+    assert_as_saliency(found, *of_saliency(model, image, 1, algorithm, steps or 100))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_compat_gives_them_for_any_model_picture_and_class(seed):
+    model, image, target = (
+        small_model(SIZE, seed),
+        drawn((SIZE, SIZE), [2, 3, 5, 256][seed % 4], seed + 3, seed),
+        seed % 2,
+    )
+    found = XRAI(model, compat="saliency", steps=7)(image[None], [target])[0]
+    assert_as_saliency(found, *of_saliency(model, image, target, "full", 7))
+
+
+@pytest.mark.parametrize("algorithm", ["full", "fast"])
+def test_given_segments_are_ranked_as_by_the_saliency_package(model, picture, algorithm):
+    rows, columns = np.indices((SIZE, SIZE))
+    maps = np.stack([rows // 8 * 100 - 300, columns // 5])  # with gaps, and below zero
+    masks = [labels == label for labels in maps for label in np.unique(labels)]
+    xrai = XRAI(model, compat="saliency", steps=5, algorithm=algorithm)
+    expected = of_saliency(model, picture, 1, algorithm, 5, masks)
+    for segments in (maps, maps.astype(np.int16), masks, np.array(masks)):
+        assert_as_saliency(xrai(picture[None], [1], segments=[segments])[0], *expected)
+    assert_as_saliency(
+        xrai(picture[None], [1], segments=[maps[1]])[0], *of_saliency(model, picture, 1, algorithm, 5, masks[4:])
+    )
+
+
+def test_segments_may_cover_a_part_of_the_picture_and_have_another_size(quick, picture):
+    half = np.zeros((48, 64), bool)
+    half[:, 20:] = True
+    found = quick(picture[None], segments=[[half]])[0]
+    assert found.heatmap.shape == (48, 64)
+    np.testing.assert_array_equal(found.ranks, np.where(half, 1, 2))
+
+
+@pytest.mark.parametrize("settings", [{}, {"compat": "saliency"}, {"algorithm": "fast"}, {"target": "logit"}])
 @pytest.mark.parametrize("patch_means", [0, 1])
-def test_the_evidence_of_a_known_model_is_found_for_the_predicted_class(picture, patch_means):
+def test_the_evidence_of_a_known_model_is_found_for_the_predicted_class(picture, patch_means, settings):
     model = patch_detector(patch_means=patch_means)
-    assert model.predict(picture[None], verbose=0)[0].argmax() == patch_means
-    found = xrai.explain(model, picture, **QUICK)
-    truth = np.zeros((SIZE, SIZE), bool)
-    truth[PATCH] = True
-    assert found.target == patch_means
-    assert auc(found.attributions, truth) > 0.9
-    assert auc(-found.ranks, truth) > 0.9
+    found = XRAI(model, **QUICK, **settings)(picture[None])[0]
+    assert found.target == patch_means == model.predict(picture[None], verbose=0)[0].argmax()
+    assert auc(found.heatmap, truth()) > 0.9
+    assert auc(-found.ranks, truth()) > 0.9
     assert found.ranks[11, 23] == 1
+    assert found.score > 0
 
 
 def test_the_other_class_may_be_named_and_has_the_opposite_evidence(picture):
-    model = patch_detector(patch_means=0)
-    against = xrai.explain(model, picture, 1, **QUICK)
-    truth = np.zeros((SIZE, SIZE), bool)
-    truth[PATCH] = True
-    assert against.target == 1
-    assert auc(against.attributions, truth) < 0.1
+    xrai = XRAI(patch_detector(patch_means=0), channel_reduce="sum", **QUICK)
+    found = xrai(np.stack([picture] * 3), np.array([0, 1, 0]))
+    assert found.targets.tolist() == [0, 1, 0]
+    assert found.scores[1] == pytest.approx(-found.scores[0])
+    assert auc(found[1].heatmap, truth()) < 0.1
+    np.testing.assert_allclose(found[1].attributions, -found[0].attributions, atol=1e-7)
 
 
-def test_the_batch_size_does_not_change_the_map(model, picture):
-    maps = [
-        xrai.explain(model, picture, steps=8, batch_size=size, algorithm="full").attributions for size in (1, 3, 100)
-    ]
-    for other in maps[1:]:
-        np.testing.assert_allclose(other, maps[0], atol=1e-5 * np.abs(maps[0]).max())
-
-
-def test_many_pictures_give_what_each_gives_alone_and_are_read_one_by_one(model, picture):
-    read = []
-
-    def pictures():
-        for number, image in enumerate([picture, picture[::-1].copy()]):
-            read.append(number)
-            yield image
-
-    found = xrai.explain_many(model, pictures(), [None, 0], **QUICK)
-    assert read == []
-    first = next(found)
-    assert read == [0]
-    second = next(found)
-    np.testing.assert_array_equal(first.attributions, xrai.explain(model, picture, **QUICK).attributions)
-    assert second.target == 0
-
-
-def test_ranks_number_the_regions_from_one_without_gaps(model, picture):
-    found = xrai.explain(model, picture, **QUICK)
-    assert found.ranks.dtype == np.int32
+def test_an_explanation_says_what_it_explains(model, picture):
+    found = XRAI(model, steps=64, baselines="black")(picture[None], [1])[0]
+    margin = (logits(model)(picture[None]).numpy()[0] * [-1, 1]).sum()
+    assert found.score == pytest.approx(margin, rel=1e-5)
+    assert found.attributions.shape == picture.shape
+    before = logits(model)(np.zeros_like(picture)[None]).numpy()[0] @ [-1, 1]
+    assert found.completeness_error == pytest.approx(abs(found.attributions.sum() - (margin - before)), abs=1e-5)
     assert np.unique(found.ranks).tolist() == list(range(1, found.ranks.max() + 1))
-    levels = [found.attributions[found.ranks == rank] for rank in np.unique(found.ranks)]
-    assert all(np.ptp(values) == 0 for values in levels)
+    assert all(np.ptp(found.heatmap[found.ranks == rank]) == 0 for rank in np.unique(found.ranks))
 
 
-def test_without_ranks_each_level_of_the_map_is_a_region():
-    levels = np.array([[3, 3, 1], [2, 1, -1]], np.float32)
-    assert Explanation(levels, None, 0, {}).regions().tolist() == [[1, 1, 3], [2, 3, 4]]
+def test_each_way_to_reduce_channels_is_taken(model, picture):
+    whole = [np.ones((SIZE, SIZE), bool)]
+    for name in ("max", "sum", "mean"):
+        found = XRAI(model, channel_reduce=name, **QUICK)(picture[None], segments=[whole])[0]
+        assert found.heatmap[0, 0] == pytest.approx(getattr(found.attributions, name)(axis=2).mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
-def test_a_picture_of_one_value_has_a_map_of_zeros(model, value):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = xrai.explain(model, np.full((SIZE, SIZE, 3), value, np.float32), **QUICK)
-    assert not found.attributions.any()
-    assert (found.ranks == 1).all()
+# --- artworks ---
 
 
-@pytest.mark.parametrize("kind", ["grey", "one colour", "two values", "one pixel"])
-@pytest.mark.parametrize("algorithm", ["full", "fast"])
-def test_plain_pictures_give_finite_maps(model, picture, kind, algorithm):
-    images = {
-        "grey": np.repeat(picture[..., :1], 3, axis=2),
-        "one colour": np.broadcast_to(np.float32([1, 0, 0.5]), picture.shape).copy(),
-        "two values": (picture > 0.5).astype(np.float32),
-        "one pixel": np.zeros_like(picture),
+def test_artworks_of_any_kind_and_size_give_their_resolution(model, picture):
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, (50, 70), np.uint8)
+    clear = Image.fromarray(rng.integers(0, 256, (40, 60, 4), np.uint8))
+    given = {
+        "greyscale": (grey, (50, 70)),
+        "one channel": (grey[..., None], (50, 70)),
+        "Pillow, greyscale": (Image.fromarray(grey), (50, 70)),
+        "Pillow, transparent": (clear, (40, 60)),
+        "three channels, reversed in memory": (np.asarray(clear)[::-1, ::-1, :3], (40, 60)),
+        "one pixel": (np.full((1, 1, 3), 9, np.uint8), (SIZE, SIZE)),
+        "as small as the picture": (grey[:32, :20], (32, 20)),
+        "a strip": (rng.integers(0, 256, (8000, 8), np.uint8), (100, 1)),
+        "large": (np.broadcast_to(np.arange(3000, dtype=np.uint8), (2000, 3000)), (67, 100)),
+        "none": (None, (SIZE, SIZE)),
     }
-    images["one pixel"][3, 4] = 1e-30
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = xrai.explain(model, images[kind], steps=4, batch_size=4, algorithm=algorithm)
-    assert np.isfinite(found.attributions).all()
-    assert found.ranks.min() == 1
+    xrai = XRAI(model, resolution=100, **QUICK)
+    artworks = [artwork for artwork, _ in given.values()]
+    found = xrai(np.stack([picture] * len(given)), artworks=artworks)
+    for (name, (_, shape)), one in zip(given.items(), found, strict=True):
+        assert one.heatmap.shape == one.ranks.shape == shape, name
+        assert np.isfinite(one.heatmap).all(), name
+        assert one.ranks.min() == 1, name
+    np.testing.assert_array_equal(found[0].ranks, found[1].ranks)
+    np.testing.assert_array_equal(found[0].ranks, found[2].ranks)
 
 
-def test_warnings_of_others_are_not_silenced(model, picture, monkeypatch):
-    true_gradients = Margin.gradients
+def test_a_transparent_artwork_lies_over_white(quick, picture):
+    rng = np.random.default_rng(1)
+    hidden = np.dstack([rng.integers(0, 256, (64, 64, 3), np.uint8), np.zeros((64, 64, 1), np.uint8)])
+    found = quick(picture[None], artworks=[Image.fromarray(hidden)])[0]
+    assert found.ranks.max() == 1
 
-    def warning_gradients(self, images, target):
-        warnings.warn("look at this", UserWarning, stacklevel=1)
-        return true_gradients(self, images, target)
 
-    monkeypatch.setattr(Margin, "gradients", warning_gradients)
-    with pytest.warns(UserWarning, match="look at this"):
-        xrai.explain(model, picture, **QUICK)
+def test_regions_follow_the_artworks_edges(picture):
+    artwork = np.kron(picture, np.ones((8, 8, 1)))
+    artwork[:, 149:] *= 0.5  # an edge between two pixels of the model's picture
+    found = XRAI(patch_detector(patch_means=0), dilation=0, **QUICK)(
+        picture[None], artworks=[(artwork * 255).astype(np.uint8)]
+    )[0]
+    assert auc(found.heatmap, np.kron(truth(), np.ones((8, 8), bool))) > 0.9
+    assert (np.diff(found.ranks, axis=1) != 0)[:48, 148:151].any(axis=1).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "bound"), [((3000, 2000), (512, 341)), ((8000, 8), (512, 1)), ((10, 20), (10, 20)), ((1, 1), (1, 1))]
+)
+def test_artworks_are_bounded_by_their_longer_side(shape, bound):
+    assert bounded(np.zeros((*shape, 3), np.uint8), 512).shape == (*bound, 3)
+
+
+@pytest.mark.parametrize(
+    "artwork",
+    [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8), "a.png"],
+)
+def test_what_is_not_an_artwork_is_refused(quick, picture, artwork):
+    with pytest.raises(ValueError, match=r"artwork must be a Pillow image or uint8 \[h, w\].*Received"):
+        quick(picture[None], artworks=[artwork])
+
+
+def test_compat_has_no_artworks(model, picture):
+    with pytest.raises(ValueError, match="`artworks` must be None"):
+        XRAI(model, compat="saliency")(picture[None], artworks=[np.zeros((9, 9, 3), np.uint8)])
+
+
+# --- pictures without evidence ---
+
+
+@pytest.mark.parametrize("compat", [None, "saliency"])
+@pytest.mark.parametrize("algorithm", ["full", "fast"])
+def test_a_picture_of_one_value_is_one_region(model, compat, algorithm):
+    images = np.stack([np.full((SIZE, SIZE, 3), value, np.float32) for value in CONSTANT])
+    found = XRAI(model, compat=compat, algorithm=algorithm, **QUICK)(images)
+    for one in found:
+        assert np.isfinite(one.heatmap).all()
+        assert np.ptp(one.heatmap) == 0
+        assert (one.ranks == 1).all()
+        assert not (compat and one.heatmap.any())
+    artwork = np.full((50, 40, 3), 7, np.uint8)
+    assert (XRAI(model, **QUICK)(images[:1], artworks=[artwork])[0].ranks == 1).all()
+
+
+@pytest.mark.parametrize("compat", [None, "saliency"])
+@pytest.mark.parametrize("algorithm", ["full", "fast"])
+def test_plain_pictures_give_finite_maps(model, picture, algorithm, compat):
+    spot = np.zeros_like(picture)
+    spot[3, 4] = 1e-30
+    plain = {
+        "grey": np.repeat(picture[..., :1], 3, axis=2),
+        "one colour": np.broadcast_to(np.float32([1, 0, 0.5]), picture.shape),
+        "two values": (picture > 0.5).astype(np.float32),
+        "one pixel": spot,
+    }
+    found = XRAI(model, compat=compat, algorithm=algorithm, **QUICK)(np.stack(list(plain.values())))
+    for name, one in zip(plain, found, strict=True):
+        assert np.isfinite(one.heatmap).all(), name
+        assert one.ranks.min() == 1, name
+
+
+# --- batches and streams ---
+
+
+def test_a_stream_takes_a_group_at_a_time_and_need_not_end(model, picture):
+    taken = []
+
+    def endless():
+        for number in count():
+            taken.append(number)
+            yield np.roll(picture, number, axis=0)
+
+    found = XRAI(model, steps=2).stream(endless(), (number % 2 for number in count()))
+    assert taken == []
+    targets = [next(found).target]
+    group = len(taken)
+    assert group <= 64
+    targets += [one.target for one in islice(found, group - 1)]
+    assert len(taken) == group
+    targets.append(next(found).target)
+    assert len(taken) == 2 * group
+    assert targets == [number % 2 for number in range(group + 1)]
+
+
+def test_large_pictures_are_taken_a_few_at_a_time():
+    taken = iter(np.zeros((20, 256, 256, 3), np.float32))
+    found = XRAI(small_model(256, seed=0), steps=2).stream(taken)
+    next(found)
+    assert len(list(taken)) >= 16
+
+
+def test_a_stream_gives_what_a_batch_gives(quick, picture):
+    images = np.stack([picture, picture[::-1]])
+    artworks = [np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8), None]
+    batch, stream = quick(images, [1, 0], artworks), list(quick.stream(iter(images), iter([1, 0]), iter(artworks)))
+    for one, other in zip(batch, stream, strict=True):
+        np.testing.assert_array_equal(one.heatmap, other.heatmap)
+        np.testing.assert_array_equal(one.ranks, other.ranks)
+    assert [one.target for one in stream] == [1, 0]
+
+
+def test_a_class_may_be_named_for_some_pictures_only(picture):
+    xrai = XRAI(patch_detector(patch_means=1), **QUICK)
+    assert xrai(np.stack([picture] * 3), [None, 0, 1]).targets.tolist() == [1, 0, 1]
+
+
+def test_no_pictures_have_no_explanations(model):
+    xrai = XRAI(model)
+    for images in (np.zeros((0, SIZE, SIZE, 3), np.float32), []):
+        found = xrai(images, [], [], [])
+        assert isinstance(found, Explanations)
+        assert len(found) == len(found.heatmaps) == len(found.scores) == 0
+        assert found.config == xrai.config
+    assert list(xrai.stream(iter([]))) == []
+
+
+@pytest.mark.parametrize("name", ["targets", "artworks", "segments"])
+def test_what_comes_with_the_pictures_must_be_one_for_each(quick, picture, name):
+    with pytest.raises(ValueError, match=f"`{name}` must be one for each picture, 2. Received: 1"):
+        quick(np.stack([picture, picture]), **{name: [None]})
+    with pytest.raises(ValueError, match="shorter"):
+        list(quick.stream([picture, picture], **{name: [None]}))
+
+
+def test_threads_change_no_byte(model, picture):
+    images = np.stack([np.roll(picture, number, axis=1) for number in range(5)])
+    one, many = (XRAI(model, steps=6, workers=workers)(images) for workers in (1, 4))
+    for first, second in zip(one, many, strict=True):
+        assert first.heatmap.tobytes() == second.heatmap.tobytes()
+        assert first.ranks.tobytes() == second.ranks.tobytes()
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_the_batch_size_changes_nothing_beyond_rounding(model, picture, size):
+    few, many = (XRAI(model, batch_size=batch_size, **QUICK)(picture[None])[0] for batch_size in (size, 64))
+    np.testing.assert_allclose(few.heatmap, many.heatmap, atol=1e-6 * np.ptp(many.heatmap))
+    np.testing.assert_array_equal(few.ranks, many.ranks)
+
+
+# --- settings ---
+
+
+def test_the_config_is_json_and_changes_with_every_setting(model):
+    own = np.zeros((2, SIZE, SIZE, 3), np.float32)
+    changes = [
+        {},
+        {"target": "probability"},
+        {"target": "logit"},
+        {"baselines": "mean"},
+        {"baselines": own},
+        {"baselines": own + 1},
+        {"steps": np.int64(33)},
+        {"rule": "midpoint"},
+        {"algorithm": "fast"},
+        {"channel_reduce": "sum"},
+        {"dilation": np.float32(3)},
+        {"min_region": 51},
+        {"resolution": 256},
+        {"compat": "saliency"},
+    ]
+    configs = [json.dumps(XRAI(model, **change).config, sort_keys=True) for change in changes]
+    assert len(set(configs)) == len(changes)
+    assert json.loads(configs[0])["method"] == "xrai"
+    for change in ({"workers": 1}, {"batch_size": 3}, {"steps": 32}):
+        assert json.dumps(XRAI(model, **change).config, sort_keys=True) == configs[0]
+
+
+def test_compat_lets_settings_be_given_besides(model):
+    config = XRAI(model, compat="saliency", steps=9, dilation=0).config
+    assert (config["steps"], config["dilation"], config["baselines"], config["rule"]) == (9, 0, "min_max", "saliency")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", 1),
+        ("steps", 2.5),
+        ("batch_size", 0),
+        ("workers", 0),
+        ("workers", True),
+        ("dilation", -1),
+        ("dilation", float("inf")),
+        ("min_region", 0),
+        ("min_region", float("nan")),
+        ("resolution", 0),
+        ("algorithm", "faster"),
+        ("target", "class"),
+        ("rule", "simpson"),
+        ("baselines", "grey"),
+        ("channel_reduce", "min"),
+        ("compat", "captum"),
+    ],
+)
+def test_settings_are_checked_by_name_and_value(model, name, value):
+    with pytest.raises(ValueError, match=f"{name}.*Received: {name}={value!r}"):
+        XRAI(model, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "baselines",
+    [
+        np.zeros((1, SIZE, SIZE, 3)),
+        np.zeros((SIZE, SIZE, 3), np.float32),
+        np.zeros((0, SIZE, SIZE, 3), np.float32),
+        np.zeros((1, 8, SIZE, 3), np.float32),
+        np.full((1, SIZE, SIZE, 3), 2, np.float32),
+        np.full((1, SIZE, SIZE, 3), np.nan, np.float32),
+    ],
+)
+def test_baselines_of_another_kind_are_refused(model, baselines):
+    with pytest.raises(ValueError, match=r"`baselines` must be one of .* or float32 \[B, H, W, C\]"):
+        XRAI(model, baselines=baselines)
+
+
+# --- what is refused ---
 
 
 @pytest.mark.parametrize(
@@ -159,46 +410,54 @@ def test_warnings_of_others_are_not_silenced(model, picture, monkeypatch):
         (lambda image: image[:16], ValueError, r"\[16, 32, 3\]"),
     ],
 )
-def test_what_is_not_a_picture_for_the_model_is_refused(model, picture, spoil, error, says):
+def test_what_is_not_a_picture_for_the_model_is_refused(quick, picture, spoil, error, says):
     with pytest.raises(error, match=says):
-        xrai.explain(model, spoil(picture), **QUICK)
+        quick([picture, spoil(picture)])
+    with pytest.raises(error, match=says):
+        next(quick.stream([spoil(picture)]))
 
 
-@pytest.mark.parametrize(("name", "value"), [("steps", 1), ("batch_size", 0), ("algorithm", "faster"), ("target", 2)])
-def test_settings_are_checked_by_name_and_value(model, picture, name, value):
-    with pytest.raises(ValueError, match=f"{name}.*Received: {name}={value!r}"):
-        xrai.explain(model, picture, **{**QUICK, name: value})
+@pytest.mark.parametrize("target", [2, -1, 0.5, "AI"])
+def test_a_class_that_does_not_exist_is_refused(quick, picture, target):
+    with pytest.raises(ValueError, match=f"`targets` must be None, 0 or 1 each. Received: target={target!r}"):
+        quick(picture[None], [target])
 
 
-@pytest.mark.parametrize("constant", [False, True])
-def test_nan_weights_are_a_model_error(picture, constant):
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [],
+        np.zeros((SIZE, SIZE)),
+        np.zeros((SIZE, SIZE), bool),
+        np.zeros((0, SIZE), int),
+        [np.zeros((4, 4), bool), np.zeros((4, 5), bool)],
+        [np.zeros((4, 4), int)],
+    ],
+)
+def test_what_are_not_segments_is_refused(quick, picture, segments):
+    with pytest.raises(ValueError, match="`segments` must be, for each picture, label maps"):
+        quick(picture[None], segments=[segments])
+
+
+@pytest.mark.parametrize("value", [None, *CONSTANT])
+def test_nan_weights_are_a_model_error(picture, value):
     model = patch_detector(patch_means=0)
     model.get_layer("head").set_weights([np.full((1, 2), np.nan), np.zeros(2)])
     with pytest.raises(ModelError, match="not finite"):
-        xrai.explain(model, np.zeros_like(picture) if constant else picture, **QUICK)
+        XRAI(model, **QUICK)((picture if value is None else np.full_like(picture, value))[None])
 
 
 def test_a_gradient_that_is_not_finite_is_a_model_error():
     image = keras.Input((4, 4, 3))
-    root = keras.ops.sqrt(keras.layers.GlobalMaxPooling2D()(image))  # infinitely steep at 0
+    root = keras.ops.sqrt(keras.layers.GlobalMaxPooling2D()(image))  # infinitely steep at black
     model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(root))
-    picture = np.zeros((4, 4, 3), np.float32)
-    picture[0] = 1
+    picture = np.zeros((1, 4, 4, 3), np.float32)
+    picture[0, 0] = 1
     with pytest.raises(ModelError, match="gradient is not finite"):
-        xrai.explain(model, picture, **QUICK)
+        XRAI(model, **QUICK)(picture)
 
 
-def test_the_model_answers_saliency_for_gradients_and_values_and_refuses_layer_keys(picture):
-    import saliency.core as saliency
-
-    call = xrai.call_model_function(Margin(patch_detector(patch_means=0), 4))
-    batch = picture[None].repeat(3, axis=0)
-    keys = [saliency.INPUT_OUTPUT_GRADIENTS, saliency.OUTPUT_LAYER_VALUES]
-    answer = call(batch, 1, keys)
-    assert sorted(answer) == sorted(keys)
-    assert answer[keys[0]].shape == batch.shape
-    np.testing.assert_allclose(answer[keys[1]], -call(batch, 0, keys)[keys[1]])
-    with pytest.raises(ValueError, match="CONVOLUTION_LAYER_VALUES"):
-        saliency.GradCam().GetMask(picture, call, 1)
-    with pytest.raises(ValueError, match="expected_keys"):
-        call(batch, 1)
+def test_a_model_without_a_softmax_is_refused_at_once():
+    image = keras.Input((4, 4, 3))
+    with pytest.raises(ModelError, match="softmax"):
+        XRAI(keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(image))))

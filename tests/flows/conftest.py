@@ -18,13 +18,13 @@ STAGES = ["download", "index", "audit", "balance", "train", "evaluate", "explain
 FROM_TRAIN = ["train", "evaluate", "explain", "report"]
 
 
-def small(folder: Path, explained: int = 0, **train: object) -> Config:
+def small(folder: Path, explained: int = 0, robustness: int = 0, **train: object) -> Config:
     """A pipeline that takes seconds, over a folder of pictures."""
     return configs.parse(
         {
             "download": {"url": str(folder)},
             "train": {"preset": "notebook", "epochs": 1, **train},
-            "evaluate": {"resamples": 100, "robustness": 4},
+            "evaluate": {"resamples": 100, "robustness": robustness},
             "explain": {"per_rule": explained, "steps": 2, "algorithm": "fast"},
         }
     )
@@ -67,7 +67,7 @@ def copy(base: Path, server: str, tmp_path: Path) -> Path:
     for part in ("data", "artifacts"):
         shutil.copytree(base / part, folder / part)
     (folder / "small.toml").write_text(
-        'download.url = "data/raw/drawn"\nevaluate.resamples = 100\nevaluate.robustness = 4\n'
+        'download.url = "data/raw/drawn"\nevaluate.resamples = 100\nevaluate.robustness = 0\n'
         '[train]\npreset = "notebook"\nepochs = 1\n'
         '[explain]\nper_rule = 0\nsteps = 2\nalgorithm = "fast"\n'
     )
@@ -99,9 +99,20 @@ def outcome(project: Path, server: str, *arguments: str) -> dict[str, str]:
     return finish(start(project, server, *arguments, "--json"))[0]
 
 
-def kill_at(process: "subprocess.Popen[str]", words: str) -> None:
-    """kill -9 as soon as the log has these words."""
+def read_to(process: "subprocess.Popen[str]", words: str) -> str:
+    """The log up to the line with these words, as soon as they are there."""
     assert process.stderr
-    assert any(words in line for line in process.stderr)
+    log = ""
+    while words not in log:
+        line = process.stderr.readline()
+        assert line, log
+        log += line
+    return log
+
+
+def kill_at(process: "subprocess.Popen[str]", words: str) -> str:
+    """kill -9 as soon as the log has these words; the log until then."""
+    log = read_to(process, words)
     process.kill()
     process.wait()
+    return log

@@ -6,7 +6,9 @@ Each test has a copy of the whole project and uses its command line, from an unr
 import shutil
 from pathlib import Path
 
-from .conftest import FROM_TRAIN, STAGES, finish, kill_at, outcome, start
+import pytest
+
+from .conftest import FROM_TRAIN, STAGES, finish, kill_at, outcome, read_to, run, small, start
 
 
 def append(file: Path, text: str) -> None:
@@ -43,31 +45,42 @@ def test_a_helper_of_balance_edited(copy: Path, server: str) -> None:
     assert outcome(copy, server, "run") == {"balance": "code artdetect.helper was edited"}
 
 
-def test_killed_inside_train_it_goes_on_from_its_last_epoch(copy: Path, server: str) -> None:
+@pytest.fixture
+def here(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The pictures of the copied project, whose data and artifacts this process uses too."""
+    monkeypatch.setenv("ARTDETECT_DATA", str(copy / "data"))
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(copy / "artifacts"))
+    return copy / "data" / "raw" / "drawn"
+
+
+def test_killed_inside_train_it_goes_on_from_its_last_epoch(
+    copy: Path, here: Path, server: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """And ends with the model of a training that was never cut off. The kernel frees the killed builder's lock."""
-    longer = ("--set", "train.epochs=6")
     before = set((copy / "artifacts" / "train").glob("*/model.keras"))
-    kill_at(start(copy, server, "run", *longer), "epoch 3 of 6")
+    kill_at(start(copy, server, "run", "--set", "train.epochs=4"), "epoch 2 of 4")
     assert set((copy / "artifacts" / "train").glob("*/model.keras")) == before
     assert list((copy / "artifacts" / "train").glob(".*.tmp"))
 
-    ran, log = finish(start(copy, server, "run", *longer, "--json"))
-    assert list(ran) == FROM_TRAIN
-    assert "epoch 3 of 6" not in log
-    assert "epoch 6 of 6" in log
+    assert list(run(small(here, epochs=4))) == FROM_TRAIN
+    assert "epoch 2 of 4" not in caplog.text
+    assert "epoch 4 of 4" in caplog.text
     assert not list((copy / "artifacts" / "train").glob(".*.tmp"))
     (resumed,) = set((copy / "artifacts" / "train").glob("*/model.keras")) - before
     model, history = resumed.read_bytes(), resumed.with_name("history.csv").read_bytes()
 
-    assert list(outcome(copy, server, "run", *longer, "--refresh", "train")) == ["train"]
+    caplog.clear()
+    assert list(run(small(here, epochs=4), ("train",))) == ["train"]
+    assert "epoch 1 of 4" in caplog.text
     assert resumed.read_bytes() == model
     assert resumed.with_name("history.csv").read_bytes() == history
 
 
-def test_two_runs_at_once_build_nothing_twice(copy: Path, server: str) -> None:
+def test_two_runs_at_once_build_nothing_twice(copy: Path, here: Path, server: str) -> None:
     shutil.rmtree(copy / "artifacts")
-    both = [start(copy, server, "run", "--json") for _ in range(2)]
-    ran = [stage for process in both for stage in finish(process)[0]]
+    other = start(copy, server, "run", "--json")
+    read_to(other, "index runs")
+    ran = [*run(small(here)), *finish(other)[0]]
     assert sorted(ran) == sorted(STAGES)
     for stage in STAGES:
         journal = (copy / "artifacts" / stage / "journal.jsonl").read_text()

@@ -15,8 +15,11 @@ def failure(project: Path, server: str, *arguments: str) -> str:
     process = start(project, server, "run", *arguments)
     output, log = process.communicate()
     assert process.returncode == 2, log
-    assert "Traceback" not in output + log
-    return log.strip().splitlines()[-1]
+    assert output == ""
+    assert "Traceback" not in log
+    last = log.splitlines()[-1]
+    assert last.startswith("artdetect: ")
+    return last
 
 
 def test_one_class_only(copy: Path, server: str) -> None:

@@ -5,50 +5,52 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import run, small
+from artdetect.config import Config
+from flows.pipeline import pipeline
+
+from .conftest import small
+
+Outputs = dict[str, dict[str, bytes]]
 
 
-def outputs(root: Path, stage: str) -> dict[str, bytes]:
-    """A stage's files by name, of its one artifact."""
-    (record,) = (root / "artifacts" / stage).glob("*/record.json")
+def built(config: Config, root: Path) -> Outputs:
+    """Run the flow; the files of each stage's artifact by name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARTDETECT_DATA", str(root / "data"))
+        patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
+        folders = {run.stage: run.artifact.folder for run in pipeline(config)}
     kept = ("record.json", "prefect.json")
     return {
-        path.name: path.read_bytes() for path in record.parent.iterdir() if path.name not in kept and path.is_file()
+        stage: {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in kept and path.is_file()}
+        for stage, folder in folders.items()
     }
 
 
 @pytest.mark.parametrize("stage", ["index", "audit", "balance", "train", "evaluate", "explain", "report"])
-def test_twice_from_scratch(once: Path, again: Path, stage: str) -> None:
-    first, second = outputs(once, stage), outputs(again, stage)
+def test_twice_from_scratch(once: Outputs, again: Outputs, stage: str) -> None:
+    first, second = once[stage], again[stage]
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
 
 
-def test_the_chosen_pictures_are_explained(once: Path) -> None:
-    names = {Path(name).suffix for name in outputs(once, "explain")}
-    assert names == {".png", ".npz", ".parquet"}
+def test_the_chosen_pictures_are_explained(once: Outputs) -> None:
+    assert {Path(name).suffix for name in once["explain"]} == {".png", ".npz", ".parquet"}
 
 
 @pytest.fixture(scope="module")
-def once(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The base's data, run from scratch, with explanations."""
-    return from_scratch(base, tmp_path_factory.mktemp("once"), last_first=False)
+def once(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+    """The base, which was run from scratch, and what follows from its model with robustness and explanations."""
+    root = Path(shutil.copytree(base, tmp_path_factory.mktemp("once"), dirs_exist_ok=True))
+    return built(small(root / "data" / "raw" / "drawn", explained=1, robustness=4), root)
 
 
 @pytest.fixture(scope="module")
-def again(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same in a place of its own, written, and so listed by the file system, in another order."""
-    return from_scratch(base, tmp_path_factory.mktemp("again"), last_first=True)
-
-
-def from_scratch(base: Path, root: Path, last_first: bool) -> Path:
+def again(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+    """All of it in a place of its own, the pictures written, and so listed by the file system, in another order."""
+    root = tmp_path_factory.mktemp("again")
     source, pictures = base / "data" / "raw" / "drawn", root / "data" / "raw" / "drawn"
-    for file in sorted((path for path in source.rglob("*") if path.is_file()), reverse=last_first):
+    for file in sorted((path for path in source.rglob("*") if path.is_file()), reverse=True):
         target = pictures / file.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ARTDETECT_DATA", str(root / "data"))
-        patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
-        run(small(pictures, explained=1))
-    return root
+    return built(small(pictures, explained=1, robustness=4), root)

@@ -15,6 +15,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
 
 from artdetect import config as configs
+from artdetect.cli import main
 from artdetect.records import ENTRY
 from artdetect.status import status
 from flows.tune import tune
@@ -140,25 +141,28 @@ def test_the_dashboard_shows_a_task_run_a_trial_and_the_best_of_them(searched: P
 
 
 def test_killed_it_goes_on_and_ends_as_if_it_never_was(
-    searched: Path, elsewhere: Path, server: str, tmp_path: Path
+    searched: Path,
+    elsewhere: Path,
+    server: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     project = tmp_path / "project"
     for part in ("artdetect", "flows", "tasks"):
         shutil.copytree(PROJECT / part, project / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT / "pyproject.toml", project)
-    kill_at(start(project, searched / "tune.toml", server), "trial 0: ")
+    assert "optuna" not in kill_at(start(project, searched / "tune.toml", server), "trial 0: ").lower()
     assert not (outcome(elsewhere) / "best.toml").exists()
 
-    process = start(project, searched / "tune.toml", server)
-    output, log = process.communicate()
-    assert process.returncode == 0, log
-    assert "trial 0:" not in log
-    assert log.count("trial 2:") == 1
-    assert "optuna" not in log.lower()
+    capsys.readouterr()
+    assert main(["tune", "--config", str(searched / "tune.toml"), "--trials", "3"]) == 0
+    assert "trial 0:" not in caplog.text
+    assert caplog.text.count("trial 2:") == 1
     expected = outcome(searched / "artifacts") / "trials.csv"
     assert (outcome(elsewhere) / "trials.csv").read_bytes() == expected.read_bytes()
     assert (outcome(elsewhere) / "best.toml").is_file()
-    lines = output.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["trial", "value", "loss"]
     assert lines[-1] == f"Use it: artdetect run --config {outcome(elsewhere) / 'best.toml'}"
 

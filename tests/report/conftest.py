@@ -274,6 +274,20 @@ def _explain(predictions: pd.DataFrame, folder: Path) -> None:
         pixels = np.random.default_rng(number).integers(0, 256, (60, 101, 3), np.uint8)
         Image.fromarray(pixels).resize((404, 190)).save(folder / f"{name}.png", compress_level=1)
     chosen.to_parquet(folder / "explanations.parquet")
+    (folder / "quality.json").write_text(json.dumps(_quality()))
+
+
+def _quality() -> dict:
+    value = {"value": 2.345, "low": 1.234, "high": 3.456}
+    row = {"deletion_margin": value, "insertion_margin": value, "correlation": value}
+    return {
+        "pictures": 6,
+        "read_me": "How to read it.",
+        "completeness_error": 0.321,
+        "mean_abs_score": 4.567,
+        "probability": {"full": 0.9, "mean colour": 0.5, "blurred": 0.6},
+        "rows": [row | {"name": "explanation"}, row | {"name": "randomised model", "correlation": None}],
+    }
 
 
 def copied(folders: Folders, root: Path) -> Folders:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from artdetect import digests
 from artdetect.labels import CLASSES
@@ -198,7 +199,8 @@ def test_attribution_counts_whom_pictures_were_ascribed_to(doubts: str) -> None:
 
 
 def test_mistakes_stand_on_a_sheet_and_by_name_with_what_is_nearest(sceptical: Folders, doubts: str) -> None:
-    sheet = page.embedded(sceptical["evaluate"] / "mistakes.png", page.SHEET_BYTES)
+    with Image.open(sceptical["evaluate"] / "mistakes.png") as opened:
+        sheet = page.embedded(opened, page.SHEET_WIDTH, page.SHEET_BYTES)
     assert sheet["uri"] in doubts
     said = section(doubts, "mistakes")
     assert "human, post impressionism: is human, called AI, p(AI) > 0.999" in said

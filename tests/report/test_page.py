@@ -113,19 +113,19 @@ def test_the_shortcut_stands_with_its_area_its_interval_and_its_properties(folde
 
 
 def test_the_contact_sheet_is_on_the_page(folders: Folders, text: str) -> None:
-    sheet = page.embedded(folders["audit"] / audit.SHEET, page.SHEET_BYTES)
+    with Image.open(folders["audit"] / audit.SHEET) as opened:
+        sheet = page.embedded(opened, page.SHEET_WIDTH, page.SHEET_BYTES)
     assert f'<img src="{sheet["uri"]}" width="{sheet["width"]}" height="{sheet["height"]}"' in text
 
 
-def test_an_explanation_is_small_and_its_page_modest(built: Path, tmp_path: Path) -> None:
+def test_an_explanation_is_small_and_its_page_modest(built: Path) -> None:
     assert (built / "report.html").stat().st_size < 1_500_000
     noise = np.random.default_rng(0).integers(0, 256, (762, 1616, 3), np.uint8)
     blocks = np.repeat(np.repeat(noise[:48, :101], 16, axis=0), 16, axis=1)
-    for name, pixels in {"noise": noise, "blocks": blocks}.items():
-        Image.fromarray(pixels).save(tmp_path / f"{name}.png", compress_level=1)
-        image = page.embedded(tmp_path / f"{name}.png")
-        assert len(image["uri"]) * 3 / 4 < page.FIGURE_BYTES + 100
-    assert (image["width"], image["height"]) == (1100, 523)
+    for pixels in (noise, blocks):
+        image = page.embedded(Image.fromarray(pixels), page.PART_WIDTH, page.PART_BYTES)
+        assert len(image["uri"]) * 3 / 4 < page.PART_BYTES + 100
+    assert (image["width"], image["height"]) == (370, 176)
 
 
 def test_a_run_without_errors_explanations_findings_or_styles_says_so(

@@ -24,6 +24,7 @@ from artdetect.labels import CLASSES
 from artdetect.train import TrainConfig, artnet, heads
 from artdetect.train.artnet import Fitted
 from artdetect.train.heads import Head
+from artdetect.train.net import assemble
 
 Parts = tuple[pd.DataFrame, pd.DataFrame]
 CONFIG = TrainConfig(size=64, blocks=("block0", "block2"), views=1, components=12)
@@ -139,7 +140,7 @@ def test_the_net_says_what_features_embedding_and_heads_say(
     assert fitted.family_head
     validation = parts[1]
     pictures = images.to_input(canonical(validation))
-    found = said(artnet.assemble(EXTRACTOR, fitted, 2.0, 1), pictures)
+    found = said(assemble(EXTRACTOR, fitted, 2.0, 1), pictures)
     exact = fitted.embedding(np.asarray(EXTRACTOR.build()(pictures)))
     cached = fitted.embedding(views[0].read(list(validation.sha256)))
     for embedded, tolerance in ((exact, 1e-3), (cached, 0.05)):  # the cache's features are float16
@@ -154,7 +155,7 @@ def test_the_net_says_what_features_embedding_and_heads_say(
 def test_two_views_make_left_and_right_the_same(fitted: Fitted, parts: Parts) -> None:
     pictures = images.to_input(canonical(parts[1]))
     for average, same in ((1, False), (2, True)):
-        model = artnet.assemble(EXTRACTOR, fitted, 1.0, average)
+        model = assemble(EXTRACTOR, fitted, 1.0, average)
         one, other = (said(model, x)["embedding"] for x in (pictures, pictures[:, :, ::-1]))
         assert np.allclose(one, other, atol=1e-4) == same
 
@@ -162,7 +163,7 @@ def test_two_views_make_left_and_right_the_same(fitted: Fitted, parts: Parts) ->
 def test_six_views_are_the_picture_its_mirror_image_and_its_corners_also_when_loaded(
     fitted: Fitted, parts: Parts, tmp_path: Path
 ) -> None:
-    model = artnet.assemble(EXTRACTOR, fitted, 1.0, 6)
+    model = assemble(EXTRACTOR, fitted, 1.0, 6)
     Detector(model, "artnet", EXTRACTOR.geometry, {}, families=fitted.families).save(tmp_path / MODEL_FILE)
     pixels = canonical(parts[1])
     x, net = images.to_input(pixels), EXTRACTOR.build()
@@ -384,7 +385,7 @@ def test_generators_with_too_few_pictures_are_no_family_and_not_left_out(
 
 
 def test_without_families_the_model_names_no_generator(fitted: Fitted) -> None:
-    model = artnet.assemble(EXTRACTOR, replace(fitted, families=(), family_head=None), 1.0, 1)
+    model = assemble(EXTRACTOR, replace(fitted, families=(), family_head=None), 1.0, 1)
     assert set(model.output) == {"probabilities", "embedding", "novelty"}
 
 

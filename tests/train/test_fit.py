@@ -1,6 +1,7 @@
 """The training loop keeps the best epoch, counts weights, and goes on where it was cut off."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,23 +85,12 @@ def test_a_loss_that_is_no_number_is_a_model_error(tmp_path: Path) -> None:
         fitted(wild(1e38, epochs=5, patience=9), tmp_path)
 
 
-@pytest.fixture(scope="module")
-def like_compact() -> Recipe:
+def test_moving_averages_schedule_and_dropout_go_on_where_they_were(tmp_path: Path) -> None:
     """Compact's recipe and optimizer with a net that is quickly compiled."""
-    return replace(recipe("compact", size=8, crop=6, epochs=4), batch_size=8, build=normed)
-
-
-@pytest.fixture(scope="module")
-def uncut(like_compact: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
-    return fitted(like_compact, tmp_path_factory.mktemp("uncut"))[0]
-
-
-def test_moving_averages_schedule_and_dropout_go_on_where_they_were(
-    like_compact: Recipe, uncut: Fitted, tmp_path: Path
-) -> None:
+    like_compact = replace(recipe("compact", size=8, crop=6, epochs=3), batch_size=8, build=normed)
     with pytest.raises(CutOffError):
-        fitted(like_compact, tmp_path, cut_off_after(2))
-    assert_same(fitted(like_compact, tmp_path)[0], uncut)
+        fitted(like_compact, tmp_path / "cut", cut_off_after(1))
+    assert_same(fitted(like_compact, tmp_path / "cut")[0], fitted(like_compact, tmp_path / "whole")[0])
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -125,12 +115,22 @@ def test_half_precision_is_near_to_float32(tmp_path: Path) -> None:
             np.testing.assert_allclose(mine, yours, atol=1e-3)
 
 
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Fitted, Path]:
+    """A recipe, what a training that was never cut off makes of it, and the work folder of one that was."""
+    chosen = wild(0.1, epochs=4, patience=9, **AVERAGED)
+    whole, _ = fitted(chosen, tmp_path_factory.mktemp("whole"))
+    with pytest.raises(CutOffError):
+        fitted(chosen, work := tmp_path_factory.mktemp("cut"), cut_off_after(2))
+    return chosen, whole, work
+
+
 @pytest.mark.parametrize("damage", ["state.json", "last", "best"])
 def test_a_work_folder_damaged_by_a_loss_of_power_only_costs_time(
-    damage: str, like_compact: Recipe, uncut: Fitted, tmp_path: Path
+    damage: str, halves: tuple[Recipe, Fitted, Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(CutOffError):
-        fitted(like_compact, tmp_path, cut_off_after(2))
+    chosen, whole, work = halves
+    shutil.copytree(work, tmp_path, dirs_exist_ok=True)
     state = json.loads((tmp_path / "state.json").read_text())
     (tmp_path / state.get(damage, damage)).write_bytes(b"")
-    assert_same(fitted(like_compact, tmp_path)[0], uncut)
+    assert_same(fitted(chosen, tmp_path)[0], whole)

@@ -1,0 +1,258 @@
+"""What explanations cost beside the saliency package, whether they are the same, and how good they are.
+
+    python -m benchmarks.explanations [--model FILE ...] [--pictures FOLDER] [--endless 1000]
+
+Costs are measured with nets of random weights at 32 and 256 pixels (the notebook's, and a small one at 256) and with
+each model that is named; completeness and quality only with named models, on pictures drawn from FOLDER by lot.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import cpu_now, measure, part, publish, table
+
+TIMED = 3  # pictures that saliency explains; ours are as many or more
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, nargs="*", default=[], help="artifact folders or model files")
+    parser.add_argument("--pictures", type=Path, help="a folder of pictures")
+    parser.add_argument("--endless", type=int, default=1000, help="pictures in the test of memory and pace")
+    chosen = parser.parse_args()
+    publish("Explanations: cost", costs(chosen.model, chosen.pictures))
+    publish("Explanations: memory and pace", pace(chosen.endless))
+    if chosen.model and chosen.pictures:
+        publish("Explanations: completeness and quality", quality(chosen.model, chosen.pictures))
+
+
+def costs(models: list[Path], pictures: Path | None) -> str:
+    """Ours and saliency's CPU seconds a picture, and how far the maps are apart."""
+    rows = []
+    for name, size, batch, count in (("notebook", 32, 1, 32), ("notebook", 256, 100, 3), ("small", 256, 100, 3)):
+        measured = measure("benchmarks.explanations:beside", name, size, batch, count, None)
+        rows.append(_row(f"{name} net, random weights", measured))
+    for model in models if pictures else []:
+        measured = measure("benchmarks.explanations:beside", str(model), 0, 100, TIMED, str(pictures))
+        rows.append(_row(f"`{measured.result['model']}`, real pictures", measured))
+    heads = ["net", "px", "saliency, batch", "compat", "ratio", "apart", "regions", "default", "to 100 steps"]
+    said = (
+        "CPU seconds a picture of saliency's XRAI (eager gradients in batches as named, 100 steps), of ours with "
+        '`compat="saliency"`, the ratio, and the largest difference of the maps in parts of their range. "regions": '
+        "how many times less segmentation, dilation and ranking take alone, identical in all cases. "
+        '"default": saliency beside our default settings, and the correlation of their maps with those of 100 steps.'
+    )
+    return f"{said}\n\n{table(heads, rows)}"
+
+
+def _row(name: str, measured: Any) -> list[Any]:
+    found = measured.result
+    theirs, ours, default = (measured.cost(what).cpu / found[what] for what in ("saliency", "compat", "default"))
+    regions = measured.cost("their regions").cpu / measured.cost("our regions").cpu
+    correlation = found["correlation"]
+    return [
+        name,
+        found["size"],
+        f"{theirs:.2f}, {found['batch']}",
+        f"{ours:.3f}",
+        f"{theirs / ours:.1f}",
+        f"{found['apart']:.0e}",
+        f"{regions:.1f}",
+        f"{theirs / default:.1f}",
+        f"{sum(correlation) / len(correlation):.4f} (least {min(correlation):.4f})",
+    ]
+
+
+def beside(name: str, size: int, batch: int, count: int, folder: str | None) -> dict[str, Any]:
+    """In a process of its own: saliency and ours on the same pictures and net."""
+    import numpy as np
+    import saliency.core as saliency
+    import tensorflow as tf
+
+    from artdetect.explain import ranking, regions
+    from artdetect.explain.model_access import logits
+    from artdetect.explain.xrai import XRAI
+
+    warnings.filterwarnings("ignore")
+    label, model, images = _net_and_pictures(name, size, count, folder)
+    network = logits(model)
+
+    def call(pictures, call_model_args=None, expected_keys=None):
+        pictures = tf.convert_to_tensor(pictures, tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(pictures)
+            outputs = network(pictures)
+            margin = outputs[:, call_model_args] - outputs[:, 1 - call_model_args]
+        return {saliency.INPUT_OUTPUT_GRADIENTS: np.array(tape.gradient(margin, pictures))}
+
+    compat, default, long = XRAI(model, compat="saliency"), XRAI(model), XRAI(model, steps=100)
+    compat(images[:1]), default(images[:1])  # compiled
+    with part("compat"):
+        ours = compat(images)
+    with part("default"):
+        usual = default(images)
+    reference = long(images)
+    parameters = saliency.XRAIParameters(steps=100, return_xrai_segments=True)
+    targets = [int(target) for target in ours.targets]
+    saliency.XRAI().GetMask(images[0], call, targets[0], batch_size=batch)
+    theirs = []
+    with part("saliency"):
+        for image, target in zip(images[:TIMED], targets, strict=False):
+            theirs.append(
+                saliency.XRAI().GetMaskWithDetails(image, call, target, batch_size=batch, extra_parameters=parameters)
+            )
+    for image, one in zip(images[:TIMED], ours, strict=False):
+        attributions = one.attributions.max(axis=-1)
+        with part("our regions"):
+            found = ranking.rank(attributions, regions.as_saliency(image, 5), "full", 50)
+        with part("their regions"):
+            wanted = saliency.XRAI().GetMaskWithDetails(
+                image, call, None, base_attribution=one.attributions, extra_parameters=parameters
+            )
+        assert np.array_equal(found[0], wanted.attribution_mask.astype(np.float32))
+        assert np.array_equal(found[1], wanted.segments)
+    apart = [
+        float(np.abs(one.heatmap - wanted.attribution_mask).max() / np.ptp(wanted.attribution_mask))
+        for one, wanted in zip(ours, theirs, strict=False)
+    ]
+    assert all(np.array_equal(one.ranks, wanted.segments) for one, wanted in zip(ours, theirs, strict=False))
+    return {
+        "model": label,
+        "size": images.shape[1],
+        "batch": batch,
+        "saliency": len(theirs),
+        "compat": len(images),
+        "default": len(images),
+        "apart": max(apart),
+        "correlation": [
+            float(np.corrcoef(one.heatmap.ravel(), other.heatmap.ravel())[0, 1])
+            for one, other in zip(usual, reference, strict=True)
+        ],
+    }
+
+
+def _net_and_pictures(name: str, size: int, count: int, folder: str | None) -> tuple[str, Any, Any]:
+    import keras
+    import numpy as np
+
+    from artdetect import images, predict, quiet
+    from artdetect.train import presets
+
+    quiet.load_tensorflow()
+    if folder is not None:
+        detector = predict.find_model(Path(name))
+        files = list(predict.find_pictures([Path(folder)]))
+        lot = np.random.default_rng(129).permutation(len(files))[:count]
+        pictures = [images.to_input(images.load(files[number], detector.geometry)) for number in sorted(lot)]
+        return detector.id, detector.classifier, np.stack(pictures)
+    keras.utils.set_random_seed(129)
+    if name == "notebook":
+        model = presets.notebook(size)
+    else:
+        layers = keras.layers
+        model = keras.Sequential(
+            [
+                keras.Input((size, size, 3)),
+                layers.Conv2D(16, 3, activation="relu"),
+                layers.MaxPooling2D(),
+                layers.Conv2D(32, 3, activation="relu"),
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(2, activation="softmax"),
+            ]
+        )
+    return name, model, np.stack([_drawn(size, number) for number in range(count)])
+
+
+def _drawn(size: int, number: int) -> Any:
+    """A picture of soft blots with some grain, float32 [size, size, 3]."""
+    import numpy as np
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(number)
+    blots = gaussian_filter(rng.random((size, size, 3)), (size / 20, size / 20, 0))
+    blots = (blots - blots.min()) / np.ptp(blots)
+    return np.clip(blots + 0.05 * rng.random(blots.shape), 0, 1).astype(np.float32)
+
+
+def pace(count: int) -> str:
+    """Memory and pace of a long stream."""
+    found = measure("benchmarks.explanations:endless", count).result
+    hundreds = found["hundreds"]
+    ratio = hundreds[-1]["cpu"] / hundreds[0]["cpu"]
+    return (
+        f"{count:,} pictures of 64 pixels as one stream, the notebook's net with random weights, regions from artworks "
+        f"of 256 pixels. Memory after the first hundred {hundreds[0]['mb']:.0f} MB, after the last "
+        f"{hundreds[-1]['mb']:.0f} MB (most in between {max(row['mb'] for row in hundreds):.0f}). CPU seconds of the "
+        f"last hundred pictures to those of the first: {ratio:.2f}; wall {hundreds[-1]['wall'] / hundreds[0]['wall']:.2f}."
+    )
+
+
+def endless(count: int) -> dict[str, Any]:
+    """In a process of its own: memory (MB, resident) and cost of each hundred pictures."""
+    import re
+    import time
+
+    import numpy as np
+
+    from artdetect.explain.xrai import XRAI
+
+    _, model, images = _net_and_pictures("notebook", 64, 1, None)
+    explainer = XRAI(model, steps=8)
+    explainer(images, artworks=[np.zeros((256, 256, 3), np.uint8)])
+
+    def artworks():
+        return ((_drawn(256, number) * 255).astype(np.uint8) for number in range(count))
+
+    hundreds, cpu, wall = [], cpu_now(), time.perf_counter()
+    pictures = (_drawn(64, number) for number in range(count))
+    for number, _ in enumerate(explainer.stream(pictures, None, artworks()), 1):
+        if number % 100 == 0:
+            memory = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+            now = cpu_now(), time.perf_counter()
+            hundreds.append({"mb": int(memory[1]) / 1024, "cpu": now[0] - cpu, "wall": now[1] - wall})
+            cpu, wall = now
+    return {"hundreds": hundreds}
+
+
+def quality(models: list[Path], pictures: Path) -> str:
+    """Completeness beside saliency's steps, and the check of the maps."""
+    parts = []
+    for model in models:
+        found = measure("benchmarks.explanations:checked", str(model), str(pictures)).result
+        errors = found["completeness"]
+        parts.append(
+            f"`{found['model']}`, {found['pictures']} pictures. Completeness error of the default settings "
+            f"{errors['default']:.3f}, of saliency's 100 steps {errors['saliency']:.3f} (same baselines), where the "
+            f"score is {found['score']:.2f} on average.\n\n" + "\n".join(found["lines"])
+        )
+    return "\n\n".join(parts)
+
+
+def checked(name: str, folder: str) -> dict[str, Any]:
+    """In a process of its own: what is said of a model's explanations."""
+    import numpy as np
+
+    from artdetect.explain import quality as checks
+    from artdetect.explain.xrai import XRAI
+
+    label, model, images = _net_and_pictures(name, 0, 24, folder)
+    explainer = XRAI(model)
+    explanations = explainer(images)
+    theirs = XRAI(model, steps=100, rule="saliency")(images)
+    answer = checks.check(explainer, images, explanations, seed=129).as_dict()
+    return {
+        "model": label,
+        "pictures": len(images),
+        "score": float(np.abs(explanations.scores).mean()),
+        "completeness": {
+            "default": float(explanations.completeness_error.mean()),
+            "saliency": float(theirs.completeness_error.mean()),
+        },
+        "lines": checks.markdown(answer),
+    }
+
+
+if __name__ == "__main__":
+    main()
