@@ -7,6 +7,7 @@ pixels, all lists end to end: `scipy.sparse`'s CSR layout.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from artdetect.explain.segmentation import felzenszwalb
 
@@ -166,8 +168,18 @@ def _cubic(image: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.fl
     if image.shape[:2] == shape:
         return image
     rows, columns = _cubic_matrix(image.shape[0], shape[0]), _cubic_matrix(image.shape[1], shape[1])
-    resized = np.einsum("ih,hwc,jw->ijc", rows, image.astype(np.float64), columns, optimize=True)
+    with _one_thread():  # for so small a product a second one only waits in a loop, and we have threads by picture
+        resized = np.einsum("ih,hwc,jw->ijc", rows, image.astype(np.float64), columns, optimize=True)
     return np.clip(resized.astype(image.dtype), image.min(), image.max())
+
+
+def _one_thread() -> AbstractContextManager:
+    return _pools().limit(limits=1, user_api="blas")
+
+
+@lru_cache(1)
+def _pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 @lru_cache(16)

@@ -60,12 +60,10 @@ def _edges(height: int, width: int) -> tuple[NDArray[np.int32], NDArray[np.int32
 
 @numba.njit(**_COMPILED)
 def _root(parent, pixel):
-    root = pixel
-    while parent[root] < root:
-        root = parent[root]
-    while parent[pixel] > root:
-        parent[pixel], pixel = root, parent[pixel]
-    return root
+    while parent[pixel] != pixel:
+        parent[pixel] = parent[parent[pixel]]
+        pixel = parent[pixel]
+    return pixel
 
 
 @numba.njit(**_COMPILED)
@@ -77,6 +75,8 @@ def _segment(first, second, costs, scale, min_size, labels):
     kept = np.empty(first.size, np.int32)  # edges between segments: only they can join small ones later
     count = 0
     for edge in range(first.size):
+        if parent[first[edge]] == parent[second[edge]]:  # most edges, and no need to look further
+            continue
         one, other = _root(parent, first[edge]), _root(parent, second[edge])
         if one == other:
             continue

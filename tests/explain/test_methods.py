@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 import saliency.core as saliency
@@ -10,12 +9,15 @@ import saliency.core as saliency
 from artdetect.errors import ModelError
 from artdetect.explain.explainer import enlarged
 from artdetect.explain.methods import METHODS, BlurIG, GradCAM, IntegratedGradients, SmoothGrad, make
-from artdetect.explain.model_access import Score, logits
-from artdetect.explain.saliency_bridge import Convolution, call_model_function
+from artdetect.explain.model_access import Score
+from artdetect.explain.saliency_bridge import call_model_function
 
 from .conftest import SIZE, auc, patch_detector, truth
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings(
+    "error",
+    "ignore:__array__ implementation:DeprecationWarning",  # of Keras when it saves
+)
 
 PIXEL_METHODS = {
     "integrated_gradients": {"steps": 8},
@@ -99,7 +101,10 @@ def test_smoothgrad_is_the_packages_for_the_same_generator(model, picture, call_
 def test_gradcam_is_the_packages(model, picture, call_model):
     found = GradCAM(model)(picture[None], [1])[0]
     expected = saliency.GradCam().GetMask(picture, call_model, 1, three_dims=False)
-    np.testing.assert_allclose(found.heatmap / found.heatmap.max(), expected / expected.max(), atol=1e-4)
+    inside = slice(2, -2)  # the package mirrors the picture about the centres of its edge pixels, Pillow does not
+    ours, theirs = found.heatmap[inside, inside], expected[inside, inside]
+    assert np.ptp(theirs) > 0
+    np.testing.assert_allclose(ours / ours.max(), theirs / theirs.max(), atol=1e-5)
 
 
 def test_smoothgrads_noise_is_each_pictures_own_and_leaves_the_global_generator_alone(model, picture):
@@ -121,72 +126,6 @@ def test_completeness_errors_shrink_with_the_steps(model, picture):
         assert errors[1] < errors[0] / 2, method
 
 
-# --- where the last convolution is ---
-
-
-def nested(model):
-    image = keras.Input((SIZE, SIZE, 3))
-    return keras.Model(image, model(keras.layers.Rescaling(1.0)(image)))
-
-
-def test_the_last_convolution_is_the_last_layer_with_a_picture_for_output(model, picture):
-    pooled = model.layers[2]
-    assert isinstance(pooled, keras.layers.MaxPooling2D)
-    values, gradients = Convolution(Score(model, "logit_margin", 4))(picture[None], np.array([1]))
-    expected = keras.Model(model.inputs, pooled.output)(picture[None]).numpy()
-    np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
-    head = model.layers[-1].get_weights()[0]
-    np.testing.assert_allclose(gradients, (head[:, 1] - head[:, 0]).reshape(values.shape), rtol=1e-5)
-
-
-def test_layers_of_one_pixel_are_no_picture(picture):
-    image = keras.Input((SIZE, SIZE, 3))
-    maps = keras.layers.Conv2D(2, 3, strides=4)(image)
-    pooled = keras.layers.Conv2D(4, 1)(keras.layers.GlobalAveragePooling2D(keepdims=True)(maps))
-    output = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(pooled))
-    values, gradients = Convolution(Score(keras.Model(image, output), "logit", 4))(picture[None], np.array([0]))
-    assert values.shape == gradients.shape == (1, 8, 8, 2)
-
-
-def test_gradcam_sees_into_models_in_models_and_into_those_from_a_file(picture, tmp_path):
-    inner = patch_detector(patch_means=0)
-    features = keras.Model(inner.inputs, inner.get_layer("bright").output, name="features")
-    image = keras.Input((SIZE, SIZE, 3))
-    found = keras.layers.GlobalAveragePooling2D()(features(image))
-    outer = keras.Model(image, keras.layers.Softmax()(inner.get_layer("head").__class__(2, name="head")(found)))
-    weights, bias = inner.get_layer("head").get_weights()
-    outer.get_layer("head").set_weights([weights, bias])
-    outer.save(tmp_path / "model.keras")
-    expected = GradCAM(inner)(picture[None])[0].heatmap
-    assert expected.max() > 0
-    for model in (outer, keras.models.load_model(tmp_path / "model.keras")):
-        before = [layer.call for layer in model.layers]
-        np.testing.assert_allclose(GradCAM(model)(picture[None])[0].heatmap, expected, rtol=1e-4)
-        assert [layer.call for layer in model.layers] == before
-
-
-def test_of_several_views_the_picture_itself_counts(picture):
-    inner = patch_detector(patch_means=0)
-    features = keras.Model(inner.inputs, keras.layers.GlobalAveragePooling2D()(inner.get_layer("bright").output))
-    image = keras.Input((SIZE, SIZE, 3))
-    views = [features(image), features(keras.ops.flip(image, axis=2)), features(image[:, 4:, 4:])]
-    head = keras.layers.Dense(2, name="head")
-    model = keras.Model(image, keras.layers.Softmax()(head(keras.layers.Average()(views))))
-    head.set_weights(inner.get_layer("head").get_weights())
-    found = GradCAM(model)(picture[None])[0]
-    assert found.heatmap.shape == (SIZE, SIZE)
-    assert auc(found.heatmap, truth()) > 0.9
-
-
-def test_a_model_without_a_convolution_is_refused_by_gradcam_alone(picture):
-    image = keras.Input((SIZE, SIZE, 3))
-    model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(image)))
-    with pytest.raises(ModelError, match=r"none of its layers gives \[N, h, w, K\]") as raised:
-        made("gradcam", model)(picture[None])
-    assert "\n" not in str(raised.value)
-    assert made("integrated_gradients", model)(picture[None])[0].score > 0
-
-
 # --- what comes in ---
 
 
@@ -206,7 +145,7 @@ def test_the_heatmap_is_enlarged_smoothly_to_a_larger_artwork(model, picture, me
     large, slight, same = explainer(np.stack([picture] * 3), artworks=artworks).heatmaps
     assert (large.shape, slight.shape, same.shape) == ((67, 100), (40, 50), (SIZE, SIZE))
     np.testing.assert_allclose(same, small, atol=1e-6 * np.ptp(small))
-    np.testing.assert_allclose(large, enlarged(same, (67, 100), smooth=True), atol=0.05 * np.ptp(small))
+    assert np.corrcoef(large.ravel(), enlarged(same, (67, 100), smooth=True).ravel())[0, 1] > 0.99
 
 
 @each_method
@@ -240,10 +179,10 @@ def test_every_method_is_made_by_its_name(model):
 
 
 def test_unknown_methods_and_settings_are_refused_by_name(model):
-    with pytest.raises(ValueError, match="`method` must be one of .*'gradcam'.*Received: method='lime'"):
+    with pytest.raises(ValueError, match=r"`method` must be one of .*'gradcam'.*Received: method='lime'"):
         make("lime", model)
     with pytest.raises(
-        ValueError, match="method 'gradcam' has no setting `steps`. It has target, resolution, batch_size"
+        ValueError, match=r"method 'gradcam' has no setting `steps`. It has target, resolution, batch_size"
     ):
         make("gradcam", model, steps=3)
 
@@ -288,29 +227,3 @@ def test_the_config_is_json_and_changes_with_every_setting(model, method, change
     texts = {json.dumps(config, sort_keys=True) for config in (make(method, model).config, *configs)}
     assert len(texts) == len(changes) + 1
     assert make(method, model, batch_size=3).config == make(method, model).config
-
-
-# --- the bridge ---
-
-
-def test_the_model_answers_all_of_the_packages_keys(picture, call_model, model):
-    batch = picture[None].repeat(3, axis=0)
-    keys = [saliency.INPUT_OUTPUT_GRADIENTS, saliency.OUTPUT_LAYER_VALUES, saliency.CONVOLUTION_LAYER_VALUES]
-    answer = call_model(batch.astype(np.float64), 1, keys)
-    assert list(answer) == keys
-    assert answer[keys[0]].shape == batch.shape
-    np.testing.assert_allclose(answer[keys[1]], logits(model)(batch).numpy() @ [-1, 1], rtol=1e-5)
-    np.testing.assert_allclose(answer[keys[1]], -call_model(batch, 0, keys)[keys[1]])
-    assert answer[keys[2]].shape == (3, 15, 15, 8)
-
-
-@pytest.mark.parametrize("keys", [None, [], ["LOGITS"]])
-def test_the_model_answers_no_other_keys(picture, call_model, keys):
-    with pytest.raises(ValueError, match="`expected_keys` must be among .*CONVOLUTION_LAYER_VALUES"):
-        call_model(picture[None], 1, keys)
-
-
-@pytest.mark.parametrize("target", [None, 2])
-def test_the_model_must_be_told_the_class(picture, call_model, target):
-    with pytest.raises(ValueError, match="must be the class, 0 or 1"):
-        call_model(picture[None], target, [saliency.OUTPUT_LAYER_VALUES])

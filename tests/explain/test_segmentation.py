@@ -60,3 +60,13 @@ def test_pictures_of_one_row_or_column_are_segmented_too(shape):
 
 def test_a_picture_of_one_value_is_one_segment():
     assert not felzenszwalb(np.full((12, 7, 3), 0.3), SCALES, 0.8, 150).any()
+
+
+def test_costs_at_the_bound_are_compared_in_single_precision_as_in_scikit_image():
+    joined = []
+    for cost in np.random.default_rng(0).random(60):
+        pair = np.array([[[0.0], [cost]]])
+        scale = 255 * cost * (1 + 1e-9)
+        joined.append(not felzenszwalb(pair, (scale,), 0, 1).any())
+        assert joined[-1] == (not of_skimage(pair, scale, 0, 1).any())
+    assert 10 < sum(joined) < 50

@@ -17,7 +17,7 @@ from scipy.special import softmax
 from artdetect import features, images, train
 from artdetect.detector import MODEL_FILE, Detector
 from artdetect.errors import ConfigError, ModelError
-from artdetect.explain.model_access import Margin
+from artdetect.explain.model_access import Score
 from artdetect.features import Extractor, Features
 from artdetect.images import Geometry
 from artdetect.labels import CLASSES
@@ -237,7 +237,7 @@ def test_black_white_and_noise_have_finite_scores_and_slopes(twice: list[Path]) 
     for part in (scores.p_ai, scores.novelty, scores.generators, scores.embedding):
         assert part is not None
         assert np.isfinite(part).all()
-    gradients = Margin(detector.classifier, 3).gradients(images.to_input(pixels), 0)
+    gradients = Score(detector.classifier, "logit_margin", 3).gradients(images.to_input(pixels), np.zeros(3, int))
     assert np.isfinite(gradients).all()
     assert np.abs(gradients).max(axis=(1, 2, 3)).min() > 0
 
