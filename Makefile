@@ -45,12 +45,14 @@ bench: demo
 	@$(BIN)/python -m benchmarks.audits
 	@$(BIN)/python -m benchmarks.rehearsal
 	@$(BIN)/python -m benchmarks.against_notebook
+	@$(BIN)/python -m benchmarks.explanations
 
 bench-full: demo
 	@$(BIN)/python -m benchmarks.no_op
 	@$(BIN)/python -m benchmarks.audits
 	@$(BIN)/python -m benchmarks.rehearsal --full
 	@$(BIN)/python -m benchmarks.against_notebook --full
+	@$(BIN)/python -m benchmarks.explanations
 
 clean:
 	rm -rf .venv .prefect data/sample data/cache

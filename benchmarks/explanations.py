@@ -185,7 +185,7 @@ def pace(count: int) -> str:
         f"{count:,} pictures of 64 pixels as one stream, the notebook's net with random weights, regions from artworks "
         f"of 256 pixels. Memory after the first hundred {hundreds[0]['mb']:.0f} MB, after the last "
         f"{hundreds[-1]['mb']:.0f} MB (most in between {max(row['mb'] for row in hundreds):.0f}). CPU seconds of the "
-        f"last hundred pictures to those of the first: {ratio:.2f}; wall {hundreds[-1]['wall'] / hundreds[0]['wall']:.2f}."
+        f"last hundred pictures to those of the first: {ratio:.2f}."
     )
 
 

@@ -106,6 +106,11 @@ class Explainer(ABC):
         images, targets, artworks, segments = zip(*taken, strict=True)
         for image in images:
             check_image(image, self.score.input_shape)
+            if image.shape != images[0].shape:
+                raise ValueError(
+                    "pictures that are explained together must have one size. "
+                    f"Received: {list(images[0].shape)} and {list(image.shape)}"
+                )
         stacked = np.stack(images)
         logits = self.score.logits(stacked)  # asked for in any case: a broken model must not explain anything
         predicted = logits.argmax(axis=1)

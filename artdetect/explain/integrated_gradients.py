@@ -32,10 +32,12 @@ class Integrated:
         attributions: float32 [N, H, W, C], the mean over the baselines.
         completeness_error: float64 [N]: by how much a baseline's attributions miss, in sum, the difference of the
             score between picture and baseline; the mean over the baselines, in units of the score.
+        scores: float32 [N], of the pictures.
     """
 
     attributions: NDArray[np.float32]
     completeness_error: NDArray[np.float64]
+    scores: NDArray[np.float32]
 
 
 def quadrature(steps: int, rule: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -117,12 +119,13 @@ class IntegratedGradients:
         attributions = self.score.finite(self._sums(paths, starts, classes), "gradient")
         attributions *= paths - starts
 
-        at_pictures = self.score.values(images, targets)
-        at_baselines = self.score.values(np.broadcast_to(starts, paths.shape), classes)
-        due = np.repeat(at_pictures, each).astype(np.float64) - at_baselines
+        ends = np.concatenate([images, np.broadcast_to(starts, paths.shape)])
+        values = self.score.values(ends, np.concatenate([targets, classes]))
+        scores, at_baselines = values[: len(images)], values[len(images) :]
+        due = np.repeat(scores, each).astype(np.float64) - at_baselines
         missed = np.abs(attributions.sum(axis=(1, 2, 3), dtype=np.float64) - due)
         by_picture = attributions.reshape(len(images), each, *images.shape[1:])
-        return Integrated(by_picture.mean(axis=1), missed.reshape(-1, each).mean(axis=1))
+        return Integrated(by_picture.mean(axis=1), missed.reshape(-1, each).mean(axis=1), scores)
 
     def _sums(
         self, paths: NDArray[np.float32], starts: NDArray[np.float32], classes: NDArray[np.integer]

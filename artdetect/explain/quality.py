@@ -164,7 +164,7 @@ def _maps(
 def estimate(
     values: Sequence[float] | NDArray, seed: int, least: float = 0, most: float = 1
 ) -> dict[str, float | None] | None:
-    """The mean of values in [`least`, `most`] with its 95 % interval; None where all are NaN, no interval for one value.
+    """The mean of values in [`least`, `most`] with its 95 % interval, which one value has not; None where all are NaN.
 
     The wider of the percentile bootstrap's and Student's: the first is too narrow for a handful of pictures.
     """

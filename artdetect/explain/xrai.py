@@ -144,7 +144,6 @@ class XRAI(Explainer):
         if self.compat and any(artwork is not None for artwork in artworks):
             raise ValueError('`artworks` must be None with compat="saliency", whose regions come from the picture')
         integrated = self._integrated(images, targets)
-        scores = self.score.values(images, targets)
 
         def explained(index: int) -> Explanation:
             heatmap, ranks = self.ranked(
@@ -154,7 +153,7 @@ class XRAI(Explainer):
                 heatmap,
                 ranks,
                 int(targets[index]),
-                float(scores[index]),
+                float(integrated.scores[index]),
                 float(integrated.completeness_error[index]),
                 self.config,
                 integrated.attributions[index],
