@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from artdetect import __version__
 from artdetect.errors import ArtdetectError, ConfigError, DataError, ServerError, StorageError, storage_error
@@ -19,8 +19,9 @@ from artdetect.summary import printable
 
 if TYPE_CHECKING:
     from artdetect.config import Config
-    from artdetect.predict import Verdict
+    from artdetect.explain import ExplainConfig
 
+T = TypeVar("T")
 SAMPLE = Path("configs/sample.toml")
 
 
@@ -284,19 +285,19 @@ def _predict(chosen: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _counted(verdicts: "Iterator[Verdict]") -> "Iterator[Verdict]":
+def _counted(rows: Iterator[T]) -> Iterator[T]:
     """The same, with their number on stderr where that is a terminal."""
     if not sys.stderr.isatty():
-        yield from verdicts
+        yield from rows
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     shown = SpinnerColumn(), TextColumn("{task.completed:,.0f} pictures"), TimeElapsedColumn()
     with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("predict", total=None)
-        for verdict in verdicts:
-            yield verdict
+        task = bar.add_task("", total=None)
+        for row in rows:
+            yield row
             bar.advance(task)
 
 
@@ -317,28 +318,42 @@ def _open_table(path: Path) -> IO[str]:
 
 
 def _explain(chosen: argparse.Namespace) -> int:
+    from artdetect import predict
+    from artdetect.explain.folder import TABLE, Batch, chunks
+
+    config = _explain_config(chosen)
+    detector = predict.find_model(chosen.model)
+    next(_pictures(chosen.paths))  # DataError where there are none
+    batch = Batch(detector, config, chosen.out)
+    rows = (row for chunk in chunks(batch.waiting(chosen.paths)) for row in batch.explain(chunk))
+    explained = failed = 0
+    for row in rows if sys.stdout.isatty() else _counted(rows):
+        explained, failed = explained + (row["error"] is None), failed + (row["error"] is not None)
+        said = row["error"] or f"{batch.out / row['name']}.png"
+        print(*map(printable, (row["path"], row["verdict"] or "error", said)), sep="\t", flush=True)
+    batch.finish()
+    told = f"{explained} explained, {batch.unchanged} explained before and unchanged, {failed} unreadable"
+    print(f"{told}: {printable(str(batch.out / TABLE))}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _explain_config(chosen: argparse.Namespace) -> "ExplainConfig":
     from pydantic import ValidationError
 
-    from artdetect import predict
     from artdetect.explain import ExplainConfig
-    from artdetect.explain.folder import Batch, chunks
+    from artdetect.explain.settings import SETTINGS
 
-    given = {name: getattr(chosen, name) for name in ("method", "steps", "algorithm", "quality", "common_scale")}
+    options = ("method", "steps", "algorithm", "quality", "common_scale")
+    given = {name: value for name in options if (value := getattr(chosen, name)) is not None}
     try:
-        config = ExplainConfig(**{name: value for name, value in given.items() if value is not None})
+        config = ExplainConfig(**given)
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(f"--{first['loc'][0]} {first['input']}: {first['msg']}") from None
-    next(_pictures(chosen.paths))  # DataError where there are none
-    batch = Batch(predict.find_model(chosen.model), config, chosen.out)
-    if before := len(batch.rows()):
-        print(f"{before} pictures were explained before; what is unchanged stays as it is", file=sys.stderr)
-    for chunk in chunks(batch.waiting(chosen.paths)):
-        for row in batch.explain(chunk):
-            said = row["error"] or f"{batch.out / row['name']}.png"
-            print(*map(printable, (row["path"], row["verdict"] or "error", said)), sep="\t", flush=True)
-    batch.finish()
-    return 1 if batch.rows().error.notna().any() else 0
+    for name in ("steps", "algorithm"):
+        if name in given and name not in SETTINGS[config.method]:
+            raise ConfigError(f"--{name}: method {config.method} has no such setting")
+    return config
 
 
 def _export(chosen: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.harness import cpu_now, measure, part, publish, table
 
+BLOCK = 128  # pictures: a multiple of what an explainer takes at a time
 TIMED = 3  # pictures that saliency explains; ours are as many or more
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, nargs="*", default=[], help="artifact folders or model files")
     parser.add_argument("--pictures", type=Path, help="a folder of pictures")
-    parser.add_argument("--endless", type=int, default=1000, help="pictures in the test of memory and pace")
+    parser.add_argument("--endless", type=int, default=1024, help="pictures in the test of memory and pace")
     chosen = parser.parse_args()
     publish("Explanations: cost", costs(chosen.model, chosen.pictures))
     publish("Explanations: memory and pace", pace(chosen.endless))
@@ -179,18 +180,18 @@ def _drawn(size: int, number: int) -> Any:
 def pace(count: int) -> str:
     """Memory and pace of a long stream."""
     found = measure("benchmarks.explanations:endless", count).result
-    hundreds = found["hundreds"]
-    ratio = hundreds[-1]["cpu"] / hundreds[0]["cpu"]
+    blocks = found["blocks"]
+    ratio = blocks[-1]["cpu"] / blocks[0]["cpu"]
     return (
         f"{count:,} pictures of 64 pixels as one stream, the notebook's net with random weights, regions from artworks "
-        f"of 256 pixels. Memory after the first hundred {hundreds[0]['mb']:.0f} MB, after the last "
-        f"{hundreds[-1]['mb']:.0f} MB (most in between {max(row['mb'] for row in hundreds):.0f}). CPU seconds of the "
-        f"last hundred pictures to those of the first: {ratio:.2f}."
+        f"of 256 pixels. Memory after the first {BLOCK} {blocks[0]['mb']:.0f} MB, after the last "
+        f"{blocks[-1]['mb']:.0f} MB (most in between {max(row['mb'] for row in blocks):.0f}). CPU seconds of the "
+        f"last {BLOCK} pictures to those of the first: {ratio:.2f}."
     )
 
 
 def endless(count: int) -> dict[str, Any]:
-    """In a process of its own: memory (MB, resident) and cost of each hundred pictures."""
+    """In a process of its own: memory (MB, resident) and cost of each `BLOCK` pictures."""
     import re
     import time
 
@@ -205,15 +206,15 @@ def endless(count: int) -> dict[str, Any]:
     def artworks():
         return ((_drawn(256, number) * 255).astype(np.uint8) for number in range(count))
 
-    hundreds, cpu, wall = [], cpu_now(), time.perf_counter()
+    blocks, cpu, wall = [], cpu_now(), time.perf_counter()
     pictures = (_drawn(64, number) for number in range(count))
     for number, _ in enumerate(explainer.stream(pictures, None, artworks()), 1):
-        if number % 100 == 0:
+        if number % BLOCK == 0:
             memory = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
             now = cpu_now(), time.perf_counter()
-            hundreds.append({"mb": int(memory[1]) / 1024, "cpu": now[0] - cpu, "wall": now[1] - wall})
+            blocks.append({"mb": int(memory[1]) / 1024, "cpu": now[0] - cpu, "wall": now[1] - wall})
             cpu, wall = now
-    return {"hundreds": hundreds}
+    return {"blocks": blocks}
 
 
 def quality(models: list[Path], pictures: Path) -> str:

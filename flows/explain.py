@@ -6,6 +6,7 @@ Pictures that were explained before, by the same model and settings, are left al
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from artdetect import paths, predict
-from artdetect.errors import DataError
+from artdetect import digests, paths, predict
+from artdetect.errors import ArtdetectError, DataError
 from artdetect.explain import ExplainConfig
 from artdetect.explain import quality as checks
-from artdetect.explain.folder import TABLE, chunks
-from tasks.explain import batch, explain_chunk
+from artdetect.explain.folder import TABLE, Batch, chunks
+from artdetect.summary import printable
+from tasks.explain import explain_chunk
 
 CHUNK = 256  # pictures a task
 SHOWN = 20  # errors on the dashboard; all stand in the table
@@ -30,29 +32,38 @@ def explain(
 ) -> dict[str, Any]:
     """Explain the verdicts on the pictures in `folder`; give what was done, in numbers, and where it is.
 
-    `out` is where figures and table go, artifacts/explanations/<folder>-<model> if left out; `model` is an artifact
-    folder or a model file, the newest if left out.
+    `out` is where figures and table go, artifacts/explanations/<folder>-<model>-<digest of place and settings> if left
+    out; `model` is an artifact folder or a model file, the newest if left out.
     """
     log = get_run_logger()
     model = model or predict.newest_model()
-    batch.cache_clear()
-    out = out or paths.artifacts() / "explanations" / f"{folder.resolve().name}-{model.resolve().name}"
-    work = batch(model, config, out)
-    before = len(work.rows())
-    waiting = list(work.waiting([folder]))
-    if not waiting and not before:
+    if not folder.exists() or next(predict.find_pictures([folder]), None) is None:
         raise DataError(f"{folder}: found no pictures")
-    log.info("explain: %d pictures to explain, %d explained before", len(waiting), before)
+    out = out or paths.artifacts() / "explanations" / _name(folder.resolve(), model.resolve(), config)
+    batch = Batch(predict.find_model(model), config, out)
+    waiting = list(batch.waiting([folder]))
+    log.info("explain: %d pictures to explain, %d explained before", len(waiting), batch.unchanged)
 
     errors: list[str] = []
     for number, chunk in enumerate(chunks(waiting, CHUNK)):
-        errors += explain_chunk(model, config, out, chunk, number * CHUNK, len(waiting))
-    quality = work.finish()
+        first = number * CHUNK
+        errors += explain_chunk(batch, chunk, first, len(waiting))
+        log.info("explain: %d of %d pictures", first + len(chunk), len(waiting))
+    quality = batch.finish()
 
-    done = {"explained": len(waiting) - len(errors), "before": before, "errors": len(errors), "out": str(out)}
+    done = {
+        "explained": len(waiting) - len(errors),
+        "before": batch.unchanged,
+        "errors": len(errors),
+        "out": str(out),
+    }
     create_markdown_artifact(_said(done, errors, quality), key="explanations", description=f"Of {folder}")
     log.info("explain: %(explained)d explained, %(before)d before, %(errors)d unreadable; in %(out)s", done)
     return done
+
+
+def _name(folder: Path, model: Path, config: ExplainConfig) -> str:
+    return f"{folder.name}-{model.name}-{digests.of_value([str(folder), config.model_dump(mode='json')])[:8]}"
 
 
 def _said(done: dict[str, Any], errors: list[str], quality: dict[str, Any] | None) -> str:
@@ -63,11 +74,23 @@ def _said(done: dict[str, Any], errors: list[str], quality: dict[str, Any] | Non
     ]
     if quality:
         lines += ["", *checks.markdown(quality)]
-    lines += ["", *(f"- `{error.replace('`', chr(39))}`" for error in errors[:SHOWN])]
+    lines += ["", *(f"- `{printable(error).replace('`', chr(39))}`" for error in errors[:SHOWN])]
+    if len(errors) > SHOWN:
+        lines.append(f"- … and {len(errors) - SHOWN:,} more")
     return "\n".join(lines)
 
 
+def main(arguments: Sequence[str]) -> int:
+    """The exit code, as of `artdetect explain`."""
+    if len(arguments) != 1:
+        print("usage: python -m flows.explain FOLDER", file=sys.stderr)
+        return 2
+    try:
+        return 1 if explain(Path(arguments[0]))["errors"] else 0
+    except ArtdetectError as error:
+        print(f"artdetect: {error}", file=sys.stderr)
+        return 2
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m flows.explain FOLDER")
-    explain(Path(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))

@@ -1,13 +1,12 @@
 """explain as a task: chosen test pictures as a stage, and any folder in chunks."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from artdetect import download, predict
+from artdetect import download
 from artdetect import explain as library
 from artdetect.explain import ExplainConfig
 from artdetect.explain.folder import Batch, Picture
@@ -31,23 +30,15 @@ def explain(config: ExplainConfig, train: Artifact, evaluate: Artifact, raw: Art
 
 
 @task(task_run_name="explain-{first}", cache_policy=NO_CACHE, persist_result=False, tags=["artdetect"])
-def explain_chunk(
-    model: Path, config: ExplainConfig, out: Path, pictures: Sequence[Picture], first: int, total: int
-) -> list[str]:
-    """Explain the pictures from number `first` of `total`; the errors of those that could not be read."""
+def explain_chunk(batch: Batch, pictures: Sequence[Picture], first: int, total: int) -> list[str]:
+    """Explain the pictures behind the `first` of `total`; the errors of those that could not be read."""
     errors = []
     with Progress("explain") as progress:
-        for done, row in enumerate(batch(model, config, out).explain(pictures), first + 1):
-            progress.log(done, total, method(config))
+        for done, row in enumerate(batch.explain(pictures), first + 1):
+            progress.log(done, total, method(batch.config))
             if row["error"]:
                 errors.append(row["error"])
     return errors
-
-
-@lru_cache(1)
-def batch(model: Path, config: ExplainConfig, out: Path) -> Batch:
-    """One batch a process: model and compiled gradients are kept from chunk to chunk."""
-    return Batch(predict.find_model(model), config, out)
 
 
 def method(config: ExplainConfig) -> str:

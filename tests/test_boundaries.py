@@ -16,7 +16,7 @@ from tests.tiny import data_set
 
 PROJECT = Path(__file__).resolve().parents[1]
 LIBRARY = sorted((PROJECT / "artdetect").rglob("*.py"))
-SLOW = ("prefect", "tensorflow", "keras", "matplotlib", "sklearn", "skimage", "saliency")
+SLOW = ("prefect", "tensorflow", "keras", "matplotlib", "sklearn", "skimage", "saliency", "numba")
 
 
 def imported(source: Path) -> set[str]:

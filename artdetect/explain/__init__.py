@@ -1,9 +1,11 @@
 """Which regions of a picture speak for its verdict.
 
-`explainer` is what all methods share, `xrai` the method of choice, `methods` the others; `explanation` is what comes
-out, `quality` checks it beside its controls, `figures` draws it. `choose` picks test pictures, `stage` explains them
-for a report and `folder` explains any folder. Inside XRAI: `model_access`, `integrated_gradients`, `segmentation`,
-`regions`, `ranking`.
+* Methods: `explainer`, what all share; `xrai`, the method of choice, from `model_access`,
+  `integrated_gradients`, `segmentation`, `regions` and `ranking`; `methods`, the others, with `saliency_bridge`.
+* What comes out: `explanation`; drawn by `figures` with `drawing` and `colours`.
+* Whether it explains: `quality`, from `curves`, `randomised` and `information`.
+* Use: `settings`, the config; `subjects`, pictures in files, explained once; `choose` and `stage`, test pictures for
+  the report; `folder` with `parts`, any pictures.
 """
 
 from artdetect.explain.stage import ExplainConfig, run

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.special import expit
 
-from artdetect.explain import information as pic
+import artdetect.explain.information as pic
 from artdetect.explain.model_access import Score
 
 BLUR = 0.1  # standard deviation of the insertion's blur, by the picture's side

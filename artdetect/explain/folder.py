@@ -2,34 +2,43 @@
 
 Work goes in chunks, and each leaves a part of the table: a run that was cut off goes on behind its last chunk, and
 pictures that were added later are explained alone. Nothing grows with the number of pictures but the list of rows.
+
+What is explained stands while the picture is as it was and its figure and arrays are there. What could not be read is
+tried again by each run.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect import digests, predict
-from artdetect.errors import DataError, StorageError
+from artdetect.errors import DataError, PictureError, storage_error
+from artdetect.explain import explanation as explanations
+from artdetect.explain.colours import value_range
+from artdetect.explain.parts import COLUMNS, Parts, table, text
 from artdetect.explain.settings import ExplainConfig
 from artdetect.explain.stage import checked, measured, sheet
-from artdetect.explain.subjects import Subject, draw, explain, title
+from artdetect.explain.subjects import Subject, Unreadable, draw, explain, replacing, title
 from artdetect.labels import CLASSES
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from artdetect.detector import Detector
+    from artdetect.explain.colours import Scale
     from artdetect.explain.explanation import Explanation
 
 CHUNK = 64  # pictures between two parts of the table: what a kill costs, in figures only
 TABLE = "explanations.parquet"
-_PARTS, _ABOUT = "parts", "explain.json"
+SHEET = "sheet"  # name of the contact sheet, which no picture's figure may have
+_PARTS, _ABOUT, _SCALE = "parts", "explain.json", "scale.json"
 
 
 @dataclass(frozen=True)
@@ -54,122 +63,151 @@ class Batch:
     Raises:
         DataError: `out` holds something else.
         ModelError: The model cannot be explained.
+        StorageError: `out` cannot be written, here and in what follows.
     """
 
     def __init__(self, detector: Detector, config: ExplainConfig, out: Path):
         self.detector, self.config, self.out = detector, config, out
         self.explainer = config.explainer(detector)
-        self._parts = out / _PARTS
-        about = {
-            "model": detector.id,
-            "explainer": self.explainer.config,
-            "code": digests.of_value(digests.of_code(type(self.explainer).__module__))[:16],
-        }
-        if out.is_dir() and any(out.iterdir()):
-            _same(out, about)
-        self._parts.mkdir(parents=True, exist_ok=True)
-        _write(out / _ABOUT, json.dumps(about, indent=1))
+        self.unchanged = 0  # pictures that `waiting` met and that were explained before
+        self._errors: dict[str, dict[str, Any]] = {}  # of this run
+        code = digests.of_value(digests.of_code(type(self.explainer).__module__))[:16]
+        about = {"model": detector.id, "code": code, "common_scale": config.common_scale, **self.explainer.config}
+        with _storing():
+            _begin(out, about)
+            self._parts = Parts(out / _PARTS)
 
-    def waiting(self, sources: Sequence[Path]) -> Iterator[Picture]:
-        """The pictures of `sources`, files and folders, that have no explanation yet or changed since."""
+    def waiting(self, sources: Iterable[Path]) -> Iterator[Picture]:
+        """The pictures of `sources`, files and folders, that have no explanation yet or changed since.
+
+        What lies in the output folder is none of them.
+        """
         rows = self.rows()
-        known = {row.path: (row.bytes, row.modified) for row in rows.itertuples() if self._stands(row)}
-        names = dict(zip(rows.name, rows.path, strict=True))
+        known = {row.path: (row.bytes, row.modified) for row in rows.itertuples()}
+        names = {SHEET: ""} | dict(zip(rows.name, rows.path, strict=True))
+        met = set()
         for source in sources:
-            root = source.absolute() if source.is_dir() else source.absolute().parent
+            folder = source.absolute() if source.is_dir() else source.absolute().parent
+            own = _within(self.out, folder) if source.is_dir() else None
             for path in predict.find_pictures([source]):
+                if str(path) in met or (own and path.is_relative_to(own)):
+                    continue
+                met.add(str(path))
                 size, modified = _stat(path)
                 if known.get(str(path)) == (size, modified):
+                    self.unchanged += 1
                     continue
-                name = _name(path, root, names)
+                name = _name(path, folder, names)
                 names[name] = str(path)
                 yield Picture(path, name, size, modified)
 
     def explain(self, pictures: Sequence[Picture]) -> Iterator[dict[str, Any]]:
-        """Explain some pictures: the row of each when its figure and arrays are there, those with an `error` first.
+        """Explain some pictures: the row of each when its figure and arrays are there; with an `error` if it has none.
 
         Their part of the table is written at the end.
         """
-        by_path = {picture.path: picture for picture in pictures}
-        rows: dict[Path, dict[str, Any]] = {}
-        subjects = []
-        for verdict in predict.predict(self.detector, by_path):
-            picture = by_path[Path(verdict.path)]
-            row = {"name": picture.name, "bytes": picture.size, "modified": picture.modified, **verdict.as_dict()}
-            rows[picture.path] = row
-            if row["error"] is None:
-                row["sha256"] = digests.of_file(picture.path)
-                subjects.append(_subject(row))
-            else:
-                yield row
-        for subject, found in zip(subjects, explain(self.detector, self.explainer, self.config, subjects), strict=True):
-            draw(self.detector, subject, found, self.out)
-            rows[subject.path] |= measured(found)
-            yield rows[subject.path]
-        self._keep(list(rows.values()))
+        with _storing():
+            judged, done = [], []
+            for row in self._judged(pictures):
+                if row["error"] is None:
+                    judged.append(row)
+                else:
+                    yield self._failed(row, row["error"])
+            subjects = [_subject(row) for row in judged]
+            scale = self._scale()
+            for row, subject, found in zip(
+                judged, subjects, explain(self.detector, self.explainer, self.config, subjects), strict=True
+            ):
+                try:
+                    if isinstance(found, Unreadable):
+                        raise found
+                    draw(self.detector, subject, found, self.out, scale)
+                except (DataError, PictureError) as error:
+                    changed = f"{subject.path}: changed while it was explained: run again"
+                    yield self._failed(row, changed if isinstance(error, DataError) else str(error))
+                else:
+                    low, high = value_range(found)
+                    done.append({**row, **measured(found), "range_low": low, "range_high": high})
+                    yield done[-1]
+            self._parts.add(done)
 
     def finish(self) -> dict[str, Any] | None:
         """Write the whole table, a contact sheet of the first pictures, and the check of the maps, which it gives."""
-        from artdetect.explain import explanation as explanations
-        from artdetect.explain import figures
+        import pandas as pd
 
         rows = self.rows()
-        rows.to_parquet(_temporary(self.out / TABLE), index=False)
-        _temporary(self.out / TABLE).replace(self.out / TABLE)
-        subjects = [_subject(row) for row in rows[rows.error.isna()].to_dict("records")]
+        subjects = [_subject(row) for row in rows.to_dict("records")]
 
         def found(number: int) -> Explanation:
             return explanations.load(self.out / f"{subjects[number].name}.npz")
 
-        if self.config.common_scale and subjects:
-            scale = figures.common_range(map(found, range(len(subjects))))
-            for number, subject in enumerate(subjects):
-                draw(self.detector, subject, found(number), self.out, scale)
-        sheet(self.detector, subjects, found, self.out / "sheet.png")
-        answer = checked(self.detector, self.explainer, self.config, subjects, found)
-        _write(self.out / "quality.json", json.dumps(answer, indent=1))
+        with _storing():
+            scale = None
+            if self.config.common_scale and subjects:
+                scale = float(rows.range_low.min()), float(rows.range_high.max())
+                self._redraw(subjects, found, scale)
+            sheet(self.detector, subjects, found, self.out / f"{SHEET}.png", scale)
+            answer = checked(self.detector, self.explainer, self.config, subjects, found)
+            _write(self.out / "quality.json", answer)
+            whole = pd.concat([rows, table(self._errors.values())]).sort_values("path", ignore_index=True)
+            with replacing(self.out / TABLE) as temporary:
+                whole.to_parquet(temporary, index=False)
         return answer
 
     def rows(self) -> pd.DataFrame:
-        """What is explained so far: one row a picture, by path; a later part wins."""
-        import pandas as pd
+        """What is explained and stands: one row a picture, by path."""
+        import numpy as np
 
-        parts = [pd.read_parquet(path) for path in sorted(self._parts.glob("*.parquet"))]
-        table = pd.concat(parts) if parts else pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
-        return table.drop_duplicates("path", keep="last").sort_values("path", ignore_index=True)
+        found = self._parts.read()
+        states = zip(found.path, found.name, found.bytes, found.modified, strict=True)
+        stands = [path not in self._errors and self._stands(path, *rest) for path, *rest in states]
+        return found[np.array(stands, bool)].sort_values("path", ignore_index=True)
 
-    def _stands(self, row: Any) -> bool:
-        """Whether what a row says is there."""
-        made = [self.out / f"{row.name}{suffix}" for suffix in (".png", ".npz")]
-        return isinstance(row.error, str) or all(path.is_file() for path in made)
+    def _stands(self, path: str, name: str, size: int, modified: int) -> bool:
+        """Whether a picture is as it was and what its row says is there."""
+        made = (self.out / f"{name}{suffix}" for suffix in (".png", ".npz"))
+        return _stat(Path(path)) == (size, modified) and all(file.is_file() for file in made)
 
-    def _keep(self, rows: Sequence[dict[str, Any]]) -> None:
-        import pandas as pd
+    def _judged(self, pictures: Sequence[Picture]) -> Iterator[dict[str, Any]]:
+        """A row for each picture: with its verdict, or with the error of one that cannot be read."""
+        readable = {}
+        for picture in pictures:
+            if text(picture.path) == str(picture.path):
+                readable[picture.path] = picture
+            else:
+                error = f"{text(picture.path)}: its name is not valid UTF-8: rename it"
+                yield {"path": text(picture.path), "error": error}
+        for verdict in predict.predict(self.detector, readable):
+            picture = readable[Path(verdict.path)]
+            row = {"name": picture.name, "bytes": picture.size, "modified": picture.modified, **verdict.as_dict()}
+            if row["error"] is None:
+                try:
+                    row["sha256"] = digests.of_file(picture.path)
+                except OSError as error:
+                    row["error"] = f"{picture.path}: cannot be read: {error.strerror}"
+            yield row
 
-        taken = [int(path.stem) for path in self._parts.glob("*.parquet")]
-        place = self._parts / f"{max(taken, default=-1) + 1:06d}.parquet"
-        table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
-        table.to_parquet(_temporary(place), index=False)
-        _temporary(place).replace(place)
+    def _failed(self, row: Mapping[str, Any], error: str) -> dict[str, Any]:
+        """The row of a picture without an explanation."""
+        kept = {name: row.get(name, -1) for name in ("bytes", "modified")}
+        self._errors[row["path"]] = dict.fromkeys(COLUMNS) | kept | {"path": row["path"], "error": error}
+        return self._errors[row["path"]]
 
+    def _scale(self) -> Scale | None:
+        """The range in which all figures are drawn; None if there is none yet, or each has its own."""
+        try:
+            low, high = json.loads((self.out / _PARTS / _SCALE).read_text())
+        except (OSError, ValueError):
+            return None
+        return low, high
 
-_COLUMNS = {
-    "path": "string",
-    "name": "string",
-    "verdict": "string",
-    "called": "string",
-    "p_ai": "float64",
-    "novelty": "float64",
-    "generator": "string",
-    "model": "string",
-    "error": "string",
-    "sha256": "string",
-    "score": "float64",
-    "completeness_error": "float64",
-    "top_share": "float64",
-    "bytes": "int64",
-    "modified": "int64",
-}
+    def _redraw(self, subjects: Sequence[Subject], found: Callable[[int], Explanation], scale: Scale) -> None:
+        if self._scale() == scale:
+            return
+        (self.out / _PARTS / _SCALE).unlink(missing_ok=True)  # or a killed run's figures would be of two ranges
+        for number, subject in enumerate(subjects):
+            draw(self.detector, subject, found(number), self.out, scale)
+        _write(self.out / _PARTS / _SCALE, scale)
 
 
 def chunks(pictures: Iterable[Picture], size: int = CHUNK) -> Iterator[list[Picture]]:
@@ -186,7 +224,7 @@ def _subject(row: Mapping[str, Any]) -> Subject:
 
 def _name(path: Path, root: Path, taken: dict[str, str]) -> str:
     """A name below the output folder that no other picture has: its place below `root`, numbered where need be."""
-    place = path.relative_to(root).with_suffix("").as_posix()
+    place = path.relative_to(root).as_posix().removesuffix(path.suffix)
     name, number = place, 1
     while taken.get(name, str(path)) != str(path):
         number += 1
@@ -202,27 +240,39 @@ def _stat(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _same(out: Path, about: dict[str, Any]) -> None:
-    """DataError unless `out` was begun with the same model and settings."""
+def _begin(out: Path, about: dict[str, Any]) -> None:
+    """Make `out`; DataError where it holds something else, or was begun with another model or other settings."""
     try:
         before = json.loads((out / _ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise DataError(f"{out}: this folder holds something else; name a new or empty one") from None
-    changed = [name for name in about if before.get(name) != about[name]]
+        before = {}
+    if not before and not (out.is_dir() and any(not fnmatch(path.name, ".*.tmp") for path in out.iterdir())):
+        out.mkdir(parents=True, exist_ok=True)
+        _write(out / _ABOUT, about)
+        return
+    if not isinstance(before, dict) or "model" not in before:
+        raise DataError(f"{out}: this folder holds something else; name a new or empty one")
+    changed = [name for name in about | before if before.get(name) != about.get(name)]
     if changed:
-        raise DataError(
-            f"{out}: this folder was begun with another {' and '.join(changed)} ({before.get('model')}); "
-            "name a new or empty one, or delete it"
-        )
+        said = ", ".join(f"{name} ({before.get(name)}, now {about.get(name)})" for name in changed)
+        raise DataError(f"{out}: this folder was begun with another {said}; name a new or empty one, or delete it")
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_suffix(f".{os.getpid()}.tmp")
+def _within(inner: Path, outer: Path) -> Path | None:
+    """Where a walk through `outer` meets the folder `inner`, if it does."""
+    real, above = inner.resolve(), outer.resolve()
+    return outer / real.relative_to(above) if real.is_relative_to(above) else None
 
 
-def _write(path: Path, text: str) -> None:
+@contextmanager
+def _storing() -> Iterator[None]:
+    """Says what is wrong with a disk."""
     try:
-        _temporary(path).write_text(text, encoding="utf-8")
-        _temporary(path).replace(path)
+        yield
     except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror})") from error
+        raise storage_error(error) or error from error
+
+
+def _write(path: Path, value: Any) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from artdetect.explain import integrated_gradients as ig
+import artdetect.explain.integrated_gradients as ig
 from artdetect.explain.explainer import Explainer, Segments, as_json, at_least, enlarged, one_of
 from artdetect.explain.explanation import Explanation
 from artdetect.explain.model_access import Target

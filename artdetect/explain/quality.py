@@ -207,20 +207,24 @@ def _bounds(measure: str) -> tuple[float, float]:
 
 def markdown(found: dict[str, Any]) -> list[str]:
     """The lines of a table of `Quality.as_dict()`, with the sentence how to read it."""
-    heads = {
-        "deletion_margin": "deletion (low)",
-        "insertion_margin": "insertion (high)",
-        "correlation": "correlation (low)",
-        "deletion": "deletion of p",
-        "insertion": "insertion of p",
-    }
-    lines = [READ_ME, "", f"| map | {' | '.join(heads.values())} |", "|---|" + "---|" * len(heads)]
+    heads = [
+        "map",
+        "deletion (low)",
+        "insertion (high)",
+        "correlation (low)",
+        "explanation less it: deletion",
+        "insertion",
+    ]
+    lines = [READ_ME, "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in found["rows"]:
-        lines.append(f"| {row['name']} | {' | '.join(_cell(row[name]) for name in heads)} |")
+        values = [row[name] for name in ("deletion_margin", "insertion_margin", "correlation")]
+        values += [(row["difference"] or {}).get(name) for name in ("deletion_margin", "insertion_margin")]
+        lines.append(f"| {' | '.join([row['name'], *map(_cell, values)])} |")
     return lines
 
 
 def _cell(value: dict[str, float | None] | None) -> str:
     if value is None:
         return "–"
-    return f"{value['value']:.3f}" + ("" if value["low"] is None else f" ({value['low']:.3f}–{value['high']:.3f})")
+    interval = "" if value["low"] is None else f" ({value['low']:.2f} to {value['high']:.2f})"
+    return f"{value['value']:.2f}{interval}".replace("-", "−")

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from artdetect.detector import Detector
     from artdetect.explain.explainer import Explainer
 
-_GRADIENTS = ("baselines", "steps", "rule", "channel_reduce")
-_SETTINGS = {
-    "xrai": (*_GRADIENTS, "algorithm", "dilation", "min_region", "resolution"),
+_PIXELS = ("channel_reduce", "resolution")
+_GRADIENTS = ("baselines", "steps", "rule", *_PIXELS)
+SETTINGS = {  # what of the section each method takes besides target and batch_size
+    "xrai": (*_GRADIENTS, "algorithm", "dilation", "min_region"),
     "integrated_gradients": _GRADIENTS,
+    "blur_ig": _PIXELS,
+    "smoothgrad": _PIXELS,
+    "gradcam": ("resolution",),
 }
 
 
@@ -34,9 +38,11 @@ class ExplainConfig(Section):
     rule: Literal["refined", "trapezoid", "midpoint", "saliency"] = Field("refined", description="how steps are spread")
     channel_reduce: Literal["max", "sum", "mean"] = Field("sum", description="three channels to one number")
     algorithm: Literal["full", "fast"] = Field("full", description="XRAI's region ranking")
-    dilation: float = Field(2, ge=0, le=50, description="by how much regions grow; pixels of a picture of 224 x 224")
-    min_region: float = Field(50, ge=1, le=50_000, description="what a region must add; pixels of the same")
-    resolution: int = Field(512, ge=32, le=4096, description="longer side to which artworks are reduced for regions")
+    dilation: float = Field(2.0, ge=0, le=50, description="by how much regions grow; pixels of a picture of 224 x 224")
+    min_region: float = Field(50.0, ge=1, le=50_000, description="what a region must add; pixels of the same")
+    resolution: int = Field(
+        512, ge=32, le=4096, description="longer side to which artworks are reduced, and of heatmaps"
+    )
     quality: int = Field(12, ge=0, le=500, description="explained pictures on which the maps are checked; 0 = none")
     common_scale: bool = Field(False, description="one range of colours for all figures of a batch")
     batch_size: int = Field(64, ge=1, le=1000, description="gradients taken at once; bounds memory only")
@@ -49,5 +55,5 @@ class ExplainConfig(Section):
         """
         from artdetect.explain.methods import make
 
-        settings: dict[str, Any] = {name: getattr(self, name) for name in _SETTINGS.get(self.method, ())}
+        settings: dict[str, Any] = {name: getattr(self, name) for name in SETTINGS[self.method]}
         return make(self.method, detector.classifier, target=self.target, batch_size=self.batch_size, **settings)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.explain.settings import ExplainConfig
-from artdetect.explain.subjects import FIGURE_SIDE, Subject, artwork, draw, explain, inputs, title
+from artdetect.explain.subjects import FIGURE_SIDE, PACKAGES, Subject, artwork, draw, explain, inputs, replacing, title
 from artdetect.progress import Count
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def run(
     import pandas as pd
 
     from artdetect.detector import Detector
+    from artdetect.explain import explanation as explanations
     from artdetect.explain import figures
     from artdetect.explain.choose import choose
     from artdetect.labels import CLASSES
@@ -61,18 +63,27 @@ def run(
         )
         for row in chosen.itertuples(index=False)
     ]
-    found = []
-    for explanation in explain(detector, explainer, config, subjects):
-        found.append(explanation)
+    numbers = []
+    for subject, one in zip(subjects, explain(detector, explainer, config, subjects), strict=True):
+        if isinstance(one, Exception):
+            raise one
+        draw(detector, subject, one, out)
+        numbers.append(measured(one))
         if progress:
-            progress(len(found), len(subjects))
-    scale = figures.common_range(found) if config.common_scale and found else None
-    for subject, explanation in zip(subjects, found, strict=True):
-        draw(detector, subject, explanation, out, scale)
-    numbers = pd.DataFrame([measured(one) for one in found], columns=MEASURED, dtype="float64")
-    chosen.assign(**numbers).to_parquet(out / "explanations.parquet", index=False)
-    sheet(detector, subjects, found.__getitem__, out / "sheet.png")
-    answer = checked(detector, explainer, config, subjects, found.__getitem__)
+            progress(len(numbers), len(subjects))
+
+    def found(number: int) -> Explanation:
+        return explanations.load(out / f"{subjects[number].name}.npz")
+
+    scale = None
+    if config.common_scale and subjects:
+        scale = figures.common_range(map(found, range(len(subjects))))
+        for number, subject in enumerate(subjects):
+            draw(detector, subject, found(number), out, scale)
+    table = chosen.assign(**pd.DataFrame(numbers, columns=MEASURED, dtype="float64"))
+    table.to_parquet(out / "explanations.parquet", index=False)
+    sheet(detector, subjects, found, out / "sheet.png", scale)
+    answer = checked(detector, explainer, config, subjects, found)
     (out / "quality.json").write_text(json.dumps(answer, indent=1))
 
 
@@ -81,7 +92,13 @@ def measured(one: Explanation) -> dict[str, float | None]:
     return dict(zip(MEASURED, (one.score, one.completeness_error, float(one.top_mask().mean())), strict=True))
 
 
-def sheet(detector: Detector, subjects: Sequence[Subject], found: Callable[[int], Explanation], path: Path) -> None:
+def sheet(
+    detector: Detector,
+    subjects: Sequence[Subject],
+    found: Callable[[int], Explanation],
+    path: Path,
+    scale: tuple[float, float] | None = None,
+) -> None:
     """A contact sheet of the first explained pictures, if there are any; `found` gives the explanation by number."""
     from artdetect import images
     from artdetect.explain import figures
@@ -91,7 +108,8 @@ def sheet(detector: Detector, subjects: Sequence[Subject], found: Callable[[int]
         for number, subject in enumerate(subjects[:SHEET])
     )
     if subjects:
-        figures.sheet(entries, path)
+        with replacing(path) as temporary:
+            figures.sheet(entries, temporary, scale=scale)
 
 
 def checked(
@@ -111,7 +129,7 @@ def checked(
     from artdetect.explain import quality
     from artdetect.explain.explanation import Explanations
 
-    lot = sorted(np.random.default_rng(SEED).permutation(len(subjects))[: config.quality])
+    lot = _lot(subjects, config.quality)
     if not lot:
         return None
     some = [subjects[number] for number in lot]
@@ -120,17 +138,25 @@ def checked(
         "explainer": explainer.config,
         "pictures": [[subject.sha256, subject.target] for subject in some],
         "code": [digests.of_code(name) for name in ("artdetect.explain.quality", type(explainer).__module__)],
+        "packages": digests.versions(PACKAGES),
         "seed": SEED,
     }
     place = paths.cache() / "attributions" / f"quality-{digests.of_value(recipe)[:32]}.json"
-    if place.is_file():
+    with suppress(OSError, ValueError):  # ValueError: damaged
         return json.loads(place.read_text())
     batch = Explanations([found(number) for number in lot], explainer.config)
     pictures = np.stack(list(inputs(detector, some)))
     artworks = [artwork(detector, config, subject) for subject in some]
     found_out = quality.check(explainer, pictures, batch, seed=SEED, artworks=artworks)
     answer = found_out.as_dict() | {"read_me": quality.READ_ME}
-    place.parent.mkdir(parents=True, exist_ok=True)
-    (temporary := place.with_suffix(".tmp")).write_text(json.dumps(answer))
-    temporary.replace(place)
+    with replacing(place) as temporary:
+        temporary.write_text(json.dumps(answer))
     return answer
+
+
+def _lot(subjects: Sequence[Subject], size: int) -> list[int]:
+    """The numbers of `size` subjects of different content, drawn by lot: a few more subjects hardly change it."""
+    from artdetect import digests
+
+    numbers = {subject.sha256: number for number, subject in reversed([*enumerate(subjects)])}
+    return sorted(numbers[sha256] for sha256 in sorted(numbers, key=lambda one: digests.of_value([SEED, one]))[:size])

@@ -7,15 +7,23 @@ and code: a change in a figure draws again, and a run that was cut off goes on w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import tee
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
 
 from artdetect import digests, images, paths
+from artdetect.errors import ArtifactError, DataError, PictureError
 from artdetect.explain import explanation as explanations
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
     from artdetect.detector import Detector
@@ -24,7 +32,9 @@ if TYPE_CHECKING:
     from artdetect.explain.settings import ExplainConfig
 
 FIGURE_SIDE = 512  # pixels of the artwork in a figure
-PACKAGES = ("numba", "numpy", "pillow", "saliency", "scikit-image", "tensorflow")
+PACKAGES = ("keras", "numba", "numpy", "pillow", "saliency", "scikit-image", "scipy", "tensorflow")
+
+Unreadable = PictureError | DataError
 
 
 @dataclass(frozen=True)
@@ -48,34 +58,80 @@ def title(verdict: str, called: str, p_ai: float, label: str | None = None) -> s
 
 def explain(
     detector: Detector, explainer: Explainer, config: ExplainConfig, subjects: Sequence[Subject]
-) -> Iterator[Explanation]:
+) -> Iterator[Explanation | Unreadable]:
     """The explanation of each subject in their order, from the cache, or computed and kept; holds a few at a time.
 
+    Where a picture cannot be read any more, or changed, its error comes in the explanation's place.
+
     Raises:
-        PictureError, DataError: A picture cannot be read any more, or changed.
         ModelError: The model's output or gradient is not finite.
     """
     places = _places(detector, explainer, subjects)
-    absent = {place for place in places if not place.is_file()}
-    missing = {place: subject for place, subject in zip(places, subjects, strict=True) if place in absent}
-    computed = explainer.stream(
-        inputs(detector, missing.values()),
-        (subject.target for subject in missing.values()),
-        (artwork(detector, config, subject) for subject in missing.values()),
-    )
-    for place in places:
+    missing = {place: subject for place, subject in zip(places, subjects, strict=True) if not place.is_file()}
+    failed: dict[Path, Unreadable] = {}
+    absent, computed, ahead = set(missing), _computed(detector, explainer, config, missing, failed), None
+    for place, subject in zip(places, subjects, strict=True):
         if place not in absent:
-            yield explanations.load(place)
+            yield failed.get(place) or _kept(detector, explainer, config, place, subject)
             continue
         absent.remove(place)  # another subject of the same content finds it kept
-        found = next(computed)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        explanations.save(found, temporary := place.with_suffix(f".{os.getpid()}.tmp"))
-        temporary.replace(place)
+        if ahead is None and place not in failed:
+            ahead = next(computed, None)
+        if ahead is None or ahead[0] != place:  # all before `ahead` were read, so this one failed
+            yield failed[place]
+            continue
+        found, ahead = ahead[1], None
+        _keep(found, place)
         yield found
 
 
-def inputs(detector: Detector, subjects: Iterable[Subject]) -> Iterator:
+def _computed(
+    detector: Detector,
+    explainer: Explainer,
+    config: ExplainConfig,
+    subjects: Mapping[Path, Subject],
+    failed: dict[Path, Unreadable],
+) -> Iterator[tuple[Path, Explanation]]:
+    """The explanations of the subjects that can be read, each with its place; the others' errors go to `failed`."""
+    from artdetect.pixels import Pixels
+
+    pixels, read = Pixels(detector.geometry), deque[Path]()
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for place, subject in subjects.items():
+            try:
+                seen = images.to_input(pixels.load(subject.sha256, subject.path))
+                row = seen, subject.target, artwork(detector, config, subject)
+            except (PictureError, DataError) as error:
+                failed[place] = error
+            else:
+                read.append(place)
+                yield row
+
+    columns = (map(itemgetter(number), each) for number, each in enumerate(tee(rows(), 3)))
+    for found in explainer.stream(*columns):
+        yield read.popleft(), found
+
+
+def _kept(
+    detector: Detector, explainer: Explainer, config: ExplainConfig, place: Path, subject: Subject
+) -> Explanation | Unreadable:
+    failed: dict[Path, Unreadable] = {}
+    try:
+        return explanations.load(place)
+    except ArtifactError:  # damaged, or data/cache was emptied meanwhile
+        for _, found in _computed(detector, explainer, config, {place: subject}, failed):
+            _keep(found, place)
+            return found
+    return failed[place]
+
+
+def _keep(found: Explanation, place: Path) -> None:
+    with replacing(place) as temporary:
+        explanations.save(found, temporary)
+
+
+def inputs(detector: Detector, subjects: Iterable[Subject]) -> Iterator[NDArray[np.float32]]:
     """The pictures as the model takes them, float32 [H, W, 3] each."""
     from artdetect.pixels import Pixels
 
@@ -84,8 +140,14 @@ def inputs(detector: Detector, subjects: Iterable[Subject]) -> Iterator:
 
 
 def artwork(detector: Detector, config: ExplainConfig, subject: Subject) -> Image.Image:
-    """What the model sees of a picture at its own resolution, bounded."""
-    return images.artwork(subject.path, config.resolution, subject.sha256, detector.geometry.fit)
+    """What the model sees of a picture at its own resolution, bounded, and no smaller than the model sees it.
+
+    A smaller one would not be looked at for regions, and the model's square has not its proportions.
+    """
+    size = detector.geometry.size
+    seen = images.artwork(subject.path, max(config.resolution, size), subject.sha256, detector.geometry.fit)
+    enlarge = size / max(seen.size)
+    return seen if enlarge <= 1 else seen.resize([max(1, round(side * enlarge)) for side in seen.size])
 
 
 def draw(
@@ -94,14 +156,23 @@ def draw(
     """Write `<name>.png`, three panels, and `<name>.npz` to the folder `out`; `scale` as in `figures.panels`."""
     from artdetect.explain import figures
 
-    explanations.save(found, _made(out / f"{subject.name}.npz"))
     seen = images.artwork(subject.path, FIGURE_SIDE, subject.sha256, detector.geometry.fit)
-    figures.panels(seen, found, subject.title, out / f"{subject.name}.png", scale=scale)
+    with replacing(out / f"{subject.name}.npz") as temporary:
+        explanations.save(found, temporary)
+    with replacing(out / f"{subject.name}.png") as temporary:
+        figures.panels(seen, found, subject.title, temporary, scale=scale)
 
 
-def _made(path: Path) -> Path:
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write that becomes `path` if the block ends well, whole whenever the process is killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    temporary = path.with_name(f".{os.getpid()}-{get_ident()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _places(detector: Detector, explainer: Explainer, subjects: Sequence[Subject]) -> list[Path]:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+import artdetect.explain.integrated_gradients as ig  # thus and not from the package, which would bring in all of it
 from artdetect.compute import processors
-from artdetect.explain import integrated_gradients as ig
-from artdetect.explain import ranking, regions
 from artdetect.explain.explainer import Explainer, Segments, as_json, at_least, enlarged, one_of
 from artdetect.explain.explanation import Explanation
 from artdetect.explain.model_access import Target
-from artdetect.explain.regions import Regions
+from artdetect.explain.ranking import rank
+from artdetect.explain.regions import SIDE, Regions, as_saliency, of_labels, of_masks, of_picture
 
 if TYPE_CHECKING:
     import keras
@@ -174,7 +174,7 @@ class XRAI(Explainer):
         found, min_region = self._regions(image, artwork, segments)
         if found.shape != values.shape:
             values = enlarged(values, found.shape, smooth=True)
-        heatmap, ranks = ranking.rank(values, found, self.settings.algorithm, min_region)
+        heatmap, ranks = rank(values, found, self.settings.algorithm, min_region)
         return heatmap.astype(np.float32), ranks
 
     def _regions(
@@ -185,12 +185,12 @@ class XRAI(Explainer):
         if segments is not None:
             found = _given(segments)
         elif self.compat:
-            found = regions.as_saliency(image, round(settings.dilation))
+            found = as_saliency(image, round(settings.dilation))
         else:
-            found = regions.of_picture(self._seen(image, artwork), settings.dilation)
+            found = of_picture(self._seen(image, artwork), settings.dilation)
         if self.compat:
             return found, round(settings.min_region)
-        return found, max(1, round(settings.min_region * found.shape[0] * found.shape[1] / regions.SIDE**2))
+        return found, max(1, round(settings.min_region * found.shape[0] * found.shape[1] / SIDE**2))
 
     def _seen(self, image: NDArray[np.float32], artwork: NDArray[np.uint8] | None) -> NDArray[np.floating]:
         """The picture in which regions are sought: the artwork, bounded, or what the model sees if that is larger."""
@@ -220,11 +220,11 @@ def _given(segments: Segments) -> Regions:
     """Regions from a caller's label maps or masks."""
     if isinstance(segments, np.ndarray) and segments.ndim in (2, 3) and segments.dtype.kind in "iu" and segments.size:
         _, labels = np.unique(segments, return_inverse=True)  # without gaps: a caller's labels may be far apart
-        return regions.of_labels(labels.reshape(-1, *segments.shape[-2:]), 0)
+        return of_labels(labels.reshape(-1, *segments.shape[-2:]), 0)
     masks = [np.asarray(mask) for mask in segments]
     if not masks or any(mask.dtype != bool or mask.ndim != 2 or mask.shape != masks[0].shape for mask in masks):
         raise ValueError(
             "`segments` must be, for each picture, label maps int [H, W] or [S, H, W], or boolean masks [H, W] of one "
             f"shape. Received: {[(str(mask.dtype), list(mask.shape)) for mask in masks][:3]}"
         )
-    return regions.of_masks(masks)
+    return of_masks(masks)

@@ -279,14 +279,17 @@ def _explain(predictions: pd.DataFrame, folder: Path) -> None:
 
 def _quality() -> dict:
     value = {"value": 2.345, "low": 1.234, "high": 3.456}
-    row = {"deletion_margin": value, "insertion_margin": value, "correlation": value}
+    row = {"deletion_margin": value, "insertion_margin": value, "correlation": value, "difference": None}
     return {
         "pictures": 6,
         "read_me": "How to read it.",
         "completeness_error": 0.321,
         "mean_abs_score": 4.567,
         "probability": {"full": 0.9, "mean colour": 0.5, "blurred": 0.6},
-        "rows": [row | {"name": "explanation"}, row | {"name": "randomised model", "correlation": None}],
+        "rows": [
+            row | {"name": "explanation"},
+            row | {"name": "randomised model", "correlation": None, "difference": {"deletion_margin": value}},
+        ],
     }
 
 

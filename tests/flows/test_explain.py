@@ -1,0 +1,98 @@
+"""The flow that explains a folder: its tasks, what it leaves on the server, and two of it at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+)
+from prefect.exceptions import ParameterTypeError
+
+import flows.explain
+from artdetect.explain import ExplainConfig
+from flows.explain import explain, main
+from tests.tiny import jpeg, write
+
+CHEAP = ExplainConfig(method="gradcam", quality=0)
+
+
+@pytest.fixture
+def source(server: str, roots: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three pictures and a file that is none; two make a task."""
+    monkeypatch.setattr(flows.explain, "CHUNK", 2)
+    for number, name in enumerate(("a.jpg", "b.jpg", "sub/a.jpg")):
+        write(roots / "in" / name, jpeg(number))
+    write(roots / "in" / "bad`|name.jpg", b"<html>")
+    return roots / "in"
+
+
+@pytest.fixture
+def trained_model(trained: Path) -> Path:
+    return trained / "artifacts" / "train" / "k1"
+
+
+def test_chunks_of_pictures_are_tasks_and_errors_and_quality_stand_on_the_dashboard(
+    source: Path, trained_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = ExplainConfig(method="gradcam", quality=2)
+    state = explain(source, model=trained_model, config=config, return_state=True)
+    done = state.result()
+    out = Path(done.pop("out"))
+    assert done == {"explained": 3, "before": 0, "errors": 1}
+    assert out.parent == source.parent / "artifacts" / "explanations"
+    assert out.name.startswith("in-k1-")
+    assert len(pd.read_parquet(out / "explanations.parquet")) == 4
+    run_id = state.state_details.flow_run_id
+    with get_client(sync_client=True) as client:
+        of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+        tasks = client.read_task_runs(flow_run_filter=of_run, task_run_filter=TaskRunFilter())
+        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+        (said,) = [found.data for found in client.read_artifacts(artifact_filter=chosen) if found.type == "markdown"]
+    assert sorted(task.name for task in tasks) == ["explain-0", "explain-2"]
+    assert "3 pictures explained, 0 before, 1 could not be read." in said
+    assert f"- `{source}/bad'|name.jpg: " in said
+    assert "| randomised model |" in said
+    assert "explain: 2 of 4 pictures" in caplog.text
+    again = explain(source, model=trained_model, config=config)
+    assert again == {"explained": 0, "before": 3, "errors": 1, "out": str(out)}
+
+
+def test_two_at_once_into_two_folders_do_not_mix(source: Path, trained_model: Path, roots: Path) -> None:
+    (source / "b.jpg").unlink()
+    configs = [CHEAP, ExplainConfig(method="smoothgrad", quality=0)]
+    alone = [explain(source, roots / f"alone-{n}", trained_model, config) for n, config in enumerate(configs)]
+    for path in (roots / "data" / "cache" / "attributions").iterdir():
+        path.unlink()
+    with ThreadPoolExecutor(2) as threads:
+        both = [
+            threads.submit(copy_context().run, explain, source, roots / f"both-{n}", trained_model, config)
+            for n, config in enumerate(configs)
+        ]
+    for number, running in enumerate(both):
+        assert running.result() == alone[number] | {"out": str(roots / f"both-{number}")}
+        expected, found = ({p.relative_to(o): p.read_bytes() for p in sorted(o.rglob("*.*")) if p.suffix != ".png"}
+                           for o in (roots / f"alone-{number}", roots / f"both-{number}"))  # fmt: skip
+        assert found == expected
+
+
+def test_parameters_are_checked_before_anything_is_done(source: Path, trained_model: Path, roots: Path) -> None:
+    with pytest.raises(ParameterTypeError, match="method"):
+        explain(source, roots / "out", trained_model, {"method": "guesswork"})  # type: ignore[arg-type]
+    assert not (roots / "out").exists()
+
+
+def test_what_a_person_can_mend_is_one_line(
+    source: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(trained / "artifacts"))
+    assert main([str(source / "absent")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"artdetect: {source}/absent: found no pictures"
+    assert main([]) == 2
