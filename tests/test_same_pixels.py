@@ -1,7 +1,6 @@
 """A picture is the same pixels whichever way it reaches the model: train, evaluate, predict, explain."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ from PIL import Image
 
 from artdetect import images, predict
 from artdetect.detector import Detector
-from artdetect.explain import stage, xrai
-from artdetect.explain.stage import ExplainConfig, Subject
+from artdetect.explain import subjects
+from artdetect.explain.subjects import Subject
 from artdetect.images import Geometry
 from artdetect.pixels import Pixels
 from artdetect.train import batches
@@ -43,7 +42,7 @@ def pictures(roots: Path) -> list[Path]:
 @pytest.mark.parametrize("cached", [True, False])
 @pytest.mark.parametrize("geometry", [Geometry(32, "squash"), Geometry(64, "crop")])
 def test_train_evaluate_predict_and_explain_see_the_same(
-    pictures: list[Path], geometry: Geometry, cached: bool, monkeypatch: pytest.MonkeyPatch
+    pictures: list[Path], geometry: Geometry, cached: bool
 ) -> None:
     items = [(hashlib.sha256(path.read_bytes()).hexdigest(), path) for path in pictures]
     expected = images.to_input(np.stack([images.load(path, geometry) for path in pictures]))
@@ -58,14 +57,6 @@ def test_train_evaluate_predict_and_explain_see_the_same(
         np.testing.assert_array_equal(images.to_input(pixels.read(rows)), expected)
     np.testing.assert_array_equal(images.to_input(np.stack(predict._load(geometry, pictures))), expected)
 
-    explained: list[np.ndarray] = []
-
-    def seen(model: Any, inputs: Iterable[np.ndarray], *rest: Any, **settings: Any) -> Iterator[None]:
-        explained.extend(inputs)
-        yield from [None] * len(explained)
-
-    monkeypatch.setattr(xrai, "explain_many", seen)
-    monkeypatch.setattr("artdetect.explain.arrays.save", lambda explanation, path: path.touch())
-    subjects = [Subject(path, sha256, path.stem, "", 0) for sha256, path in items]
-    list(stage._attributions(Detector(None, "none", geometry, {}), subjects, ExplainConfig()))  # type: ignore[arg-type]
+    of_files = [Subject(path, sha256, path.stem, "", 0) for sha256, path in items]
+    explained = list(subjects.inputs(Detector(None, "none", geometry, {}), of_files))  # type: ignore[arg-type]
     np.testing.assert_array_equal(np.stack(explained), expected)

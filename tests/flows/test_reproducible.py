@@ -34,7 +34,7 @@ def test_twice_from_scratch(once: Outputs, again: Outputs, stage: str) -> None:
 
 
 def test_the_chosen_pictures_are_explained(once: Outputs) -> None:
-    assert {Path(name).suffix for name in once["explain"]} == {".png", ".npz", ".parquet"}
+    assert {Path(name).suffix for name in once["explain"]} == {".png", ".npz", ".parquet", ".json"}
 
 
 @pytest.fixture(scope="module")
