@@ -77,7 +77,7 @@ def beside(name: str, size: int, batch: int, count: int, folder: str | None) -> 
     from artdetect.explain.xrai import XRAI
 
     warnings.filterwarnings("ignore")
-    label, model, images = _net_and_pictures(name, size, count, folder)
+    label, model, images = net_and_pictures(name, size, count, folder)
     network = logits(model)
 
     def call(pictures, call_model_args=None, expected_keys=None):
@@ -134,7 +134,8 @@ def beside(name: str, size: int, batch: int, count: int, folder: str | None) -> 
     }
 
 
-def _net_and_pictures(name: str, size: int, count: int, folder: str | None) -> tuple[str, Any, Any]:
+def net_and_pictures(name: str, size: int, count: int, folder: str | None) -> tuple[str, Any, Any]:
+    """A name, a model and pictures for it, float32 [N, H, W, 3]: of `folder` by lot, or drawn for a net by name."""
     import keras
     import numpy as np
 
@@ -199,7 +200,7 @@ def endless(count: int) -> dict[str, Any]:
 
     from artdetect.explain.xrai import XRAI
 
-    _, model, images = _net_and_pictures("notebook", 64, 1, None)
+    _, model, images = net_and_pictures("notebook", 64, 1, None)
     explainer = XRAI(model, steps=8)
     explainer(images, artworks=[np.zeros((256, 256, 3), np.uint8)])
 
@@ -238,7 +239,7 @@ def checked(name: str, folder: str) -> dict[str, Any]:
     from artdetect.explain import quality as checks
     from artdetect.explain.xrai import XRAI
 
-    label, model, images = _net_and_pictures(name, 0, 24, folder)
+    label, model, images = net_and_pictures(name, 0, 24, folder)
     explainer = XRAI(model)
     explanations = explainer(images)
     theirs = XRAI(model, steps=100, rule="saliency")(images)
