@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,26 @@ def run(config: Config, refresh: tuple[str, ...] = ()) -> dict[str, str]:
     from flows.pipeline import pipeline
 
     return {run.stage: run.why for run in pipeline(config, refresh) if run.ran}
+
+
+def task_states(run_id: object, expected: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """Name and type of the state of each task of a flow run, by its name.
+
+    The server records them behind the run, and its SQLite can make it wait a minute: until they are as `expected`, or
+    a minute and a half is over.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    chosen = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+    until = time.monotonic() + 90
+    with get_client(sync_client=True) as client:
+        while True:
+            runs = client.read_task_runs(flow_run_filter=chosen)
+            found = {run.name: (run.state.name, run.state.type.value) for run in runs if run.state}
+            if found == expected or time.monotonic() > until:
+                return found
+            time.sleep(0.5)
 
 
 @pytest.fixture(scope="session")
