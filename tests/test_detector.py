@@ -118,6 +118,11 @@ def test_the_classifier_is_the_model_with_its_probabilities_alone(model: Path, p
 
 
 def test_pixels_that_were_scaled_already_are_refused(model: Path, pixels: np.ndarray) -> None:
+    with pytest.raises(TypeError, match="uint8"):
+        Detector.load(model).p_ai(pixels[:3].astype(np.float32) / 255)
+
+
+def test_weights_that_are_not_finite_are_a_model_error(pixels: np.ndarray) -> None:
     import keras
 
     net = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)])

@@ -7,7 +7,7 @@ import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class Explainer(ABC):
     method: str
 
     def __init__(self, model: keras.Model, *, target: Target = "logit_margin", batch_size: int = 64):
-        one_of("target", target, ("logit_margin", "logit", "probability"))
+        one_of("target", target, get_args(Target))
         at_least("batch_size", batch_size, 1, whole=True)
         self.model = model
         self.score = Score(model, target, batch_size)
@@ -52,6 +52,11 @@ class Explainer(ABC):
     def config(self) -> dict[str, Any]:
         """What shapes a map, as JSON values."""
         return {"method": self.method, "target": self.score.target}
+
+    @property
+    def at_once(self) -> int:
+        """Pictures that are worked on together."""
+        return self.score.fitting(GROUP_PIXELS)
 
     def __call__(
         self,
@@ -100,7 +105,7 @@ class Explainer(ABC):
 
     def _group(self, rows: Iterator[tuple[Any, ...]]) -> list[Explanation]:
         """The next explanations; none at the end of `rows`."""
-        taken = list(islice(rows, self.score.fitting(GROUP_PIXELS)))
+        taken = list(islice(rows, self.at_once))
         if not taken:
             return []
         images, targets, artworks, segments = zip(*taken, strict=True)
@@ -200,16 +205,11 @@ def as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: plain(value) for name, value in settings.items()}
 
 
-def enlarged(array: NDArray, size: tuple[int, int], *, smooth: bool) -> NDArray:
-    """`array` [h, w] at (H, W) = `size`, pixel centres at half pixels, so that nothing moves against the artwork.
+def enlarged(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """`values` [h, w] at (H, W) = `size`, smooth, pixel centres at half pixels: nothing moves against the artwork.
 
     `scipy.ndimage.zoom` with its default grid aligns the corner pixels' centres instead: from 32 to 256 pixels that
     shifts what lies at the edge by 3.
-
-    Args:
-        smooth: True interpolates linearly, for values (float32); False takes the nearest, for ranks and masks.
     """
-    kind = np.float32 if smooth else np.int32
-    how = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    resized = Image.fromarray(np.ascontiguousarray(array, kind)).resize((size[1], size[0]), how)
-    return np.asarray(resized).astype(array.dtype)
+    picture = Image.fromarray(np.ascontiguousarray(values, np.float32))
+    return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)).astype(values.dtype)

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from artdetect.explain.model_access import Score
-from artdetect.labels import CLASSES
+from artdetect.explain.model_access import Score, one_hot
 
 Rule = Literal["refined", "trapezoid", "midpoint", "saliency"]
 Baselines = Literal["black_white", "min_max", "black", "white", "mean"]
 REFINED = 0.2
-NAMES: tuple[str, ...] = ("black_white", "min_max", "black", "white", "mean")
+NAMES: tuple[str, ...] = get_args(Baselines)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +132,6 @@ class IntegratedGradients:
         """The weighted sum of the gradients along each path, float32 [P, H, W, C]."""
         size, steps = self.score.batch_size, self.steps
         held = -(-size // steps) + 1  # paths that a batch can touch
-        one_hot = np.eye(len(CLASSES), dtype=np.float32)
         sums = np.zeros(paths.shape, np.float32)
         for first in range(0, len(paths) * steps, size):
             rows = np.arange(first, first + size)
@@ -144,7 +142,7 @@ class IntegratedGradients:
             weights[local, np.arange(size)] = np.where(rows < len(paths) * steps, self.weights[step], 0)
             some = np.minimum(np.arange(begin, begin + held), len(paths) - 1)
             sum_of_each = self._partial(
-                paths[some], starts[some], one_hot[classes[some]], local, self.points[step], weights
+                paths[some], starts[some], one_hot(classes[some]), local, self.points[step], weights
             ).numpy()
             sums[begin : last + 1] += sum_of_each[: last + 1 - begin]
         return sums

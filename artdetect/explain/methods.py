@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class _Pixels(Explainer):
         batch_size: int = 64,
     ):
         super().__init__(model, target=target, batch_size=batch_size)
-        one_of("channel_reduce", channel_reduce, ("max", "sum", "mean"))
+        one_of("channel_reduce", channel_reduce, get_args(ChannelReduce))
         at_least("resolution", resolution, 1, whole=True)
         self.channel_reduce, self.resolution = channel_reduce, resolution
 
@@ -78,7 +78,7 @@ class _Pixels(Explainer):
             if artwork is not None and max(artwork.shape[:2]) >= max(shape):
                 shape = bounded_shape(artwork.shape[:2], self.resolution)
             if heatmap.shape != shape:
-                heatmap = enlarged(heatmap, shape, smooth=True)
+                heatmap = enlarged(heatmap, shape)
             attributions = values if values.ndim == 3 else None
             explained.append(Explanation(heatmap, None, int(target), float(score), error, self.config, attributions))
         return explained

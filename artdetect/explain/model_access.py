@@ -117,11 +117,11 @@ class Score:
 
     def values(self, images: NDArray, targets: NDArray[np.integer]) -> NDArray[np.float32]:
         """The score of class `targets[n]` of picture n, float32 [N]. Raises ModelError where one is not finite."""
-        return self._batched(self._values, images, "output", _one_hot(targets))
+        return self._batched(self._values, images, "output", one_hot(targets))
 
     def gradients(self, images: NDArray, targets: NDArray[np.integer]) -> NDArray[np.float32]:
         """The score's gradient for the pixels, float32 [N, H, W, 3]. Raises ModelError where it is not finite."""
-        return self._batched(self._gradients, images, "gradient", _one_hot(targets))
+        return self._batched(self._gradients, images, "gradient", one_hot(targets))
 
     def finite(self, array: NDArray, what: str) -> NDArray:
         """`array`, or ModelError where it is not finite."""
@@ -166,7 +166,8 @@ class Score:
         return gradients
 
 
-def _one_hot(targets: NDArray[np.integer]) -> NDArray[np.float32]:
+def one_hot(targets: NDArray[np.integer]) -> NDArray[np.float32]:
+    """float32 [N, 2] for classes [N], as `Score.of` takes them."""
     return np.eye(len(CLASSES), dtype=np.float32)[targets]
 
 

@@ -185,7 +185,7 @@ def _row(name: str, table: dict[str, Values], seed: int) -> dict[str, Any]:
     values, explained = table[name], table[EXPLANATION]
     return {
         "name": name,
-        **{name: estimate(values.get(name, ()), seed, *_bounds(name)) for name in (*AREAS, "correlation")},
+        **{each: estimate(values.get(each, ()), seed, *_bounds(each)) for each in (*AREAS, "correlation")},
         "difference": None
         if name == EXPLANATION
         else {area: _difference(area, explained[area], values[area], seed) for area in AREAS if area in values},

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artdetect.errors import ModelError
-from artdetect.explain.model_access import Score
+from artdetect.explain.model_access import Score, one_hot
 from artdetect.labels import CLASSES
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ class Convolution:
         Raises:
             ModelError: They are not finite, or no layer of the model has such an output.
         """
-        one_hot = np.eye(len(CLASSES), dtype=np.float32)[targets]
-        values, gradients = (found.numpy() for found in self._function(images, one_hot))
+        values, gradients = (found.numpy() for found in self._function(images, one_hot(targets)))
         return self.score.finite(values, "last convolution"), self.score.finite(gradients, "gradient")
 
     @cached_property

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from artdetect.explain.integrated_gradients import Baselines, Rule
+from artdetect.explain.model_access import Target
 from artdetect.section import Section
 
 if TYPE_CHECKING:
@@ -30,12 +32,10 @@ class ExplainConfig(Section):
     method: Literal["xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"] = Field(
         "xrai", description="how pictures are explained"
     )
-    target: Literal["logit_margin", "logit", "probability"] = Field("logit_margin", description="what is explained")
-    baselines: Literal["black_white", "min_max", "black", "white", "mean"] = Field(
-        "black_white", description="where integrated gradients begin"
-    )
+    target: Target = Field("logit_margin", description="what is explained")
+    baselines: Baselines = Field("black_white", description="where integrated gradients begin")
     steps: int = Field(32, ge=2, le=1000, description="of integrated gradients, for each baseline")
-    rule: Literal["refined", "trapezoid", "midpoint", "saliency"] = Field("refined", description="how steps are spread")
+    rule: Rule = Field("refined", description="how steps are spread")
     channel_reduce: Literal["max", "sum", "mean"] = Field("sum", description="three channels to one number")
     algorithm: Literal["full", "fast"] = Field("full", description="XRAI's region ranking")
     dilation: float = Field(2.0, ge=0, le=50, description="by how much regions grow; pixels of a picture of 224 x 224")

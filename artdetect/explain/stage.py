@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.explain.settings import ExplainConfig
-from artdetect.explain.subjects import FIGURE_SIDE, PACKAGES, Subject, artwork, draw, explain, inputs, replacing, title
+from artdetect.explain.subjects import PACKAGES, Subject, artwork, draw, explain, inputs, replacing, shown, title
 from artdetect.progress import Count
 
 if TYPE_CHECKING:
@@ -100,12 +100,10 @@ def sheet(
     scale: tuple[float, float] | None = None,
 ) -> None:
     """A contact sheet of the first explained pictures, if there are any; `found` gives the explanation by number."""
-    from artdetect import images
     from artdetect.explain import figures
 
     entries = (
-        (images.artwork(subject.path, FIGURE_SIDE, subject.sha256, detector.geometry.fit), found(number), subject.title)
-        for number, subject in enumerate(subjects[:SHEET])
+        (shown(detector, subject), found(number), subject.title) for number, subject in enumerate(subjects[:SHEET])
     )
     if subjects:
         with replacing(path) as temporary:

@@ -7,15 +7,12 @@ and code: a change in a figure draws again, and a run that was cut off goes on w
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import tee
-from operator import itemgetter
 from pathlib import Path
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from artdetect import digests, images, paths
 from artdetect.errors import ArtifactError, DataError, PictureError
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
     from artdetect.explain.explainer import Explainer
     from artdetect.explain.explanation import Explanation
     from artdetect.explain.settings import ExplainConfig
+    from artdetect.pixels import Pixels
 
 FIGURE_SIDE = 512  # pixels of the artwork in a figure
 PACKAGES = ("keras", "numba", "numpy", "pillow", "saliency", "scikit-image", "scipy", "tensorflow")
@@ -66,69 +64,30 @@ def explain(
     Raises:
         ModelError: The model's output or gradient is not finite.
     """
-    places = _places(detector, explainer, subjects)
-    missing = {place: subject for place, subject in zip(places, subjects, strict=True) if not place.is_file()}
-    failed: dict[Path, Unreadable] = {}
-    absent, computed, ahead = set(missing), _computed(detector, explainer, config, missing, failed), None
-    for place, subject in zip(places, subjects, strict=True):
-        if place not in absent:
-            yield failed.get(place) or _kept(detector, explainer, config, place, subject)
-            continue
-        absent.remove(place)  # another subject of the same content finds it kept
-        if ahead is None and place not in failed:
-            ahead = next(computed, None)
-        if ahead is None or ahead[0] != place:  # all before `ahead` were read, so this one failed
-            yield failed[place]
-            continue
-        found, ahead = ahead[1], None
-        _keep(found, place)
-        yield found
-
-
-def _computed(
-    detector: Detector,
-    explainer: Explainer,
-    config: ExplainConfig,
-    subjects: Mapping[Path, Subject],
-    failed: dict[Path, Unreadable],
-) -> Iterator[tuple[Path, Explanation]]:
-    """The explanations of the subjects that can be read, each with its place; the others' errors go to `failed`."""
     from artdetect.pixels import Pixels
 
-    pixels, read = Pixels(detector.geometry), deque[Path]()
-
-    def rows() -> Iterator[tuple[Any, ...]]:
-        for place, subject in subjects.items():
+    placed = list(zip(_places(detector, explainer, subjects), subjects, strict=True))
+    pixels = Pixels(detector.geometry)
+    for start in range(0, len(placed), explainer.at_once):
+        group = placed[start : start + explainer.at_once]
+        found: dict[Path, Explanation | Unreadable] = {}
+        rows = {}
+        for place, subject in group:
             try:
-                seen = images.to_input(pixels.load(subject.sha256, subject.path))
-                row = seen, subject.target, artwork(detector, config, subject)
+                found[place] = explanations.load(place)
+                continue
+            except ArtifactError:  # not there yet, or damaged
+                pass
+            try:
+                rows[place] = _input(pixels, subject), subject.target, artwork(detector, config, subject)
             except (PictureError, DataError) as error:
-                failed[place] = error
-            else:
-                read.append(place)
-                yield row
-
-    columns = (map(itemgetter(number), each) for number, each in enumerate(tee(rows(), 3)))
-    for found in explainer.stream(*columns):
-        yield read.popleft(), found
-
-
-def _kept(
-    detector: Detector, explainer: Explainer, config: ExplainConfig, place: Path, subject: Subject
-) -> Explanation | Unreadable:
-    failed: dict[Path, Unreadable] = {}
-    try:
-        return explanations.load(place)
-    except ArtifactError:  # damaged, or data/cache was emptied meanwhile
-        for _, found in _computed(detector, explainer, config, {place: subject}, failed):
-            _keep(found, place)
-            return found
-    return failed[place]
-
-
-def _keep(found: Explanation, place: Path) -> None:
-    with replacing(place) as temporary:
-        explanations.save(found, temporary)
+                found[place] = error
+        if rows:
+            for place, one in zip(rows, explainer.stream(*zip(*rows.values(), strict=True)), strict=True):
+                with replacing(place) as temporary:
+                    explanations.save(one, temporary)
+                found[place] = one
+        yield from (found[place] for place, _ in group)
 
 
 def inputs(detector: Detector, subjects: Iterable[Subject]) -> Iterator[NDArray[np.float32]]:
@@ -136,7 +95,11 @@ def inputs(detector: Detector, subjects: Iterable[Subject]) -> Iterator[NDArray[
     from artdetect.pixels import Pixels
 
     pixels = Pixels(detector.geometry)
-    return (images.to_input(pixels.load(subject.sha256, subject.path)) for subject in subjects)
+    return (_input(pixels, subject) for subject in subjects)
+
+
+def _input(pixels: Pixels, subject: Subject) -> NDArray[np.float32]:
+    return images.to_input(pixels.load(subject.sha256, subject.path))
 
 
 def artwork(detector: Detector, config: ExplainConfig, subject: Subject) -> Image.Image:
@@ -150,13 +113,18 @@ def artwork(detector: Detector, config: ExplainConfig, subject: Subject) -> Imag
     return seen if enlarge <= 1 else seen.resize([max(1, round(side * enlarge)) for side in seen.size])
 
 
+def shown(detector: Detector, subject: Subject) -> Image.Image:
+    """What the model sees of a picture, as figures show it."""
+    return images.artwork(subject.path, FIGURE_SIDE, subject.sha256, detector.geometry.fit)
+
+
 def draw(
     detector: Detector, subject: Subject, found: Explanation, out: Path, scale: tuple[float, float] | None = None
 ) -> None:
     """Write `<name>.png`, three panels, and `<name>.npz` to the folder `out`; `scale` as in `figures.panels`."""
     from artdetect.explain import figures
 
-    seen = images.artwork(subject.path, FIGURE_SIDE, subject.sha256, detector.geometry.fit)
+    seen = shown(detector, subject)
     with replacing(out / f"{subject.name}.npz") as temporary:
         explanations.save(found, temporary)
     with replacing(out / f"{subject.name}.png") as temporary:

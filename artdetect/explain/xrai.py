@@ -61,8 +61,8 @@ class Settings:
         one_of("rule", self.rule, get_args(ig.Rule))
         if isinstance(self.baselines, str):
             one_of("baselines", self.baselines, ig.NAMES)
-        one_of("algorithm", self.algorithm, ("full", "fast"))
-        one_of("channel_reduce", self.channel_reduce, ("max", "sum", "mean"))
+        one_of("algorithm", self.algorithm, get_args(Algorithm))
+        one_of("channel_reduce", self.channel_reduce, get_args(ChannelReduce))
         at_least("steps", self.steps, 2, whole=True)  # with one step, a trapezoid has no width
         at_least("dilation", self.dilation, 0)
         at_least("min_region", self.min_region, 1)
@@ -173,7 +173,7 @@ class XRAI(Explainer):
         values = getattr(attributions, self.settings.channel_reduce)(axis=-1)
         found, min_region = self._regions(image, artwork, segments)
         if found.shape != values.shape:
-            values = enlarged(values, found.shape, smooth=True)
+            values = enlarged(values, found.shape)
         heatmap, ranks = rank(values, found, self.settings.algorithm, min_region)
         return heatmap.astype(np.float32), ranks
 
