@@ -1,0 +1,61 @@
+"""The command line. Errors that a person can cause are one line and exit code 2; heavy imports wait until needed.
+
+A module a group of commands; `add` of each brings its parsers.
+"""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from artdetect import __version__
+from artdetect.cli import chain, models, pictures
+from artdetect.errors import ArtdetectError, storage_error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code: 0 done, 1 done in part (see each command), 2 an error a person can mend."""
+    chosen = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be valid in any encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = chosen.command(chosen)
+        sys.stdout.flush()  # here, where a full disk is still one line
+        return code
+    except ArtdetectError as error:
+        return _fail(error)
+    except BrokenPipeError:  # the reader, say `head`, has seen enough
+        return 0
+    except KeyboardInterrupt:
+        return _fail("interrupted; run the same command again to go on")
+    except OSError as error:
+        if (known := storage_error(error)) is None:
+            raise
+        return _fail(known)
+    finally:
+        _end_output()
+
+
+def _end_output() -> None:
+    """Drop what stdout does not take, or Python would try again at exit and complain in many lines."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(error: object) -> int:
+    print(f"artdetect: {error}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="artdetect", description="Tells AI-generated from human-made art, and shows why."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for group in (chain, pictures, models):
+        group.add(commands)
+    return parser

@@ -1,0 +1,7 @@
+"""`python -m artdetect.cli`."""
+
+import sys
+
+from artdetect.cli import main
+
+sys.exit(main())
