@@ -5,12 +5,13 @@ BIN := .venv/bin
 READY := .venv/ready
 SAMPLE := data/sample/drawn-art.zip
 
-.PHONY: help setup demo test check bench bench-full clean
+.PHONY: help setup demo test check serve-up serve-down bench bench-full clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    set up, then the whole pipeline on the drawn sample set"
 	@echo "make test    set up, then all tests"
+	@echo "make serve-up    set up, then Prefect's server, dashboard, deployments and a worker; make serve-down stops them"
 	@echo "make check   set up, then formatting, lint and types"
 	@echo "make bench   what it costs: nothing to do, growing sizes, beside the notebook; bench-full: at full size"
 	@echo "make clean   remove the environment, Prefect's state, the sample set and data/cache; artifacts stay"
@@ -39,6 +40,12 @@ check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+serve-up: $(SAMPLE)
+	@$(BIN)/python -m flows.serve up
+
+serve-down: $(READY)
+	@$(BIN)/python -m flows.serve down
 
 bench: demo
 	@$(BIN)/python -m benchmarks.no_op

@@ -18,8 +18,11 @@ from artdetect.download import DownloadConfig
 from artdetect.errors import ConfigError
 from artdetect.evaluate import EvaluateConfig
 from artdetect.explain import ExplainConfig
+from artdetect.gate import GateConfig
 from artdetect.index import IndexConfig
+from artdetect.ingest import IngestConfig
 from artdetect.report import ReportConfig
+from artdetect.retrain import RetrainConfig
 from artdetect.section import Section
 from artdetect.train import TrainConfig
 from artdetect.tune import TuneConfig
@@ -28,7 +31,7 @@ _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 
 
 class Config(Section):
-    """Everything a run can choose: a section a stage, named after it; `tune`; and `compute`, which enters no key."""
+    """Everything a run can choose: a section a stage, named after it; those of other flows; `compute`, in no key."""
 
     download: DownloadConfig
     index: IndexConfig = Field(default_factory=IndexConfig)
@@ -38,7 +41,10 @@ class Config(Section):
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
     explain: ExplainConfig = Field(default_factory=ExplainConfig)
     report: ReportConfig = Field(default_factory=ReportConfig)
+    retrain: RetrainConfig = Field(default_factory=RetrainConfig)
+    gate: GateConfig = Field(default_factory=GateConfig)
     tune: TuneConfig = Field(default_factory=TuneConfig)
+    ingest: IngestConfig = Field(default_factory=IngestConfig)
     compute: ComputeConfig = Field(default_factory=ComputeConfig)
 
 
@@ -56,9 +62,18 @@ def load(path: Path, changes: Iterable[str] = ()) -> Config:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not readable as TOML ({error})") from error
     _locate(values, paths.project())
+    return _changed(values, changes, str(path))
+
+
+def changed(config: Config, changes: Iterable[str]) -> Config:
+    """The config with `section.key=value` changes; ConfigError as of `load`."""
+    return _changed(config.model_dump(mode="json"), changes, "config")
+
+
+def _changed(values: dict[str, Any], changes: Iterable[str], source: str) -> Config:
     for change in changes:
         values = _merge(values, _parse(change))
-    return parse(values, str(path))
+    return parse(values, source)
 
 
 def dump(config: Config) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import images
+from artdetect import images, paths
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -66,7 +66,7 @@ def drawn(parts: dict[str, list[Card]], pictures: Path) -> "Image":
         draw.text((x + PAD, y + PAD), what.note, QUIET, _font(NOTE))
         for number, row in enumerate(what.rows):
             left, top = x + PAD + number * (SIDE + 2 * PAD + GAP), y + PAD + LINE + 6
-            _thumbnail(sheet, draw, images.artwork(pictures / row.path, SIDE, row.sha256), left, top)
+            _thumbnail(sheet, draw, images.artwork(paths.picture(pictures, row.path), SIDE, row.sha256), left, top)
             for line, (text, colour) in enumerate(((row.said, INK), (row.path.partition("/")[2], QUIET))):
                 place = (left, top + SIDE + 8 + line * LINE)
                 draw.text(place, _fitted(draw, text, SIDE), colour, _font(CAPTION))

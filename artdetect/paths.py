@@ -25,6 +25,26 @@ def raw() -> Path:
     return data() / "raw"
 
 
+def incoming() -> Path:
+    """Pictures that came in since: accepted ones by label, generator and content, and their provenance."""
+    return data() / "incoming"
+
+
+def inbox() -> Path:
+    """Where people drop new pictures; it is emptied into `incoming` and `rejected`."""
+    return data() / "inbox"
+
+
+def rejected() -> Path:
+    """Pictures that were given and not taken, each with the reason beside it."""
+    return data() / "rejected"
+
+
+def picture(root: Path, path: str) -> Path:
+    """The file behind a path of the index; `root` is the data set's folder."""
+    return data() / path if path.startswith("incoming/") else root / path
+
+
 def cache() -> Path:
     """What only saves time; may be deleted at any moment."""
     return data() / "cache"

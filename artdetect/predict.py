@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import compute, images, store
+from artdetect import compute, images, registry, store
 from artdetect.errors import ModelError, PictureError
 from artdetect.images import Geometry
 from artdetect.labels import AI, CLASSES
@@ -39,17 +39,22 @@ class Verdict:
 
 
 def find_model(path: Path | None = None) -> "Detector":
-    """The detector at `path`, an artifact folder or a model file; the newest trained one if left out.
+    """The detector at `path`, an artifact folder or a model file; if left out, see `default_model`.
 
     ModelError where there is none, or it is not one of ours.
     """
     from artdetect.detector import Detector
 
-    return Detector.load(path or newest_model())
+    return Detector.load(path or default_model())
 
 
-def newest_model() -> Path:
-    """The artifact folder of the newest trained model; ModelError where there is none."""
+def default_model() -> Path:
+    """The artifact folder of the champion, or of the newest trained model where none was promoted.
+
+    ModelError where there is none, or the champion is no longer whole; ArtifactError where the alias is damaged.
+    """
+    if champion := registry.champion_model():
+        return champion
     newest = store.newest("train")
     if newest is None:
         raise ModelError("there is no model yet. Train one with `artdetect run`, or name one with --model")

@@ -64,7 +64,13 @@ CHAIN = (
         ("jinja2", "matplotlib", "pandas", "pillow"),
     ),
 )
-STAGES = {stage.name: stage for stage in CHAIN}
+GATE = Stage(  # of a retraining; models and scores of a champion that there is not yet are `NONE`
+    "gate",
+    ("index", "balance", "champion", "challenger", "champion_scores", "challenger_scores", "golden"),
+    ("keras", "numpy", "pandas", "pillow", "pyarrow", "scipy", "tensorflow"),
+)
+STAGES = {stage.name: stage for stage in (*CHAIN, GATE)}
+NONE = "none"  # the digest of an input that a stage can do without
 
 
 @dataclass(frozen=True)

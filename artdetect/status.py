@@ -56,7 +56,7 @@ def _status(stage: Stage, config: Config, found: Mapping[str, StageStatus]) -> S
         raw = found["download"].artifact
         if raw is None:
             return _waits(stages.plan(stage, section, None), ["download"])
-        pictures = scan.glance(download.folder(raw.folder))
+        pictures = scan.glance(download.folder(raw.folder), config.index.incoming)
         inputs = {"pictures": pictures.digest or "not read yet"}
         return examine(stages.plan(stage, section, inputs), pictures.contents)
     awaited = [name for name in stage.inputs if found[name].artifact is None]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from artdetect import digests, quiet, store
+from artdetect import digests, paths, quiet, store
 from artdetect.errors import ArtifactError, ConfigError
 from artdetect.labels import CLASSES
 from artdetect.progress import Progress, told
@@ -335,7 +335,7 @@ def judge(config: TrainConfig, balance_folder: Path, pictures: Path, progress: P
 
     learning = [("split", "in", ["train", "validation"])]
     table = pd.read_parquet(balance_folder / "balance.parquet", filters=learning)
-    table["file"] = [pictures / path for path in table.path]
+    table["file"] = [paths.picture(pictures, path) for path in table.path]
     train, validation = (table[table.split == split].reset_index(drop=True) for split in ("train", "validation"))
     extractor = artnet.extractor_of(config)
     views = artnet.features(extractor, config.views, train, validation, progress)

@@ -5,6 +5,7 @@ import os
 from artdetect import paths
 
 os.environ.setdefault("PREFECT_HOME", str(paths.project() / ".prefect"))
+os.environ.setdefault("PREFECT_PROFILES_PATH", str(paths.project() / ".prefect" / "profiles.toml"))  # of `serve up`
 # The temporary server makes its database on first start; on a busy machine the default 20 s are not enough.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

@@ -15,28 +15,33 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from artdetect import digests, paths, predict
+from artdetect.compute import ComputeConfig, use
 from artdetect.errors import ArtdetectError, DataError
 from artdetect.explain import ExplainConfig
 from artdetect.explain import quality as checks
-from artdetect.explain.folder import TABLE, Batch, chunks
+from artdetect.explain.folder import TABLE, Batch
 from artdetect.summary import printable
-from tasks.explain import explain_chunk
+from tasks.explain import explained
 
-CHUNK = 256  # pictures a task
 SHOWN = 20  # errors on the dashboard; all stand in the table
 
 
 @flow(name="explain", flow_run_name="explain {folder}", persist_result=False)
 def explain(
-    folder: Path, out: Path | None = None, model: Path | None = None, config: ExplainConfig = ExplainConfig()
+    folder: Path,
+    out: Path | None = None,
+    model: Path | None = None,
+    config: ExplainConfig = ExplainConfig(),
+    compute: ComputeConfig = ComputeConfig(),
 ) -> dict[str, Any]:
     """Explain the verdicts on the pictures in `folder`; give what was done, in numbers, and where it is.
 
     `out` is where figures and table go, artifacts/explanations/<folder>-<model>-<digest of place and settings> if left
-    out; `model` is an artifact folder or a model file, the newest if left out.
+    out; `model` is an artifact folder or a model file, the champion if left out. With `compute.engine = "dask"` the
+    workers of a cluster explain, else this process does; the result is the same.
     """
     log = get_run_logger()
-    model = model or predict.newest_model()
+    model = model or predict.default_model()
     if not folder.exists() or next(predict.find_pictures([folder]), None) is None:
         raise DataError(f"{folder}: found no pictures")
     out = out or paths.artifacts() / "explanations" / _name(folder.resolve(), model.resolve(), config)
@@ -45,10 +50,10 @@ def explain(
     log.info("explain: %d pictures to explain, %d explained before", len(waiting), batch.unchanged)
 
     errors: list[str] = []
-    for number, chunk in enumerate(chunks(waiting, CHUNK)):
-        first = number * CHUNK
-        errors += explain_chunk(batch, chunk, first, len(waiting))
-        log.info("explain: %d of %d pictures", first + len(chunk), len(waiting))
+    with use(compute) as crew:
+        for finished, rows in explained(batch, model, waiting, crew):
+            errors += [row["error"] for row in rows]
+            log.info("explain: %d of %d pictures", finished, len(waiting))
     quality = batch.finish()
 
     done = {

@@ -7,58 +7,82 @@ Data flows left to right, one stage a line; a stage that finds its artifact made
 """
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 from prefect import flow
 
 from artdetect import compute
-from artdetect import config as configs
 from artdetect.config import Config
 from artdetect.store import Artifact
+from flows.parameters import SAMPLE, Changes, ConfigFile, Refresh, chosen
 from tasks.audit import audit, heed
 from tasks.balance import balance
-from tasks.caching import LEDGER, Ledger, StageRun
+from tasks.caching import StageRun
 from tasks.download import download
 from tasks.evaluate import evaluate
 from tasks.explain import explain
 from tasks.index import index, scan
 from tasks.publish import publish, run_name
+from tasks.recorded import advise, recorded
 from tasks.report import report
 from tasks.train import train
 
-SAMPLE = Path("configs/sample.toml")
+
+@dataclass(frozen=True)
+class Data:
+    """The artifacts of the stages before a model."""
+
+    raw: Artifact
+    index: Artifact
+    audit: Artifact
+    balance: Artifact
 
 
-@flow(name="pipeline", flow_run_name=run_name, persist_result=False)
-def pipeline(config: Config | Path = SAMPLE, refresh: Sequence[str] = ()) -> list[StageRun]:
-    """Run every stage whose inputs changed; give what became of each.
+@dataclass(frozen=True)
+class Made:
+    """The artifacts from a model on."""
 
-    `config` is a config or the path of its file; `refresh` names stages to build again whatever there is.
-    """
-    config = config if isinstance(config, Config) else configs.load(config)
-    ledger = Ledger(frozenset(refresh))
-    LEDGER.set(ledger)
-    compute.use(config.compute)
+    train: Artifact
+    evaluate: Artifact
+    explain: Artifact
+    report: Artifact
 
-    raw, table, findings, split = data(config)
-    model = train(config.train, balance=split, raw=raw)
-    scores = evaluate(config.evaluate, index=table, balance=split, train=model, raw=raw)
-    maps = explain(config.explain, train=model, evaluate=scores, raw=raw)
-    report(config.report, index=table, audit=findings, balance=split, train=model, evaluate=scores, explain=maps)
 
-    publish(ledger.runs)
+@flow(name="pipeline", flow_run_name=run_name, persist_result=False, on_failure=[advise], on_crashed=[advise])
+def pipeline(config: ConfigFile = SAMPLE, changes: Changes = [], refresh: Refresh = []) -> list[StageRun]:  # noqa: B006
+    """Run every stage whose inputs changed; give what became of each."""
+    config = chosen(config, changes)
+    with recorded(refresh) as ledger, compute.use(config.compute):
+        model(config, data(config))
+        publish(ledger.runs)
     return ledger.runs
 
 
-def data(config: Config) -> tuple[Artifact, Artifact, Artifact, Artifact]:
-    """The stages before a model: the artifacts of download, index, audit and balance."""
+def data(config: Config) -> Data:
+    """The stages before a model."""
     raw = download(config.download)
-    pictures = scan(raw)
+    pictures = scan(raw, config.index)
     table = index(config.index, pictures=pictures)
     findings = audit(config.audit, index=table, raw=raw)
     heed(findings)
-    return raw, table, findings, balance(config.balance, index=table, audit=findings)
+    return Data(raw, table, findings, balance(config.balance, index=table, audit=findings))
+
+
+def model(config: Config, seen: Data) -> Made:
+    """The stages that make a model and judge it."""
+    made = train(config.train, balance=seen.balance, raw=seen.raw)
+    scores = evaluate(config.evaluate, index=seen.index, balance=seen.balance, train=made, raw=seen.raw)
+    maps = explain(config.explain, train=made, evaluate=scores, raw=seen.raw)
+    page = report(
+        config.report,
+        index=seen.index,
+        audit=seen.audit,
+        balance=seen.balance,
+        train=made,
+        evaluate=scores,
+        explain=maps,
+    )
+    return Made(made, scores, maps, page)
 
 
 if __name__ == "__main__":

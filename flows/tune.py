@@ -15,13 +15,13 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from artdetect import compute
-from artdetect import config as configs
 from artdetect import tune as library
 from artdetect.config import Config
 from artdetect.tune import Trial
-from flows.pipeline import SAMPLE, data
-from tasks.caching import LEDGER, Ledger
+from flows.parameters import SAMPLE, ConfigFile, chosen
+from flows.pipeline import data
 from tasks.publish import run_name
+from tasks.recorded import recorded
 from tasks.tune import publish, trial
 
 
@@ -35,23 +35,22 @@ class Found:
 
 
 @flow(name="tune", flow_run_name=run_name, persist_result=False)
-def tune(config: Config | Path = SAMPLE) -> Found:
-    """Try settings until there are as many trials as section `tune` says, or its time is up.
-
-    `config` is a config or the path of its file.
-    """
-    config = config if isinstance(config, Config) else configs.load(config)
+def tune(config: ConfigFile = SAMPLE) -> Found:
+    """Try settings until there are as many trials as section `tune` says, or its time is up."""
+    config = chosen(config)
     library.check(config.train)
-    LEDGER.set(Ledger())
-    compute.use(config.compute)
-    log = get_run_logger()
+    with recorded(), compute.use(config.compute):
+        return _search(config)
 
-    raw, _, _, split = data(config)
+
+def _search(config: Config) -> Found:
+    log = get_run_logger()
+    seen = data(config)
     began = time.monotonic()
-    with library.Study(config.tune, config.train, split.digest, log.info) as study:
+    with library.Study(config.tune, config.train, seen.balance.digest, log.info) as study:
         while study.unfinished:
             proposal = study.propose()
-            judged = trial(proposal.number, proposal.config, balance=split, raw=raw)
+            judged = trial(proposal.number, proposal.config, balance=seen.balance, raw=seen.raw)
             log.info("%s", study.tell(proposal, judged))
             if config.tune.timeout and time.monotonic() - began >= config.tune.timeout:
                 break

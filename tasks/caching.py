@@ -26,6 +26,7 @@ from prefect.utilities.annotations import quote
 
 from artdetect import download, paths, stages, store
 from artdetect.errors import storage_error
+from artdetect.housekeeping.claims import Claims
 from artdetect.section import Section
 from artdetect.stages import Plan
 from artdetect.status import StageStatus, examine
@@ -45,6 +46,7 @@ class StageRun:
     why: str
     seconds: float  # of the build, now or when it was built
     artifact: Artifact
+    name: str  # the stage's, or what this run of it is called where there are two, such as "evaluate champion"
 
 
 @dataclass
@@ -53,6 +55,8 @@ class Ledger:
 
     refresh: frozenset[str] = frozenset()
     runs: list[StageRun] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)  # what else the ledger of runs is to say of it
+    claims: Claims = field(default_factory=Claims)  # on what it uses, so that no collection removes it
 
 
 LEDGER: ContextVar[Ledger] = ContextVar("LEDGER")
@@ -75,7 +79,8 @@ def stage(function: Callable[..., None]) -> Callable[..., Artifact]:
     """Make a Prefect task of a stage function, named after its stage; calling it gives the artifact, built or cached.
 
     The function takes its config section, its inputs by name and `out`, the folder to write to. One that also takes
-    `work` gets a folder that outlives a kill and is removed once the outputs are published.
+    `work` gets a folder that outlives a kill and is removed once the outputs are published. `called` names the task run
+    where a flow has two of a stage.
     """
 
     def build(plan: Plan, config: Section, refresh: bool, inputs: dict[str, Any]) -> Artifact:
@@ -85,7 +90,6 @@ def stage(function: Callable[..., None]) -> Callable[..., Artifact]:
         fn=build,
         name=function.__name__,
         description=inspect.getdoc(function),
-        task_run_name=function.__name__,
         cache_policy=POLICY,
         persist_result=True,
         result_serializer="json",
@@ -93,18 +97,19 @@ def stage(function: Callable[..., None]) -> Callable[..., Artifact]:
         tags=["artdetect"],
     )
 
-    def call(config: Section, **inputs: Any) -> Artifact:
+    def call(config: Section, *, called: str = function.__name__, **inputs: Any) -> Artifact:
         ledger = LEDGER.get()
         plan = _plan(function.__name__, config, inputs)
         refresh = function.__name__ in ledger.refresh
+        ledger.claims.claim(plan.stage.name, str(plan.key))  # before the look: what it finds stays
         found = _look(plan, inputs, refresh)
-        here = task.with_options(result_storage=paths.artifacts(), refresh_cache=refresh)
+        here = task.with_options(task_run_name=called, result_storage=paths.artifacts(), refresh_cache=refresh)
         state = here(quote(plan), config, refresh, _passed(inputs), return_state=True)
         artifact: Artifact = state.result()
         record = artifact.record
         ran = record["flow_run"]["id"] == flow_run.id
         why = "; ".join(found.why) if ran else "nothing changed" if not found.why else "built by another run meanwhile"
-        ledger.runs.append(StageRun(plan.stage.name, ran, why, record["seconds"], artifact))
+        ledger.runs.append(StageRun(plan.stage.name, ran, why, record["seconds"], artifact, called))
         return artifact
 
     return call
@@ -119,7 +124,8 @@ def _plan(name: str, config: Section, inputs: Mapping[str, Any]) -> Plan:
     if name == "download":
         return stages.plan(stages.STAGES[name], config, download.fingerprint(config))  # type: ignore[arg-type]
     chosen = stages.STAGES[name]
-    return stages.plan(chosen, config, {source: inputs[source].digest for source in chosen.inputs})
+    digests = {source: given.digest if (given := inputs[source]) else stages.NONE for source in chosen.inputs}
+    return stages.plan(chosen, config, digests)
 
 
 def _look(plan: Plan, inputs: Mapping[str, Any], refresh: bool) -> StageStatus:

@@ -12,11 +12,13 @@ from tasks.caching import stage
 from tasks.progress import Progress
 
 
-def scan(raw: Artifact) -> Pictures:
-    """The state of the downloaded folder now; its digest is what the index depends on."""
+def scan(raw: Artifact, config: IndexConfig) -> Pictures:
+    """The state of the pictures now; its digest is what the index depends on."""
     with Progress("scan") as progress:
         return look.scan(
-            download.folder(raw.folder), lambda done, total: progress.log(done, total, "reading new pictures")
+            download.folder(raw.folder),
+            lambda done, total: progress.log(done, total, "reading new pictures"),
+            config.incoming,
         )
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from artdetect import config as configs
+from artdetect.gate import GateConfig
 from artdetect.section import Section
-from artdetect.stages import CHAIN
+from artdetect.stages import CHAIN, GATE, STAGES
 from tests.tiny import data_set
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -106,10 +107,17 @@ def test_every_stage_has_a_section_a_module_with_run_and_inputs_that_come_before
         assert source in ("source", "pictures") or names.index(source) < names.index(stage.name)
 
 
+def test_the_gate_is_a_stage_beside_the_chain() -> None:
+    assert GATE not in CHAIN
+    assert STAGES["gate"] is GATE
+    assert configs.Config.model_fields["gate"].annotation is GateConfig
+    assert callable(importlib.import_module(GATE.module).run)
+
+
 def test_every_package_that_a_key_names_is_installed() -> None:
     from artdetect import digests
 
-    for stage in CHAIN:
+    for stage in STAGES.values():
         assert set(digests.versions(stage.packages)) == {"python", *stage.packages}
 
 

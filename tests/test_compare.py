@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
-from artdetect import digests, store
+from artdetect import digests, registry, store
 from artdetect.compare import before, compare, find, render_markdown, render_text
 from artdetect.compare.paired import METRICS, UNCLEAR, differences, mcnemar, scorer
+from artdetect.compare.runs import lineage
 from artdetect.errors import ArtifactError, ConfigError, DataError
 from artdetect.evaluate.bootstrap import draws
 from artdetect.evaluate.metrics import summary
@@ -381,6 +382,14 @@ def test_newest_and_previous_and_the_one_before(pair: tuple[Path, Path]) -> None
     assert before(pair[1]) == pair[0]
     with pytest.raises(ArtifactError, match=f"evaluate/{OLD}: there is no evaluation before it"):
         before(pair[0])
+
+
+def test_the_champion_is_the_newest_evaluation_of_its_model(pair: tuple[Path, Path]) -> None:
+    with pytest.raises(ArtifactError, match=r"there is no champion yet\. .*`artdetect promote KEY`"):
+        find("champion")
+    evaluated = {folder: lineage(folder)["train"].folder.name for folder in pair}
+    registry.promote(evaluated[pair[0]], {}, "me", "")
+    assert find("champion") == pair[0]
 
 
 def test_without_any_evaluation_it_says_how_to_get_one() -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from artdetect import compute, images, index, store, why
+from artdetect import compute, images, index, labels, paths, store, why
 from artdetect.compute import ComputeConfig
 from artdetect.errors import ArtdetectError, DataError
-from artdetect.index import IndexConfig, scan
+from artdetect.index import IndexConfig, listing, scan
 from artdetect.index.cache import FactsCache
 from artdetect.index.scan import Pictures
 from artdetect.stages import STAGES, Plan
@@ -201,8 +201,8 @@ def test_the_same_pictures_give_the_same_bytes_wherever_and_in_whatever_order_th
 def test_the_listing_order_does_not_matter(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one thing replaced is what the file system decides: the order of its entries."""
     table(scan.scan(root), tmp_path / "one")
-    listed = scan._entries
-    monkeypatch.setattr(scan, "_entries", lambda folder: sorted(listed(folder), key=lambda e: e.name, reverse=True))
+    listed = listing._entries
+    monkeypatch.setattr(listing, "_entries", lambda folder: sorted(listed(folder), key=lambda e: e.name, reverse=True))
     shutil.rmtree(tmp_path / "data" / "cache")
     table(scan.scan(root), tmp_path / "two")
     assert (tmp_path / "one" / "index.parquet").read_bytes() == (tmp_path / "two" / "index.parquet").read_bytes()
@@ -429,6 +429,63 @@ def test_an_unreadable_picture_is_no_change_by_itself(root: Path) -> None:
         index.run(IndexConfig(), first, out)
     write(root / "train" / "baroque" / "new.jpg", jpeg(99))
     assert why.picture_changes("k1", scan.scan(root).contents) == ["1 picture added"]
+
+
+# --- incoming pictures ---
+
+
+def incoming(root: Path) -> Path:
+    return root.parents[1] / "incoming"
+
+
+def test_incoming_pictures_are_rows_whose_split_their_content_says(root: Path, tmp_path: Path) -> None:
+    for number in range(10):
+        write(incoming(root) / "AI" / "flux" / f"{number}.jpg", jpeg(900 + number))
+    write(incoming(root) / "AI" / "SD" / "Art Nouveau" / "deep" / "a.jpg", jpeg(990))
+    write(incoming(root) / "human" / "wikiart" / "a.jpg", jpeg(991))
+    write(incoming(root) / "human" / "wikiart" / "bad.jpg", b"")
+    pictures = scan.scan(root, incoming=True)
+    assert scan.glance(root, incoming=True) == pictures
+    rows = table(pictures, tmp_path / "out")
+    assert len(rows) == 24 + 13
+    assert list(rows.index) == sorted(rows.index)
+    said = rows[["label", "style", "generator", "origin"]].agg(tuple, axis=1)
+    assert said["incoming/AI/flux/3.jpg"] == ("AI", "unknown", "flux", "incoming")
+    assert said["incoming/AI/SD/Art Nouveau/deep/a.jpg"] == ("AI", "art_nouveau", "stable_diffusion", "incoming")
+    assert said["incoming/human/wikiart/a.jpg"] == ("human", "unknown", "human", "incoming")
+    assert said["train/baroque/000.jpg"] == ("human", "baroque", "human", "raw")
+    came = rows[rows.origin == "incoming"]
+    assert list(came.split) == [labels.split(sha256) for sha256 in came.sha256]
+    assert set(came.split) == {"train", "test"}
+    assert list(came.index[~came.ok]) == ["incoming/human/wikiart/bad.jpg"]
+    for path in rows.index:
+        assert paths.picture(root, path).is_file()
+
+
+def test_with_nothing_incoming_it_makes_no_difference_and_what_comes_is_told(root: Path) -> None:
+    without = scan.scan(root)
+    write(incoming(root) / "provenance" / "x.json", b"{}")
+    write(incoming(root) / ".lock", b"")
+    write(incoming(root) / "AI" / "flux" / ".a.jpg.tmp", b"half")
+    nothing = scan.scan(root, incoming=True)
+    assert (nothing.digest, nothing.contents) == (without.digest, without.contents)
+    write(incoming(root) / "AI" / "flux" / "a.jpg", jpeg(900))
+    assert scan.scan(root).digest == without.digest
+    assert scan.glance(root, incoming=True).digest is None
+    came = scan.scan(root, incoming=True)
+    assert came.digest not in (None, without.digest)
+    assert scan.differences(without.contents, came.contents) == ["1 picture added"]
+
+
+@pytest.mark.parametrize("path", ["AI/a.jpg", "ai/flux/a.jpg", "a.jpg", "AI/human/a.jpg", "AI/a b/a.jpg", "x/y/a.jpg"])
+def test_incoming_pictures_that_say_neither_are_left_out(root: Path, path: str) -> None:
+    write(incoming(root) / path, jpeg(900))
+    pictures = scan.scan(root, incoming=True)
+    assert pictures.skipped == {"not below incoming/AI/<generator>/ or incoming/human/<origin>/": [f"incoming/{path}"]}
+
+
+def test_the_switch_is_no_part_of_the_key() -> None:
+    assert IndexConfig(incoming=True).key_parts() == IndexConfig().key_parts() == {}
 
 
 # --- folders ---

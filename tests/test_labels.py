@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artdetect.labels import AI, CLASSES, HUMAN, Origin, normal_style, origin
+from artdetect.labels import AI, CLASSES, HUMAN, Origin, incoming, normal_style, origin, split
 
 
 def test_ai_is_class_0() -> None:
@@ -55,3 +55,35 @@ def test_a_hidden_folder_is_never_human_art(name: str) -> None:
 def test_spellings_of_one_style_are_one_style(style: str) -> None:
     spelt = {style, style.replace("_", "-"), style.replace("-", "_"), style.upper(), style.lower()}
     assert len({normal_style(name) for name in spelt}) == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("AI/flux", Origin("AI", "unknown", "flux")),
+        ("AI/LD/Art Nouveau", Origin("AI", "art_nouveau", "latent_diffusion")),
+        ("human/wikiart", Origin("human", "unknown", "human")),
+        ("human/wikiart/ukiyo-e/2024/May", Origin("human", "ukiyo_e", "human")),
+    ],
+)
+def test_an_incoming_folder_says_label_generator_and_style(folder: str, said: Origin) -> None:
+    assert incoming(folder) == said
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["", "AI", "human", "AI/", "ai/flux", "AI/../x", "AI/.x", "AI/human", "AI/a b", "AI/flux/_x", "Human/x", "x"],
+)
+def test_an_incoming_folder_that_does_not_is_not_guessed_at(folder: str) -> None:
+    assert incoming(folder) is None
+
+
+@given(st.text())
+def test_any_incoming_folder_is_an_origin_or_none(folder: str) -> None:
+    assert incoming(folder) is None or incoming(folder).label in CLASSES
+
+
+def test_one_incoming_picture_in_five_is_for_test() -> None:
+    found = [split(f"{number:016x}" + "0" * 48) for number in range(1000)]
+    assert found.count("test") == 200
+    assert set(found) == {"train", "test"}

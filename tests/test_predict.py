@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from artdetect import compute, evaluate, images, predict
+from artdetect import compute, evaluate, images, predict, registry, store
 from artdetect.detector import MODEL_FILE, Detector
 from artdetect.errors import ModelError
 from artdetect.evaluate import EvaluateConfig
@@ -167,6 +167,21 @@ def test_a_path_and_its_bytes_are_the_same_pixels(tmp_path: Path, detector: Dete
 def test_a_model_is_found_by_folder_by_file_and_as_the_newest(model: Path) -> None:
     ids = {predict.find_model(path).id for path in (model, model / MODEL_FILE, None)}
     assert len(ids) == 1
+
+
+def test_the_champion_comes_before_the_newest(model: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(roots / "artifacts"))
+    shutil.copytree(model, first := roots / "artifacts" / "train" / "k1")
+    registry.promote("k1", {}, "me", "the only one")
+    with store.build("train", "k2", {}) as out:
+        shutil.copy(model / MODEL_FILE, out)
+        (out / "more").write_text("another digest")
+    assert store.newest("train") == store.load("train", "k2")
+    assert predict.default_model() == first
+    assert predict.find_model().digest == Detector.load(first).digest
+    shutil.rmtree(first)
+    with pytest.raises(ModelError, match=r"the champion, train/k1, cannot be used: missing"):
+        predict.find_model()
 
 
 def test_no_model_yet_says_how_to_get_one(roots: Path) -> None:

@@ -5,18 +5,22 @@ A module a group of commands; `add` of each brings its parsers.
 
 import argparse
 import io
+import json
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from artdetect import __version__
-from artdetect.cli import chain, models, pictures
+from artdetect.cli import chain, ingest, models, pictures, store
 from artdetect.errors import ArtdetectError, storage_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 1 done in part (see each command), 2 an error a person can mend."""
     chosen = _parser().parse_args(arguments)
+    if chosen.log_json:
+        os.environ["ARTDETECT_LOG"] = "json"  # tasks.logs reads it, in every process of a run
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be valid in any encoding
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -46,7 +50,12 @@ def _end_output() -> None:
 
 
 def _fail(error: object) -> int:
-    print(f"artdetect: {error}", file=sys.stderr)
+    line = f"artdetect: {error}"
+    if os.environ.get("ARTDETECT_LOG") == "json":  # as tasks.logs writes it
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        said = {"time": time, "level": "ERROR", "logger": "artdetect", "message": str(error)}
+        line = json.dumps(said | ({"error": type(error).__name__} if isinstance(error, Exception) else {}))
+    print(line, file=sys.stderr)
     return 2
 
 
@@ -55,7 +64,15 @@ def _parser() -> argparse.ArgumentParser:
         prog="artdetect", description="Tells AI-generated from human-made art, and shows why."
     )
     parser.add_argument("--version", action="version", version=__version__)
+    _add_log(parser, default=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (chain, pictures, models):
+    for group in (chain, ingest, pictures, models, store):
         group.add(commands)
+    for command in {*commands.choices.values()}:  # also after the command; it must not undo what stands before it
+        _add_log(command, default=argparse.SUPPRESS)
     return parser
+
+
+def _add_log(parser: argparse.ArgumentParser, default: object) -> None:
+    said = "write the log, and an error, as one JSON object a line (as ARTDETECT_LOG=json does)"
+    parser.add_argument("--log-json", action="store_true", default=default, help=said)

@@ -37,6 +37,13 @@ def add(commands: Commands) -> None:
     status.add_argument("--json", action="store_true")
     status.set_defaults(command=_status)
 
+    retrain = commands.add_parser(
+        "retrain", help="learn from data/incoming too, and promote the new model if the gate lets it pass"
+    )
+    add_config(retrain)
+    retrain.add_argument("--force", action="store_true", help="with however few new pictures there are")
+    retrain.set_defaults(command=_retrain)
+
     tune = commands.add_parser("tune", help="search better settings for artnet, judged by validation alone")
     add_config(tune)
     tune.add_argument("--trials", type=int, metavar="N", help="finished ones in all, earlier runs' included (20)")
@@ -74,7 +81,7 @@ def _status(chosen: argparse.Namespace) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    from artdetect import config, stages
+    from artdetect import config, runs, stages
     from artdetect.status import status
 
     loaded = config.load(chosen.config, chosen.set)
@@ -84,6 +91,7 @@ def _run(chosen: argparse.Namespace) -> int:
     found = status(loaded)
     if all(stage.state == "current" for stage in found) and not chosen.refresh and not chosen.always:
         rows = [(s.stage, "cached", "nothing changed", s.artifact) for s in found]
+        runs.again([s.artifact for s in found if s.artifact])
     else:
         rows = _flow(loaded, chosen.refresh)
     _show_run(rows, chosen.json)
@@ -94,7 +102,7 @@ def _flow(config: "Config", refresh: Sequence[str]) -> list[tuple[str, str, str,
     from flows.pipeline import pipeline
 
     with needs_server():
-        runs = pipeline(config, refresh)
+        runs = pipeline(config, refresh=list(refresh))  # type: ignore[arg-type]  # the names were checked
     return [(run.stage, "ran" if run.ran else "cached", run.why, run.artifact) for run in runs]
 
 
@@ -106,7 +114,30 @@ def needs_server() -> Iterator[None]:
     except RuntimeError as error:  # Prefect has no class of its own for this
         if "API" not in str(error):
             raise
-        raise ServerError(f"{error}. Start that server, or unset PREFECT_API_URL for a temporary one") from error
+        raise ServerError(
+            f"{error}. Start that server (`make serve-up`), or do without: `make serve-down`, or unset PREFECT_API_URL"
+        ) from error
+
+
+def _retrain(chosen: argparse.Namespace) -> int:
+    from artdetect import config, gate, registry, retrain
+    from artdetect.summary import columns
+
+    loaded = config.load(chosen.config, chosen.set)
+    if (new := retrain.new_pictures().total()) < loaded.retrain.least and not chosen.force:
+        print(f"Nothing to do: {new} new pictures since the last retraining, {loaded.retrain.least} are worth one")
+        return 0
+    from flows.retrain import retrain as flow
+
+    with needs_server():
+        runs = flow(loaded, force=chosen.force)
+    lines = [[run.name, "ran" if run.ran else "cached", f"{run.seconds:.1f}", run.why] for run in runs]
+    print(columns([["stage", "state", "seconds", "why"], *lines]))
+    folder = runs[-1].artifact.folder
+    print(f"\n{gate.verdict(folder)['sentence']}\n")
+    champion = registry.champion()
+    print(f"Champion: {champion.train if champion else 'none'}\nGate report: {folder / gate.PAGE}")
+    return 0
 
 
 def _tune(chosen: argparse.Namespace) -> int:

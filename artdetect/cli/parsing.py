@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 SAMPLE = Path("configs/sample.toml")
+MODEL_HELP = "artifact folder or model file; if left out the champion, or the newest where none was promoted"
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

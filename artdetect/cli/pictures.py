@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from artdetect.cli.parsing import Commands
+from artdetect.cli.parsing import MODEL_HELP, Commands
 from artdetect.errors import ConfigError, DataError, StorageError
 from artdetect.summary import printable
 
@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
         "predict", help="verdicts for pictures and folders; exit 1 if a picture could not be read"
     )
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-    predict.add_argument("--model", type=Path, help="artifact folder or model file; the newest if left out")
+    predict.add_argument("--model", type=Path, help=MODEL_HELP)
     shape = predict.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one JSON object a line")
     shape.add_argument("--csv", type=Path, metavar="FILE")
@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
     )
     explain.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     explain.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or empty, or an earlier run's")
-    explain.add_argument("--model", type=Path, help="artifact folder or model file; the newest if left out")
+    explain.add_argument("--model", type=Path, help=MODEL_HELP)
     explain.add_argument("--method", choices=["xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"])
     explain.add_argument("--steps", type=int, help="of integrated gradients (32)")
     explain.add_argument("--algorithm", choices=["full", "fast"], help="XRAI's region ranking (full)")

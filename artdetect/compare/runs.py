@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import digests, paths
+from artdetect import digests, paths, registry, store
 from artdetect.errors import ArtifactError, ConfigError
 from artdetect.stages import STAGES
-from artdetect.store import RECORD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +57,9 @@ class Built:
 def find(name: str) -> Path:
     """The folder of the evaluation that `name` means.
 
-    `name` is `newest`, `previous` (the one before it), the folder of an artifact of `NAMING`, or its key or the first
-    characters of it. A model evaluated several times means its newest evaluation, a report means the one it shows.
+    `name` is `newest`, `previous` (the one before it), `champion`, the folder of an artifact of `NAMING`, or its key or
+    the first characters of it. A model evaluated several times means its newest evaluation, a report means the one it
+    shows.
 
     Raises:
         ArtifactError: nothing or several fit; the message lists the candidates.
@@ -68,7 +68,9 @@ def find(name: str) -> Path:
     if name in ("newest", "previous"):
         newest = _newest()
         return newest.folder if name == "newest" else before(newest.folder)
-    if os.sep in name or (Path(name) / RECORD).is_file():
+    if name == "champion":
+        named = [_champion()]
+    elif os.sep in name or (Path(name) / store.RECORD).is_file():
         named = [_read(Path(name).resolve())]
         if named[0].record["stage"] not in NAMING:
             raise ConfigError(f"{name}: it is of stage {named[0].record['stage']}; name one of {', '.join(NAMING)}")
@@ -108,7 +110,7 @@ def lineage(evaluation: Path) -> dict[str, Built]:
 def built(root: Path, stage: str) -> list[Built]:
     """A stage's artifacts below the artifacts folder `root`, oldest first; those whose record can be read."""
     found = []
-    for path in (root / stage).glob(f"[!.]*/{RECORD}"):
+    for path in (root / stage).glob(f"[!.]*/{store.RECORD}"):
         with suppress(ArtifactError):
             found.append(_read(path.parent))
     return sorted(found, key=lambda made: (made.record["started"], made.record["key"]))
@@ -116,11 +118,11 @@ def built(root: Path, stage: str) -> list[Built]:
 
 def _read(folder: Path) -> Built:
     try:
-        record = json.loads((folder / RECORD).read_text())
+        record = json.loads((folder / store.RECORD).read_text())
     except (OSError, ValueError):
-        raise ArtifactError(f"{folder}: there is no artifact with a readable {RECORD}") from None
+        raise ArtifactError(f"{folder}: there is no artifact with a readable {store.RECORD}") from None
     if not isinstance(record, dict) or not record.keys() >= set(_FIELDS):
-        raise ArtifactError(f"{folder}: its {RECORD} is not that of an artifact")
+        raise ArtifactError(f"{folder}: its {store.RECORD} is not that of an artifact")
     return Built(folder, record)
 
 
@@ -131,13 +133,22 @@ def _newest() -> Built:
     return evaluations[-1]
 
 
+def _champion() -> Built:
+    entry = registry.champion()
+    if entry is None:
+        raise ArtifactError("there is no champion yet. Make a model the champion with `artdetect promote KEY`")
+    return _read(store.place("train", entry.train))
+
+
 def _with_key(key: str) -> list[Built]:
     """The artifacts of `NAMING` with this key, or else with keys that begin so: one at least."""
     candidates = [made for stage in NAMING for made in built(paths.artifacts(), stage)]
     if exact := [made for made in candidates if made.folder.name == key]:
         return exact
     if len(key) < SHORTEST:
-        raise ConfigError(f"{key!r}: give {SHORTEST} characters of a key at least, a folder, newest or previous")
+        raise ConfigError(
+            f"{key!r}: give {SHORTEST} characters of a key at least, a folder, champion, newest or previous"
+        )
     if not (fitting := [made for made in candidates if made.folder.name.startswith(key)]):
         newest = sorted(candidates, key=lambda made: made.record["started"], reverse=True)
         raise ArtifactError(f"{key}: no such key of {', '.join(NAMING)}. There are: {_listed(newest) or 'none yet'}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from artdetect import paths
 from artdetect.progress import Progress, told
 from artdetect.section import Section
 
@@ -46,6 +47,7 @@ def run(
     robustness.parquet: sha256, label, condition, p_ai, called, verdict, unless it is off.
     mistakes.png: the mistakes, if there are any.
 
+    The model may have learnt from other pictures than this balance's, such as a champion from before pictures came in.
     `pictures` is the data set's root; `progress(done, all, what)` is called along the way.
     """
     import pandas as pd
@@ -62,7 +64,10 @@ def run(
     detector = Detector.load(train_folder)
     pixels = Pixels(detector.geometry)
     used = pd.concat([test, learnt])
-    pixels.ensure([(row.sha256, pictures / row.path) for row in used.itertuples()], told(progress, "decoding pictures"))
+    pixels.ensure(
+        [(row.sha256, paths.picture(pictures, row.path)) for row in used.itertuples()],
+        told(progress, "decoding pictures"),
+    )
 
     seen = scores(detector, pixels, pixels.rows(list(test.sha256)))
     test = judged(test, detector, seen)
@@ -77,8 +82,8 @@ def run(
     )
     wrong = mistakes.worst(test, threshold)
     embedding = None if seen.embedding is None else seen.embedding[wrong.index]
-    result["mistakes"] = mistakes.mistakes(wrong, embedding, train, train_folder)
-    mistakes.write_sheet(wrong, result["mistakes"], train, pictures, out / "mistakes.png")
+    result["mistakes"] = mistakes.mistakes(wrong, embedding, table, train_folder)
+    mistakes.write_sheet(wrong, result["mistakes"], table, pictures, out / "mistakes.png")
     if detector.families:
         result["attribution"] = attribution.attribution(test, detector.families)
     sample = robustness.drawn(test, config.robustness, config.seed)

@@ -4,6 +4,7 @@ Both classes count the same here, however many pictures of each there are, becau
 are as frequent.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,24 +23,22 @@ def calibration(truth: np.ndarray, p_ai: np.ndarray, resamples: int, seed: int) 
         "brier": mean squared error. "log_loss": mean cross-entropy in nats, where 0 and 1 count as one rounding error
         off. "bins": those with pictures, low <= p(AI) < high, the last one to 1: low, high, pictures, mean_p, share_ai.
     """
-    weights = 1 / (2 * np.where(truth, truth.sum(), (~truth).sum()))
-    number = np.minimum((p_ai * BINS).astype(np.int64), BINS - 1)
-    order = np.argsort(number, kind="stable")
-    bins, starts = np.unique(number[order], return_index=True)
+    weights = _weights(truth)
+    number = _bins(p_ai)
+    ece = error(truth, p_ai)
     off = np.finfo(np.float64).eps
-    gap = (weights * (p_ai - truth))[order]
     squared = weights * (p_ai - truth) ** 2
     surprise = -weights * np.log(np.clip(np.where(truth, p_ai, 1 - p_ai), off, 1 - off))
 
     def statistics(counts: np.ndarray) -> dict[str, np.ndarray]:
         return {
-            "ece": np.abs(np.add.reduceat(counts[:, order] * gap, starts, axis=1)).sum(axis=1),
+            "ece": ece(counts),
             "brier": np.einsum("bn,n->b", counts, squared),
             "log_loss": np.einsum("bn,n->b", counts, surprise),
         }
 
     rows = []
-    for bin in bins:
+    for bin in np.unique(number):
         held = number == bin
         rows.append(
             {
@@ -51,3 +50,21 @@ def calibration(truth: np.ndarray, p_ai: np.ndarray, resamples: int, seed: int) 
             }
         )
     return intervals(statistics, truth, resamples, seed, centred=("ece",)) | {"bins": rows}
+
+
+def error(truth: np.ndarray, p_ai: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives the ECE, float64 `(B,)`, of resamples, counts `(B, N)` that keep the number of each class."""
+    number = _bins(p_ai)
+    order = np.argsort(number, kind="stable")
+    _, starts = np.unique(number[order], return_index=True)
+    gap = (_weights(truth) * (p_ai - truth))[order]
+    return lambda counts: np.abs(np.add.reduceat(counts[:, order] * gap, starts, axis=1)).sum(axis=1)
+
+
+def _weights(truth: np.ndarray) -> np.ndarray:
+    """What each picture counts, so that both classes count the same."""
+    return 1 / (2 * np.where(truth, truth.sum(), (~truth).sum()))
+
+
+def _bins(p_ai: np.ndarray) -> np.ndarray:
+    return np.minimum((p_ai * BINS).astype(np.int64), BINS - 1)

@@ -25,7 +25,7 @@ def worst(predictions: "pd.DataFrame", threshold: float) -> "pd.DataFrame":
 
 
 def mistakes(
-    wrong: "pd.DataFrame", embedding: np.ndarray | None, train: "pd.DataFrame", train_folder: Path
+    wrong: "pd.DataFrame", embedding: np.ndarray | None, known: "pd.DataFrame", train_folder: Path
 ) -> list[dict[str, Any]]:
     """A row a mistake: path, label, generator, style, p_ai, verdict, and its nearest training pictures.
 
@@ -33,22 +33,26 @@ def mistakes(
     where the model's artifact has no embeddings.
 
     Args:
-        embedding: of the mistakes `(M, K)`. train: sha256, path, label, generator of the training pictures.
+        embedding: of the mistakes `(M, K)`. known: sha256, path, label, generator of the pictures at hand: a model may
+            have learnt from some that are gone since, which are not shown.
     """
     file = train_folder / NEIGHBOURS
     near: list[list[dict[str, Any]]] = [[] for _ in range(len(wrong))]
     if embedding is not None and len(wrong) and file.is_file():
-        with np.load(file) as known:
-            rows, distances = nearest(embedding, known["embedding"])
-            sha256s = known["sha256"].astype("str")
-        of = train.set_index("sha256")[["path", "label", "generator"]]
-        near = [
-            [
-                of.loc[sha256].to_dict() | {"distance": float(distance)}
-                for sha256, distance in zip(sha256s[row], far, strict=True)
+        of = known.drop_duplicates("sha256").set_index("sha256")[["path", "label", "generator"]]
+        with np.load(file) as learnt:
+            sha256s, points = learnt["sha256"].astype("str"), learnt["embedding"]
+        there = np.isin(sha256s, of.index.to_numpy(str))
+        sha256s, points = sha256s[there], points[there]
+        if len(points):
+            rows, distances = nearest(embedding, points)
+            near = [
+                [
+                    of.loc[sha256].to_dict() | {"distance": float(distance)}
+                    for sha256, distance in zip(sha256s[row], far, strict=True)
+                ]
+                for row, far in zip(rows, distances, strict=True)
             ]
-            for row, far in zip(rows, distances, strict=True)
-        ]
     columns = ["path", "label", "generator", "style", "p_ai", "verdict"]
     return [row | {"nearest": found} for row, found in zip(wrong[columns].to_dict("records"), near, strict=True)]
 
@@ -64,12 +68,12 @@ def nearest(points: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def write_sheet(
-    wrong: "pd.DataFrame", found: list[dict[str, Any]], train: "pd.DataFrame", pictures: Path, out: Path
+    wrong: "pd.DataFrame", found: list[dict[str, Any]], known: "pd.DataFrame", pictures: Path, out: Path
 ) -> None:
     """Write the mistakes to `out` as PNG, each beside its nearest training picture; nothing where there are none.
 
     Args:
-        wrong, found, train: as `mistakes` takes and gives them. pictures: the data set's root.
+        wrong, found, known: as `mistakes` takes and gives them. pictures: the data set's root.
 
     Raises:
         PictureError: a picture can no longer be read.
@@ -77,7 +81,7 @@ def write_sheet(
     """
     if not found:
         return
-    content = dict(zip(train.path, train.sha256, strict=True))
+    content = dict(zip(known.path, known.sha256, strict=True))
     cards = []
     for sha256, row in zip(wrong.sha256, found, strict=True):
         thumbnails = [Thumbnail(row["path"], sha256, f"is {row['label']} · p(AI) {row['p_ai']:.3f}")]

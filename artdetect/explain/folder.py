@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from artdetect.explain.colours import Scale
     from artdetect.explain.explanation import Explanation
 
-CHUNK = 64  # pictures between two parts of the table: what a kill costs, in figures only
+# Pictures between two parts of the table: what a kill costs, in figures only. Who works on a chunk gives the same bits;
+# chunks of another size do not, since the last bits of gradients depend on who is beside whom.
+CHUNK = 64
 TABLE = "explanations.parquet"
 SHEET = "sheet"  # name of the contact sheet, which no picture's figure may have
 _PARTS, _ABOUT, _SCALE = "parts", "explain.json", "scale.json"
@@ -131,6 +133,10 @@ class Batch:
                     yield done[-1]
             self._parts.add(done)
 
+    def heed(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take note of the rows with an error that others who take part in this batch met."""
+        self._errors.update((row["path"], dict(row)) for row in rows)
+
     def finish(self) -> dict[str, Any] | None:
         """Write the whole table, a contact sheet of the first pictures, and the check of the maps, which it gives."""
         import pandas as pd
@@ -210,10 +216,10 @@ class Batch:
         _write(self.out / _PARTS / _SCALE, scale)
 
 
-def chunks(pictures: Iterable[Picture], size: int = CHUNK) -> Iterator[list[Picture]]:
-    """Lists of `size` pictures; the last may be shorter."""
+def chunks(pictures: Iterable[Picture], size: int | None = None) -> Iterator[list[Picture]]:
+    """Lists of `size` pictures, `CHUNK` if left out; the last may be shorter."""
     remaining = iter(pictures)
-    while chunk := list(islice(remaining, size)):
+    while chunk := list(islice(remaining, size or CHUNK)):
         yield chunk
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect import digests
 from artdetect.errors import ArtifactError
 from artdetect.explain.subjects import replacing
 
@@ -53,10 +54,11 @@ class Parts:
         folder.mkdir(exist_ok=True)
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Keep some rows, if there are any."""
+        """Keep some rows, if there are any; several workers may at once."""
         if rows:
-            taken = [int(path.stem) for path in self._folder.glob("*.parquet")]
-            with replacing(self._folder / f"{max(taken, default=-1) + 1:06d}.parquet") as temporary:
+            taken = [int(path.stem.partition("-")[0]) for path in self._folder.glob("*.parquet")]
+            first = digests.of_value(rows[0]["path"])[:8]  # whoever takes the same number has other pictures
+            with replacing(self._folder / f"{max(taken, default=-1) + 1:06d}-{first}.parquet") as temporary:
                 table(rows).to_parquet(temporary, index=False)
 
     def read(self) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect import paths
 from artdetect.explain.settings import ExplainConfig
 from artdetect.explain.subjects import PACKAGES, Subject, artwork, draw, explain, inputs, replacing, shown, title
 from artdetect.progress import Count
@@ -55,7 +56,7 @@ def run(
     ]
     subjects = [
         Subject(
-            pictures / row.path,
+            paths.picture(pictures, row.path),
             row.sha256,
             row.name,
             title(row.verdict, row.called, row.p_ai, row.label),

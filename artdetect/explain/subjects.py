@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from platform import node
 from threading import get_ident
 from typing import TYPE_CHECKING
 
@@ -135,7 +136,7 @@ def draw(
 def replacing(path: Path) -> Iterator[Path]:
     """A file to write that becomes `path` if the block ends well, whole whenever the process is killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{get_ident()}.tmp")
+    temporary = path.with_name(f".{node()}-{os.getpid()}-{get_ident()}.tmp")  # machines may share a folder
     try:
         yield temporary
         temporary.replace(path)

@@ -2,6 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
+
+from pydantic import Field
 
 from artdetect import labels
 from artdetect.errors import DataError
@@ -10,15 +13,21 @@ from artdetect.section import Section
 
 
 class IndexConfig(Section):
-    """Section `index`: nothing to choose so far."""
+    """Section `index`."""
+
+    incoming: bool = Field(False, description="also the pictures in data/incoming")
+
+    def key_parts(self) -> dict[str, Any]:
+        """Nothing: the digest of the pictures says which of them there are."""
+        return {}
 
 
 def run(config: IndexConfig, pictures: Pictures, out: Path) -> None:
     """Write the index of a scanned folder.
 
-    `index.parquet`: path, label, split, style, generator, origin, then the facts of the file; sorted by path. Bad
-    pictures are rows with ok = false and a reason. `skipped.json`: files that are not indexed, by reason. `notice.txt`:
-    what the data set says of itself, if it does. DataError if there is no picture at all.
+    `index.parquet`: path, label, split, style, generator, origin ("raw" or "incoming"), then the facts of the file;
+    sorted by path. Bad pictures are rows with ok = false and a reason. `skipped.json`: files that are not indexed, by
+    reason. `notice.txt`: what the data set says of itself, if it does. DataError if there is no picture at all.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -27,15 +36,9 @@ def run(config: IndexConfig, pictures: Pictures, out: Path) -> None:
         raise DataError(f"{pictures.root}: no pictures found below train/<style>/ or test/<style>/. Check download.url")
     facts = facts_of(pictures)
     paths = facts.column("path").to_pylist()
-    origins = [labels.origin(path.split("/")[1]) for path in paths]
-    said = {
-        "path": paths,
-        "label": [origin.label for origin in origins if origin],
-        "split": [path.split("/")[0] for path in paths],
-        "style": [origin.style for origin in origins if origin],
-        "generator": [origin.generator for origin in origins if origin],
-        "origin": ["raw"] * len(paths),
-    }
+    rows = [labels.row(path, sha256) for path, sha256 in zip(paths, facts.column("sha256").to_pylist(), strict=True)]
+    columns = ("label", "split", "style", "generator", "origin")
+    said = {"path": paths} | {name: [getattr(row, name) for row in rows] for name in columns}
     measured = {name: facts.column(name) for name in facts.column_names if name not in ("path", "mtime_ns")}
     pq.write_table(pa.table(said | measured), out / "index.parquet")
     (out / "skipped.json").write_text(json.dumps(pictures.skipped, indent=1))

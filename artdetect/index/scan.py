@@ -1,22 +1,20 @@
-"""What is in a folder of pictures now, without reading again what has not changed.
+"""What is in a data set's folder now, without reading again what has not changed.
 
-A walk compares size and modification time with the facts cache; only files that differ are read. The digest that comes
-out covers names and contents, so a touched or moved folder has the same one.
+A walk (`listing`) gives sizes and modification times to compare with the facts cache; only files that differ are read.
+The digest that comes out covers names and contents, so a touched or moved folder has the same one.
 """
 
 import hashlib
-import os
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial, reduce
-from itertools import accumulate
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import compute, digests, images, labels
-from artdetect.errors import DataError, storage_error
+from artdetect import compute, digests, paths
+from artdetect.errors import DataError
 from artdetect.index.cache import FactsCache
+from artdetect.index.listing import Place, find_root, listing, places
 from artdetect.progress import Count
 
 if TYPE_CHECKING:
@@ -24,103 +22,97 @@ if TYPE_CHECKING:
 
 NOTICE = "NOTICE.txt"  # what a data set says of itself
 CHUNK = 2_000  # pictures read between two saves of the cache: what a kill can cost
-LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what looking at a folder leaves in it
 GLANCE_LIMIT = 256 << 20  # bytes that `glance` may read to see whether touched files really changed
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """A folder's state. `digest` is None where contents are not known yet (see `glance`)."""
+    """A data set's state. `digest` is None where contents are not known yet (see `glance`)."""
 
-    root: Path
+    places: tuple[Place, ...]  # the data set's folder is the last
     digest: str | None
     contents: "pa.Table"  # see `contents`; sorted by path
     skipped: dict[str, list[str]]  # why -> paths that are not indexed
 
-
-def find_root(folder: Path) -> Path:
-    """The folder at or below `folder` that holds train/ or test/; DataError where there is none within three levels."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder of pictures. Check download.url")
-    level = [folder]
-    for _ in range(4):
-        for candidate in level:
-            if any((candidate / split).is_dir() for split in labels.SPLITS):
-                return candidate
-        level = [
-            Path(child)
-            for parent in level
-            for child in sorted(_entries(parent), key=lambda entry: entry.name)
-            if Path(child).is_dir()
-        ]
-    raise DataError(
-        f"{folder}: found no train/ or test/ folder in it. Expected AI-ArtBench's layout: "
-        "train/<style>/ for human art, train/AI_<GENERATOR>_<style>/ for AI, the same below test/"
-    )
+    @property
+    def root(self) -> Path:
+        """The data set's folder."""
+        return self.places[-1].folder
 
 
-def scan(folder: Path, progress: Count | None = None) -> Pictures:
+def scan(folder: Path, progress: Count | None = None, incoming: bool = False) -> Pictures:
     """The state of the data set in `folder`, reading files that are new or differ in size or modification time.
 
-    What was read is kept in the facts cache, chunk by chunk, so a killed scan goes on where it was. Of two scans at
-    once one waits and finds everything read.
+    With `incoming`, also of the pictures that came in since. What was read is kept in the facts cache, chunk by chunk,
+    so a killed scan goes on where it was. Of two scans at once one waits and finds everything read.
     """
-    from filelock import FileLock
-
-    root = find_root(folder)
-    cache = FactsCache(root)
-    cache.folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache.folder.with_name(cache.folder.name + ".lock")):
-        listed, skipped = _listing(root)
-        kept = cache.load()
-        known = _matched(listed, kept)
-        unread = listed.filter(_to_read(listed, known))
-        _read(root, unread, cache, progress)
-        if len(unread) or len(kept) != len(listed):
-            known = _matched(listed, cache.load())
-            if contents(known)["state"].null_count:
-                raise DataError(f"{cache.folder} was deleted or damaged while {root} was read: run again")
-            cache.merge(known)
-    return _pictures(root, known, skipped)
+    found = places(find_root(folder), incoming)
+    return _pictures(found, [scanned(place, progress) for place in found])
 
 
-def glance(folder: Path) -> Pictures:
+def glance(folder: Path, incoming: bool = False) -> Pictures:
     """Like `scan`, in about a second: new files stay unread, and then the digest is None.
 
     Files with a new time but the old size are read and compared, up to `GLANCE_LIMIT` bytes together.
     """
+    found = places(find_root(folder), incoming)
+    return _pictures(found, [_glanced(place) for place in found])
+
+
+def scanned(place: Place, progress: Count | None = None) -> "tuple[pa.Table, dict[str, list[str]]]":
+    """The facts of a folder's pictures, sorted by path, and what is not indexed, by reason."""
+    from filelock import FileLock
+
+    cache = FactsCache(place.folder)
+    cache.folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache.folder.with_name(cache.folder.name + ".lock")):
+        listed, skipped = listing(place)
+        kept = cache.load()
+        known = _matched(listed, kept)
+        unread = listed.filter(_to_read(listed, known))
+        _read(place, unread, cache, progress)
+        if len(unread) or len(kept) != len(listed):
+            known = _matched(listed, cache.load())
+            if contents(known)["state"].null_count:
+                raise DataError(f"{cache.folder} was deleted or damaged while {place.folder} was read: run again")
+            cache.merge(known)
+    return known, skipped
+
+
+def _glanced(place: Place) -> "tuple[pa.Table, dict[str, list[str]]]":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    root = find_root(folder)
-    listed, skipped = _listing(root)
-    known = _matched(listed, FactsCache(root).load(["path", "bytes", "mtime_ns", "sha256", "error"]))
+    listed, skipped = listing(place)
+    known = _matched(listed, FactsCache(place.folder).load(["path", "bytes", "mtime_ns", "sha256", "error"]))
     unread = _to_read(listed, known)
     left, rows = GLANCE_LIMIT, []
     for file, row in zip(_rows(listed.filter(unread)), _rows(known.filter(unread)), strict=True):
         same = row["bytes"] == file["bytes"]
         read = same and file["bytes"] <= left
         left -= file["bytes"] if read else 0
-        sha256 = _sha256(root / file["path"]) if read else None
+        sha256 = _sha256(paths.picture(place.folder, file["path"])) if read else None
         known_error = row["error"] if read or (same and row["mtime_ns"] == file["mtime_ns"]) else None
         rows.append(file | {"sha256": sha256, "error": known_error})
     if rows:
         known = pa.concat_tables([known.filter(pc.invert(unread)), pa.Table.from_pylist(rows, known.schema)])
-    return _pictures(root, known.sort_by("path"), skipped)
+    return known.sort_by("path"), skipped
 
 
 def facts_of(pictures: Pictures) -> "pa.Table":
-    """The facts of a scanned folder's pictures, one row each, sorted by path.
+    """The facts of a scanned data set's pictures, one row each, sorted by path.
 
     DataError where another scan has since found other contents, or the cache was deleted.
     """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    facts = _matched(pictures.contents, FactsCache(pictures.root).load())
+    known = pa.concat_tables([FactsCache(place.folder).load() for place in pictures.places])
+    facts = _matched(pictures.contents, known)
     changed = pc.invert(_same(contents(facts), pictures.contents, ["bytes", "state"]))
     if pc.any(changed).as_py():
         path = pictures.contents.filter(changed)["path"][0].as_py()
-        raise DataError(f"{pictures.root / path} changed while it was indexed: run again")
+        raise DataError(f"{paths.picture(pictures.root, path)} changed while it was indexed: run again")
     return facts
 
 
@@ -148,12 +140,19 @@ def contents(facts: "pa.Table") -> "pa.Table":
     return pa.table({"path": facts["path"], "bytes": facts["bytes"], "state": state})
 
 
-def _pictures(root: Path, facts: "pa.Table", skipped: dict[str, list[str]]) -> Pictures:
-    found = contents(facts)
+def _pictures(found: tuple[Place, ...], states: "Sequence[tuple[pa.Table, dict[str, list[str]]]]") -> Pictures:
+    import pyarrow as pa
+
+    state = pa.concat_tables([contents(facts) for facts, _ in states])  # incoming/… before test/… before train/…
+    skipped: dict[str, list[str]] = {}
+    for _, left_out in states:
+        for reason, names in left_out.items():
+            skipped[reason] = [*skipped.get(reason, []), *names]
+    skipped = {reason: sorted(names) for reason, names in sorted(skipped.items())}
     digest = None
-    if not found["state"].null_count:
-        digest = digests.of_value([_digest(found), skipped, _sha256(root / NOTICE)])
-    return Pictures(root, digest, found, skipped)
+    if not state["state"].null_count:
+        digest = digests.of_value([_digest(state), skipped, _sha256(found[-1].folder / NOTICE)])
+    return Pictures(found, digest, state, skipped)
 
 
 def _digest(found: "pa.Table") -> str:
@@ -205,103 +204,10 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _listing(root: Path) -> "tuple[pa.Table, dict[str, list[str]]]":
-    """The pictures that follow the folder grammar, sorted by path, and the files that are left out, by reason."""
-    import pyarrow as pa
-
-    wanted: list[tuple[str, int, int]] = []
-    skipped: dict[str, list[str]] = {}
-    above = len(os.path.join(root, ""))  # noqa: PTH118  as scandir joins
-    for entry in _walk(root):
-        if entry.name in LITTER:
-            continue
-        path = entry.path[above:]
-        if reason := _why_skipped(path):
-            skipped.setdefault(reason, []).append(path.encode(errors="backslashreplace").decode())
-            continue
-        try:
-            stat = entry.stat()
-            wanted.append((path, stat.st_size, stat.st_mtime_ns))
-        except OSError:  # a broken link: a row that says so
-            wanted.append((path, 0, 0))
-    wanted.sort()
-    paths, sizes, times = zip(*wanted, strict=True) if wanted else ((), (), ())
-    listed = pa.table([_strings(paths), _integers(sizes), _integers(times)], ["path", "bytes", "mtime_ns"])
-    return listed, {reason: sorted(found) for reason, found in sorted(skipped.items())}
-
-
-# `pyarrow.array` imports pandas, which takes longer than looking at 10,000 files.
-
-
-def _strings(values: Sequence[str]) -> "pa.Array":
-    import pyarrow as pa
-
-    encoded = [value.encode() for value in values]
-    offsets = array("i", accumulate(map(len, encoded), initial=0))
-    return pa.Array.from_buffers(pa.string(), len(values), [None, *map(pa.py_buffer, (offsets, b"".join(encoded)))])
-
-
-def _integers(values: Sequence[int]) -> "pa.Array":
-    import pyarrow as pa
-
-    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(array("q", values))])
-
-
-def _walk(folder: Path | str, around: tuple[os.stat_result, ...] = ()) -> Iterator[os.DirEntry[str]]:
-    """All that is no folder. Links to folders are followed, but not back into a folder they stand in."""
-    entries = _entries(folder)
-    around = (*around, os.stat(folder))  # noqa: PTH116
-    for entry in entries:
-        if _is_folder(entry) and not (entry.is_symlink() and _is_one_of(entry.stat(), around)):
-            yield from _walk(entry.path, around)
-        else:
-            yield entry
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def _is_one_of(folder: os.stat_result, others: tuple[os.stat_result, ...]) -> bool:
-    return any(os.path.samestat(folder, other) for other in others)
-
-
-def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError as error:
-        raise storage_error(error) or DataError(f"{folder}: cannot be listed ({error.strerror})") from error
-
-
-def _why_skipped(path: str) -> str | None:
-    folder, _, name = path.rpartition("/")
-    if not images.is_candidate(name):
-        return "not a picture by its name"
-    if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
-        return "name is not valid UTF-8"
-    return _why_folder_skipped(folder)
-
-
-@lru_cache(maxsize=1024)
-def _why_folder_skipped(folder: str) -> str | None:
-    parts = folder.split("/")
-    if len(parts) < 2 or parts[0] not in labels.SPLITS:
-        return "not below train/<style>/ or test/<style>/"
-    if labels.origin(parts[1]) is None:
-        return "folder name says neither AI nor human"
-    if any(part.startswith(".") or part == "__MACOSX" for part in parts[2:]):
-        return "in a hidden folder"
-    return None
-
-
-def _read(root: Path, files: "pa.Table", cache: FactsCache, progress: Count | None) -> None:
+def _read(place: Place, files: "pa.Table", cache: FactsCache, progress: Count | None) -> None:
     """Read the facts of listed files into the cache."""
     done, rows = 0, list[dict[str, Any]]()
-    for _, read in compute.chunks(partial(_facts, root), _rows(files), compute.PIECE):
+    for _, read in compute.chunks(partial(_facts, place.folder), _rows(files), compute.PIECE):
         rows += read
         if len(rows) >= CHUNK or done + len(rows) == len(files):
             cache.add(rows)
@@ -310,8 +216,8 @@ def _read(root: Path, files: "pa.Table", cache: FactsCache, progress: Count | No
                 progress(done, len(files))
 
 
-def _facts(root: Path, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _facts(folder: Path, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """A worker's part: the rows of these listed files."""
     from artdetect.index.facts import facts
 
-    return [{**facts(root / file["path"]), **file} for file in files]
+    return [{**facts(paths.picture(folder, file["path"])), **file} for file in files]

@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from artdetect import backbones, digests, quiet
+from artdetect import backbones, digests, paths, quiet
 from artdetect.detector import MODEL_FILE, Detector
 from artdetect.progress import Progress
 from artdetect.section import Section
+from artdetect.train.beginning import check
 from artdetect.train.calibrate import FalsePositiveRate, Share, Undecided
 from artdetect.train.fit import Report
 
@@ -34,6 +35,9 @@ class TrainConfig(Section):
     epochs: int | None = Field(None, ge=1, description="of finetune, compact, notebook: at most so many")
     crop: int | None = Field(None, ge=8, description="side of random training crops in pixels, for compact")
     unfreeze: str = Field("all", description="of finetune: the block from which on the backbone trains, or all")
+    start: str | None = Field(
+        None, description="of finetune, compact, notebook: key of the train artifact whose weights they begin with"
+    )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32",
         description="of layers while they train by steps: halves are faster where the hardware has them; kept: float32",
@@ -47,9 +51,15 @@ class TrainConfig(Section):
     )
     unsure: Undecided = Field(default_factory=Undecided, description="what is left undecided")
 
+    @model_validator(mode="after")
+    def _startable(self) -> Self:
+        check(self)
+        return self
+
     def key_parts(self) -> dict[str, Any]:
-        """A file of weights counts by its content."""
-        return super().key_parts() | {"weights": backbones.weights_id(self.weights)}
+        """A file of weights counts by its content; `start` only where there is one."""
+        parts = super().key_parts() | {"weights": backbones.weights_id(self.weights)}
+        return parts if self.start else {name: value for name, value in parts.items() if name != "start"}
 
 
 def run(
@@ -76,7 +86,7 @@ def run(
     from artdetect.train import artnet, calibrate, finetune, scratch
 
     table = pd.read_parquet(balance_folder / "balance.parquet")
-    table["file"] = [pictures / path for path in table.path]
+    table["file"] = [paths.picture(pictures, path) for path in table.path]
     parts = {split: table[table.split == split].reset_index(drop=True) for split in ("train", "validation")}
     train = {"artnet": artnet.train, "finetune": finetune.train}.get(config.preset, scratch.train)
     made = train(config, parts["train"], parts["validation"], work, report, progress)

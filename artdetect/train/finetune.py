@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from artdetect import backbones
-from artdetect.errors import ConfigError
+from artdetect.errors import ConfigError, ModelError
 from artdetect.features import Extractor
 from artdetect.progress import Progress
-from artdetect.train import artnet, net, presets, scratch
+from artdetect.train import artnet, beginning, net, presets, scratch
 from artdetect.train.fit import Report
+from artdetect.train.heads import Embedding, Head
 from artdetect.train.presets import Recipe
 from artdetect.train.trained import Trained
 
@@ -36,15 +39,19 @@ def train(
     report: Report | None,
     progress: Progress | None,
 ) -> Trained:
-    """Fit artnet's head on cached features, then train on; see `artdetect.train.run`.
+    """Fit artnet's head on cached features, or take up `config.start`, then train on; see `artdetect.train.run`.
 
     Raises:
         ConfigError: `config.unfreeze` names no block that features depend on.
     """
     extractor = artnet.extractor_of(config)
     backbone(extractor, config.unfreeze)  # an error in it is told before the hours that features may take
-    features = artnet.features(extractor, config.views, train, validation, progress)
-    start = artnet.fit(config, features, train, validation)
+    if begin := beginning.load(config):
+        embedding, head, began = *_layers(begin), {"train": begin.key}
+    else:
+        features = artnet.features(extractor, config.views, train, validation, progress)
+        fitted = artnet.fit(config, features, train, validation)
+        embedding, head, began = fitted.embedding, fitted.head, fitted.candidates[0]
     epochs = config.epochs or EPOCHS
     recipe = Recipe(
         extractor.geometry,
@@ -53,12 +60,23 @@ def train(
         batch_size=BATCH,
         monitor="val_loss",
         patience=epochs,
-        build=lambda: assemble(extractor, start, config.unfreeze),
+        build=lambda: assemble(extractor, embedding, head, config.unfreeze),
         optimizer=optimizer,
         degraded=config.views / (config.views + 1),  # as artnet's head: one of its views is clean
     )
-    made = scratch.by_steps(recipe, config, train, validation, work, report, progress)
-    return replace(made, metrics=made.metrics | {"start": start.candidates[0]})
+    made = scratch.by_steps(beginning.begun(recipe, begin), config, train, validation, work, report, progress)
+    return replace(made, metrics=made.metrics | {"start": began})
+
+
+def _layers(begin: beginning.Start) -> tuple[Embedding, Head]:
+    """The embedding and the head that another finetune ended with."""
+    try:
+        kernel, _ = begin.weights["embedding"]  # its bias comes with all other weights
+        hidden = [begin.weights[name] for name in sorted(begin.weights) if name.startswith("hidden")]
+        layers = tuple((kernel, bias) for kernel, bias in [*hidden, begin.weights["probabilities"]])
+    except (KeyError, ValueError):
+        raise ModelError(f"train.start = {begin.key!r}: its net is no finetune's") from None
+    return Embedding(np.zeros(len(kernel), np.float32), kernel), Head(layers)
 
 
 def optimizer(steps: int) -> "keras.optimizers.Optimizer":
@@ -66,13 +84,13 @@ def optimizer(steps: int) -> "keras.optimizers.Optimizer":
     return presets.adamw(steps, RATE, use_ema=True, ema_momentum=max(0.0, 1 - 1 / (AVERAGED * steps)))
 
 
-def assemble(extractor: Extractor, start: artnet.Fitted, unfreeze: str) -> "keras.Model":
+def assemble(extractor: Extractor, embedding: Embedding, head: Head, unfreeze: str) -> "keras.Model":
     """Pictures float32 [N, H, W, 3] in [0, 1] -> probabilities [N, 2], as artnet's head gives them before training."""
     from keras import Model
 
     features = backbone(extractor, unfreeze)
-    embedded = net.embed(start.embedding, features.output, "float32")
-    p = net.judge(start.head, embedded, presets.probabilities(), "hidden", "float32")
+    embedded = net.embed(embedding, features.output, "float32")
+    p = net.judge(head, embedded, presets.probabilities(), "hidden", "float32")
     return Model(features.input, p, name="finetune")
 
 

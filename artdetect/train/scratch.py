@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from artdetect import images
 from artdetect.labels import AI, CLASSES, HUMAN
 from artdetect.progress import Progress, told
-from artdetect.train import batches, devices
+from artdetect.train import batches, beginning, devices
 from artdetect.train.calibrate import Validation
 from artdetect.train.fit import Report, fit
 from artdetect.train.presets import Recipe, recipe
@@ -34,7 +34,7 @@ def train(
 ) -> Trained:
     """Train a preset of `artdetect.train.presets`; see `artdetect.train.run`."""
     chosen = recipe(config.preset, epochs=config.epochs, size=config.size, crop=config.crop)
-    return by_steps(chosen, config, train, validation, work, report, progress)
+    return by_steps(beginning.begun(chosen, beginning.load(config)), config, train, validation, work, report, progress)
 
 
 def by_steps(

@@ -109,11 +109,8 @@ def test_chance_depends_on_content_alone(
 ) -> None:
     """Neither other pictures, nor their order, nor who does the work."""
     table, cache = pixels
-    before = compute._CONFIG.set(ComputeConfig(workers=1))
-    try:
+    with compute.use(ComputeConfig(workers=1)):
         half = degraded(detector, table[5:15].sample(frac=1, random_state=0), cache)[1]
-    finally:
-        compute._CONFIG.reset(before)
     joined = half.merge(found[1], on=["sha256", "condition"])
     assert len(joined) == len(half)
     np.testing.assert_allclose(joined.p_ai_x, joined.p_ai_y, rtol=1e-6)

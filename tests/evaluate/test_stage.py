@@ -1,6 +1,7 @@
 """The stage: a trained net of the notebook's, and a detector that says all that one can say."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -141,16 +142,55 @@ def test_what_a_detector_says_more_is_evaluated_too(trained: Path, rich: Path, t
     assert not (tmp_path / "out" / "robustness.parquet").exists()
 
 
-def test_a_mistakes_neighbours_are_training_pictures_of_its_colour(trained: Path, rich: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def strict(rich: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same detector with its line drawn so high that bright pictures are called human."""
-    strict = Detector.load(rich)
-    Detector(strict.model, "rich", strict.geometry, {}, Rule(threshold=1 - 1e-9), strict.families).save(
-        tmp_path / "model.keras"
-    )
-    (tmp_path / "neighbours.npz").write_bytes((rich / "neighbours.npz").read_bytes())
-    table, found = read(run(trained, tmp_path, tmp_path / "out", CONFIG.model_copy(update={"robustness": 0})))
+    detector, folder = Detector.load(rich), tmp_path_factory.mktemp("strict")
+    rule = Rule(threshold=1 - 1e-9)
+    Detector(detector.model, "rich", detector.geometry, {}, rule, detector.families).save(folder / "model.keras")
+    shutil.copy(rich / "neighbours.npz", folder)
+    return folder
+
+
+def test_a_mistakes_neighbours_are_training_pictures_of_its_colour(trained: Path, strict: Path, tmp_path: Path) -> None:
+    table, found = read(run(trained, strict, tmp_path / "out", CONFIG.model_copy(update={"robustness": 0})))
     assert len(found["mistakes"]) == (table.label != table.called).sum() == (table.label == "AI").sum()
     for row in found["mistakes"]:
         assert [near["label"] for near in row["nearest"]] == ["AI"] * 3
         assert all(near["path"].startswith("train/AI_") for near in row["nearest"])
     assert (tmp_path / "out" / "mistakes.png").is_file()
+
+
+def test_a_model_from_before_is_evaluated_on_pictures_that_it_did_not_learn_from(
+    trained: Path, strict: Path, tmp_path: Path
+) -> None:
+    """It learnt from a picture that is gone, one that validates now, and others that still train."""
+    folder = trained / "artifacts" / "balance" / "k1"
+    table = pd.read_parquet(folder / "balance.parquet")
+    learnt = table[table.split == "train"]
+    now = table.drop(index=learnt.index[0])
+    now.loc[learnt.index[1], "split"] = "validation"
+    (roots := tmp_path / "now" / "artifacts" / "balance" / "k1").mkdir(parents=True)
+    now.to_parquet(roots / "balance.parquet", index=False)
+    (tmp_path / "now" / "artifacts" / "index").symlink_to(trained / "artifacts" / "index")
+    (tmp_path / "now" / "data").symlink_to(trained / "data")
+    config = CONFIG.model_copy(update={"robustness": 0})
+    before, after = (read(run(root, strict, tmp_path / name, config)) for root, name in
+                     ((trained, "before"), (tmp_path / "now", "after")))  # fmt: skip
+    assert before[0].equals(after[0])
+    near = {row["path"] for mistake in after[1]["mistakes"] for row in mistake["nearest"]}
+    assert near <= set(learnt.path[1:])
+    assert {len(mistake["nearest"]) for mistake in after[1]["mistakes"]} == {3}
+
+
+def test_a_model_whose_pictures_are_all_gone_shows_mistakes_without_neighbours(
+    trained: Path, strict: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "model"
+    shutil.copytree(strict, gone)
+    with np.load(strict / "neighbours.npz") as known:
+        sha256 = np.array([f"{number:064x}" for number in range(len(known["sha256"]))], "S64")
+        np.savez(gone / "neighbours.npz", sha256=sha256, embedding=known["embedding"])
+    found = read(run(trained, gone, tmp_path / "out", CONFIG.model_copy(update={"robustness": 0})))[1]
+    assert found["mistakes"]
+    assert all(mistake["nearest"] == [] for mistake in found["mistakes"])

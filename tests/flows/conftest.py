@@ -35,7 +35,7 @@ def run(config: Config, refresh: tuple[str, ...] = ()) -> dict[str, str]:
     """Run the flow; the stages that ran, each with its reason."""
     from flows.pipeline import pipeline
 
-    return {run.stage: run.why for run in pipeline(config, refresh) if run.ran}
+    return {run.stage: run.why for run in pipeline(config, refresh=list(refresh)) if run.ran}
 
 
 def task_states(run_id: object, expected: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:

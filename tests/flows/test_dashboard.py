@@ -12,7 +12,7 @@ from .conftest import STAGES, small
 
 def published(config: object, refresh: tuple[str, ...] = ()) -> tuple[str, dict[str, object]]:
     """A run's name and its artifacts by key."""
-    state = pipeline(config, refresh, return_state=True)
+    state = pipeline(config, refresh=list(refresh), return_state=True)
     run_id = state.state_details.flow_run_id
     with get_client(sync_client=True) as client:
         chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))

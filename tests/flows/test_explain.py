@@ -10,8 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.exceptions import ParameterTypeError
 
-import flows.explain
-from artdetect.explain import ExplainConfig
+from artdetect.explain import ExplainConfig, folder
 from flows.explain import explain, main
 from tests.tiny import jpeg, write
 
@@ -23,7 +22,7 @@ CHEAP = ExplainConfig(method="gradcam", quality=0)
 @pytest.fixture
 def source(server: str, roots: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three pictures and a file that is none; two make a task."""
-    monkeypatch.setattr(flows.explain, "CHUNK", 2)
+    monkeypatch.setattr(folder, "CHUNK", 2)
     for number, name in enumerate(("a.jpg", "b.jpg", "sub/a.jpg")):
         write(roots / "in" / name, jpeg(number))
     write(roots / "in" / "bad`|name.jpg", b"<html>")

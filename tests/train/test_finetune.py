@@ -2,8 +2,8 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -37,13 +37,13 @@ def tuned(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return run(CONFIG, inputs, tmp_path_factory.mktemp("tuned"))
 
 
-def start(sizes: tuple[int, ...]) -> SimpleNamespace:
+def start(sizes: tuple[int, ...]) -> tuple[heads.Embedding, heads.Head]:
     """An embedding and a head, with hidden layers of these sizes, that artnet might have found."""
     rng = np.random.default_rng(2)
     features = EXTRACTOR.build()(rng.random((40, 32, 32, 3), np.float32)).numpy()
     widths = zip((8, *sizes), (*sizes, 2), strict=True)
     layers = tuple((rng.normal(size=shape).astype(np.float32), rng.normal(size=shape[1:])) for shape in widths)
-    return SimpleNamespace(embedding=heads.embedding([features], 8), head=heads.Head(layers))
+    return heads.embedding([features], 8), heads.Head(layers)
 
 
 def trainable(model: keras.Model) -> set[str]:
@@ -55,20 +55,20 @@ def trainable(model: keras.Model) -> set[str]:
 
 @pytest.mark.parametrize("sizes", [(), (5,), (5, 4)])
 def test_it_starts_with_what_artnet_says(sizes: tuple[int, ...]) -> None:
-    begin = start(sizes)
-    logits = begin.head(begin.embedding(EXTRACTOR.build()(PICTURES).numpy()))
-    p = finetune.assemble(EXTRACTOR, begin, "all")(PICTURES).numpy()
+    embedding, head = start(sizes)
+    logits = head(embedding(EXTRACTOR.build()(PICTURES).numpy()))
+    p = finetune.assemble(EXTRACTOR, embedding, head, "all")(PICTURES).numpy()
     np.testing.assert_allclose(p, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_in_half_precision_only_the_backbone_is(precision: str) -> None:
     with computing_in(precision):
-        model, rough = finetune.assemble(EXTRACTOR, start(()), "all"), finetune.backbone(EXTRACTOR, "all")
+        model, rough = finetune.assemble(EXTRACTOR, *start(()), "all"), finetune.backbone(EXTRACTOR, "all")
     backbone = {layer.compute_dtype for layer in model.layers if layer.name.startswith(("stem", "block"))}
     assert backbone == {precision}
     assert {model.get_layer(name).compute_dtype for name in ("embedding", "probabilities")} == {"float32"}
-    exact = finetune.assemble(EXTRACTOR, start(()), "all")
+    exact = finetune.assemble(EXTRACTOR, *start(()), "all")
     assert [weight.path for weight in model.weights] == [weight.path for weight in exact.weights]
     found, expected = rough(PICTURES).numpy(), EXTRACTOR.build()(PICTURES).numpy()
     assert found.dtype == np.float32
@@ -83,7 +83,7 @@ def test_layers_train_from_a_block_on() -> None:
     every |= {"stem_conv", "block1_expand"}
     assert trainable(finetune.backbone(EXTRACTOR, "all")) == trainable(finetune.backbone(EXTRACTOR, "stem")) == every
     assert trainable(finetune.backbone(EXTRACTOR, "block0")) == every - {"stem_conv"}
-    only = finetune.assemble(EXTRACTOR, start(()), "block1")
+    only = finetune.assemble(EXTRACTOR, *start(()), "block1")
     assert trainable(only) == {name for name in every if name.startswith("block1")} | {"embedding", "probabilities"}
 
 
@@ -163,3 +163,24 @@ def test_cut_off_it_ends_with_the_same_bytes(tuned: Path, inputs: tuple[Path, Pa
     for name in (MODEL_FILE, "history.csv", "metrics.json"):
         mine, yours = (hashlib.sha256((folder / name).read_bytes()).hexdigest() for folder in (out, tuned))
         assert mine == yours, name
+
+
+# --- with what another ended with ---
+
+
+def test_it_goes_on_from_another_without_a_look_at_features(
+    tuned: Path, inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(tmp_path / "artifacts"))
+    monkeypatch.setenv("ARTDETECT_DATA", str(tmp_path / "data"))
+    shutil.copytree(tuned, tmp_path / "artifacts" / "train" / "before")
+    config = CONFIG.model_copy(update={"start": "before", "components": 7, "epochs": 1})  # its embedding is taken
+    out = run(config, inputs, tmp_path)
+    assert [folder.name for folder in (tmp_path / "data" / "cache").iterdir()] == ["pixels"]
+    assert json.loads((out / "metrics.json").read_text())["start"] == {"train": "before"}
+    first, before = (pd.read_csv(folder / "history.csv") for folder in (out, tuned))
+    assert first.loss[0] < before.loss[0]
+    mine, its = (Detector.load(folder).model for folder in (out, tuned))
+    for layer in ("stem_conv", "block0_project"):  # frozen in both
+        np.testing.assert_array_equal(*(net.get_layer(layer).get_weights()[0] for net in (mine, its)))
+    assert mine.get_layer("embedding").units == its.get_layer("embedding").units

@@ -1,0 +1,77 @@
+"""Files that are whole and on the disk before anything relies on them: written aside, synced, and named by a rename."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from artdetect import paths
+
+PIECE = 2**20  # bytes copied at a time
+
+
+def aside(target: Path) -> Path:
+    """Where a file is written before it gets its name; hidden, so that nobody takes it for a picture."""
+    return target.with_name(f".{target.name}.tmp")
+
+
+def copy_aside(source: Path, target: Path) -> str | None:
+    """Copy a file to `aside(target)`, to the disk; the sha256 of what was copied, None where it has gone."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    try:
+        reader = source.open("rb")
+    except FileNotFoundError:
+        return None
+    with reader, aside(target).open("wb") as writer:
+        while piece := reader.read(PIECE):
+            digest.update(piece)
+            writer.write(piece)
+        writer.flush()
+        os.fsync(writer.fileno())
+    return digest.hexdigest()
+
+
+def write(target: Path, text: str) -> None:
+    """A text file, as a whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with aside(target).open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    name([target])
+
+
+def write_json(target: Path, content: dict[str, Any]) -> None:
+    """A JSON file, as a whole or not at all."""
+    write(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def name(targets: Iterable[Path]) -> None:
+    """Give files that were written aside their names, for good."""
+    named = list(targets)
+    for target in named:
+        aside(target).replace(target)
+    sync_folders({target.parent for target in named})
+
+
+def sync_folders(folders: Iterable[Path]) -> None:
+    """Have the names in these folders, and their own up to data/, on the disk."""
+    above = {
+        parent for folder in folders for parent in (folder, *folder.parents) if parent.is_relative_to(paths.data())
+    }
+    for folder in above:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sweep() -> None:
+    """Remove what killed runs left aside; the caller holds the lock, so no other run writes."""
+    for root in (paths.incoming(), paths.rejected()):
+        for leftover in root.rglob(".*.tmp"):
+            leftover.unlink(missing_ok=True)

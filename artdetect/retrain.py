@@ -1,0 +1,85 @@
+"""Retraining: when it is due, where it starts from, what becomes of a judged challenger. The flow is flows/retrain.py.
+
+A challenger learns from the old and the incoming pictures; the gate judges it and the champion on the same test
+pictures; only then, and in one step, the alias moves.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from artdetect import gate, ingest, models, registry, runs, store
+from artdetect.registry import Entry
+from artdetect.section import Section
+
+if TYPE_CHECKING:
+    from artdetect.config import Config
+
+FLOW = "retrain"  # its name in the ledger of runs, and who promotes
+STEPS = ("compact", "finetune", "notebook")  # presets that learn by steps, and so can begin with given weights
+
+
+class RetrainConfig(Section):
+    """Section `retrain`."""
+
+    least: int = Field(
+        100, ge=1, description="new pictures in data/incoming, since the last judged retraining, that are worth one"
+    )
+    start: Literal["scratch", "champion"] = Field(
+        "scratch",
+        description="what compact, finetune and notebook begin with; the old pictures are learnt from either way. "
+        "artnet always fits its head anew, on features that are kept",
+    )
+
+
+def new_pictures() -> "Counter[str]":
+    """How many pictures came in since the last judged retraining, or else since the champion's, by where they are."""
+    return ingest.added_since(_judged_index())
+
+
+def _judged_index() -> Path | None:
+    judged = (run for run in reversed(runs.read()) if run.flow == FLOW and run.state == "completed")
+    keys = [use.key for run in judged for use in run.stages if use.stage == "index"][:1]
+    if champion := registry.champion():
+        keys += [key for stage, key in champion.artifacts.items() if stage == "index"]
+    return next((store.place("index", key) for key in keys if store.problem("index", key) is None), None)
+
+
+def reigning() -> Entry | None:
+    """The champion. Before the first promotion it is the model that predict uses, which becomes the champion by this.
+
+    None where there is no model at all. ModelError where the champion is no longer whole.
+    """
+    if registry.champion_model():
+        return registry.champion()
+    newest = store.newest("train")
+    if newest is None:
+        return None
+    why = "the model in use when the first retraining began"
+    return registry.promote(newest.key, models.made_from(newest.key), FLOW, why)
+
+
+def challenger(config: "Config", champion: Entry | None) -> "Config":
+    """The config of a challenger: incoming pictures too, and the champion's weights where section `retrain` says so."""
+    changes: dict[str, Any] = {"index": config.index.model_copy(update={"incoming": True})}
+    if config.retrain.start == "champion" and champion and config.train.preset in STEPS:
+        changes["train"] = config.train.model_copy(update={"start": champion.train})
+    return config.model_copy(update=changes)
+
+
+def settle(judged: Path, made: Mapping[str, str], champion: Entry | None) -> str:
+    """Promote the challenger if the gate's artifact folder says so; what became of it, in a sentence.
+
+    `made` maps stages to the keys of the challenger's artifacts. ModelError where another model was promoted since
+    `champion` was judged against.
+    """
+    verdict = gate.verdict(judged)
+    if champion and champion.train == made["train"]:
+        return f"The challenger came out as the champion itself, {champion.train}: nothing to promote."
+    if verdict["verdict"] != "promote":
+        return f"Kept the champion, {champion.train}." if champion else "Not promoted: there is still no champion."
+    registry.promote(made["train"], made, FLOW, verdict["sentence"], replacing=champion.train if champion else None)
+    return f"Promoted {made['train']}" + (f" in place of {champion.train}." if champion else ": the first champion.")

@@ -1,0 +1,70 @@
+"""Retraining: when enough new samples have arrived, a challenger is trained and promoted if the gate lets it pass.
+
+    python -m flows.retrain                          the drawn sample set and data/incoming
+    python -m flows.retrain configs/default.toml     AI-ArtBench and data/incoming
+
+Deployed it runs after every ingest that added pictures, and each night; without enough new samples it does nothing.
+Until the very last step, which moves an alias at once, the champion is as it was.
+"""
+
+import sys
+from typing import Annotated
+
+from prefect import flow
+from prefect.logging import get_run_logger
+from pydantic import Field
+
+from artdetect import compute, store
+from artdetect import retrain as library
+from artdetect.gate import golden
+from flows.parameters import SAMPLE, Changes, ConfigFile, chosen
+from flows.pipeline import data, model
+from tasks.caching import StageRun
+from tasks.evaluate import evaluate
+from tasks.gate import gate
+from tasks.publish import publish, publish_gate, run_name
+from tasks.recorded import advise, recorded
+
+Force = Annotated[bool, Field(description="retrain with however few new pictures there are")]
+
+
+@flow(name="retrain", flow_run_name=run_name, persist_result=False, on_failure=[advise], on_crashed=[advise])
+def retrain(config: ConfigFile = SAMPLE, changes: Changes = [], force: Force = False) -> list[StageRun]:  # noqa: B006
+    """Train and judge a challenger, and promote it or keep the champion; the stages' outcomes, none where not due."""
+    config = chosen(config, changes)
+    log = get_run_logger()
+    new = library.new_pictures()
+    log.info("retrain: %d new pictures since the last one, %d are worth one", new.total(), config.retrain.least)
+    if new.total() < config.retrain.least and not force:
+        return []
+
+    with recorded() as ledger, compute.use(config.compute):
+        champion = library.reigning()
+        config = library.challenger(config, champion)
+        seen = data(config)
+        made = model(config, seen)
+        tests = {"index": seen.index, "balance": seen.balance}  # the same frozen test pictures for both
+        reigns = store.load("train", champion.train) if champion else None
+        scores = None
+        if reigns:
+            scores = evaluate(config.evaluate, called="evaluate champion", train=reigns, raw=seen.raw, **tests)
+        judged = gate(
+            config.gate,
+            champion=reigns,
+            challenger=made.train,
+            champion_scores=scores,
+            challenger_scores=made.evaluate,
+            golden=golden.look(),
+            **tests,
+        )
+        publish(ledger.runs)
+        outcome = library.settle(judged.folder, {use.name: use.artifact.key for use in ledger.runs}, champion)
+        log.info("retrain: %s", outcome)
+        publish_gate(judged.folder, outcome)
+    return ledger.runs
+
+
+if __name__ == "__main__":
+    from artdetect.cli import main
+
+    sys.exit(main(["retrain", *(["--config", sys.argv[1]] if len(sys.argv) > 1 else []), *sys.argv[2:]]))

@@ -1,0 +1,124 @@
+"""Real runs with changing parameters, and then a collection: what stays is what records and ledger say, and works."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artdetect import paths, predict, registry, runs, status, store
+from artdetect.config import Config
+from artdetect.errors import ModelError
+from artdetect.housekeeping import HousekeepingConfig
+
+from .conftest import STAGES, finish, run, small, start
+
+
+def titled(config: Config, title: str) -> Config:
+    return config.model_copy(update={"report": config.report.model_copy(update={"title": title})})
+
+
+def folders() -> set[tuple[str, str]]:
+    return {(path.parents[1].name, path.parent.name) for path in paths.artifacts().glob("*/[!.]*/record.json")}
+
+
+def record(name: tuple[str, str]) -> dict[str, Any]:
+    return json.loads(store.place(*name).joinpath("record.json").read_text())
+
+
+def sources(name: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """By the records alone: all that this one was made from; of equal ones the last before it."""
+    made = record(name)
+    for digest in made["parts"]["inputs"].values():
+        equal = [other for other in folders() if record(other)["digest"] == digest]
+        before = [other for other in equal if record(other)["started"] < made["started"]]
+        if before:
+            yield (source := max(before, key=lambda other: record(other)["started"]))
+            yield from sources(source)
+
+
+def test_what_stays_is_what_champion_and_recent_runs_reach_and_it_works(pictures: Path) -> None:
+    from flows.housekeeping import housekeeping
+
+    first, best = small(pictures), small(pictures, epochs=2)
+    last = titled(small(pictures, seed=3), "the last")
+    for config in (best, titled(best, "another title"), titled(first, "a third"), small(pictures, seed=3), last):
+        run(config)
+    ledger = runs.read()
+    assert [made.flow for made in ledger] == ["pipeline"] * 6
+    assert all(made.state == "completed" and len(made.stages) == len(STAGES) for made in ledger)
+    champion = {use.stage: use.key for use in ledger[1].stages}
+    registry.promote(champion["train"], {name: champion[name] for name in ("evaluate", "train")}, "a person", "good")
+
+    expected = {use for made in ledger[-1:] for use in made.artifacts} | {
+        (stage, champion[stage]) for stage in ("evaluate", "train")
+    }
+    for name in list(expected):
+        expected |= set(sources(name))
+    before = folders()
+    settings = HousekeepingConfig(keep_last=1, keep_days=0)
+    planned = housekeeping(settings.model_copy(update={"dry_run": True}))
+    assert folders() == before
+    assert housekeeping(settings) == planned
+    assert folders() == expected
+    assert planned["removed"] == len(before) - len(expected) > 0
+    assert len(runs.read()) == 8
+
+    assert {stage.state for stage in status.status(last)} == {"current"}
+    assert predict.default_model() == store.place("train", champion["train"])
+    with pytest.raises(ModelError, match="nothing to roll back to"):
+        registry.rollback("a person", "")
+    assert {stage.stage: stage.why for stage in status.status(first)}["train"] == ["its artifact was deleted"]
+    assert run(best) == {"explain": "its artifact was deleted", "report": "its artifact was deleted"}
+
+
+def test_old_runs_go_from_prefects_server(pictures: Path) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows.housekeeping import housekeeping, prune, said
+
+    run(small(pictures))
+    assert prune(1, dry_run=False)["flow_runs"] == 0
+    planned = prune(0, dry_run=True)
+    assert planned["flow_runs"] >= 1
+    done = housekeeping(HousekeepingConfig(keep_days=0, prune_prefect=True))
+    assert done["pruned"] >= planned["flow_runs"]
+    with get_client(sync_client=True) as client:
+        assert [left.name for left in client.read_flow_runs()] == ["housekeeping"]
+    assert said({"flow_runs": 1234, "database_bytes": 5_000_000}, False).endswith("Its database takes 5.0 MB.")
+
+
+def test_the_log_as_json(copy: Path, server: str) -> None:
+    process = start(copy, server, "--log-json", "run", "--refresh", "report", "--json")
+    ran, log = finish(process)
+    assert ran == {"report": "a refresh was asked for"}
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    said = {line["message"]: line for line in lines}
+    for stage in STAGES[:-1]:
+        assert said[f"{stage} cached: nothing changed"]["stage"] == stage
+    line = said["report runs: a refresh was asked for"]
+    assert (line["stage"], line["level"]) == ("report", "INFO")
+    assert line["flow_run"]
+    assert line["flow_run_id"]
+    assert {line["task_run"] for line in lines if "task_run" in line} >= {"report"}
+
+
+@pytest.mark.parametrize("error", [ModelError("no model"), ZeroDivisionError("by zero")])
+def test_an_error_in_json_has_its_class_and_only_a_surprise_its_traceback(error: Exception) -> None:
+    from tasks.logs import JsonLines, OneLine
+
+    try:
+        raise error
+    except Exception:
+        record = logging.LogRecord("a", logging.ERROR, "", 1, "it %s\nfailed", ("all",), sys.exc_info())
+    OneLine().filter(record)
+    line = JsonLines().format(record)
+    assert "\n" not in line
+    found = json.loads(line)
+    assert found["error"] == type(error).__name__
+    assert ("traceback" in found) == isinstance(error, ZeroDivisionError)
+    assert found["message"] == ("no model" if isinstance(error, ModelError) else "it all\nfailed")

@@ -1,0 +1,94 @@
+"""The watch on a real server: what it takes, what it leaves on the dashboard, and the event that it tells."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from artdetect.config import Config
+from flows.ingest import ADDED, RESOURCE, ingest
+from tests.ingest.conftest import drop
+from tests.tiny import data_set, jpeg, write
+
+from .conftest import PROJECT, small
+
+
+@pytest.fixture
+def config(server: str, roots: Path) -> Config:
+    return small(data_set(roots / "art", train=1, test=1))
+
+
+def events(root: str, expected: int) -> list[dict[str, Any]]:
+    """The events told of pictures added, whose batches lie below this test's root; the server takes them in behind."""
+    until = time.monotonic() + 60
+    chosen = {"filter": {"event": {"name": [ADDED]}, "resource": {"id": [RESOURCE]}}}
+    while True:
+        with get_client(sync_client=True) as client:
+            found = client.request("POST", "/events/filter", json=chosen).json()["events"]
+        mine = [event for event in found if event["payload"]["batches"][0] in root]
+        if len(mine) >= expected or time.monotonic() > until:
+            return mine
+        time.sleep(0.5)
+
+
+def batches(roots: Path) -> str:
+    folder = roots / "data" / "incoming" / "provenance"
+    return " ".join(f"incoming/provenance/{file.name}" for file in folder.glob("*.json"))
+
+
+def shown(state: Any) -> list[str]:
+    """The artifacts of a flow run."""
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
+    with get_client(sync_client=True) as client:
+        return [str(found.data) for found in client.read_artifacts(artifact_filter=chosen)]
+
+
+def test_the_watch_takes_shows_and_tells_and_is_quiet_with_nothing_to_do(config: Config, roots: Path) -> None:
+    drop(roots, "AI/flux/a.jpg", jpeg(900))
+    drop(roots, "human/wikiart/b|.jpg", b"<html>")
+    state = ingest(config, return_state=True)
+    assert state.result() == {"added": 1, "known": 0, "rejected": 1, "left": 0}
+    (said,) = shown(state)
+    assert "| AI/flux | 1 |" in said
+    assert "b&#124;.jpg: not a picture" in said
+    (event,) = events(batches(roots), 1)
+    told = event["payload"]
+    assert {name: told[name] for name in ("added", "by_origin", "incoming")} == {
+        "added": 1, "by_origin": {"AI/flux": 1}, "incoming": {"AI": 1, "human": 0},
+    }  # fmt: skip
+    (related,) = event["related"]
+    assert related["prefect.resource.id"] == f"prefect.flow-run.{state.state_details.flow_run_id}"
+    again = ingest(config, return_state=True)
+    assert again.result() == {"added": 0, "known": 0, "rejected": 0, "left": 0}
+    assert shown(again) == []
+
+
+def test_the_command_tells_a_running_server_before_it_ends_and_does_without_one(
+    config: Config, roots: Path, server: str
+) -> None:
+    write(roots / "art.toml", f'[download]\nurl = "{roots}/art"\n'.encode())
+
+    def command(number: int, address: str) -> "subprocess.CompletedProcess[str]":
+        picture = write(roots / "new" / f"{number}.jpg", jpeg(number))
+        given = ["--label", "AI", "--generator", "flux", "--json", "--config", str(roots / "art.toml")]
+        return subprocess.run(
+            [sys.executable, "-m", "artdetect.cli", "ingest", str(picture), *given], cwd=PROJECT, text=True,
+            capture_output=True, env=os.environ | {"PREFECT_API_URL": address},
+        )  # fmt: skip
+
+    told = command(900, server)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert len(events(batches(roots), 1)) == 1
+    unheard = command(901, "http://127.0.0.1:9/api")
+    assert unheard.returncode == 0
+    assert json.loads(unheard.stdout)["added"] == 1
+    assert "does not answer" in unheard.stderr
+    assert unheard.stderr.count("\n") == 1

@@ -1,0 +1,121 @@
+"""As a newcomer leaves it running: server, deployments and worker of a copied project, started and stopped for real.
+
+One story in the order of the tests: up, a training by hand, its repetition, new samples and what comes of them, down.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from benchmarks.site import CONFIG, ENDED, Site, eventually, site
+from tests.tiny import data_set, jpeg, write
+
+from .conftest import STAGES
+
+SMALL = """
+download.url = "data/raw/art"
+evaluate.resamples = 100
+evaluate.robustness = 0
+[train]
+preset = "notebook"
+epochs = 3
+[explain]
+per_rule = 0
+steps = 2
+algorithm = "fast"
+[retrain]
+least = 5
+[gate]
+old = 1
+new = -1
+calibration = 1
+"""
+BURST = 3
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("up")
+    data_set(folder / "data" / "raw" / "art", train=30, test=12)
+    with site(folder, SMALL) as running:
+        yield running
+
+
+def test_a_training_by_hand_and_again(up: Site) -> None:
+    for _ in range(2):
+        assert "Completed" in up.do("prefect", "deployment", "run", "pipeline/train", "--watch")
+    first, second = up.runs("pipeline")
+    assert first["name"] == second["name"] == "notebook on art"
+    cached = dict.fromkeys(STAGES, "Cached")
+    assert eventually(lambda: up.tasks(second) == cached), up.tasks(second)
+    assert up.tasks(first) == dict.fromkeys(STAGES, "Completed")
+
+    shown = {key: artifact["data"] for key, artifact in up.artifacts(second).items()}
+    assert {"stages", "metrics", "audit", "model-card"} <= set(shown)
+    for name in ("confusion", "reliability"):
+        assert "data:image/png;base64" in shown[name]
+        assert len(shown[name]) < 200_000
+    assert "<html" in httpx.get(shown["report"].split("(")[1].rstrip(")")).text
+
+
+def test_schedules_have_made_runs(up: Site) -> None:
+    """With the wrong SQLAlchemy they silently do not."""
+    flows = {flow["id"]: flow["name"] for flow in up.ask("flows")}
+
+    def scheduled() -> set[str]:
+        found = up.ask("flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}, limit=200)
+        return {flows[run["flow_id"]] for run in found}
+
+    assert eventually(lambda: {"retrain", "ingest", "housekeeping"} <= scheduled()), scheduled()
+
+
+def test_up_again_changes_nothing(up: Site) -> None:
+    def programs() -> list[list[str]]:
+        return [line.split()[:4] for line in up.do("flows.serve", "status").splitlines()]
+
+    before = programs()
+    assert len(before) == 3
+    up.do("flows.serve", "up")
+    assert programs() == before
+    assert len(up.ask("deployments")) == 5
+
+
+def test_new_samples_retrain_and_the_gate_decides(up: Site) -> None:
+    """Ingests in a burst: each event starts a retraining, of which those that find nothing new do nothing."""
+    for batch in range(BURST):
+        folder = up.folder / "new" / str(batch)
+        for number in range(8):
+            write(folder / f"{number}.jpg", jpeg((7, batch, number), base=200))
+        up.do("artdetect.cli", "ingest", folder, "--label", "AI", "--generator", "flux", "--config", CONFIG)
+    assert len(list((up.folder / "data" / "incoming" / "AI" / "flux").rglob("*.jpg"))) == 8 * BURST
+
+    def done() -> bool:
+        runs = up.runs("retrain")
+        return len(runs) == BURST and all(run["state_type"] in ENDED for run in runs)
+
+    assert eventually(done, 240), (up.runs("retrain"), up.log())
+    runs = up.runs("retrain")
+    assert {run["state_type"] for run in runs} == {"COMPLETED"}, up.log()
+    trained = [run for run in runs if "gate" in up.artifacts(run)]
+    assert 1 <= len(trained) <= 2
+    times = sorted((run["start_time"], run["end_time"]) for run in runs)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(times))
+
+    tasks = up.tasks(trained[0])
+    assert tasks["download"] == "Cached"
+    assert {tasks[name] for name in ("index", "train", "evaluate", "evaluate champion", "gate")} == {"Completed"}
+    gate = up.artifacts(trained[-1])["gate"]["data"]
+    assert "flux" in gate
+    champion, *others = json.loads(up.do("artdetect.cli", "models", "--json"))
+    assert (champion["mark"], {row["key"] for row in others} & {champion["key"]}) == ("champion", set())
+    assert f"Promoted {champion['key']} in place of" in gate
+
+
+def test_a_failure_says_what_to_do(up: Site) -> None:
+    up.do("prefect", "deployment", "run", "pipeline/train", "--watch", "-p", "config=nowhere.toml", code=1)
+    (failed,) = [run for run in up.runs("pipeline") if run["state_type"] == "FAILED"]
+    assert eventually(lambda: "what-to-do" in up.artifacts(failed)), up.log()
+    assert "there is no such config file" in up.artifacts(failed)["what-to-do"]["data"]

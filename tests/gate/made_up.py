@@ -1,0 +1,54 @@
+"""Made-up artifacts of an index, a balance and two evaluations, with as many right verdicts as a test asks for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+Rights = Mapping[str, tuple[int, int, int]]  # folder -> pictures, right by the champion, right by the challenger
+
+
+def artifacts(root: Path, groups: Rights) -> dict[str, Path]:
+    """Folders index, balance, champion and challenger (evaluations); each group's first pictures are the right ones.
+
+    A group is a folder of the index, such as test/AI_SD_dots, test/dots, incoming/AI/flux, incoming/human/met.
+    """
+    rows = []
+    for folder, (pictures, champion, challenger) in groups.items():
+        label = "AI" if "AI" in folder.replace("_", "/").split("/") else "human"
+        generator = folder.split("/")[-1] if folder.startswith("incoming/AI") else "SD" if label == "AI" else "human"
+        for number in range(pictures):
+            path = f"{folder}/{number:03d}.jpg"
+            origin = "incoming" if path.startswith("incoming") else "raw"
+            rows.append((path, f"{len(rows):064x}", label, generator, origin, number < champion, number < challenger))
+    columns = ["path", "sha256", "label", "generator", "origin", "champion", "challenger"]
+    table = pd.DataFrame(rows, columns=columns).sort_values("path", ignore_index=True)
+    found = {name: root / name for name in ("index", "balance", "champion", "challenger")}
+    for folder in found.values():
+        folder.mkdir(parents=True)
+    table[["path", "origin"]].to_parquet(found["index"] / "index.parquet")
+    balance = table[["path", "sha256", "label", "generator"]].assign(split="test")
+    train = balance.iloc[:1].assign(path="train/dots/0.jpg", sha256="t", split="train")
+    pd.concat([balance, train]).to_parquet(found["balance"] / "balance.parquet")
+    for side in ("champion", "challenger"):
+        called = np.where(table[side], table.label, np.where(table.label == "AI", "human", "AI"))
+        said = table.assign(called=called, p_ai=np.where(called == "AI", 0.9, 0.1))
+        said[["path", "sha256", "p_ai", "called"]].to_parquet(found[side] / "predictions.parquet")
+    return found
+
+
+def worn(folders: Mapping[str, Path], champion: float, challenger: float, pictures: int = 20) -> None:
+    """Robustness trials, in which each side is right on such a share of two degradations of each picture."""
+    for side, right in (("champion", champion), ("challenger", challenger)):
+        hits = np.arange(2 * pictures) < right * 2 * pictures
+        table = pd.DataFrame(
+            {
+                "sha256": [f"{number // 2:064x}" for number in range(2 * pictures)],
+                "label": "AI",
+                "condition": ["JPEG 50", "blur 1"] * pictures,
+                "called": np.where(hits, "AI", "human"),
+            }
+        )
+        clean = table.assign(condition="clean", called="human")
+        pd.concat([clean, table]).to_parquet(folders[side] / "robustness.parquet")

@@ -1,0 +1,274 @@
+"""A folder given by hand: what is taken, what is not, and what is said of it."""
+
+import io
+import json
+import os
+import struct
+import zlib
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from artdetect import ingest, labels
+from artdetect.cli import main
+from artdetect.config import Config
+from artdetect.errors import ConfigError, DataError
+from artdetect.index import scan
+from artdetect.ingest.batch import CHANGED, Batch
+from artdetect.ingest.known import Known
+from artdetect.ingest.said import said
+from artdetect.ingest.waiting import A_LINK, NO_PICTURE, Waiting
+from tests.tiny import jpeg, write
+
+from .conftest import files, provenance, stored
+
+FLUX = said("AI", "flux")
+HUMAN = said("human", "wikiart")
+
+
+def kept_as(content: bytes, folder: str = "AI/flux") -> str:
+    return f"{folder}/{sha256(content).hexdigest()[:16]}.jpg"
+
+
+def saved_again(content: bytes) -> bytes:
+    """The same to the eye."""
+    Image.open(io.BytesIO(content)).save(file := io.BytesIO(), "JPEG", quality=90)
+    return file.getvalue()
+
+
+def test_a_picture_is_kept_under_its_contents_name_with_its_provenance(config: Config, roots: Path) -> None:
+    write(roots / "new" / "deep" / "A picture.JPG", jpeg(900))
+    given = said("AI", "flux", "Art Nouveau", source="https://example.org", licence="CC0", note="drawn\nfor us")
+    result = ingest.folder(roots / "new", given, config)
+    path = kept_as(jpeg(900), "AI/flux/art_nouveau")
+    assert stored(roots) == [path]
+    assert (roots / "data" / "incoming" / path).read_bytes() == jpeg(900)
+    (batch,) = provenance(roots)
+    assert batch["pictures"] == [
+        {
+            "path": f"incoming/{path}",
+            "sha256": sha256(jpeg(900)).hexdigest(),
+            "name": "deep/A picture.JPG",
+            "bytes": len(jpeg(900)),
+        }
+    ]
+    expected = {"label": "AI", "generator": "flux", "style": "art_nouveau", "source": "https://example.org",
+                "licence": "CC0", "note": "drawn\nfor us", "known": 0, "rejected": []}  # fmt: skip
+    assert {name: batch[name] for name in expected} == expected
+    assert "@" in batch["who"]
+    assert result.provenance == [f"incoming/provenance/{batch['batch']}.json"]
+    assert files(roots / "new") == ["deep/A picture.JPG"]
+
+
+def test_the_same_folder_again_adds_nothing(config: Config, roots: Path) -> None:
+    for number in range(3):
+        write(roots / "new" / f"{number}.jpg", jpeg(900 + number))
+    write(roots / "new" / "copy.jpg", jpeg(900))
+    first = ingest.folder(roots / "new", FLUX, config)
+    assert first.counts == {"added": 3, "known": 1, "rejected": 0, "left": 0}
+    before = files(roots / "data" / "incoming")
+    again = ingest.folder(roots / "new", FLUX, config)
+    assert again.counts == {"added": 0, "known": 4, "rejected": 0, "left": 0}
+    assert files(roots / "data" / "incoming") == before
+
+
+def test_what_the_data_set_has_is_known(config: Config, roots: Path) -> None:
+    known = (roots / "art" / "train" / "AI_LD_baroque" / "000.jpg").read_bytes()
+    write(roots / "new" / "known.jpg", known)
+    result = ingest.folder(roots / "new", FLUX, config)
+    assert result.known == [("known.jpg", "train/AI_LD_baroque/000.jpg")]
+    assert stored(roots) == []
+
+
+def test_what_the_data_set_had_is_known_no_longer(config: Config, roots: Path) -> None:
+    """Else a picture could be in neither."""
+    gone = roots / "art" / "train" / "AI_LD_baroque" / "000.jpg"
+    content = gone.read_bytes()
+    write(roots / "new" / "known.jpg", content)
+    gone.unlink()
+    ingest.folder(roots / "new", FLUX, config)
+    assert stored(roots) == [kept_as(content)]
+
+
+@pytest.mark.parametrize("again", [bytes, saved_again], ids=["the same file", "saved again"])
+def test_a_picture_under_another_label_is_for_a_person_to_decide(config: Config, roots: Path, again) -> None:
+    original = jpeg(900, side=96)
+    ingest.folder(write(roots / "new" / "a.jpg", original), FLUX, config)
+    content = again(original)
+    write(roots / "painted" / "b.jpg", content)
+    write(roots / "painted" / "c.jpg", jpeg(901))
+    result = ingest.folder(roots / "painted", HUMAN, config)
+    (rejected,) = result.rejected
+    assert rejected.name == "b.jpg"
+    assert f"incoming/{kept_as(original)}" in rejected.reason
+    assert "known as AI" in rejected.reason
+    assert rejected.reason.endswith("now given as human/wikiart: a person must decide")
+    assert rejected.kept
+    assert (roots / "data" / rejected.kept).read_bytes() == content
+    assert rejected.reason in (roots / "data" / f"{rejected.kept}.txt").read_text()
+    assert [picture.name for picture in result.added] == ["c.jpg"]
+    assert (roots / "painted" / "b.jpg").exists()
+
+
+def test_a_near_duplicate_is_kept_and_told(config: Config, roots: Path) -> None:
+    write(roots / "art" / "test" / "AI_LD_baroque" / "large.jpg", jpeg(900, side=96))
+    scan.scan(roots / "art")
+    write(roots / "new" / "a.jpg", saved_again(jpeg(900, side=96)))
+    result = ingest.folder(roots / "new", FLUX, config)
+    (picture,) = result.added
+    assert result.near == [(picture.path, "test/AI_LD_baroque/large.jpg")]
+    assert provenance(roots)[0]["near_duplicates"] == [{"path": picture.path, "near": "test/AI_LD_baroque/large.jpg"}]
+
+
+def bomb() -> bytes:
+    """A PNG of 200 bytes that claims 3,600 million pixels."""
+
+    def part(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + part(b"IDAT", zlib.compress(b"0")) + part(b"IEND", b"")
+
+
+def test_bad_files_are_rejected_by_name_and_the_rest_goes_on(config: Config, roots: Path) -> None:
+    new = roots / "new"
+    write(new / "good.jpg", jpeg(900))
+    write(new / "empty.jpg", b"")
+    write(new / "cut.jpg", jpeg(901)[:-200])
+    write(new / "page.png", b"<html>")
+    write(new / "bomb.png", bomb())
+    (new / "link.jpg").symlink_to("good.jpg")
+    os.mkfifo(new / "pipe.jpg")
+    write(new / "notes.txt", b"x")
+    write(new / ".hidden.jpg", b"x")
+    result = ingest.folder(new, FLUX, config)
+    reasons = {one.name: one.reason for one in result.rejected}
+    assert reasons.pop("link.jpg") == reasons.pop("pipe.jpg") == A_LINK
+    said_of = {"empty.jpg": "empty", "cut.jpg": "truncated", "page.png": "web page", "bomb.png": "too many pixels"}
+    assert set(reasons) == set(said_of)
+    assert all(words in reasons[name] for name, words in said_of.items())
+    assert stored(roots) == [kept_as(jpeg(900))]
+    assert result.left == {NO_PICTURE: ["notes.txt"]}
+    kept = {one.kept for one in result.rejected if one.kept}
+    assert set(files(roots / "data" / "rejected")) == {
+        name.removeprefix("rejected/") for path in kept for name in (path, f"{path}.txt")
+    }
+    before = files(roots / "data" / "rejected")
+    ingest.folder(new, FLUX, config)
+    assert files(roots / "data" / "rejected") == before
+
+
+@pytest.mark.parametrize(
+    "name", [b"a\nb\x1b[31m.jpg", b"caf\xe9.jpg", b"\xc3\xbc" * 120 + b".jpg", b"-rf.jpg", b"'; x.jpg"]
+)
+def test_odd_names_neither_hurt_nor_survive(config: Config, roots: Path, name: bytes) -> None:
+    write(roots / "new" / os.fsdecode(name), jpeg(900))
+    write(roots / "bad" / os.fsdecode(name), b"<html>")
+    assert len(ingest.folder(roots / "new", FLUX, config).added) == 1
+    assert stored(roots) == [kept_as(jpeg(900))]
+    (rejected,) = ingest.folder(roots / "bad", FLUX, config).rejected
+    assert rejected.kept
+    assert rejected.kept.isascii()
+    assert rejected.kept.isprintable()
+    assert (roots / "data" / rejected.kept).read_bytes() == b"<html>"
+
+
+def test_a_picture_that_changes_between_judging_and_storing_is_left(config: Config, roots: Path) -> None:
+    """And so is its copy, which was known only by it."""
+    write(roots / "new" / "a.jpg", jpeg(900))
+    write(roots / "new" / "b.jpg", jpeg(900))
+    result = ingest.Result()
+
+    class Slow(Batch):
+        def _copy(self) -> set[str]:
+            write(roots / "new" / "a.jpg", jpeg(901))
+            return super()._copy()
+
+    (roots / "data" / "incoming").mkdir(parents=True)
+    waiting = [Waiting(roots / "new" / name, name) for name in ("a.jpg", "b.jpg")]
+    Slow(FLUX, Known(config), result, move=True, patience=0).take(waiting)
+    assert result.left == {CHANGED: ["a.jpg", "b.jpg"]}
+    assert files(roots / "new") == ["a.jpg", "b.jpg"]
+    assert files(roots / "data" / "incoming") == []
+
+
+def test_another_content_under_a_pictures_name_is_never_overwritten(config: Config, roots: Path) -> None:
+    damaged = write(roots / "data" / "incoming" / kept_as(jpeg(900)), jpeg(901))
+    write(roots / "new" / "a.jpg", jpeg(900))
+    (rejected,) = ingest.folder(roots / "new", FLUX, config).rejected
+    assert "another content" in rejected.reason
+    assert damaged.read_bytes() == jpeg(901)
+
+
+def test_what_killed_runs_left_half_written_goes(config: Config, roots: Path) -> None:
+    write(roots / "data" / "incoming" / "AI" / "flux" / ".x.jpg.tmp", b"half")
+    ingest.folder(write(roots / "new" / "a.jpg", jpeg(900)), FLUX, config)
+    assert not list((roots / "data" / "incoming").rglob("*.tmp"))
+
+
+def test_a_folder_without_pictures_or_none_is_one_line(config: Config, roots: Path) -> None:
+    write(roots / "new" / "notes.txt", b"x")
+    with pytest.raises(DataError, match="found no pictures"):
+        ingest.folder(roots / "new", FLUX, config)
+    with pytest.raises(DataError, match="there is no such folder"):
+        ingest.folder(roots / "absent", FLUX, config)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", "human", "AI", "x" * 65, "a b", "é"])
+def test_a_name_that_is_no_folders_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="does not do as the name"):
+        said("AI", name)
+    with pytest.raises(ConfigError, match="does not do as the name of a style"):
+        said("AI", "flux", f"../{name}")
+
+
+# --- the command ---
+
+
+def command(roots: Path, *arguments: object) -> int:
+    write(roots / "art.toml", f'[download]\nurl = "{roots}/art"\n'.encode())
+    return main(["ingest", *map(str, arguments), "--config", str(roots / "art.toml")])
+
+
+def test_the_command_tells_what_became_of_each(config: Config, roots: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "")
+    write(roots / "new" / "a.jpg", jpeg(900))
+    write(roots / "new" / "bad\n.jpg", b"<html>")
+    assert command(roots, roots / "new", "--label", "AI", "--generator", "flux") == 1
+    printed = capsys.readouterr().out
+    assert f"1 added to {roots}/data/incoming/AI/flux" in printed
+    assert "  bad\\n.jpg: not a picture but a web page" in printed
+    assert "Compared with 0 pictures of incoming and 24 pictures of art" in printed
+    (roots / "new" / "bad\n.jpg").unlink()
+    assert command(roots, roots / "new", "--label", "AI", "--generator", "flux", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["added"], found["known"], found["known_before"][0]["name"]) == (0, 1, "a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said_so"),
+    [
+        ([], "--label AI --generator NAME"),
+        (["--label", "AI"], "--label AI needs --generator"),
+        (["--label", "human", "--generator", "flux"], "--label human needs --origin"),
+        (["--label", "AI", "--generator", "a/b"], "does not do as the name"),
+    ],
+)
+def test_what_was_not_said_is_asked_for(config: Config, roots: Path, capsys, arguments, said_so: str) -> None:
+    write(roots / "new" / "a.jpg", jpeg(900))
+    assert command(roots, roots / "new", *arguments) == 2
+    assert said_so in capsys.readouterr().err
+    assert stored(roots) == []
+
+
+def test_what_the_inbox_says_is_not_said_twice(config: Config, roots: Path, capsys) -> None:
+    assert command(roots, "--label", "AI") == 2
+    assert "--label is said of a FOLDER" in capsys.readouterr().err
+
+
+def test_splits_are_what_they_always_were() -> None:
+    """Written down once: see `labels.split`."""
+    found = {number: labels.split(sha256(str(number).encode()).hexdigest()) for number in range(20)}
+    assert [number for number, split in found.items() if split == "test"] == [0, 7, 8, 9, 10, 19]
