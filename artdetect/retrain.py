@@ -70,16 +70,17 @@ def challenger(config: "Config", champion: Entry | None) -> "Config":
     return config.model_copy(update=changes)
 
 
-def settle(judged: Path, made: Mapping[str, str], champion: Entry | None) -> str:
-    """Promote the challenger if the gate's artifact folder says so; what became of it, in a sentence.
+def settle(judged: Path, made: Mapping[str, str], champion: Entry | None) -> tuple[bool, str]:
+    """Promote the challenger if the gate's artifact folder says so; whether it was, and what came of it in a sentence.
 
     `made` maps stages to the keys of the challenger's artifacts. ModelError where another model was promoted since
     `champion` was judged against.
     """
     verdict = gate.verdict(judged)
     if champion and champion.train == made["train"]:
-        return f"The challenger came out as the champion itself, {champion.train}: nothing to promote."
+        return False, f"The challenger came out as the champion itself, {champion.train}: nothing to promote."
     if verdict["verdict"] != "promote":
-        return f"Kept the champion, {champion.train}." if champion else "Not promoted: there is still no champion."
+        return False, f"Kept the champion, {champion.train}." if champion else "There is still no champion."
     registry.promote(made["train"], made, FLOW, verdict["sentence"], replacing=champion.train if champion else None)
-    return f"Promoted {made['train']}" + (f" in place of {champion.train}." if champion else ": the first champion.")
+    before = f" in place of {champion.train}." if champion else ": the first champion."
+    return True, f"Promoted {made['train']}{before}"

@@ -25,14 +25,14 @@ class Site:
         self.folder = folder
         self.dashboard = f"http://127.0.0.1:{port}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ARTDETECT_", "PREFECT_"))}
-        self._environment = kept | {"ARTDETECT_PORT": str(port), "PYTHONPATH": str(folder), "NO_COLOR": "1"}
+        self.environment = kept | {"ARTDETECT_PORT": str(port), "PYTHONPATH": str(folder), "NO_COLOR": "1"}
 
     def do(self, *command: str | Path, code: int = 0) -> str:
         """Run `python -m …` in the project; what it printed. AssertionError on another exit code."""
         done = subprocess.run(
             [sys.executable, "-m", *map(str, command)],
             cwd=self.folder,
-            env=self._environment,
+            env=self.environment,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -58,7 +58,9 @@ def retrain(config: ConfigFile = SAMPLE, changes: Changes = [], force: Force = F
             **tests,
         )
         publish(ledger.runs)
-        outcome = library.settle(judged.folder, {use.name: use.artifact.key for use in ledger.runs}, champion)
+        challenger = {use.stage: use.artifact.key for use in ledger.runs if use.name == use.stage}
+        promoted, outcome = library.settle(judged.folder, challenger, champion)
+        ledger.facts["verdict"] = "promoted" if promoted else "kept"
         log.info("retrain: %s", outcome)
         publish_gate(judged.folder, outcome)
     return ledger.runs

@@ -44,11 +44,11 @@ def test_what_stays_is_what_champion_and_recent_runs_reach_and_it_works(pictures
     from flows.housekeeping import housekeeping
 
     first, best = small(pictures), small(pictures, epochs=2)
-    last = titled(small(pictures, seed=3), "the last")
-    for config in (best, titled(best, "another title"), titled(first, "a third"), small(pictures, seed=3), last):
+    last = titled(first, "the last")
+    for config in (best, titled(best, "another title"), last):
         run(config)
     ledger = runs.read()
-    assert [made.flow for made in ledger] == ["pipeline"] * 6
+    assert [made.flow for made in ledger] == ["pipeline"] * 4
     assert all(made.state == "completed" and len(made.stages) == len(STAGES) for made in ledger)
     champion = {use.stage: use.key for use in ledger[1].stages}
     registry.promote(champion["train"], {name: champion[name] for name in ("evaluate", "train")}, "a person", "good")
@@ -65,13 +65,13 @@ def test_what_stays_is_what_champion_and_recent_runs_reach_and_it_works(pictures
     assert housekeeping(settings) == planned
     assert folders() == expected
     assert planned["removed"] == len(before) - len(expected) > 0
-    assert len(runs.read()) == 8
+    assert len(runs.read()) == 6
 
     assert {stage.state for stage in status.status(last)} == {"current"}
     assert predict.default_model() == store.place("train", champion["train"])
     with pytest.raises(ModelError, match="nothing to roll back to"):
         registry.rollback("a person", "")
-    assert {stage.stage: stage.why for stage in status.status(first)}["train"] == ["its artifact was deleted"]
+    assert {stage.stage: stage.why for stage in status.status(first)}["report"] == ["its artifact was deleted"]
     assert run(best) == {"explain": "its artifact was deleted", "report": "its artifact was deleted"}
 
 

@@ -1,0 +1,129 @@
+"""When a retraining is due, what it starts from, what becomes of a judged challenger: on small made-up artifacts."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from artdetect import config as configs
+from artdetect import registry, retrain, runs, store
+from artdetect.errors import ModelError
+from artdetect.runs import Run, StageUse
+from artdetect.store import Artifact
+from tests.tiny import jpeg, write
+
+
+def artifact(stage: str, key: str, **files: str) -> Artifact:
+    """An artifact of made-up content."""
+    with store.build(stage, key, {"config": {}, "inputs": {}}) as out:
+        for name, text in (files or {"model": key}).items():
+            (out / f"{name}.json").write_text(text)
+    return store.load(stage, key)
+
+
+def arrive(root: Path, count: int, first: int = 0) -> list[str]:
+    """So many new pictures; their paths as an index has them."""
+    names = [f"incoming/AI/flux/{number:016x}.jpg" for number in range(first, first + count)]
+    for number, name in enumerate(names, first):
+        write(root / "data" / name, jpeg(number))
+    return names
+
+
+def indexed(key: str, paths: list[str]) -> None:
+    """An index of these pictures."""
+    with store.build("index", key, {"config": {}, "inputs": {}}) as out:
+        origin = ["incoming"] * len(paths)
+        pq.write_table(pa.table({"path": pa.array(paths, pa.string()), "origin": origin}), out / "index.parquet")
+
+
+def judged(index: str, flow: str = "retrain", state: str = "completed") -> None:
+    """A run in the ledger that used this index."""
+    use = StageUse(stage="index", key=index, ran=True, why="", seconds=0)
+    now = runs.now()
+    runs.write(Run(id=f"{flow}-{index}", flow=flow, name="", began=now, ended=now, state=state, stages=[use]))
+
+
+def ruled(key: str, verdict: str) -> Path:
+    """A gate's artifact folder with this verdict."""
+    return artifact("gate", key, gate=json.dumps({"verdict": verdict, "sentence": f"{verdict}, it says"})).folder
+
+
+def test_what_came_in_since_the_last_judged_retraining_counts(roots: Path) -> None:
+    assert retrain.new_pictures().total() == 0
+    first = arrive(roots, 3)
+    assert retrain.new_pictures() == {"AI/flux": 3}
+
+    indexed("i1", first)
+    judged("i1", flow="pipeline")
+    judged("i1", state="failed")
+    assert retrain.new_pictures().total() == 3
+    judged("i1")
+    assert retrain.new_pictures().total() == 0
+    arrive(roots, 2, first=3)
+    assert retrain.new_pictures() == {"AI/flux": 2}
+
+
+def test_without_a_judged_retraining_the_champions_index_counts(roots: Path) -> None:
+    indexed("i1", arrive(roots, 3))
+    artifact("train", "m1")
+    registry.promote("m1", {"index": "i1"}, "someone", "by hand")
+    arrive(roots, 1, first=3)
+    assert retrain.new_pictures().total() == 1
+
+
+def test_the_model_in_use_becomes_the_first_champion(roots: Path) -> None:
+    assert retrain.reigning() is None
+    artifact("train", "m1")
+    entry = retrain.reigning()
+    assert entry
+    assert entry == registry.champion()
+    assert (entry.train, entry.by) == ("m1", "retrain")
+    artifact("train", "m2")
+    assert retrain.reigning() == entry  # once there is one, newer models do not matter
+
+
+def test_a_champion_that_is_gone_stops_a_retraining(roots: Path) -> None:
+    registry.promote(artifact("train", "m1").key, {}, "someone", "")
+    (store.place("train", "m1") / "model.json").unlink()
+    with pytest.raises(ModelError, match="m1, cannot be used: model"):
+        retrain.reigning()
+
+
+@pytest.mark.parametrize(("preset", "start"), [("notebook", "m1"), ("artnet", None)])
+def test_a_challenger_learns_from_incoming_pictures(roots: Path, preset: str, start: str | None) -> None:
+    champion = registry.promote(artifact("train", "m1").key, {}, "someone", "")
+    values = {"download": {"url": "/art"}, "train": {"preset": preset}, "retrain": {"start": "champion"}}
+    config = configs.parse(values)
+    found = retrain.challenger(config, champion)
+    assert found.index.incoming
+    assert found.train.start == start
+    assert retrain.challenger(config, None).train.start is None
+    assert found.model_copy(update={"index": config.index, "train": config.train}) == config
+
+
+def test_only_a_verdict_to_promote_moves_the_alias(roots: Path) -> None:
+    first = registry.promote(artifact("train", "m1").key, {}, "someone", "")
+    artifact("train", "m2")
+    made = {"train": "m2", "index": "i2"}
+    assert retrain.settle(ruled("g1", "keep"), made, first) == (False, "Kept the champion, m1.")
+    assert registry.champion() == first
+    assert retrain.settle(ruled("g2", "promote"), made, first) == (True, "Promoted m2 in place of m1.")
+    champion = registry.champion()
+    assert champion
+    assert (champion.train, champion.artifacts["index"], champion.why) == ("m2", "i2", "promote, it says")
+    promoted, said = retrain.settle(ruled("g3", "promote"), made, champion)
+    assert (promoted, "nothing to promote" in said) == (False, True)
+
+
+def test_a_champion_that_nobody_judged_against_stays(roots: Path) -> None:
+    """A person promoted another while the challenger was trained."""
+    first = registry.promote(artifact("train", "m1").key, {}, "someone", "")
+    registry.promote(artifact("train", "m3").key, {}, "someone", "meanwhile")
+    artifact("train", "m2")
+    with pytest.raises(ModelError, match="judged against train/m1, which is no longer the champion"):
+        retrain.settle(ruled("g1", "promote"), {"train": "m2"}, first)
+    champion = registry.champion()
+    assert champion
+    assert champion.train == "m3"
