@@ -107,7 +107,7 @@ def _local(workers: int, share: int) -> Iterator[distributed.LocalCluster]:
     import dask
     from distributed import LocalCluster
 
-    # TensorFlow keeps as many threads as in this process: with others, gradients are other bits.
+    # TensorFlow keeps as many threads as in this process: thus its gradients were seen to be the same bits.
     limits = dict.fromkeys((compute.PROCESSORS, "OMP_NUM_THREADS"), str(share))
     settings = {"distributed.worker.multiprocessing-method": "spawn"}
     with (

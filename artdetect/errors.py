@@ -11,7 +11,7 @@ The command line prints the message as one line and exits 2; nothing here ever r
     ├── ModelError        no model, or a file that is not one of ours
     ├── ServerError       Prefect's server does not answer
     ├── ArtifactError     an artifact is missing or does not match its record
-    ├── ComputeError      a worker process died
+    ├── ComputeError      a worker process died, or a cluster is not there
     └── StorageError      the disk is full, or a folder cannot be read or written
 """
 
@@ -56,7 +56,7 @@ class ArtifactError(ArtdetectError):
 
 
 class ComputeError(ArtdetectError):
-    """A worker process died."""
+    """A worker process died, or a cluster is not there."""
 
 
 class StorageError(ArtdetectError):

@@ -22,11 +22,18 @@ from artdetect.explain import quality as checks
 from artdetect.explain.folder import TABLE, Batch
 from artdetect.summary import printable
 from tasks.explain import explained
+from tasks.recorded import advise
 
 SHOWN = 20  # errors on the dashboard; all stand in the table
 
 
-@flow(name="explain", flow_run_name="explain {folder}", persist_result=False)
+@flow(
+    name="explain",
+    flow_run_name="explain {folder}",
+    persist_result=False,
+    on_failure=[advise],
+    on_crashed=[advise],
+)
 def explain(
     folder: Path,
     out: Path | None = None,

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from artdetect.explain.colours import Scale
     from artdetect.explain.explanation import Explanation
 
-# Pictures between two parts of the table: what a kill costs, in figures only. Who works on a chunk gives the same bits;
-# chunks of another size do not, since the last bits of gradients depend on who is beside whom.
+# Pictures between two parts of the table: what a kill costs, in figures only. Also what a cluster's worker takes: the
+# same wherever it is done, since the last bits of gradients may depend on who is beside whom.
 CHUNK = 64
 TABLE = "explanations.parquet"
 SHEET = "sheet"  # name of the contact sheet, which no picture's figure may have
