@@ -3,7 +3,7 @@
     ARTDETECT_REAL_DATA=… python -m benchmarks.unattended
 
 Trains on realart.zip, takes in realart-incoming.zip in a burst of ten, waits for the retrainings that follow, rolls
-back, and has a challenger judged that learnt from shuffled labels. Prints a Markdown section for benchmarks/results.md.
+back, and has a challenger judged that learnt from shuffled labels.
 """
 
 import itertools
@@ -17,6 +17,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import publish
 from benchmarks.site import CONFIG, ENDED, Site, eventually, site
 
 BURST = 10
@@ -32,7 +33,7 @@ title = "Unattended, on real pictures"
 
 
 def main() -> None:
-    """Run the story and print what came of it."""
+    """Run the story and publish what came of it."""
     real = Path(os.environ["ARTDETECT_REAL_DATA"])
     with tempfile.TemporaryDirectory(prefix="artdetect-", dir=os.environ.get("TMPDIR")) as place:
         folder = Path(place)
@@ -43,16 +44,16 @@ def main() -> None:
         project = folder / "project"
         project.mkdir()
         with site(project, TOML.format(pictures=old)) as up:
-            _story(up, old, sorted(new.rglob("*.jpg")), folder)
+            publish("Unattended", "\n\n".join(_story(up, old, sorted(new.rglob("*.jpg")), folder)))
 
 
-def _story(up: Site, old: Path, new: list[Path], folder: Path) -> None:
-    say("## New samples, unattended", "")
-    up.do("prefect", "deployment", "run", "pipeline/train", "--watch")
-    up.do("prefect", "deployment", "run", "pipeline/train", "--watch")
+def _story(up: Site, old: Path, new: list[Path], folder: Path) -> list[str]:
+    """The paragraphs to publish."""
+    for _ in range(2):
+        up.do("prefect", "deployment", "run", "pipeline/train", "--watch")
     first, second = up.runs("pipeline")
     assert eventually(lambda: set(up.tasks(second).values()) == {"Cached"}), up.tasks(second)
-    say(f"`pipeline/train`: {seconds(first):.0f} s; again, every stage Cached: {seconds(second):.0f} s.", "")
+    told = [f"`pipeline/train`: {seconds(first):.0f} s; again, every stage Cached: {seconds(second):.0f} s."]
 
     random.Random(129).shuffle(new)
     for number in range(BURST):
@@ -60,44 +61,47 @@ def _story(up: Site, old: Path, new: list[Path], folder: Path) -> None:
         batch.mkdir()
         for file in new[number::BURST]:
             shutil.copy(file, batch / f"{file.parent.parent.name}-{file.name}")
-        up.do(
-            "artdetect.cli", "ingest", batch, "--label", "AI", "--generator", "dreamshaper", "--source", "a benchmark"
-        )
+        up.do("artdetect.cli", "ingest", batch, "--label", "AI", "--generator", "dreamshaper", "--config", CONFIG)
     assert eventually(lambda: _ended(up, BURST), 3600), up.log()
     runs = up.runs("retrain")
     judged = [run for run in runs if "gate" in up.artifacts(run)]
     times = sorted((run["start_time"], run["end_time"]) for run in runs)
     overlapping = sum(end > start for (_, end), (start, _) in itertools.pairwise(times))
-    say(
+    told.append(
         f"{len(new)} pictures of DreamShaper in {BURST} ingests: {len(runs)} flow runs, {len(judged)} of them "
-        f"retrainings, {overlapping} overlapping; a run that found nothing new took {min(map(seconds, runs)):.0f} s.",
-        "",
+        f"retrainings, {overlapping} overlapping; a run that found nothing new took {min(map(seconds, runs)):.0f} s."
     )
-    for run in judged:
-        ran = [name for name, state in up.tasks(run).items() if state == "Completed"]
-        say(f"* {run['name']}: {seconds(run):.0f} s; ran: {', '.join(sorted(ran))}")
-        say("", up.artifacts(run)["gate"]["data"], "")
+    for run, judgement in zip(judged, _judgements(up), strict=True):
+        ran = sorted(name for name, state in up.tasks(run).items() if state == "Completed")
+        told += [f"**{judgement['verdict']}**, {seconds(run):.0f} s; ran: {', '.join(ran)}.", _rules(judgement)]
     promoted = _champion(up)
-    say(f"Champion: {promoted['train']}: {promoted['why']}", "")
+    assert promoted["by"] == "retrain"
 
     up.do("artdetect.cli", "rollback", "--why", "to try it")
-    back = _champion(up)
-    assert back["train"] != promoted["train"]
+    assert _champion(up)["train"] == promoted["previous"]
     up.do("artdetect.cli", "promote", promoted["train"], "--why", "back again")
+    told.append("Rolled back to the champion before, and promoted again by hand.")
 
-    (up.folder / "shuffled.toml").write_text(
-        (up.folder / CONFIG).read_text().replace(str(old), str(_shuffled(old, folder)))
-    )
+    shuffled = (up.folder / CONFIG).read_text().replace(str(old), str(_shuffled(old, folder)))
+    (up.folder / "shuffled.toml").write_text(shuffled)
     words = ["prefect", "deployment", "run", "retrain/on-new-samples", "--watch", "-p", "force=true"]
     up.do(*words, "-p", "config=shuffled.toml")
-    refused = up.runs("retrain")[-1]
-    say("### A challenger that learnt from shuffled labels", "", up.artifacts(refused)["gate"]["data"], "")
+    judgement = _judgements(up)[-1]
+    told += [f"A challenger that learnt from shuffled labels: **{judgement['verdict']}**.", _rules(judgement)]
+    assert judgement["verdict"] == "keep"
     assert _champion(up)["train"] == promoted["train"]
+    return told
 
 
-def say(*lines: str) -> None:
-    """Print at once."""
-    print(*lines, sep="\n", flush=True)
+def _judgements(up: Site) -> list[dict[str, Any]]:
+    """What the gate said, the oldest first."""
+    records = (up.folder / "artifacts" / "gate").glob("[!.]*/record.json")
+    ordered = sorted(records, key=lambda record: json.loads(record.read_text())["started"])
+    return [json.loads((record.parent / "gate.json").read_text()) for record in ordered]
+
+
+def _rules(judgement: dict[str, Any]) -> str:
+    return "\n".join(f"* {rule['name']}: {rule['sentence']}" for rule in judgement["rules"])
 
 
 def seconds(run: dict[str, Any]) -> float:

@@ -10,6 +10,10 @@ import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads sleep, as other tests need the processor
 
+# What the tests' shared server does besides answering: it competes for the one writer that SQLite has.
+IDLE = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "CANCELLATION_CLEANUP", "PAUSE_EXPIRATIONS", "REPOSSESSOR")
+os.environ.update({f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE})
+
 import flows  # noqa: F401  before Prefect is imported: telemetry off, state in the project
 from artdetect.sample import draw
 
@@ -22,12 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """`--dist loadfile` with all of flows as one file: they share a server and a finished run."""
+    """`--dist loadfile` with nearly all of flows as one file: they share a server and a finished run."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "flows" if "tests/flows/" in nodeid else super()._split_scope(nodeid)
+            shared = "tests/flows/" in nodeid and "test_unattended" not in nodeid  # which has a server of its own
+            return "flows" if shared else super()._split_scope(nodeid)
 
     if config.getvalue("dist") != "loadfile":
         return None

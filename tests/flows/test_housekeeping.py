@@ -43,7 +43,7 @@ def sources(name: tuple[str, str]) -> Iterator[tuple[str, str]]:
 def test_what_stays_is_what_champion_and_recent_runs_reach_and_it_works(pictures: Path) -> None:
     from flows.housekeeping import housekeeping
 
-    first, best = small(pictures), small(pictures, epochs=2)
+    first, best = small(pictures), small(pictures, seed=3)
     last = titled(first, "the last")
     for config in (best, titled(best, "another title"), last):
         run(config)
@@ -87,7 +87,8 @@ def test_old_runs_go_from_prefects_server(pictures: Path) -> None:
     done = housekeeping(HousekeepingConfig(keep_days=0, prune_prefect=True))
     assert done["pruned"] >= planned["flow_runs"]
     with get_client(sync_client=True) as client:
-        assert [left.name for left in client.read_flow_runs()] == ["housekeeping"]
+        ended = [left.name for left in client.read_flow_runs() if left.state and left.state.is_final()]
+    assert ended == ["housekeeping"]  # those that a test killed run for ever
     assert said({"flow_runs": 1234, "database_bytes": 5_000_000}, False).endswith("Its database takes 5.0 MB.")
 
 
