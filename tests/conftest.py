@@ -11,8 +11,19 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads sleep, as other tests need the processor
 
 # What the tests' shared server does besides answering: it competes for the one writer that SQLite has.
-IDLE = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "CANCELLATION_CLEANUP", "PAUSE_EXPIRATIONS", "REPOSSESSOR")
-os.environ.update({f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE})
+os.environ.update(
+    {
+        f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
+        for service in (
+            "CANCELLATION_CLEANUP",
+            "FOREMAN",
+            "LATE_RUNS",
+            "PAUSE_EXPIRATIONS",
+            "REPOSSESSOR",
+            "SCHEDULER",
+        )
+    }
+)
 
 import flows  # noqa: F401  before Prefect is imported: telemetry off, state in the project
 from artdetect.sample import draw
