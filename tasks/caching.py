@@ -94,7 +94,6 @@ def stage(function: Callable[..., None]) -> Callable[..., Artifact]:
         persist_result=True,
         result_serializer="json",
         cache_result_in_memory=False,
-        tags=["artdetect"],
     )
 
     def call(config: Section, *, called: str = function.__name__, **inputs: Any) -> Artifact:

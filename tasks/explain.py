@@ -69,7 +69,7 @@ def explained(batch: Batch, model: Path, pictures: Sequence[Picture], crew: Crew
         yield done, errors
 
 
-@task(task_run_name="explain-{first}", cache_policy=NO_CACHE, persist_result=False, tags=["artdetect"])
+@task(task_run_name="explain-{first}", cache_policy=NO_CACHE, persist_result=False)
 def explain_chunk(batch: Batch | Order, pictures: Sequence[Picture], first: int, total: int) -> list[Row]:
     """Explain the pictures behind the `first` of `total`; the rows of those that could not be read."""
     here = _taking_part(batch) if isinstance(batch, Order) else batch

@@ -18,7 +18,7 @@ from tasks.progress import Progress
 SHOWN = 10  # of the best trials on the dashboard; all stand in trials.csv
 
 
-@task(task_run_name="trial-{number}", cache_policy=NO_CACHE, persist_result=False, tags=["artdetect"])
+@task(task_run_name="trial-{number}", cache_policy=NO_CACHE, persist_result=False)
 def trial(number: int, config: TrainConfig, balance: Artifact, raw: Artifact) -> Judged:
     """What validation says of settings. Prefect keeps nothing of it: the study does."""
     with Progress("features") as progress:

@@ -33,7 +33,7 @@ old = 1
 new = -1
 calibration = 1
 """
-BURST = 3
+BURST = 3  # ten in benchmarks/unattended.py
 
 
 @pytest.fixture(scope="module")
