@@ -3,8 +3,8 @@
     python -m benchmarks.killed
 
 Pictures are made up. A point is a change of a file: opening one to write, renaming, removing. Each killed retraining
-has another seed, and so another challenger; the points are spread over all changes that an unbroken one makes, the last
-three of them around the one that moves the alias. Prints a Markdown section for benchmarks/results.md.
+has another seed, and so another challenger. Seven points are spread over the changes that an unbroken one makes before
+the promotion; three are those of the promotion itself: before its file is written, before that gets its name, behind.
 """
 
 import json
@@ -13,10 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.harness import publish, table
 from benchmarks.site import CONFIG, Site, site
 from tests.tiny import data_set, jpeg, write
 
-POINTS = 10
 TOML = """
 download.url = "data/raw/art"
 evaluate.resamples = 100
@@ -35,28 +35,33 @@ calibration = 1
 """
 CHILD = """
 import os, signal, sys
-point, armed, done = int(sys.argv[1]), False, 0
-def changed(event, arguments):
-    global armed, done
-    if event == "os.rename" and "/artifacts/train/" in str(arguments[1]):
-        armed = True
+point, armed, moved, done = sys.argv[1], False, False, 0
+def changed(event, arguments):  # before it happens
+    global armed, moved, done
     writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-    if armed and (writes or event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir")):
-        done += 1
-        if done == point:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if event == "os.rename" and str(arguments[1]).endswith("champion.json"):
-            print("alias", done, flush=True)
+    if not (writes or event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir")):
+        return
+    target = str(arguments[1] if event == "os.rename" else arguments[0])
+    armed = armed or (event == "os.rename" and "/artifacts/train/" in target)
+    done += armed
+    here = {str(done)} if armed else set()
+    here |= {"behind"} if moved else set()
+    if armed and target.endswith(".champion.tmp"):
+        here.add("file")
+        print("changes", done, flush=True)
+    if armed and target.endswith("champion.json"):
+        here.add("name")
+        moved = True
+    if point in here:
+        os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(changed)
 from artdetect.cli import main
-code = main(["retrain", "--force", *sys.argv[2:]])
-print("changes", done, flush=True)
-sys.exit(code)
+sys.exit(main(["retrain", "--force", *sys.argv[2:]]))
 """
 
 
 def main() -> None:
-    """Print what became of each."""
+    """Publish what became of each."""
     with tempfile.TemporaryDirectory(prefix="artdetect-") as place:
         project = Path(place) / "project"
         data_set(project / "data" / "raw" / "art", train=30, test=12)
@@ -64,35 +69,36 @@ def main() -> None:
             write(project / "data" / "incoming" / "AI" / "flux" / f"{number:016x}.jpg", jpeg((7, number), base=200))
         with site(project, TOML) as up:
             up.do("artdetect.cli", "run", "--config", CONFIG)
-            whole = _retrained(up, 0, seed=1)
-            said = dict(line.split() for line in whole.stdout.splitlines() if line.startswith(("alias", "changes")))
-            alias, changes = int(said["alias"]), int(said["changes"])
-            print(f"An unbroken retraining changes files {changes:,} times behind train, the alias at {alias:,}.\n")
-            print("| killed at change | champion before | after | whole | again |\n|---|---|---|---|---|")
-            early = [1 + number * (alias - 3) // (POINTS - 4) for number in range(POINTS - 3)]
-            for number, point in enumerate([*early, alias - 1, alias, alias + 1]):
-                _killed(up, point, seed=2 + number)
+            whole = _retrained(up, "never", seed=1)
+            (changes,) = [int(line.split()[1]) for line in whole.stdout.splitlines() if line.startswith("changes")]
+            last = changes - 20  # other seeds make a few more or less
+            points = [*(str(1 + number * (last - 1) // 6) for number in range(7)), "file", "name", "behind"]
+            rows = [_killed(up, point, seed=2 + number) for number, point in enumerate(points)]
+    heads = ["killed at change", "champion before", "after", "whole", "after a retraining unbroken"]
+    text = f"An unbroken retraining changes files about {changes:,} times between train and the promotion."
+    publish("Killed", f"{text}\n\n{table(heads, rows)}")
 
 
-def _killed(up: Site, point: int, seed: int) -> None:
+def _killed(up: Site, point: str, seed: int) -> list[str]:
     before = _champion(up)
     assert _retrained(up, point, seed).returncode == -9
     after = _champion(up)
     entry = json.loads(up.do("artdetect.cli", "models", "--json"))
     (champion,) = [row for row in entry if row["mark"] == "champion"]
     whole = champion["key"] == after and champion["fault"] is None
-    assert _retrained(up, 0, seed).returncode == 0
+    assert whole
+    assert _retrained(up, "never", seed).returncode == 0
     finished = _champion(up)
     assert finished not in (before, None)
-    print(f"| {point:,} | {before} | {'as before' if after == before else after} | {whole} | {finished} |", flush=True)
+    return [point, before, "as before" if after == before else after, "yes", finished]
 
 
 def _champion(up: Site) -> str:
     return json.loads((up.folder / "artifacts" / "models" / "champion.json").read_text())["champion"]["train"]
 
 
-def _retrained(up: Site, point: int, seed: int) -> "subprocess.CompletedProcess[str]":
-    words = [sys.executable, "-c", CHILD, str(point), "--config", CONFIG, "--set", f"train.seed={seed}"]
+def _retrained(up: Site, point: str, seed: int) -> "subprocess.CompletedProcess[str]":
+    words = [sys.executable, "-c", CHILD, point, "--config", CONFIG, "--set", f"train.seed={seed}"]
     return subprocess.run(words, cwd=up.folder, env=up.environment, text=True, capture_output=True)
 
 

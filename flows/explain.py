@@ -43,9 +43,12 @@ def explain(
 ) -> dict[str, Any]:
     """Explain the verdicts on the pictures in `folder`; give what was done, in numbers, and where it is.
 
-    `out` is where figures and table go, artifacts/explanations/<folder>-<model>-<digest of place and settings> if left
-    out; `model` is an artifact folder or a model file, the champion if left out. With `compute.engine = "dask"` the
-    workers of a cluster explain, else this process does; the result is the same.
+    Args:
+        folder: Of pictures, recursively.
+        out: Where figures and table go; artifacts/explanations/<folder>-<model>-<digest> if left out.
+        model: An artifact folder or a model file; the champion if left out.
+        config: Method, settings and figures.
+        compute: With engine dask the workers of a cluster explain, else this process; the result is the same.
     """
     log = get_run_logger()
     model = model or predict.default_model()

@@ -42,7 +42,11 @@ PAGE = 200  # flow runs that the server gives at once
     on_crashed=[advise],
 )
 def housekeeping(settings: HousekeepingConfig = HousekeepingConfig()) -> dict[str, int]:
-    """Remove what nothing needs, and say what it came to: artifacts kept and removed, bytes freed, runs pruned."""
+    """Remove what nothing needs, and say what it came to: artifacts kept and removed, bytes freed, runs pruned.
+
+    Args:
+        settings: What may go, and whether it really goes.
+    """
     log = get_run_logger()
     with recorded() as ledger:
         found = collect(settings)

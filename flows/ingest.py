@@ -40,7 +40,8 @@ SHOWN = 20  # names of a kind on the dashboard; all stand in the provenance and 
 def ingest(config: ConfigFile = SAMPLE) -> dict[str, int]:
     """Look into the inbox once; give how many pictures were added, known, rejected and left.
 
-    The data set of `config` is what pictures are compared with.
+    Args:
+        config: A TOML file, relative to the project, or a whole config: pictures are compared with its data set.
     """
     config = chosen(config)
     log = get_run_logger()

@@ -50,7 +50,13 @@ class Made:
 
 @flow(name="pipeline", flow_run_name=run_name, persist_result=False, on_failure=[advise], on_crashed=[advise])
 def pipeline(config: ConfigFile = SAMPLE, changes: Changes = [], refresh: Refresh = []) -> list[StageRun]:  # noqa: B006
-    """Run every stage whose inputs changed; give what became of each."""
+    """Run every stage whose inputs changed; give what became of each.
+
+    Args:
+        config: A TOML file, relative to the project; or a whole config, section by section.
+        changes: Single values of it, as --set takes them: train.views=3
+        refresh: Stages to build again whatever there is.
+    """
     config = chosen(config, changes)
     with recorded(refresh) as ledger, compute.use(config.compute):
         model(config, data(config))

@@ -8,11 +8,9 @@ Until the very last step, which moves an alias at once, the champion is as it wa
 """
 
 import sys
-from typing import Annotated
 
 from prefect import flow
 from prefect.logging import get_run_logger
-from pydantic import Field
 
 from artdetect import compute, store
 from artdetect import retrain as library
@@ -25,12 +23,16 @@ from tasks.gate import gate
 from tasks.publish import publish, publish_gate, run_name
 from tasks.recorded import advise, recorded
 
-Force = Annotated[bool, Field(description="retrain with however few new pictures there are")]
-
 
 @flow(name="retrain", flow_run_name=run_name, persist_result=False, on_failure=[advise], on_crashed=[advise])
-def retrain(config: ConfigFile = SAMPLE, changes: Changes = [], force: Force = False) -> list[StageRun]:  # noqa: B006
-    """Train and judge a challenger, and promote it or keep the champion; the stages' outcomes, none where not due."""
+def retrain(config: ConfigFile = SAMPLE, changes: Changes = [], force: bool = False) -> list[StageRun]:  # noqa: B006
+    """Train and judge a challenger, and promote it or keep the champion; the stages' outcomes, none where not due.
+
+    Args:
+        config: A TOML file, relative to the project; or a whole config, section by section.
+        changes: Single values of it, as --set takes them: gate.old=0.01
+        force: Retrain with however few new pictures there are.
+    """
     config = chosen(config, changes)
     log = get_run_logger()
     new = library.new_pictures()

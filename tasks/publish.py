@@ -61,7 +61,7 @@ def publish_stages(runs: Sequence[StageRun]) -> None:
     """What ran, what was cached, and why."""
     create_table_artifact(
         [
-            {"stage": run.name, "state": "ran" if run.ran else "cached", "why": run.why, "seconds": run.seconds}
+            {"stage": run.name, "state": "ran" if run.ran else "cached", "seconds": run.seconds, "why": run.why}
             for run in runs
         ],
         key="stages",

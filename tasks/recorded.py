@@ -9,7 +9,6 @@ from prefect import Flow, runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.logging.loggers import flow_run_logger
 
 from artdetect import errors, prometheus, runs
 from artdetect.runs import Run, StageUse
@@ -64,7 +63,6 @@ def advise(flow: "Flow[..., Any]", flow_run: FlowRun, state: State[Any]) -> None
                 flow_run_id=flow_run.id,
             )
         )
-    flow_run_logger(flow_run, flow).error("%s: see artifact what-to-do", state.name)
 
 
 def _advice(flow: str, crashed: bool, message: str) -> str:
