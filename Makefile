@@ -62,4 +62,5 @@ bench-full: demo
 	@$(BIN)/python -m benchmarks.explanations
 
 clean:
+	@if [ -e .prefect/supervisord.pid ]; then $(BIN)/python -m flows.serve down; fi
 	rm -rf .venv .prefect data/sample data/cache
