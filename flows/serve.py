@@ -192,7 +192,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if arguments[0] == "up":
             up()
-            print(f"Dashboard: {dashboard()}\nRun now:   prefect deployment run 'pipeline/train' --watch")
+            print(f"Dashboard: {dashboard()}\nRun now:   .venv/bin/prefect deployment run 'pipeline/train' --watch")
         elif arguments[0] == "down":
             down()
         else:
