@@ -70,6 +70,11 @@ def changed(config: Config, changes: Iterable[str]) -> Config:
     return _changed(config.model_dump(mode="json"), changes, "config")
 
 
+def chosen(config: Config | Path, changes: Iterable[str] = ()) -> Config:
+    """What a flow was given, a config or its file, with changes; ConfigError as of `load`."""
+    return changed(config, changes) if isinstance(config, Config) else load(config, changes)
+
+
 def _changed(values: dict[str, Any], changes: Iterable[str], source: str) -> Config:
     for change in changes:
         values = _merge(values, _parse(change))

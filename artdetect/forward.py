@@ -30,8 +30,6 @@ class Forward:
         self._nothing = np.zeros((batch, size, size, 3), np.uint8)
         shape = tf.TensorSpec(self._nothing.shape, tf.float32)
         self._compiled = tf.function(function).get_concrete_function(shape)
-        # TensorFlow prepares a function when it is first called. Two threads that did so at once have crashed it.
-        self(self._nothing[:1])
 
     def __call__(self, pictures: np.ndarray) -> Any:
         """The outputs for uint8 [n, size, size, 3] as arrays; bit for bit, whatever else is in a batch."""

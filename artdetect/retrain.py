@@ -40,6 +40,14 @@ def new_pictures() -> "Counter[str]":
     return ingest.added_since(_judged_index())
 
 
+def not_due(config: RetrainConfig) -> str | None:
+    """Why no retraining is due, in words; None where one is."""
+    new = new_pictures().total()
+    if new >= config.least:
+        return None
+    return f"{new:,} new pictures since the last retraining, {config.least:,} are worth one"
+
+
 def _judged_index() -> Path | None:
     judged = (run for run in reversed(runs.read()) if run.flow == FLOW and run.state == "completed")
     keys = [use.key for run in judged for use in run.stages if use.stage == "index"][:1]

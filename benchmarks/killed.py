@@ -14,25 +14,9 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.harness import publish, table
-from benchmarks.site import CONFIG, Site, site
+from benchmarks.site import CONFIG, SMALL, Site, site
 from tests.tiny import data_set, jpeg, write
 
-TOML = """
-download.url = "data/raw/art"
-evaluate.resamples = 100
-evaluate.robustness = 0
-[train]
-preset = "notebook"
-epochs = 2
-[explain]
-per_rule = 0
-steps = 2
-algorithm = "fast"
-[gate]
-old = 1
-new = -1
-calibration = 1
-"""
 CHILD = """
 import os, signal, sys
 point, armed, moved, done = sys.argv[1], False, False, 0
@@ -67,7 +51,7 @@ def main() -> None:
         data_set(project / "data" / "raw" / "art", train=30, test=12)
         for number in range(20):
             write(project / "data" / "incoming" / "AI" / "flux" / f"{number:016x}.jpg", jpeg((7, number), base=200))
-        with site(project, TOML) as up:
+        with site(project, SMALL) as up:
             up.do("artdetect.cli", "run", "--config", CONFIG)
             whole = _retrained(up, "never", seed=1)
             (changes,) = [int(line.split()[1]) for line in whole.stdout.splitlines() if line.startswith("changes")]

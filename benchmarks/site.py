@@ -15,6 +15,25 @@ import httpx
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIG = "site.toml"
+# For `tests.tiny` pictures: seconds a stage, and a gate that only asks for more than chance.
+SMALL = """
+download.url = "data/raw/art"
+evaluate.resamples = 100
+evaluate.robustness = 0
+[train]
+preset = "notebook"
+epochs = 3
+[explain]
+per_rule = 0
+steps = 2
+algorithm = "fast"
+[retrain]
+least = 5
+[gate]
+old = 1
+new = -1
+calibration = 1
+"""
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 

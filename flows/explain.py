@@ -22,7 +22,7 @@ from artdetect.explain import quality as checks
 from artdetect.explain.folder import TABLE, Batch
 from artdetect.summary import printable
 from tasks.explain import explained
-from tasks.recorded import advise
+from tasks.recorded import HOOKS
 
 SHOWN = 20  # errors on the dashboard; all stand in the table
 
@@ -31,8 +31,7 @@ SHOWN = 20  # errors on the dashboard; all stand in the table
     name="explain",
     flow_run_name="explain {folder}",
     persist_result=False,
-    on_failure=[advise],
-    on_crashed=[advise],
+    **HOOKS,
 )
 def explain(
     folder: Path,

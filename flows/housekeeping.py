@@ -28,7 +28,7 @@ from artdetect.errors import ArtdetectError
 from artdetect.housekeeping import HousekeepingConfig, text
 from artdetect.housekeeping.collect import collect
 from tasks import logs
-from tasks.recorded import advise, recorded
+from tasks.recorded import HOOKS, recorded
 
 logs.install()
 PAGE = 200  # flow runs that the server gives at once
@@ -38,8 +38,7 @@ PAGE = 200  # flow runs that the server gives at once
     name="housekeeping",
     flow_run_name="housekeeping",
     persist_result=False,
-    on_failure=[advise],
-    on_crashed=[advise],
+    **HOOKS,
 )
 def housekeeping(settings: HousekeepingConfig = HousekeepingConfig()) -> dict[str, int]:
     """Remove what nothing needs, and say what it came to: artifacts kept and removed, bytes freed, runs pruned.

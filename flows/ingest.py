@@ -19,11 +19,12 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
+from artdetect import config as configs
 from artdetect import ingest as library
 from artdetect.ingest import Result
 from artdetect.summary import markdown
-from flows.parameters import SAMPLE, ConfigFile, chosen
-from tasks.recorded import advise
+from flows.parameters import SAMPLE, ConfigFile
+from tasks.recorded import HOOKS
 
 ADDED = "artdetect.samples.added"
 RESOURCE = "artdetect.data.incoming"
@@ -34,8 +35,7 @@ SHOWN = 20  # names of a kind on the dashboard; all stand in the provenance and 
     name="ingest",
     flow_run_name="ingest data/inbox",
     persist_result=False,
-    on_failure=[advise],
-    on_crashed=[advise],
+    **HOOKS,
 )
 def ingest(config: ConfigFile = SAMPLE) -> dict[str, int]:
     """Look into the inbox once; give how many pictures were added, known, rejected and left.
@@ -43,7 +43,7 @@ def ingest(config: ConfigFile = SAMPLE) -> dict[str, int]:
     Args:
         config: A TOML file, relative to the project, or a whole config: pictures are compared with its data set.
     """
-    config = chosen(config)
+    config = configs.chosen(config)
     log = get_run_logger()
     result = library.inbox(config, lambda done, total: log.info("ingest: %d of %d pictures", done, total))
     if result.added or result.known or result.rejected:

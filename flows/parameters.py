@@ -6,7 +6,6 @@ The dashboard draws its forms from these types, and takes what it says beside a 
 from pathlib import Path
 from typing import Literal
 
-from artdetect import config as configs
 from artdetect.config import Config
 
 SAMPLE = Path("configs/sample.toml")
@@ -15,8 +14,3 @@ StageName = Literal["download", "index", "audit", "balance", "train", "evaluate"
 ConfigFile = Config | Path
 Changes = list[str]
 Refresh = list[StageName]
-
-
-def chosen(config: Config | Path, changes: list[str] | None = None) -> Config:
-    """The config that a flow was given; ConfigError where file, key or value is wrong."""
-    return configs.changed(config, changes or []) if isinstance(config, Config) else configs.load(config, changes or [])

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from prefect import flow
 
 from artdetect import compute
+from artdetect import config as configs
 from artdetect.config import Config
 from artdetect.store import Artifact
-from flows.parameters import SAMPLE, Changes, ConfigFile, Refresh, chosen
+from flows.parameters import SAMPLE, Changes, ConfigFile, Refresh
 from tasks.audit import audit, heed
 from tasks.balance import balance
 from tasks.caching import StageRun
@@ -23,7 +24,7 @@ from tasks.evaluate import evaluate
 from tasks.explain import explain
 from tasks.index import index, scan
 from tasks.publish import publish, run_name
-from tasks.recorded import advise, recorded
+from tasks.recorded import HOOKS, recorded
 from tasks.report import report
 from tasks.train import train
 
@@ -48,7 +49,7 @@ class Made:
     report: Artifact
 
 
-@flow(name="pipeline", flow_run_name=run_name, persist_result=False, on_failure=[advise], on_crashed=[advise])
+@flow(name="pipeline", flow_run_name=run_name, persist_result=False, **HOOKS)
 def pipeline(config: ConfigFile = SAMPLE, changes: Changes = [], refresh: Refresh = []) -> list[StageRun]:  # noqa: B006
     """Run every stage whose inputs changed; give what became of each.
 
@@ -57,7 +58,7 @@ def pipeline(config: ConfigFile = SAMPLE, changes: Changes = [], refresh: Refres
         changes: Single values of it, as --set takes them: train.views=3
         refresh: Stages to build again whatever there is.
     """
-    config = chosen(config, changes)
+    config = configs.chosen(config, changes)
     with recorded(refresh) as ledger, compute.use(config.compute):
         model(config, data(config))
         publish(ledger.runs)

@@ -13,18 +13,19 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from artdetect import compute, store
+from artdetect import config as configs
 from artdetect import retrain as library
 from artdetect.gate import golden
-from flows.parameters import SAMPLE, Changes, ConfigFile, chosen
+from flows.parameters import SAMPLE, Changes, ConfigFile
 from flows.pipeline import data, model
 from tasks.caching import StageRun
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 from tasks.publish import publish, publish_gate, run_name
-from tasks.recorded import advise, recorded
+from tasks.recorded import HOOKS, recorded
 
 
-@flow(name="retrain", flow_run_name=run_name, persist_result=False, on_failure=[advise], on_crashed=[advise])
+@flow(name="retrain", flow_run_name=run_name, persist_result=False, **HOOKS)
 def retrain(config: ConfigFile = SAMPLE, changes: Changes = [], force: bool = False) -> list[StageRun]:  # noqa: B006
     """Train and judge a challenger, and promote it or keep the champion; the stages' outcomes, none where not due.
 
@@ -33,11 +34,10 @@ def retrain(config: ConfigFile = SAMPLE, changes: Changes = [], force: bool = Fa
         changes: Single values of it, as --set takes them: gate.old=0.01
         force: Retrain with however few new pictures there are.
     """
-    config = chosen(config, changes)
+    config = configs.chosen(config, changes)
     log = get_run_logger()
-    new = library.new_pictures()
-    log.info("retrain: %d new pictures since the last one, %d are worth one", new.total(), config.retrain.least)
-    if new.total() < config.retrain.least and not force:
+    if not force and (why := library.not_due(config.retrain)):
+        log.info("retrain: nothing to do, %s", why)
         return []
 
     with recorded() as ledger, compute.use(config.compute):

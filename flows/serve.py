@@ -108,8 +108,6 @@ def _environment() -> dict[str, str]:
         "PREFECT_API_URL": f"{dashboard()}/api",
         "PREFECT_UI_API_URL": f"{dashboard()}/api",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
     }
 
 
@@ -169,10 +167,7 @@ def _await_server() -> None:
 
 def _write_profile() -> None:
     """What makes `prefect` and `artdetect`, given in the project, use this server; see [tool.prefect] in pyproject."""
-    _profile().write_text(
-        f'active = "{POOL}"\n\n[profiles.{POOL}]\nPREFECT_API_URL = "{dashboard()}/api"\n'
-        'PREFECT_SERVER_ANALYTICS_ENABLED = "false"\n'
-    )
+    _profile().write_text(f'active = "{POOL}"\n\n[profiles.{POOL}]\nPREFECT_API_URL = "{dashboard()}/api"\n')
 
 
 def _prefect(*arguments: str) -> None:

@@ -15,10 +15,11 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from artdetect import compute
+from artdetect import config as configs
 from artdetect import tune as library
 from artdetect.config import Config
 from artdetect.tune import Trial
-from flows.parameters import SAMPLE, ConfigFile, chosen
+from flows.parameters import SAMPLE, ConfigFile
 from flows.pipeline import data
 from tasks.publish import run_name
 from tasks.recorded import recorded
@@ -37,7 +38,7 @@ class Found:
 @flow(name="tune", flow_run_name=run_name, persist_result=False)
 def tune(config: ConfigFile = SAMPLE) -> Found:
     """Try settings until there are as many trials as section `tune` says, or its time is up."""
-    config = chosen(config)
+    config = configs.chosen(config)
     library.check(config.train)
     with recorded(), compute.use(config.compute):
         return _search(config)

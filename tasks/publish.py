@@ -32,8 +32,9 @@ def run_name() -> str:
     kind = "" if flow_run.flow_name == "pipeline" else f"{flow_run.flow_name} "
     given = flow_run.parameters.get("config")
     try:
-        changes = flow_run.parameters.get("changes") or []
-        config = configs.changed(given, changes) if isinstance(given, Config) else configs.load(Path(given), changes)
+        config = configs.chosen(
+            given if isinstance(given, Config) else Path(given), flow_run.parameters.get("changes", [])
+        )
     except (ArtdetectError, TypeError):
         return f"{flow_run.flow_name} {given}"  # the run says what is wrong with it
     return f"{kind}{config.train.preset} on {config.download.url.rstrip('/').rsplit('/', 1)[-1]}"

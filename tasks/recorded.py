@@ -65,6 +65,9 @@ def advise(flow: "Flow[..., Any]", flow_run: FlowRun, state: State[Any]) -> None
         )
 
 
+HOOKS: dict[str, Any] = {"on_failure": [advise], "on_crashed": [advise]}  # of every flow that is deployed
+
+
 def _advice(flow: str, crashed: bool, message: str) -> str:
     again = "Run it again: finished stages are cached, and a training goes on from its last epoch."
     if crashed:

@@ -124,8 +124,8 @@ def _retrain(chosen: argparse.Namespace) -> int:
     from artdetect.summary import columns
 
     loaded = config.load(chosen.config, chosen.set)
-    if (new := retrain.new_pictures().total()) < loaded.retrain.least and not chosen.force:
-        print(f"Nothing to do: {new} new pictures since the last retraining, {loaded.retrain.least} are worth one")
+    if not chosen.force and (why := retrain.not_due(loaded.retrain)):
+        print(f"Nothing to do: {why}")
         return 0
     from flows.retrain import retrain as flow
 

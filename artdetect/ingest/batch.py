@@ -5,9 +5,6 @@ leave the inbox, so a kill at any moment loses nothing: the next run does again 
 written before a kill names pictures that the next run's names again.
 """
 
-import getpass
-import os
-import platform
 import re
 import secrets
 from collections.abc import Sequence
@@ -16,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artdetect import compute, digests, images, paths
+from artdetect import compute, digests, images, paths, registry
 from artdetect.index.listing import PROVENANCE
 from artdetect.ingest import durable
 from artdetect.ingest.known import Entry, Known
@@ -145,7 +142,7 @@ class Batch:
         content = {
             "batch": self.id,
             "at": self.began.isoformat(timespec="seconds"),
-            "who": _who(),
+            "who": registry.person(),
             **self.said.as_dict(),
             "pictures": pictures,
             "near_duplicates": [{"path": path, "near": other} for path, other in self._near],
@@ -212,11 +209,3 @@ def _remove(read: Read) -> None:
     """Remove a file that is safe elsewhere, unless another has come in its place."""
     if state(read.waiting.path) == read.state:
         read.waiting.path.unlink(missing_ok=True)
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # no such user in a container
-        user = str(os.getuid())
-    return f"{user}@{platform.node()}"

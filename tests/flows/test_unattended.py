@@ -10,29 +10,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from benchmarks.site import CONFIG, ENDED, Site, eventually, site
+from benchmarks.site import CONFIG, ENDED, SMALL, Site, eventually, site
 from tests.tiny import data_set, jpeg, write
 
 from .conftest import STAGES
 
-SMALL = """
-download.url = "data/raw/art"
-evaluate.resamples = 100
-evaluate.robustness = 0
-[train]
-preset = "notebook"
-epochs = 3
-[explain]
-per_rule = 0
-steps = 2
-algorithm = "fast"
-[retrain]
-least = 5
-[gate]
-old = 1
-new = -1
-calibration = 1
-"""
 BURST = 3  # ten in benchmarks/unattended.py
 
 
