@@ -160,7 +160,6 @@ class _Net(Forward):
         model = extractor.build()
         super().__init__(partial(model, training=False), extractor.batch, extractor.geometry.size)
         self.width: int = model.output_shape[-1]
-        self(self._nothing)  # threads will share it, and two that made the first call at once have crashed TensorFlow
 
 
 _LOADING = threading.Lock()
