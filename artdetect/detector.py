@@ -8,15 +8,16 @@ The same model always gives the same bytes, so that a retraining to equal weight
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import digests, labels, quiet
+from artdetect import digests, images, keras_config, labels, quiet
 from artdetect.errors import ModelError, storage_error
 from artdetect.forward import Forward, outputs_of
+from artdetect.frozen import LAYER, Frozen
 from artdetect.images import Geometry
 from artdetect.verdict import Rule
 
@@ -98,15 +99,39 @@ class Detector:
 
     def scores(self, pixels: "np.ndarray") -> Scores:
         """All that the model says of canonical pictures uint8 [N, size, size, 3]; bit for bit, whatever the batches."""
+        return self.judge(self.features(pixels)) if self.frozen else self._scores(self._forward, pixels)
+
+    @cached_property
+    def frozen(self) -> Frozen | None:
+        """The part that no training changes, where the model has one."""
+        names = [layer.name for layer in self.model.layers]
+        return Frozen(self.model, self._batch, self.geometry.size) if LAYER in names else None
+
+    def features(self, pixels: "np.ndarray") -> "np.ndarray":
+        """The features float32 [N, D] that the frozen part, which there must be, sees in canonical pictures."""
         import numpy as np
 
-        starts = range(0, max(1, len(pixels)), self._batch)
-        scores = Scores.concatenate([_scores(self._forward(pixels[start : start + self._batch])) for start in starts])
+        assert self.frozen
+        return np.concatenate([self.frozen.features(part) for part in self._batches(pixels)])
+
+    def judge(self, features: "np.ndarray") -> Scores:
+        """`scores` of pictures with these features, float32 [N, D], of the frozen part."""
+        assert self.frozen
+        return self._scores(self.frozen.judge, features)
+
+    def _scores(self, forward: Forward, given: "np.ndarray") -> Scores:
+        import numpy as np
+
+        scores = Scores.concatenate([_scores(forward(part)) for part in self._batches(given)])
         if not np.isfinite(scores.p_ai).all():
             raise ModelError(
                 f"model {self.id}: its probabilities are not finite: its weights are damaged. Train it again"
             )
         return scores
+
+    def _batches(self, given: "np.ndarray") -> "Iterator[np.ndarray]":
+        """At least one, be it empty."""
+        return (given[start : start + self._batch] for start in range(0, max(1, len(given)), self._batch))
 
     def attributed(self, scores: Scores) -> "tuple[np.ndarray, np.ndarray]":
         """The likeliest generator family of each picture and its probability, str [N] and float [N].
@@ -125,7 +150,8 @@ class Detector:
 
     @cached_property
     def _forward(self) -> Forward:
-        return Forward(partial(outputs_of, self.model), self._batch, self.geometry.size)
+        size = self.geometry.size
+        return Forward(partial(outputs_of, self.model), self._batch, (size, size, 3), images.to_input)
 
     def save(self, path: Path) -> None:
         """Write the model file; deterministic bytes."""
@@ -141,8 +167,8 @@ class Detector:
         }
         with zipfile.ZipFile(scratch) as source, zipfile.ZipFile(buffer, "w") as target:
             members = {name: source.read(name) for name in source.namelist()}
-            members["metadata.json"] = _without_date(members["metadata.json"])
-            members["config.json"] = _without_addresses(members["config.json"])
+            members["metadata.json"] = keras_config.without_date(members["metadata.json"])
+            members["config.json"] = keras_config.without_addresses(members["config.json"])
             members[_CARD] = json.dumps(card, indent=1).encode()
             for name in sorted(members):
                 target.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
@@ -216,19 +242,3 @@ def read_card(path: Path) -> dict[str, Any]:
     if card.get("classes") != list(labels.CLASSES):
         raise ModelError(f"{path}: its classes are {card.get('classes')}, expected {list(labels.CLASSES)}")
     return card
-
-
-def _without_date(metadata: bytes) -> bytes:
-    return json.dumps({name: value for name, value in json.loads(metadata).items() if name != "date_saved"}).encode()
-
-
-def _without_addresses(config: bytes) -> bytes:
-    """Keras marks objects that layers share by their address in memory; here by the order in which they appear."""
-    seen: dict[int, int] = {}
-
-    def numbered(values: dict[str, Any]) -> dict[str, Any]:
-        if "shared_object_id" in values:
-            values["shared_object_id"] = seen.setdefault(values["shared_object_id"], len(seen))
-        return values
-
-    return json.dumps(json.loads(config, object_hook=numbered)).encode()

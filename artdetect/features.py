@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artdetect import backbones, compute, digests, paths, pixels, quiet, views
+from artdetect import backbones, compute, digests, images, paths, pixels, quiet, views
 from artdetect.errors import ConfigError, ModelError
 from artdetect.forward import Forward
 from artdetect.images import Geometry
@@ -158,7 +158,8 @@ class _Net(Forward):
 
     def __init__(self, extractor: Extractor):
         model = extractor.build()
-        super().__init__(partial(model, training=False), extractor.batch, extractor.geometry.size)
+        size = extractor.geometry.size
+        super().__init__(partial(model, training=False), extractor.batch, (size, size, 3), images.to_input)
         self.width: int = model.output_shape[-1]
 
 

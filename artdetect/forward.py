@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect import images
-
 if TYPE_CHECKING:
     import keras
 
@@ -19,26 +17,36 @@ def outputs_of(model: "keras.Model", pictures: Any) -> dict[str, Any]:
 
 
 class Forward:
-    """A function of pictures float32 [batch, size, size, 3] in [0, 1], compiled once and called with up to `batch`.
+    """A function of arrays [batch, *shape], compiled once and called with up to `batch`.
+
+    Args:
+        prepare: makes the function's arrays, float32, of those that a call is given.
 
     Threads may call it at once and take turns, as two calls at once have crashed TensorFlow; it has threads of its own.
     """
 
-    def __init__(self, function: Callable[[Any], Any], batch: int, size: int):
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        batch: int,
+        shape: tuple[int, ...],
+        prepare: Callable[[np.ndarray], np.ndarray],
+    ):
         import tensorflow as tf
 
         self._kept = function  # what is compiled only borrows its weights
-        self._nothing = np.zeros((batch, size, size, 3), np.uint8)
-        shape = tf.TensorSpec(self._nothing.shape, tf.float32)
-        self._compiled = tf.function(function).get_concrete_function(shape)
+        self._compiled = tf.function(function).get_concrete_function(tf.TensorSpec((batch, *shape), tf.float32))
+        self._batch = batch
+        self._prepare = prepare
         self._turn = threading.Lock()
 
-    def __call__(self, pictures: np.ndarray) -> Any:
-        """The outputs for uint8 [n, size, size, 3] as arrays; bit for bit, whatever else is in a batch."""
+    def __call__(self, given: np.ndarray) -> Any:
+        """The outputs for arrays [n, *shape]; bit for bit, whatever else is in a batch."""
         import tensorflow as tf
 
-        filled = np.concatenate([pictures, self._nothing[len(pictures) :]])
-        seen = images.to_input(filled)
+        nothing = np.zeros((self._batch - len(given), *given.shape[1:]), given.dtype)
+        filled = np.concatenate([given, nothing])
+        seen = self._prepare(filled)
         with self._turn:
             outputs = self._compiled(tf.constant(seen))
-            return tf.nest.map_structure(lambda output: output.numpy()[: len(pictures)], outputs)
+            return tf.nest.map_structure(lambda output: output.numpy()[: len(given)], outputs)

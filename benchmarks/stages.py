@@ -144,7 +144,7 @@ def predict_cached(root: str, listed: str) -> int:
     """Verdicts of these pictures from the pixel cache, as evaluate makes them; how many."""
     import hashlib
 
-    from artdetect import evaluate
+    from artdetect.evaluate import seen
     from artdetect.pixels import Pixels
     from artdetect.predict import find_model
 
@@ -154,9 +154,7 @@ def predict_cached(root: str, listed: str) -> int:
         items = [(hashlib.sha256(path.read_bytes()).hexdigest(), path) for path in listed_paths(listed)]
         Pixels(detector.geometry).ensure(items)
     with part("work"):
-        pixels = Pixels(detector.geometry)
-        rows = pixels.rows([sha256 for sha256, _ in items])
-        return len(evaluate.scores(detector, pixels, rows).p_ai)
+        return len(seen.scores(detector, Pixels(detector.geometry), [sha256 for sha256, _ in items]).p_ai)
 
 
 def listed_paths(listed: str) -> list[Path]:

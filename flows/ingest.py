@@ -109,7 +109,7 @@ def _list(title: str, names: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    from artdetect.cli.chain import needs_server
+    from flows.server import connected
 
-    with needs_server():
+    with connected():
         ingest(Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLE)

@@ -10,6 +10,7 @@ import pytest
 
 from artdetect.detector import MODEL_FILE, Detector, Scores, read_card
 from artdetect.errors import ModelError
+from artdetect.frozen import LAYER
 from artdetect.images import Geometry
 from artdetect.verdict import Rule
 
@@ -30,19 +31,19 @@ def rewritten(model: Path, target: Path, **members: bytes | None) -> Path:
     return target
 
 
-def talkative():
-    """A net with all outputs: its embedding is the mean colour, its novelty the mean blue."""
+def talkative(last: str = "mean"):
+    """A net with all outputs: its embedding is the mean colour, which `last` names, its novelty the mean blue."""
     import keras
     from keras import ops
 
     picture = keras.Input((32, 32, 3), name="picture")
-    mean = keras.layers.GlobalAveragePooling2D(name="mean")(picture)
+    mean = keras.layers.GlobalAveragePooling2D(name=last)(picture)
     margin = ops.multiply(mean[:, :1] - mean[:, 1:2], 5.0)
     outputs = {
         "probabilities": keras.layers.Softmax(name="probabilities")(ops.concatenate([margin, -margin], axis=1)),
         "novelty": mean[:, 2:],
         "generators": keras.layers.Softmax(name="generators")(3 * mean),
-        "embedding": mean,
+        "embedding": 1 * mean,
     }
     return keras.Model(picture, outputs, name="talkative")
 
@@ -99,6 +100,46 @@ def test_all_that_a_model_says_comes_by_name_bit_for_bit_whatever_the_batches(pi
         assert getattr(few, name).dtype == np.float64
         np.testing.assert_array_equal(getattr(few, name), getattr(scores, name)[250:260])
     assert detector.scores(pixels[:0]).embedding.shape == (0, 3)
+
+
+def test_a_model_with_a_frozen_part_says_the_same_in_two_steps(pixels: np.ndarray) -> None:
+    whole, split = (
+        Detector(talkative(last), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
+        for last in ("mean", LAYER)
+    )
+    assert whole.frozen is None
+    assert split.frozen is not None
+    features = split.features(pixels)
+    assert features.shape == (300, split.frozen.width)
+    expected, scores = whole.scores(pixels), split.scores(pixels)
+    for name in ("p_ai", "novelty", "generators", "embedding"):
+        np.testing.assert_allclose(getattr(scores, name), getattr(expected, name), atol=1e-6)
+        np.testing.assert_array_equal(getattr(split.judge(features), name), getattr(scores, name))
+        np.testing.assert_array_equal(getattr(split.judge(features[7:9]), name), getattr(scores, name)[7:9])
+    assert split.features(pixels[:0]).shape == (0, 3)
+
+
+def test_a_frozen_part_is_named_by_what_it_computes(tmp_path: Path) -> None:
+    """Not by the head on it, and the same once it was written and read."""
+
+    def detector(name: str, kernel: float, head: float) -> Detector:
+        import keras
+
+        picture = keras.Input((32, 32, 3), name="picture")
+        x = keras.layers.Conv2D(2, 3, kernel_initializer=keras.initializers.Constant(kernel), name="look")(picture)
+        x = keras.layers.GlobalAveragePooling2D(name=LAYER)(x)
+        x = keras.layers.Dense(2, "softmax", kernel_initializer=keras.initializers.Constant(head), name=name)(x)
+        return Detector(keras.Model(picture, x, name=name), "artnet", Geometry(32, "squash"), {})
+
+    first = detector("one", 0.5, 1)
+    first.save(tmp_path / MODEL_FILE)
+    ids = [
+        one.frozen.id
+        for one in (first, Detector.load(tmp_path), detector("two", 0.5, 2), detector("one", 0.25, 1))
+        if one.frozen
+    ]
+    assert ids[0] == ids[1] == ids[2] != ids[3]
+    assert len(ids) == 4
 
 
 def test_a_generator_is_named_where_it_is_likely_and_other_where_none_is(pixels: np.ndarray) -> None:

@@ -2,13 +2,12 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.cli.parsing import Commands, add_config
-from artdetect.errors import ConfigError, ServerError
+from artdetect.errors import ConfigError
 
 if TYPE_CHECKING:
     from artdetect.config import Config
@@ -100,23 +99,11 @@ def _run(chosen: argparse.Namespace) -> int:
 
 def _flow(config: "Config", refresh: Sequence[str]) -> list[tuple[str, str, str, Any]]:
     from flows.pipeline import pipeline
+    from flows.server import connected
 
-    with needs_server():
+    with connected():
         runs = pipeline(config, refresh=list(refresh))  # type: ignore[arg-type]  # the names were checked
     return [(run.stage, "ran" if run.ran else "cached", run.why, run.artifact) for run in runs]
-
-
-@contextmanager
-def needs_server() -> Iterator[None]:
-    """Say in one line that Prefect's server does not answer."""
-    try:
-        yield
-    except RuntimeError as error:  # Prefect has no class of its own for this
-        if "API" not in str(error):
-            raise
-        raise ServerError(
-            f"{error}. Start that server (`make serve-up`), or do without: `make serve-down`, or unset PREFECT_API_URL"
-        ) from error
 
 
 def _retrain(chosen: argparse.Namespace) -> int:
@@ -128,8 +115,9 @@ def _retrain(chosen: argparse.Namespace) -> int:
         print(f"Nothing to do: {why}")
         return 0
     from flows.retrain import retrain as flow
+    from flows.server import connected
 
-    with needs_server():
+    with connected():
         runs = flow(loaded, force=chosen.force)
     lines = [[run.name, "ran" if run.ran else "cached", f"{run.seconds:.1f}", run.why] for run in runs]
     print(columns([["stage", "state", "seconds", "why"], *lines]))
@@ -147,9 +135,10 @@ def _tune(chosen: argparse.Namespace) -> int:
     trials = [] if chosen.trials is None else [f"tune.trials={chosen.trials}"]
     loaded = config.load(chosen.config, [*chosen.set, *trials])
     tune.check(loaded.train)  # before Prefect takes its time to start
+    from flows.server import connected
     from flows.tune import tune as flow
 
-    with needs_server():
+    with connected():
         found = flow(loaded)
     rows = [trial.row() for trial in found.ranking]
     print(columns([list(rows[0]), *([str(value) for value in row.values()] for row in rows)]))

@@ -58,10 +58,10 @@ def _gc(chosen: argparse.Namespace) -> int:
 
 
 def _prune(days: float, dry_run: bool) -> dict[str, int | None]:
-    from artdetect.cli.chain import needs_server
     from flows.housekeeping import prune
+    from flows.server import connected
 
-    with needs_server():
+    with connected():
         return prune(days, dry_run)
 
 

@@ -11,13 +11,10 @@ from artdetect.progress import Progress, told
 from artdetect.section import Section
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from artdetect.detector import Detector, Scores
-    from artdetect.pixels import Pixels
 
-CHUNK = 512  # pictures read from the pixel cache at a time
 FACTS = ("width", "height", "bytes", "format", "mode", "jpeg_quality", "has_exif", "contrast")  # of the index
 
 
@@ -53,7 +50,7 @@ def run(
     import pandas as pd
 
     from artdetect.detector import Detector
-    from artdetect.evaluate import attribution, baselines, groups, metrics, mistakes, robustness, slices
+    from artdetect.evaluate import attribution, baselines, groups, metrics, mistakes, robustness, seen, slices
     from artdetect.pixels import Pixels
 
     table = pd.read_parquet(balance_folder / "balance.parquet")
@@ -69,8 +66,8 @@ def run(
         told(progress, "decoding pictures"),
     )
 
-    seen = scores(detector, pixels, pixels.rows(list(test.sha256)))
-    test = judged(test, detector, seen)
+    scores = seen.scores(detector, pixels, list(test.sha256), progress=told(progress, "test pictures"))
+    test = judged(test, detector, scores)
     test.to_parquet(out / "predictions.parquet", index=False)
     facts = index.loc[test.path].reset_index()
     drawn, threshold = (config.resamples, config.seed), detector.rule.threshold
@@ -81,7 +78,7 @@ def run(
         learnt, test, index.loc[[*learnt.path, *test.path]], pixels, *drawn, told(progress, "baselines")
     )
     wrong = mistakes.worst(test, threshold)
-    embedding = None if seen.embedding is None else seen.embedding[wrong.index]
+    embedding = None if scores.embedding is None else scores.embedding[wrong.index]
     result["mistakes"] = mistakes.mistakes(wrong, embedding, table, train_folder)
     mistakes.write_sheet(wrong, result["mistakes"], table, pictures, out / "mistakes.png")
     if detector.families:
@@ -93,16 +90,6 @@ def run(
         )
         conditions.to_parquet(out / "robustness.parquet", index=False)
     (out / "metrics.json").write_text(json.dumps(result, indent=1, allow_nan=False))
-
-
-def scores(detector: "Detector", pixels: "Pixels", rows: "np.ndarray") -> "Scores":
-    """What the model says of these rows of the pixel cache; few pictures are in memory at a time."""
-    from artdetect.detector import Scores
-
-    chunk = detector.geometry.fitting(CHUNK)
-    return Scores.concatenate(
-        [detector.scores(pixels.read(rows[start : start + chunk])) for start in range(0, len(rows), chunk)]
-    )
 
 
 def judged(table: "pd.DataFrame", detector: "Detector", scores: "Scores") -> "pd.DataFrame":

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from artdetect import frozen
 from artdetect.features import Extractor
 from artdetect.labels import CLASSES
 from artdetect.train.heads import Embedding, Head
@@ -36,6 +37,7 @@ def assemble(extractor: Extractor, fitted: "Fitted", temperature: float, average
         near, far = slice(0, round(CORNER * size)), slice(size - round(CORNER * size), size)
         seen += [picture[:, rows, columns] for rows in (near, far) for columns in (near, far)]
     features = layers.Average(name="average")([net(view) for view in seen]) if len(seen) > 1 else net(picture)
+    features = layers.Identity(name=frozen.LAYER)(features)
 
     embedded = embed(fitted.embedding, features)
     logits = judge(fitted.head, embedded, layers.Dense(len(CLASSES), name="logits"), "logits_hidden")

@@ -9,8 +9,9 @@ from sklearn.metrics import roc_auc_score
 from artdetect import compute, digests, evaluate
 from artdetect.compute import ComputeConfig
 from artdetect.detector import Detector
-from artdetect.evaluate import robustness
-from artdetect.evaluate.robustness import CLEAN, GRID, drawn
+from artdetect.evaluate import robustness, seen
+from artdetect.evaluate.robustness import drawn
+from artdetect.evaluate.worn import CLEAN, GRID
 from artdetect.images import Geometry
 from artdetect.pixels import Pixels
 from artdetect.verdict import Rule
@@ -57,7 +58,7 @@ def found(detector: Detector, pixels: tuple[pd.DataFrame, Pixels]) -> tuple[dict
 
 
 def degraded(detector: Detector, table: pd.DataFrame, cache: Pixels) -> tuple[dict, pd.DataFrame]:
-    scores = evaluate.scores(detector, cache, cache.rows(list(table.sha256)))
+    scores = seen.scores(detector, cache, list(table.sha256))
     sample = evaluate.judged(table, detector, scores)
     return robustness.robustness(detector, cache, sample, 100, 0, lambda done, total: None)
 

@@ -12,7 +12,7 @@ from artdetect import evaluate, images
 from artdetect.detector import Detector
 from artdetect.evaluate import EvaluateConfig
 from artdetect.evaluate.metrics import summary
-from artdetect.evaluate.robustness import GRID
+from artdetect.evaluate.worn import GRID
 from artdetect.images import Geometry
 from artdetect.verdict import Rule
 
