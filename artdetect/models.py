@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from artdetect import paths, registry, store
+from artdetect import registry, store
 from artdetect.compare import runs
-from artdetect.compare.runs import Built
 from artdetect.detector import MODEL_FILE, read_card
 from artdetect.errors import ArtifactError, ModelError
 from artdetect.registry import Entry
+from artdetect.store import Built
 from artdetect.summary import columns, printable
 
 MARKS = ("champion", "previous")  # the present one, and what a rollback goes to
@@ -24,8 +24,8 @@ def table() -> list[dict[str, Any]]:
     history = registry.history()
     marked = dict(zip((entry.train for entry in registry.line(history)[::-1]), MARKS, strict=False))
     moved = {entry.train: entry for entry in history}
-    made = runs.built(paths.artifacts(), "train")
-    evaluated = {built.inputs.get("train"): built for built in runs.built(paths.artifacts(), "evaluate")}
+    made = store.built("train")
+    evaluated = {built.inputs.get("train"): built for built in store.built("evaluate")}
     rows = [_row(built, evaluated.get(built.record["digest"])) for built in reversed(made)]
     known = {row["key"] for row in rows}
     gone = {"preset": None, "trained": None, "evaluation": None}

@@ -1,11 +1,11 @@
 """Metrics for a scraper: `artifacts/metrics.prom`, in Prometheus's text format, written anew at the end of each run.
 
-A node exporter's textfile collector or any static file server hands it on. It is made from the ledger of runs and the
-artifacts' records alone, so that it stays cheap with thousands of artifacts.
+A node exporter's textfile collector or any static file server hands it on. It is made from the ledger of runs, the
+artifacts' records and the names of incoming pictures alone, so that it stays cheap with thousands of artifacts. All are
+gauges: what is counted is what is on record, and garbage collection takes old runs off it.
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,16 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import paths, registry, runs, store
-from artdetect.errors import ArtifactError
+from artdetect import atomic, ingest, paths, registry, runs, store
+from artdetect.errors import ArtdetectError, ArtifactError
 from artdetect.housekeeping import inventory
 from artdetect.housekeeping.inventory import Item
-from artdetect.labels import CLASSES
 from artdetect.runs import Run
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 Values = Mapping[Any, float]  # labels' values, a tuple -> the metric's
 VERDICTS = ("promoted", "kept")  # what a run's facts may say under `verdict`
@@ -43,7 +41,7 @@ def write() -> Path:
 
     collectors = CollectorRegistry()
     collectors.register(Now())
-    runs.put(file(), generate_latest(collectors).decode())
+    atomic.write(file(), generate_latest(collectors))
     return file()
 
 
@@ -52,13 +50,11 @@ def _metrics() -> "Iterator[Metric]":
     yield from _of_runs(ledger)
     yield from _of_stages(ledger, items)
     yield from _of_models(ledger, items)
-    incoming = Counter(path.relative_to(paths.incoming()).parts[:2] for path in _incoming())
-    yield _gauge("incoming_pictures", "Accepted new pictures", ("label", "generator"), incoming)
+    yield _gauge("incoming_pictures", "Accepted new pictures", ("label", "generator"), _incoming())
     verdicts: Counter[tuple[str, ...]] = Counter({(verdict,): 0 for verdict in VERDICTS})
     verdicts.update((run.facts["verdict"],) for run in ledger if run.facts.get("verdict") in VERDICTS)
-    yield _counter(
-        "gate_verdicts", "What became of retrained models: promoted, or the champion kept", ("verdict",), verdicts
-    )
+    said = "What became of retrained models, of runs on record: promoted, or the champion kept"
+    yield _gauge("gate_verdicts", said, ("verdict",), verdicts)
     yield _gauge("artifacts", "Artifacts on disk", ("stage",), Counter((item.stage,) for item in items))
     taken: Counter[tuple[str, ...]] = Counter()
     for item in items:
@@ -67,18 +63,18 @@ def _metrics() -> "Iterator[Metric]":
 
 
 def _of_runs(ledger: Sequence[Run]) -> "Iterator[Metric]":
-    last = {(run.flow,): run for run in sorted(ledger, key=lambda run: run.ended)}
+    last = {(flow,): run for flow, run in runs.latest(ledger).items()}
     ended = {flow: _seconds(run.ended) for flow, run in last.items()}
     yield _gauge("run_end_timestamp_seconds", "When the last run of a flow ended", ("flow",), ended)
     lasted = {flow: run.seconds for flow, run in last.items()}
     yield _gauge("run_duration_seconds", "How long the last run of a flow took", ("flow",), lasted)
     good = {flow: float(run.state == "completed") for flow, run in last.items()}
     yield _gauge("run_success", "Whether the last run of a flow succeeded", ("flow",), good)
-    successes = {(run.flow,): run for run in sorted(ledger, key=lambda run: run.ended) if run.state == "completed"}
-    when = {flow: _seconds(run.ended) for flow, run in successes.items()}
+    successes = runs.latest(run for run in ledger if run.state == "completed")
+    when = {(flow,): _seconds(run.ended) for flow, run in successes.items()}
     yield _gauge("run_last_success_timestamp_seconds", "When a flow last ended well", ("flow",), when)
     counts = Counter((run.flow, run.state) for run in ledger)
-    yield _counter("runs", "Runs on record", ("flow", "state"), counts)
+    yield _gauge("runs", "Runs on record", ("flow", "state"), counts)
 
 
 def _of_stages(ledger: Sequence[Run], items: Sequence[Item]) -> "Iterator[Metric]":
@@ -123,10 +119,10 @@ def _of_models(ledger: Sequence[Run], items: Sequence[Item]) -> "Iterator[Metric
         yield _gauge(name, said, ("model",), values)
 
 
-def _incoming() -> "Iterator[Path]":
-    for label in CLASSES:
-        for folder, _, names in os.walk(paths.incoming() / label):
-            yield from (Path(folder, name) for name in names if not name.startswith("."))
+def _incoming() -> Values:
+    with suppress(ArtdetectError):  # a folder that cannot be listed: the next ingest or run says so
+        return {tuple(where.split("/")): count for where, count in ingest.added_since(None).items()}
+    return {}
 
 
 def _champion() -> str | None:
@@ -152,18 +148,9 @@ def _evaluation(model: Item, items: Sequence[Item]) -> Mapping[str, Any] | None:
 def _gauge(name: str, said: str, labels: Sequence[str], values: Values) -> "Metric":
     from prometheus_client.core import GaugeMetricFamily
 
-    return _filled(GaugeMetricFamily(f"artdetect_{name}", said, labels=labels), values)
-
-
-def _counter(name: str, said: str, labels: Sequence[str], values: Values) -> "Metric":
-    from prometheus_client.core import CounterMetricFamily
-
-    return _filled(CounterMetricFamily(f"artdetect_{name}", said, labels=labels), values)
-
-
-def _filled(family: "GaugeMetricFamily | CounterMetricFamily", values: Values) -> "Metric":
-    for labels, value in sorted(values.items()):
-        family.add_metric(labels, value)
+    family = GaugeMetricFamily(f"artdetect_{name}", said, labels=labels)
+    for of, value in sorted(values.items()):
+        family.add_metric(of, value)
     return family
 
 

@@ -15,11 +15,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from artdetect import paths, store
+from artdetect import atomic, keys, paths, store
 from artdetect.errors import ArtifactError, ModelError
-
-SHORTEST = 4  # characters of a key that may stand for it
-LISTED = 8  # candidates in a message
 
 
 class Entry(BaseModel):
@@ -164,19 +161,8 @@ def rollback(by: str, why: str) -> Entry:
 
 
 def find(name: str) -> str:
-    """The key of the train artifact that `name`, its key or the first characters of it, means.
-
-    ModelError where none or several fit; the message lists the candidates.
-    """
-    keys = sorted(file.parent.name for file in (paths.artifacts() / "train").glob(f"[!.]*/{store.RECORD}"))
-    fitting = [key for key in keys if key.startswith(name)] if len(name) >= SHORTEST else []
-    if name in keys:
-        return name
-    if len(fitting) == 1:
-        return fitting[0]
-    listed = ", ".join((fitting or keys)[:LISTED]) + ("…" if len(fitting or keys) > LISTED else "")
-    said = "could be" if fitting else f"no model has this key ({SHORTEST} characters at least). There are:"
-    raise ModelError(f"{name}: {said} {listed or 'none yet'}. `artdetect models` lists them")
+    """The key of the train artifact that `name`, its key or its first characters, means; errors as of `keys.only`."""
+    return keys.only(store.built("train"), name, "`artdetect models` lists the models").key
 
 
 def person() -> str:
@@ -207,18 +193,6 @@ def _locked() -> Iterator[None]:
 
 
 def _write(entries: list[Entry]) -> None:
-    """Replace the file in one atomic and durable step; what a killed writer left is overwritten."""
-    path = alias_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Replace the file in one atomic and durable step."""
     alias = {"champion": entries[-1].model_dump(), "history": [entry.model_dump() for entry in entries]}
-    with (temporary := path.with_name(".champion.tmp")).open("w", encoding="utf-8") as file:
-        json.dump(alias, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    for folder in (path.parent, path.parent.parent):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    atomic.write(alias_file(), json.dumps(alias, indent=1))

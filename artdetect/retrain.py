@@ -14,6 +14,7 @@ from pydantic import Field
 from artdetect import gate, ingest, models, registry, runs, store
 from artdetect.registry import Entry
 from artdetect.section import Section
+from artdetect.store import Artifact
 
 if TYPE_CHECKING:
     from artdetect.config import Config
@@ -68,6 +69,19 @@ def reigning() -> Entry | None:
         return None
     why = "the model in use when the first retraining began"
     return registry.promote(newest.key, models.made_from(newest.key), FLOW, why)
+
+
+def reference() -> Entry | None:
+    """The oldest champion that a rollback can reach and that is whole; None where there is none before the present."""
+    standing = registry.line(registry.history())
+    earlier = (entry for entry in standing if entry.train != standing[-1].train)
+    return next((entry for entry in earlier if store.problem("train", entry.train) is None), None)
+
+
+def learnt_from(model: Entry | None) -> Artifact | None:
+    """The balance that says which pictures a model learnt from, as far as it is still there."""
+    key = model.artifacts.get("balance") if model else None
+    return store.named("balance", key) if key and store.problem("balance", key) is None else None
 
 
 def challenger(config: "Config", champion: Entry | None) -> "Config":

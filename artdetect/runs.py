@@ -1,12 +1,11 @@
 """The run ledger: `artifacts/runs/<time>-<id>.json`, one small file a flow run, saying which artifacts it used.
 
 The time in a file's name is when the run was last of use: its end, or when `artdetect run` found all of it current
-again. Garbage collection keeps what recent runs used; the metrics tell of the last ones.
+again. Garbage collection keeps what recent runs used, and removes the files of runs that nothing needs any more; the
+metrics tell of the last ones.
 """
 
-import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from artdetect import paths
+from artdetect import atomic, paths
 from artdetect.errors import ArtifactError
 from artdetect.store import Artifact
 
@@ -72,6 +71,11 @@ def folder() -> Path:
     return paths.artifacts() / "runs"
 
 
+def file(run: Run) -> Path:
+    """Where this state of a run is in the ledger."""
+    return folder() / f"{run.last.strftime(_NAMED)}-{run.id}.json"
+
+
 def now() -> str:
     """The time as a run has it."""
     return datetime.now(UTC).isoformat()
@@ -79,8 +83,8 @@ def now() -> str:
 
 def write(run: Run) -> Path:
     """Add a run to the ledger, in place of an earlier state of it; its file."""
-    path = folder() / f"{run.last.strftime(_NAMED)}-{run.id}.json"
-    put(path, run.model_dump_json(indent=1))
+    path = file(run)
+    atomic.write(path, run.model_dump_json(indent=1))
     for earlier in folder().glob(f"*Z-{run.id}.json"):
         if earlier != path:
             earlier.unlink(missing_ok=True)
@@ -101,6 +105,11 @@ def read_all() -> list[Run]:
     return [_load(path) for path in _files()]
 
 
+def latest(ledger: Iterable[Run]) -> dict[str, Run]:
+    """Of each flow the run that ended last."""
+    return {run.flow: run for run in sorted(ledger, key=lambda run: run.ended)}
+
+
 def again(artifacts: Sequence[Artifact], flow: str = "pipeline", name: str = "artdetect run") -> None:
     """Note that all of these were found current and used: a run that needed no flow.
 
@@ -119,22 +128,6 @@ def again(artifacts: Sequence[Artifact], flow: str = "pipeline", name: str = "ar
         ]
         time = now()
         write(Run(id=uuid4().hex, flow=flow, name=name, began=time, ended=time, state="completed", stages=uses))
-
-
-def put(path: Path, text: str) -> None:
-    """Write a small file whole or not at all; others may read it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(handle, 0o644)
-            file.write(text)
-            file.flush()
-            os.fsync(handle)
-        os.replace(temporary, path)  # noqa: PTH105  a str
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _files() -> list[Path]:

@@ -66,7 +66,12 @@ CHAIN = (
 )
 GATE = Stage(  # of a retraining; models and scores of a champion that there is not yet are `NONE`
     "gate",
-    ("index", "balance", "champion", "challenger", "champion_scores", "challenger_scores", "golden"),
+    (
+        *("index", "audit", "balance", "challenger", "challenger_scores"),
+        *("champion", "champion_scores", "champion_balance"),
+        *("reference", "reference_scores", "reference_balance"),
+        "golden",
+    ),
     ("keras", "numpy", "pandas", "pillow", "pyarrow", "scipy", "tensorflow"),
 )
 STAGES = {stage.name: stage for stage in (*CHAIN, GATE)}

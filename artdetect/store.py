@@ -14,17 +14,23 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from artdetect import digests, paths
 from artdetect.errors import ArtifactError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 RECORD = "record.json"
+JOURNAL = "journal.jsonl"  # of a stage, beside its artifacts
 CACHE_ENTRY = "prefect.json"  # Prefect's cache record; it lives and dies with the folder
+_FIELDS = {"stage": str, "key": str, "digest": str, "parts": dict, "outputs": dict, "started": str}  # of any record
 
 
 class Artifact(BaseModel):
@@ -42,9 +48,72 @@ class Artifact(BaseModel):
         return place(self.stage, self.key)
 
     @property
-    def record(self) -> dict[str, Any]:
-        """The run's metadata: key parts, outputs, metrics, versions, host, times."""
-        return json.loads((self.folder / RECORD).read_text())
+    def record(self) -> Mapping[str, Any]:
+        """The run's metadata: key parts, outputs, metrics, versions, host, times; errors as of `read`."""
+        return read(self.folder).record
+
+
+@dataclass(frozen=True)
+class Built:
+    """An artifact as its record has it, below this project's artifacts or another's; its outputs may be damaged."""
+
+    folder: Path
+    record: Mapping[str, Any]
+
+    @property
+    def stage(self) -> str:
+        """Of which it is."""
+        return self.record["stage"]
+
+    @property
+    def key(self) -> str:
+        """What made it."""
+        return self.record["key"]
+
+    @property
+    def name(self) -> str:
+        """`<stage>/<key>`."""
+        return f"{self.stage}/{self.key}"
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """Input name -> the digest of what it was."""
+        return self.record["parts"].get("inputs", {})
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """File name -> its bytes and sha256."""
+        return self.record["outputs"]
+
+    def table(self, name: str) -> "pd.DataFrame":
+        """A Parquet output; ArtifactError if it is missing or does not match the record."""
+        import pandas as pd
+
+        path = self.folder / name
+        expected = self.outputs.get(name, {}).get("sha256")
+        if not path.is_file() or digests.of_file(path) != expected:
+            raise ArtifactError(f"{path}: missing, or it differs from its record. Run the pipeline again to rebuild it")
+        return pd.read_parquet(path)
+
+
+def read(folder: Path) -> Built:
+    """The artifact in this folder by its record alone; ArtifactError if that is missing or not an artifact's."""
+    try:
+        record = json.loads((folder / RECORD).read_bytes())
+    except (OSError, ValueError):
+        raise ArtifactError(f"{folder}: there is no artifact with a readable {RECORD}") from None
+    if not isinstance(record, dict) or any(not isinstance(record.get(name), kind) for name, kind in _FIELDS.items()):
+        raise ArtifactError(f"{folder}: its {RECORD} is not that of an artifact")
+    return Built(folder, record)
+
+
+def built(stage: str, root: Path | None = None) -> list[Built]:
+    """A stage's artifacts whose record can be read, oldest first; `root`: another project's artifacts folder."""
+    found = []
+    for record in ((root or paths.artifacts()) / stage).glob(f"[!.]*/{RECORD}"):
+        with suppress(ArtifactError):
+            found.append(read(record.parent))
+    return sorted(found, key=lambda made: (made.record["started"], made.key))
 
 
 def place(stage: str, key: str) -> Path:
@@ -68,7 +137,7 @@ def load(stage: str, key: str) -> Artifact:
 
 def named(stage: str, key: str) -> Artifact:
     """The artifact at this place by its record alone, for a caller that has just asked for its `problem`."""
-    return Artifact(stage=stage, key=key, digest=json.loads((place(stage, key) / RECORD).read_text())["digest"])
+    return Artifact(stage=stage, key=key, digest=read(place(stage, key)).record["digest"])
 
 
 def problem(stage: str, key: str) -> str | None:
@@ -77,7 +146,7 @@ def problem(stage: str, key: str) -> str | None:
     if not folder.is_dir():
         return "missing"
     try:
-        record = json.loads((folder / RECORD).read_text())
+        record = read(folder).record
         if (record["stage"], record["key"]) != (stage, key):
             return f"{RECORD}: it is that of {record['stage']}/{record['key']}"
         outputs = record["outputs"]
@@ -86,8 +155,8 @@ def problem(stage: str, key: str) -> str | None:
         for name, output in outputs.items():
             if fault := _difference(folder / name, output):
                 return f"{name}: {fault}"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{RECORD}: not readable ({type(error).__name__})"
+    except (ArtifactError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return f"{RECORD}: not readable, or not that of an artifact"
     return None
 
 
@@ -138,7 +207,7 @@ def build(stage: str, key: str, parts: Mapping[str, Any], run: Mapping[str, Any]
         }
         (temporary / RECORD).write_text(json.dumps(record, indent=1))
         _publish(temporary, target)
-        with (target.parent / "journal.jsonl").open("a") as journal_file:
+        with (target.parent / JOURNAL).open("a") as journal_file:
             journal_file.write("\n" + json.dumps({"key": key, "started": record["started"], "parts": parts}) + "\n")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -169,7 +238,7 @@ def sweep(stage: str, key: str) -> None:
 def journal(stage: str) -> list[dict[str, Any]]:
     """What this stage was ever built from, oldest first: [{"key", "started", "parts"}]."""
     try:
-        lines = (paths.artifacts() / stage / "journal.jsonl").read_text(errors="replace").splitlines()
+        lines = (paths.artifacts() / stage / JOURNAL).read_text(errors="replace").splitlines()
     except OSError:
         return []
     entries = []
@@ -183,12 +252,8 @@ def journal(stage: str) -> list[dict[str, Any]]:
 
 def newest(stage: str) -> Artifact | None:
     """The stage's artifact that was built last and is still whole."""
-    built = []
-    for record in (paths.artifacts() / stage).glob(f"[!.]*/{RECORD}"):
-        with suppress(ValueError, KeyError, TypeError, OSError):
-            built.append((str(json.loads(record.read_text())["started"]), record.parent.name))
-    whole = (key for _, key in sorted(built, reverse=True) if problem(stage, key) is None)
-    key = next(whole, None)
+    keys = (made.folder.name for made in reversed(built(stage)))
+    key = next((key for key in keys if problem(stage, key) is None), None)
     return None if key is None else named(stage, key)
 
 

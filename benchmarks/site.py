@@ -31,6 +31,7 @@ algorithm = "fast"
 least = 5
 [gate]
 old = 1
+drift = 1
 new = -1
 calibration = 1
 """

@@ -15,9 +15,12 @@ from prefect.logging import get_run_logger
 from artdetect import compute, store
 from artdetect import config as configs
 from artdetect import retrain as library
+from artdetect.evaluate import EvaluateConfig
 from artdetect.gate import golden
+from artdetect.registry import Entry
+from artdetect.store import Artifact
 from flows.parameters import SAMPLE, Changes, ConfigFile
-from flows.pipeline import data, model
+from flows.pipeline import Data, data, model
 from tasks.caching import StageRun
 from tasks.evaluate import evaluate
 from tasks.gate import gate
@@ -45,19 +48,16 @@ def retrain(config: ConfigFile = SAMPLE, changes: Changes = [], force: bool = Fa
         config = library.challenger(config, champion)
         seen = data(config)
         made = model(config, seen)
-        tests = {"index": seen.index, "balance": seen.balance}  # the same frozen test pictures for both
-        reigns = store.load("train", champion.train) if champion else None
-        scores = None
-        if reigns:
-            scores = evaluate(config.evaluate, called="evaluate champion", train=reigns, raw=seen.raw, **tests)
         judged = gate(
             config.gate,
-            champion=reigns,
+            index=seen.index,
+            audit=seen.audit,
+            balance=seen.balance,
             challenger=made.train,
-            champion_scores=scores,
             challenger_scores=made.evaluate,
+            **_judged(config.evaluate, "champion", champion, seen),
+            **_judged(config.evaluate.model_copy(update={"robustness": 0}), "reference", library.reference(), seen),
             golden=golden.look(),
-            **tests,
         )
         publish(ledger.runs)
         challenger = {use.stage: use.artifact.key for use in ledger.runs if use.name == use.stage}
@@ -66,6 +66,16 @@ def retrain(config: ConfigFile = SAMPLE, changes: Changes = [], force: bool = Fa
         log.info("retrain: %s", outcome)
         publish_gate(judged.folder, outcome)
     return ledger.runs
+
+
+def _judged(config: EvaluateConfig, role: str, entry: Entry | None, seen: Data) -> dict[str, Artifact | None]:
+    """A former model as the gate takes it: itself, its scores on the present test pictures, what it learnt from."""
+    model, scores = None, None
+    if entry:
+        model = store.load("train", entry.train)
+        inputs = {"index": seen.index, "balance": seen.balance, "train": model, "raw": seen.raw}
+        scores = evaluate(config, called=f"evaluate {role}", **inputs)
+    return {role: model, f"{role}_scores": scores, f"{role}_balance": library.learnt_from(entry)}
 
 
 if __name__ == "__main__":

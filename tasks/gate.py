@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from artdetect import gate as library
-from artdetect.gate import GateConfig
+from artdetect.gate import Candidate, GateConfig
 from artdetect.gate.golden import Golden
 from artdetect.store import Artifact
 from tasks.caching import stage
@@ -13,11 +13,16 @@ from tasks.caching import stage
 def gate(
     config: GateConfig,
     index: Artifact,
+    audit: Artifact,
     balance: Artifact,
-    champion: Artifact | None,
     challenger: Artifact,
-    champion_scores: Artifact | None,
     challenger_scores: Artifact,
+    champion: Artifact | None,
+    champion_scores: Artifact | None,
+    champion_balance: Artifact | None,
+    reference: Artifact | None,
+    reference_scores: Artifact | None,
+    reference_balance: Artifact | None,
     golden: Golden,
     out: Path,
 ) -> None:
@@ -25,11 +30,17 @@ def gate(
     library.run(
         config,
         index.folder,
+        audit.folder,
         balance.folder,
-        champion.folder if champion else None,
-        challenger.folder,
-        champion_scores.folder if champion_scores else None,
-        challenger_scores.folder,
+        _candidate(champion, champion_scores, champion_balance),
+        Candidate(challenger.folder, challenger_scores.folder, balance.folder),
         golden.folder,
         out,
+        _candidate(reference, reference_scores, reference_balance),
     )
+
+
+def _candidate(model: Artifact | None, scores: Artifact | None, balance: Artifact | None) -> Candidate | None:
+    if model is None or scores is None:
+        return None
+    return Candidate(model.folder, scores.folder, balance.folder if balance else None)

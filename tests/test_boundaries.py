@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -112,6 +113,12 @@ def test_the_gate_is_a_stage_beside_the_chain() -> None:
     assert STAGES["gate"] is GATE
     assert configs.Config.model_fields["gate"].annotation is GateConfig
     assert callable(importlib.import_module(GATE.module).run)
+
+
+def test_a_flow_can_be_told_to_build_again_every_stage_of_the_chain_and_no_other() -> None:
+    from flows.parameters import StageName
+
+    assert get_args(StageName) == tuple(stage.name for stage in CHAIN)
 
 
 def test_every_package_that_a_key_names_is_installed() -> None:

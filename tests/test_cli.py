@@ -98,7 +98,12 @@ def test_what_stands_in_place_of_the_folder_is_named(
 def test_an_unknown_stage_to_refresh_names_those_there_are(failing: Callable[..., str], config: Path) -> None:
     said = failing("run", "--config", config, "--refresh", "trian")
     assert "--refresh trian" in said
-    assert all(name in said for name in stages.STAGES)
+    assert said.endswith(f"There are: {', '.join(stage.name for stage in stages.CHAIN)}")
+
+
+def test_the_gate_is_no_stage_of_a_run(failing: Callable[..., str], config: Path) -> None:
+    said = failing("run", "--config", config, "--refresh", "gate")
+    assert said == "--refresh gate: the gate is no part of a run. It belongs to `artdetect retrain`"
 
 
 @pytest.mark.parametrize("command", ["predict", "explain"])

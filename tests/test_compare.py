@@ -453,6 +453,15 @@ def test_what_is_too_short_absent_or_could_be_several_is_one_line(pair: tuple[Pa
         find("fedc")
 
 
+@pytest.mark.parametrize("change", [{"parts": []}, {"outputs": None}, {"started": 3}])
+def test_a_record_that_is_none_is_one_line_and_no_candidate(pair: tuple[Path, Path], change: dict[str, Any]) -> None:
+    record = pair[1] / store.RECORD
+    record.write_text(json.dumps(json.loads(record.read_text()) | change))
+    with pytest.raises(ArtifactError, match=rf"{NEW}: its record\.json is not that of an artifact"):
+        find(str(pair[1]))
+    assert find("newest") == pair[0]
+
+
 # --- for people ---
 
 

@@ -55,7 +55,7 @@ def ran(keys: dict[str, str], days_ago: float = 0, flow: str = "pipeline", **mor
     uses = [StageUse(stage=stage, key=key, ran=True, why="", seconds=1) for stage, key in keys.items()]
     run = Run(
         id=uuid4().hex, flow=flow, name="blue-cat", began=time, ended=time,
-        stages=uses, **{"state": "completed"} | more,
+        **{"state": "completed", "stages": uses} | more,
     )  # fmt: skip
     runs.write(run)
     return run
@@ -209,6 +209,84 @@ def test_the_index_that_the_last_retraining_saw_stays() -> None:
     assert there() == names(new, {"index": judged["index"]})
 
 
+# --- what stays on record ---
+
+
+def on_record() -> set[str]:
+    return {run.id for run in runs.read()}
+
+
+def test_runs_that_nothing_counts_any_more_leave_the_ledger(capsys: pytest.CaptureFixture[str]) -> None:
+    """A dry run says how many there are, and of what size; so does the JSON."""
+    old = [ran({"index": make("index", f"i{number}")}, 90 - number) for number in range(3)]
+    swept = [ran({}, days, flow="housekeeping") for days in (60, 50, 3)]
+    new = [ran({"index": make("index", f"n{number}")}, days) for number, days in enumerate((50, 5, 4))]
+    gone = [*old, *swept[:2]]
+    size = sum(runs.file(run).stat().st_size for run in gone)
+    keep = ["--keep-last", "3", "--keep-days", "10"]
+    assert main(["gc", *keep, "--dry-run"]) == 0
+    assert f"Old runs would be removed from the ledger: 5, {size / 1000:.1f} kB." in capsys.readouterr().out
+    assert on_record() == {run.id for run in [*old, *swept, *new]}
+    assert main(["gc", *keep, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["ledger_files"], said["ledger_bytes"]) == (5, size)
+    assert said["freed"] == size + said["totals"]["removed"]["bytes"]
+    assert on_record() == {run.id for run in [swept[2], *new]}
+    assert main(["gc", *keep]) == 0
+    assert "ledger" not in capsys.readouterr().out
+
+
+def test_runs_that_built_what_a_champion_or_a_pin_names_stay_on_record() -> None:
+    best, pinned, other = chain("best"), chain("pinned"), chain("other")
+    made = [ran(best, 90), ran(pinned, 80)]
+    used = [StageUse(stage="train", key=best["train"], ran=False, why="", seconds=1)]
+    ran({}, 70, stages=used)  # which only found the champion cached
+    ran(other, 60)
+    registry.promote(best["train"], best, "a person", "good")
+    pins.pin(pinned["evaluate"])
+    last = ran(chain("last"))
+    collect(NONE)
+    assert on_record() == {run.id for run in [*made, last]}
+    pins.unpin(pinned["evaluate"])
+    collect(NONE)
+    assert on_record() == {made[0].id, last.id}
+
+
+def test_of_each_flow_the_last_run_and_the_last_good_one_stay_on_record() -> None:
+    """By these it is known when a flow last worked, and what the last retraining saw."""
+    judged, new = chain("judged"), chain("new")
+    ran({"index": judged["index"]}, 95, flow="retrain")
+    good = ran(judged, 90, flow="retrain")
+    ran({}, 80, flow="retrain", state="failed", error="ModelError: no")
+    failed = ran({}, 70, flow="retrain", state="failed", error="ModelError: no")
+    tuned = ran({}, 99, flow="tune")
+    last = ran(new)
+    registry.promote(new["train"], new, "a person", "good")
+    collect(NONE)
+    assert on_record() == {run.id for run in (good, failed, tuned, last)}
+    assert there() == names(new, {"index": judged["index"]})
+
+
+def test_a_run_that_is_refreshed_while_it_is_forgotten_stays_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    from artdetect.housekeeping import reach
+
+    make("index", "pinned")
+    pins.pin("pinned")
+    used = ran({}, 90, stages=[StageUse(stage="index", key="pinned", ran=False, why="", seconds=1)])
+    last = ran(chain("last"), 80)
+    forgotten = reach.forgotten
+
+    def meanwhile(last: int, days: float) -> list[Run]:  # the real function, before `artdetect run` finds all current
+        found = forgotten(last, days)
+        assert [run.id for run in found] == [used.id]
+        runs.again([store.named("index", "pinned")])
+        return found
+
+    monkeypatch.setattr(reach, "forgotten", meanwhile)
+    collect(NONE)
+    assert [run.id for run in runs.read()] == [last.id, used.id]
+
+
 # --- when nothing may go ---
 
 
@@ -307,9 +385,10 @@ def test_what_the_dead_left_goes(root: Path) -> None:
         (root / "train" / name).mkdir()
         (root / "train" / name / "model.keras").write_text("12345")
     stray, fresh, other = root / str(uuid4()), root / str(uuid4()), root / "notes-of-a-person-a-b.txt"
-    for file in (stray, fresh, other):
+    half, written = runs.folder() / ".x.json-abcdefgh.tmp", runs.folder() / ".y.json-abcdefgh.tmp"
+    for file in (stray, fresh, other, half, written):
         file.write_text("an exception")
-    for name in (stray, other):
+    for name in (stray, other, half):
         os.utime(name, (0, 0))
     work = paths.cache() / "work"
     for name in ("train-dead", "train-young", "train-alive"):
@@ -322,10 +401,11 @@ def test_what_the_dead_left_goes(root: Path) -> None:
     with FileLock(store.lock_file("train", "alive")):
         found = collect(HousekeepingConfig())
     assert {path.partition("/.")[0] for path in found.leftovers} == {
-        "artifacts/train", f"artifacts/{stray.name}", "data/cache/work/train-dead",
+        "artifacts/train", f"artifacts/{stray.name}", "data/cache/work/train-dead", "artifacts/runs",
     }  # fmt: skip
     assert not stray.exists()
     assert fresh.exists()
+    assert (half.exists(), written.exists()) == (False, True)
     assert other.exists()
     assert sorted(path.name for path in work.iterdir()) == ["train-alive", "train-young"]
     assert not store.lock_file("train", "gone").exists()
@@ -413,6 +493,8 @@ def test_killed_at_any_call_that_writes_nothing_broken_counts(root: Path, monkey
     """And what is kept is whole, and the next collection ends as one that was never killed."""
     chain("old")
     new = chain("new")
+    for days in (90, 80):
+        ran({}, days, flow="tune")
     ran(new)
     (root / "train" / ".gone-abcdefgh.tmp").mkdir()
     killed = 0
@@ -430,6 +512,7 @@ def test_killed_at_any_call_that_writes_nothing_broken_counts(root: Path, monkey
             assert names(new) <= there()
             collect(HousekeepingConfig())
             assert there() == names(new)
+            assert len(runs.read()) == 2
             assert not [path for path in copy.glob("*/.*") if path.parent.name != ".locks"]
             if not status:
                 break

@@ -39,7 +39,7 @@ def read() -> dict[tuple[str, ...], float]:
 
 
 def test_an_empty_project_has_metrics_too() -> None:
-    assert read() == {("gate_verdicts_total", "kept"): 0, ("gate_verdicts_total", "promoted"): 0}
+    assert read() == {("gate_verdicts", "kept"): 0, ("gate_verdicts", "promoted"): 0}
 
 
 def test_of_each_flow_the_last_run_counts() -> None:
@@ -52,8 +52,8 @@ def test_of_each_flow_the_last_run_counts() -> None:
     assert found["run_duration_seconds", "pipeline"] == 600
     assert found["run_end_timestamp_seconds", "retrain"] == 1777593900
     assert found["run_last_success_timestamp_seconds", "pipeline"] == 1777593660
-    assert found["runs_total", "pipeline", "failed"] == found["runs_total", "pipeline", "completed"] == 1
-    assert found["gate_verdicts_total", "promoted"] == 1
+    assert found["runs", "pipeline", "failed"] == found["runs", "pipeline", "completed"] == 1
+    assert found["gate_verdicts", "promoted"] == 1
 
 
 def test_of_each_stage_the_last_use_counts() -> None:
@@ -88,10 +88,10 @@ def test_the_champion_and_the_newest_model_by_their_newest_evaluation() -> None:
     assert ("model_info", "champion", "champion1") not in read()
 
 
-def test_incoming_pictures_by_label_and_generator_whatever_its_name() -> None:
-    for place in ('AI/a"b\\c/1.jpg', 'AI/a"b\\c/baroque/2.jpg', "human/museum/3.jpg", "human/museum/.hidden"):
+def test_incoming_pictures_are_those_that_count_by_label_and_generator() -> None:
+    taken = ("AI/flux.1/1.jpg", "AI/flux.1/baroque/2.jpg", "human/museum/3.jpg")
+    for place in (*taken, "human/museum/.4.jpg.tmp", "human/museum/notes.txt", 'AI/a"b/5.jpg', "provenance/a.json"):
         (paths.incoming() / place).parent.mkdir(parents=True, exist_ok=True)
         (paths.incoming() / place).touch()
-    found = read()
-    assert found["incoming_pictures", 'a"b\\c', "AI"] == 2
-    assert found["incoming_pictures", "museum", "human"] == 1
+    found = {name[1:]: value for name, value in read().items() if name[0] == "incoming_pictures"}
+    assert found == {("flux.1", "AI"): 2, ("museum", "human"): 1}

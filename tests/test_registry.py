@@ -178,37 +178,39 @@ def test_two_at_once_are_both_in_the_history() -> None:
 
 KILLED = """
 import os, signal, sys
-from artdetect import registry, store
+from artdetect import atomic, registry, store
 import filelock
 
 def promote(at):
-    steps = 0
+    steps = begin = end = 0
     def called(frame, event, argument):
-        nonlocal steps
+        nonlocal steps, begin, end
         if event in ("call", "c_call"):
             steps += 1
             if steps == at:
                 os.kill(os.getpid(), signal.SIGKILL)
+        if frame.f_code is atomic.write.__code__ and event in ("call", "return"):
+            begin, end = begin or steps, steps
     sys.setprofile(called)
     registry.promote("aaaa2", {}, "me", "killed")
     sys.setprofile(None)
-    return steps
+    return f"{steps} {begin} {end}"
 
-for line in sys.stdin:  # at which call to die; 0: never, and then how many there were
+for line in sys.stdin:  # at which call to die; 0: never, and then how many there were, and which of them write
     read, write = os.pipe()
     if not (child := os.fork()):
-        os.write(write, str(promote(int(line))).encode())
+        os.write(write, promote(int(line)).encode())
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os.close(write)
-    print(status, os.read(read, 20).decode() or 0, flush=True)
+    print(status, os.read(read, 40).decode(), flush=True)
     os.close(read)
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_any_step_the_alias_is_the_old_or_the_new_one_and_the_next_promotion_works() -> None:
-    """At some of all calls that a promotion makes, in Python or in C, and at more of the last, which write."""
+    """At some of all calls that a promotion makes, in Python or in C, and at more of those that write."""
     promote("aaaa1")
     path = registry.alias_file()
     old, seen, left = path.read_bytes(), set(), 0
@@ -218,24 +220,26 @@ def test_killed_at_any_step_the_alias_is_the_old_or_the_new_one_and_the_next_pro
         assert process.stdin
         assert process.stdout
 
-        def child(at: int) -> tuple[int, int]:
+        def child(at: int) -> list[int]:
             print(at, file=process.stdin, flush=True)
-            status, steps = process.stdout.readline().split()  # type: ignore[union-attr]
-            return int(status), int(steps)
+            return [int(word) for word in process.stdout.readline().split()]  # type: ignore[union-attr]
 
-        status, steps = child(0)
+        status, steps, begin, end = child(0)
         assert status == 0
-        for at in sorted({*range(1, steps, steps // 10 or 1), *range(max(1, steps - 60), steps, 4)}):
+        for at in sorted({*range(1, steps, steps // 10 or 1), *range(begin, end, (end - begin) // 12)}):
             path.write_bytes(old)
-            assert child(at)[0] == -signal.SIGKILL
+            assert child(at) == [-signal.SIGKILL]
             found = json.loads(path.read_text())["champion"]["train"]
             assert [entry.train for entry in registry.history()] == (
                 ["aaaa1", "aaaa2"] if found == "aaaa2" else ["aaaa1"]
             )
             seen.add(found)
-            left += len(list(path.parent.iterdir())) > 1
+            half = [file for file in path.parent.iterdir() if file != path]
+            left += len(half)
             promote("bbbb3")
             assert champions()[-1] == "bbbb3"
+            for file in half:  # which `artdetect gc` does
+                file.unlink()
             assert list(path.parent.iterdir()) == [path]
         process.stdin.close()
     assert seen == {"aaaa1", "aaaa2"}  # killed before the rename, and behind it
@@ -251,7 +255,12 @@ def test_a_key_may_be_cut_short_as_long_as_it_is_one(capsys: pytest.CaptureFixtu
     assert entry
     assert (entry.train, entry.why, entry.artifacts) == ("bbbb3", "looks good", {"train": "bbbb3"})
     assert "@" in entry.by
-    for name, said in (("aaaa", "could be aaaa1, aaaa2"), ("bb", "no model has this key"), ("cccc", "aaaa1, aaaa2, b")):
+    see = "`artdetect models` lists the models"
+    for name, said in (
+        ("aaaa", "aaaa: could be train/aaaa1, train/aaaa2. Give more characters"),
+        ("bb", f"'bb': give 4 characters of a key at least. {see}"),
+        ("cccc", f"cccc: no such key. There are: train/bbbb3, train/aaaa2, train/aaaa1. {see}"),
+    ):
         assert main(["promote", name]) == 2
         assert said in capsys.readouterr().err
     assert main(["promote", "bbbb3"]) == 0

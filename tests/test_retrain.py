@@ -73,6 +73,25 @@ def test_without_a_judged_retraining_the_champions_index_counts(roots: Path) -> 
     assert retrain.new_pictures().total() == 1
 
 
+def test_the_reference_is_the_first_champion_that_is_left(roots: Path) -> None:
+    models = [artifact("train", f"m{number}") for number in range(4)]
+    assert retrain.reference() is None
+    for number, model in enumerate(models):
+        registry.promote(model.key, {"balance": f"b{number}"}, "someone", "by hand")
+        found = retrain.reference()
+        assert (found.train if found else None) == (None if number == 0 else "m0")
+    (models[0].folder / "model.json").write_text("damaged")
+    found = retrain.reference()
+    assert found
+    assert found.train == "m1"
+    assert retrain.learnt_from(found) is None
+    learnt = artifact("balance", "b1")
+    assert retrain.learnt_from(found) == learnt
+    registry.rollback("someone", "worse")
+    registry.rollback("someone", "worse")
+    assert retrain.reference() is None
+
+
 def test_the_model_in_use_becomes_the_first_champion(roots: Path) -> None:
     assert retrain.reigning() is None
     artifact("train", "m1")

@@ -1,5 +1,3 @@
-import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,6 +51,15 @@ def test_times_in_other_zones_are_sorted_by_the_moment() -> None:
     assert [one.id for one in runs.read()] == ["a", "b"]
 
 
+def test_the_latest_of_a_flow_is_the_one_that_ended_last() -> None:
+    first, second, other = (
+        run("a", 1, used="2026-05-02T00:00:00+00:00"),
+        run("b", 2),
+        run("c").model_copy(update={"flow": "tune"}),
+    )
+    assert runs.latest([second, other, first]) == {"pipeline": second, "tune": other}
+
+
 def test_a_damaged_file_is_left_out_or_named(ledger: Path) -> None:
     runs.write(run("a"))
     (ledger / "20260501T000000000000Z-x.json").write_text('{"id": "x", ')
@@ -92,18 +99,3 @@ def test_a_use_that_cannot_be_noted_fails_nothing(ledger: Path) -> None:
     ledger.write_text("a file where the folder should be")
     runs.again([made])
     assert ledger.is_file()
-
-
-def test_a_file_is_put_whole_or_not_at_all(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = ledger / "a.json"
-    runs.put(path, json.dumps({"a": 1}))
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space"):
-            runs.put(path, "half")
-    assert json.loads(path.read_text()) == {"a": 1}
-    assert list(ledger.iterdir()) == [path]

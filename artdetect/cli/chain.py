@@ -84,9 +84,12 @@ def _run(chosen: argparse.Namespace) -> int:
     from artdetect.status import status
 
     loaded = config.load(chosen.config, chosen.set)
+    names = [stage.name for stage in stages.CHAIN]
     for name in chosen.refresh:
-        if name not in stages.STAGES:
-            raise ConfigError(f"--refresh {name}: there is no such stage. There are: {', '.join(stages.STAGES)}")
+        if name == stages.GATE.name:
+            raise ConfigError(f"--refresh {name}: the gate is no part of a run. It belongs to `artdetect retrain`")
+        if name not in names:
+            raise ConfigError(f"--refresh {name}: there is no such stage. There are: {', '.join(names)}")
     found = status(loaded)
     if all(stage.state == "current" for stage in found) and not chosen.refresh and not chosen.always:
         rows = [(s.stage, "cached", "nothing changed", s.artifact) for s in found]

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.compare.paired import UNCLEAR, differences, mcnemar, scorer
-from artdetect.compare.runs import Built, before, find, lineage
+from artdetect.compare.runs import before, find, lineage
 from artdetect.compare.text import render_markdown, render_text
 from artdetect.detector import MODEL_FILE, model_id
 from artdetect.errors import DataError
 from artdetect.intervals import CONFIDENCE, wilson
 from artdetect.labels import CLASSES
 from artdetect.stages import STAGES
+from artdetect.store import Built
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +99,7 @@ def _about(made: Mapping[str, Built]) -> dict[str, Any]:
     train, evaluate = made.get("train"), made["evaluate"]
     return {
         "folder": str(evaluate.folder),
-        "artifacts": {stage: made[stage].record["key"] if stage in made else None for stage in STAGES_BEHIND},
+        "artifacts": {stage: made[stage].key if stage in made else None for stage in STAGES_BEHIND},
         "model": train and model_id(train.record["parts"]["config"]["preset"], train.outputs[MODEL_FILE]["sha256"]),
         "trained": train and {"started": train.record["started"], "revision": train.record.get("revision")},
         "evaluated": {"started": evaluate.record["started"], "revision": evaluate.record.get("revision")},

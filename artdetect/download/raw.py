@@ -6,12 +6,12 @@ A small record beside the folder says what it was unpacked from, so that the nex
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from artdetect import paths
+from artdetect import atomic, paths
 from artdetect.download.extract import extract
 from artdetect.download.source import Progress, public_url, read_json, silent, stamp, url_digest, write_json
 from artdetect.errors import DownloadError
@@ -137,7 +137,7 @@ def _unpack(archive: Path, folder: Path, max_bytes: float, progress: Progress, w
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    _sync_folder(folder.parent)
+    atomic.sync(folder.parent)
     return counts
 
 
@@ -155,12 +155,3 @@ def _recorded(folder: Path, content: dict[str, Any]) -> Dataset | None:
 def _counted(folder: Path) -> tuple[int, int]:
     sizes = [(Path(parent) / name).stat().st_size for parent, _, names in os.walk(folder) for name in names]
     return len(sizes), sum(sizes)
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # some network file systems cannot, and then need not
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

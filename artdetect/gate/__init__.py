@@ -1,7 +1,7 @@
 """gate: may the challenger take the champion's place? Rules, each with its numbers and a sentence, and one verdict."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ class GateConfig(Section):
     """
 
     old: float = Field(0.02, ge=0, le=1, description="by how much balanced accuracy on old test pictures may fall")
+    drift: float = Field(
+        0.03, ge=0, le=1, description="how far that accuracy may lie below the first champion's, after many retrainings"
+    )
     new: float = Field(
         0.0,
         ge=-1,
@@ -34,40 +37,53 @@ class GateConfig(Section):
     seed: int = Field(129, ge=0, description="of the resampling")
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A model to be judged, by artifact folders."""
+
+    model: Path
+    scores: Path  # its evaluation on the index and the balance of the judgement
+    balance: Path | None  # what it learnt from; None where that is no longer there
+
+
 def run(
     config: GateConfig,
     index: Path,
+    audit: Path,
     balance: Path,
-    champion: Path | None,
-    challenger: Path,
-    champion_scores: Path | None,
-    challenger_scores: Path,
+    champion: Candidate | None,
+    challenger: Candidate,
     golden: Path,
     out: Path,
+    reference: Candidate | None = None,
 ) -> None:
     """Write the judgement: `gate.json`, the same for people as `gate.md`, and its numbers as `metrics.json`.
 
-    Arguments are artifact folders: of the index, the balance, the two models, and their evaluations on that index and
-    balance; both of the champion's are None where there is none yet. `golden` is a folder of cases (`golden.look`).
+    `index`, `audit` and `balance` are artifact folders: of all pictures there are, and of the test pictures that both
+    models were evaluated on. `golden` is a folder of cases (`golden.look`); `reference` is the first champion, where
+    that is another than the present one. Pictures that a model has learnt from, and what looks like them, are left out.
 
     gate.json: verdict ("promote" or "keep"), sentence; champion, challenger (model ids); rules: see `rules.Ruling`;
-    pictures: n of each test set; groups, flips, left_out: see `tables`; golden: see `golden.compared`.
+    pictures: n of each test set; groups, flips: see `tables`; left_out: disputed, known (contents); unknown: the sides
+    of whose learning nothing is known any more; golden: see `golden.compared`.
 
     Raises:
         DataError: the two were not evaluated on all test pictures of this balance and on no others.
         ModelError: a model cannot be read.
     """
     from artdetect.gate import golden as cases
-    from artdetect.gate import page, rules, tables
+    from artdetect.gate import learnt, page, rules, tables
 
-    models = {"champion": champion, "challenger": challenger}
-    scores = {"champion": champion_scores, "challenger": challenger_scores}
-    there = {side: (folder, scored) for side in models if (folder := models[side]) and (scored := scores[side])}
-    names = {side: tables.named(folder) for side, (folder, _) in there.items()}
-    table, left_out = tables.read(index, balance, {side: scored for side, (_, scored) in there.items()})
-    worn = tables.worn({side: scored for side, (_, scored) in there.items()})
-    seen = cases.compared(golden, {side: folder for side, (folder, _) in there.items()})
-    found = rules.judge(config, table, worn, seen)
+    there = {"champion": champion, "challenger": challenger} if champion else {"challenger": challenger}
+    everyone = there | ({"reference": reference} if reference else {})
+    scores = {side: one.scores for side, one in there.items()}
+    names = {side: tables.named(one.model) for side, one in there.items()}
+    contents = {side: learnt.contents(one.balance) for side, one in everyone.items() if one.balance}
+    table, disputed = tables.read(index, balance, {side: one.scores for side, one in everyone.items()})
+    known = table.sha256.isin(learnt.alike(index, audit, set().union(*contents.values())))
+    table = table[~known].reset_index(drop=True)
+    seen = cases.compared(golden, {side: one.model for side, one in there.items()}, contents)
+    found = rules.judge(config, table, tables.worn(scores, set(table.sha256)), seen)
     verdict = "keep" if any(ruling.passed is False for ruling in found) else "promote"
     judgement: dict[str, Any] = {
         "verdict": verdict,
@@ -78,7 +94,8 @@ def run(
         "pictures": {name: int((table["set"] == name).sum()) for name in tables.SETS},
         "groups": tables.groups(table, config.resamples, config.seed),
         "flips": tables.flips(table),
-        "left_out": left_out,
+        "left_out": {"disputed": disputed, "known": int(known.sum())},
+        "unknown": [side for side in everyone if side not in contents],
         "golden": seen,
     }
     numbers = {ruling.name: {"passed": ruling.passed, "difference": ruling.difference} for ruling in found}

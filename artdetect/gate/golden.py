@@ -3,7 +3,7 @@
 They lie in data/golden/AI/… and data/golden/human/…, each file a case. They train and test nothing by themselves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,21 @@ def look(folder: Path | None = None) -> Golden:
     return Golden(folder, digests.of_value({name: digests.of_file(folder / name) for name in _files(folder)}))
 
 
-def compared(folder: Path, models: Mapping[str, Path]) -> dict[str, Any]:
-    """What each model, by side, calls each case.
+def compared(folder: Path, models: Mapping[str, Path], learnt: Mapping[str, Collection[str]]) -> dict[str, Any]:
+    """What each model, by side, calls each case; `learnt`: the sha256s that it learnt from, by side, where known.
 
     Returns:
-        cases: name, label, error (why it cannot be read, or None), and called, p_ai: by side, {} with an error;
+        cases: name, label, error (why it cannot be read, or None), learnt (the sides that learnt from this content),
+        and called, p_ai: by side, {} with an error;
         outside: files of the folder that lie below neither class, and are no cases.
     """
     names = _files(folder)
     cases = {name: label for name in names if (label := name.partition("/")[0]) in CLASSES and "/" in name}
-    rows: dict[str, dict[str, Any]] = {
-        name: {"name": name, "label": label, "error": None, "called": {}, "p_ai": {}} for name, label in cases.items()
-    }
+    rows: dict[str, dict[str, Any]] = {}
+    for name, label in cases.items():
+        content = digests.of_file(folder / name)
+        by = [side for side in models if content in learnt.get(side, ())]
+        rows[name] = {"name": name, "label": label, "error": None, "learnt": by, "called": {}, "p_ai": {}}
     for side, model in models.items() if cases else ():
         from artdetect.detector import Detector
         from artdetect.predict import predict

@@ -40,8 +40,16 @@ def _blocks(found: Mapping[str, Any]) -> Iterator[str]:
         if (more := flips["count"] - len(flips["pictures"])) > 0:
             yield f"And {more:,} more."
     yield from _golden(found["golden"])
-    if found["left_out"]:
-        yield f"{found['left_out']:,} test contents stand under both labels and are left out here."
+    left_out = found["left_out"]
+    if left_out["disputed"]:
+        yield f"{left_out['disputed']:,} test contents stand under both labels and are left out here."
+    if left_out["known"]:
+        yield (
+            f"{left_out['known']:,} test contents are left out because a model learnt from them, or from a "
+            "near-duplicate."
+        )
+    for side in found["unknown"]:
+        yield f"What the {side} learnt from is no longer there: test pictures that it knows are not left out."
 
 
 def _golden(golden: Mapping[str, Any]) -> Iterator[str]:

@@ -30,7 +30,7 @@ class Ruling:
     name: str
     passed: bool | None  # None: it does not apply
     sentence: str
-    champion: float | None = None
+    champion: float | None = None  # for `drift`: of the first champion
     challenger: float | None = None
     difference: dict[str, float] | None = None  # challenger - champion: value, low, high
     bound: float | None = None  # of the difference; of `chance`, of the challenger's interval
@@ -44,6 +44,7 @@ def judge(
     compared = "right_champion" in table
     return [
         _old(config, old) if compared else Ruling("old", None, NO_CHAMPION),
+        _drift(config, old),
         _new(config, new) if compared else Ruling("new", None, NO_CHAMPION),
         _golden(golden, compared),
         _calibration(config, table) if compared else Ruling("calibration", None, NO_CHAMPION),
@@ -69,17 +70,28 @@ def _old(config: "GateConfig", old: "pd.DataFrame") -> Ruling:
     """Balanced accuracy on what was known before; of one class alone where the other is not there."""
     if old.empty:
         return Ruling("old", None, "There are no old test pictures: nothing says whether something was forgotten.")
+    return _no_loss("old", config, old, config.old, "champion", "")
+
+
+def _drift(config: "GateConfig", old: "pd.DataFrame") -> Ruling:
+    """The same against the first champion, so that small losses do not add up over many retrainings."""
+    if old.empty or "right_reference" not in old:
+        return Ruling("drift", None, "There is no champion before the present one to compare with.")
+    return _no_loss("drift", config, old, config.drift, "reference", " with the first champion of all and this one")
+
+
+def _no_loss(name: str, config: "GateConfig", old: "pd.DataFrame", most: float, than: str, whose: str) -> Ruling:
     parts = [rows for _, rows in old.groupby("label")]
     said = "Balanced accuracy" if len(parts) == len(CLASSES) else f"Accuracy (all of them {old.label.iloc[0]})"
-    numbers = _shares(parts, config)
-    gain, bound = numbers["difference"], -config.old
-    passed = gain["value"] >= bound
+    numbers = _shares(parts, config, than)
+    gain = numbers["difference"]
+    passed = gain["value"] >= -most
     return Ruling(
-        "old",
+        name,
         passed,
-        f"{said} on {_count(old, 'old test')}: {_change(numbers)}; it may fall by at most {_points(config.old)}."
-        + _doubt(passed, gain, bound),
-        bound=bound,
+        f"{said} on {_count(old, 'old test')}{whose}: {_change(numbers)}; it may fall by at most {_points(most)}."
+        + _doubt(passed, gain, -most),
+        bound=-most,
         **numbers,
     )
 
@@ -112,6 +124,8 @@ def _golden(golden: Mapping[str, Any], compared: bool) -> Ruling:
     cases = [case for case in golden["cases"] if not case["error"]]
     unread = [f"{case['name']} ({case['error']})" for case in golden["cases"] if case["error"]]
     trouble = f" Not judged, because they cannot be read: {_listed(unread)}." if unread else ""
+    if learnt := [case["name"] for case in cases if case["learnt"]]:
+        trouble += f" A model learnt from {_listed(learnt)}: being right there says little."
     if not cases:
         return Ruling("golden", None, f"There are no golden cases that can be judged.{trouble}")
     right = {
@@ -198,12 +212,14 @@ def _chance(config: "GateConfig", old: "pd.DataFrame") -> Ruling:
     )
 
 
-def _shares(parts: "Sequence[pd.DataFrame]", config: "GateConfig") -> dict[str, Any]:
-    """Means over parts of the share that each model calls right, and of their difference."""
-    found: dict[str, Any] = {
-        side: float(np.mean([part[f"right_{side}"].mean() for part in parts])) for side in ("champion", "challenger")
-    }
-    return found | {"difference": difference([gains(part) for part in parts], config.resamples, config.seed)}
+def _shares(parts: "Sequence[pd.DataFrame]", config: "GateConfig", than: str = "champion") -> dict[str, Any]:
+    """Means over parts of the share that each model calls right, and of their difference.
+
+    What stands under champion is of the model `than`, a side of the table.
+    """
+    means = [float(np.mean([part[f"right_{side}"].mean() for part in parts])) for side in (than, "challenger")]
+    change = difference([gains(part, than) for part in parts], config.resamples, config.seed)
+    return {"champion": means[0], "challenger": means[1], "difference": change}
 
 
 def _log_loss(rows: "pd.DataFrame", side: str) -> float:

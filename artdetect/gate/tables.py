@@ -1,10 +1,11 @@
 """What both models say of the same test pictures, side by side.
 
 A table has a row a content: path, sha256, label, generator, set (of `SETS`), group (the generator, or where new human
-art comes from), and for each side of `SIDES` that there is p_ai_<side>, called_<side> and right_<side>.
+art comes from), and for each side that there is p_ai_<side>, called_<side> and right_<side>. Sides are those of `SIDES`
+and "reference", the first champion.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +71,10 @@ def _group(path: str, label: str, generator: str, where: str) -> str:
     return f"{label}: {path.split('/')[2]}"  # incoming/human/<origin>/…
 
 
-def worn(scores: Mapping[str, Path]) -> "pd.DataFrame | str":
+def worn(scores: Mapping[str, Path], judged: Collection[str]) -> "pd.DataFrame | str":
     """The share of degradations under which each picture of both robustness trials is called right, a column a side.
 
-    Where it cannot be said, why, in words.
+    Of the contents (sha256s) in `judged` only. Where it cannot be said, why, in words.
     """
     import pandas as pd
 
@@ -82,7 +83,7 @@ def worn(scores: Mapping[str, Path]) -> "pd.DataFrame | str":
         if not (file := folder / "robustness.parquet").is_file():
             return f"the {side} was not tried on degraded pictures (evaluate.robustness)"
         trial = pd.read_parquet(file)
-        trial = trial[trial.condition != "clean"]
+        trial = trial[(trial.condition != "clean") & trial.sha256.isin(judged)]
         columns[side] = (trial.called == trial.label).groupby(trial.sha256).mean()
     table = pd.concat(columns, axis=1, join="inner").sort_index()
     return table if len(table) else "no picture was degraded for both"
@@ -109,9 +110,9 @@ def _means(part: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     return np.concatenate([drawn @ part for drawn in counts]) / len(part)
 
 
-def gains(table: "pd.DataFrame") -> np.ndarray:
-    """1 where only the challenger is right, -1 where only the champion is: float64 `(N,)`."""
-    return table.right_challenger.to_numpy(float) - table.right_champion.to_numpy(float)
+def gains(table: "pd.DataFrame", than: str = "champion") -> np.ndarray:
+    """1 where only the challenger is right, -1 where only the side `than` is: float64 `(N,)`."""
+    return table.right_challenger.to_numpy(float) - table[f"right_{than}"].to_numpy(float)
 
 
 def groups(table: "pd.DataFrame", resamples: int, seed: int) -> list[dict[str, Any]]:

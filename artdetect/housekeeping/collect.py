@@ -44,6 +44,8 @@ class Collection:
     rows: list[Row]
     leftovers: dict[str, int] = field(default_factory=dict)  # path -> bytes of what dead processes had left; removed
     locks: int = 0  # lock files of artifacts that are gone; removed
+    ledger_files: int = 0  # of runs that nothing needs any more; removed
+    ledger_bytes: int = 0
     caches: dict[str, int] = field(default_factory=dict)  # path -> bytes of caches; removed
     sizes: dict[str, int] = field(default_factory=dict)  # path -> bytes, of all that is there afterwards
 
@@ -55,7 +57,8 @@ class Collection:
     @property
     def freed(self) -> int:
         """Bytes of all that was removed, or would have been."""
-        return self.total("removed")[1] + sum(self.leftovers.values()) + sum(self.caches.values())
+        beside = (*self.leftovers.values(), *self.caches.values(), self.ledger_bytes)
+        return self.total("removed")[1] + sum(beside)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -68,6 +71,8 @@ class Collection:
 
 def collect(config: HousekeepingConfig, caches: bool = False) -> Collection:
     """Remove what nothing keeps, what dead processes left, and with `caches` all of data/cache that is made again.
+
+    Of runs that nothing needs any more the ledger's files go as well, behind what they had used.
 
     Raises:
         ArtifactError: the champion's alias, the pins or the ledger of runs is damaged, or there is no ledger.
@@ -83,8 +88,9 @@ def collect(config: HousekeepingConfig, caches: bool = False) -> Collection:
         rows = list(_removed(config, items, rows))
     gone = {_shown(place.path): size for place in _dead(config) if (size := _clear(place, config.dry_run)) is not None}
     locks = [name for name in inventory.locks() if config.dry_run or _unlocked(*name)]
+    old = [_delete(runs.file(run), config.dry_run) for run in reach.forgotten(config.keep_last, config.keep_days)]
     cleared = {_shown(place): _clear_cache(place, config.dry_run) for place in _caches()} if caches else {}
-    return Collection(config.dry_run, rows, gone, len(locks), cleared, inventory.sizes())
+    return Collection(config.dry_run, rows, gone, len(locks), len(old), sum(old), cleared, inventory.sizes())
 
 
 def _judged(config: HousekeepingConfig, items: Sequence[Item]) -> Iterator[Row]:

@@ -1,6 +1,5 @@
 """What lies below artifacts/ and data/: artifacts, damaged folders, what dead processes left, and how much it takes."""
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -10,14 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from artdetect import paths
+from artdetect import paths, registry, runs, store
+from artdetect.errors import ArtifactError
 from artdetect.stages import STAGES
-from artdetect.store import RECORD
 
-JOURNAL = "journal.jsonl"
 CACHES = ("pixels", "features", "attributions", "facts")  # of data/cache: what is made again from the pictures
 WORK = "work"  # of data/cache: states of unfinished trainings
-STRAY_SECONDS = 3600  # from which a file named by a uuid alone is nobody's
+STRAY_SECONDS = 3600  # from which a file named by a uuid alone, or one half written, is nobody's
 
 
 @dataclass(frozen=True)
@@ -78,9 +76,9 @@ def leftovers(older: float) -> list[Leftover]:
             found.append(Leftover(path))  # of a collection that was killed
         elif now - _changed(path) > older:
             found.append(Leftover(path, stage, key))
-    for path in paths.artifacts().glob("*-*-*-*-*"):
-        with suppress(ValueError, OSError):
-            if str(UUID(path.name)) == path.name and path.is_file() and now - path.stat().st_mtime > STRAY_SECONDS:
+    for path in _strays():
+        with suppress(OSError):
+            if path.is_file() and now - path.stat().st_mtime > STRAY_SECONDS:
                 found.append(Leftover(path))
     return found
 
@@ -117,22 +115,32 @@ def used(path: Path) -> int:
     return total
 
 
+def _strays() -> Iterator[Path]:
+    """What Prefect keeps of a failed flow, named by a uuid alone, and what `atomic.write` leaves when it is killed."""
+    for path in paths.artifacts().glob("*-*-*-*-*"):
+        with suppress(ValueError):
+            if str(UUID(path.name)) == path.name:
+                yield path
+    for folder in (paths.artifacts(), runs.folder(), registry.alias_file().parent):
+        yield from folder.glob(".*.tmp")
+
+
 def _item(stage: str, folder: Path) -> Item | None:
     try:
-        record = json.loads((folder / RECORD).read_bytes())
-        if (record["stage"], record["key"]) != (stage, folder.name):
+        made = store.read(folder)
+        if (made.stage, made.key) != (stage, folder.name):
             raise ValueError("another's record")
         return Item(
             stage,
             folder.name,
-            str(record["digest"]),
-            dict(record["parts"].get("inputs", {})),
-            datetime.fromisoformat(record["started"]).astimezone(UTC),
-            sum(output["bytes"] for output in record["outputs"].values()),
-            float(record["seconds"]),
-            int(record["peak_memory_mb"]) * 2**20,
+            made.record["digest"],
+            dict(made.inputs),
+            datetime.fromisoformat(made.record["started"]).astimezone(UTC),
+            sum(output["bytes"] for output in made.outputs.values()),
+            float(made.record["seconds"]),
+            int(made.record["peak_memory_mb"]) * 2**20,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ArtifactError, ValueError, KeyError, TypeError, AttributeError):
         try:
             changed = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
         except OSError:
@@ -146,7 +154,7 @@ def _folders(place: Path) -> Iterator[Path]:
 
 
 def _has_journal(folder: Path) -> bool:
-    return (folder / JOURNAL).is_file()
+    return (folder / store.JOURNAL).is_file()
 
 
 def _changed(path: Path) -> float:

@@ -1,18 +1,15 @@
 """Pins: artifacts that a person wants kept, with all that they came from, in `artifacts/pins.json`."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from artdetect import paths, runs
-from artdetect.errors import ArtifactError, ConfigError
-from artdetect.housekeeping.inventory import Item, artifacts
+from artdetect import atomic, keys, paths, runs
+from artdetect.errors import ArtifactError
+from artdetect.housekeeping.inventory import artifacts
 
-SHORTEST = 4  # characters of a key that may stand for it
-LISTED = 8  # candidates in a message
+SEE = "`artdetect gc --dry-run` lists all artifacts, with what is pinned"
 
 
 class Pin(BaseModel):
@@ -27,7 +24,6 @@ class Pin(BaseModel):
 
 
 _PINS = TypeAdapter(list[Pin])
-Found = TypeVar("Found", Item, Pin)
 
 
 def file() -> Path:
@@ -48,11 +44,9 @@ def read() -> list[Pin]:
 def pin(key: str, why: str | None = None) -> Pin:
     """Pin the artifact with this key, or the only one whose key begins so; a second time to say another why.
 
-    Raises:
-        ArtifactError: nothing or several fit; the message lists them.
-        ConfigError: too few characters.
+    Errors as of `keys.only`.
     """
-    item = _only(artifacts(), key)
+    item = keys.only(sorted(artifacts(), key=lambda item: item.at), key, SEE)
     made = Pin(stage=item.stage, key=item.key, at=runs.now(), why=why)
     _write([*(other for other in read() if (other.stage, other.key) != (made.stage, made.key)), made])
     return made
@@ -61,23 +55,10 @@ def pin(key: str, why: str | None = None) -> Pin:
 def unpin(key: str) -> Pin:
     """Take the pin off that has this key or begins so; errors as of `pin`."""
     pins = read()
-    gone = _only(pins, key)
+    gone = keys.only(pins, key, SEE)
     _write([other for other in pins if other != gone])
     return gone
 
 
 def _write(pins: list[Pin]) -> None:
-    runs.put(file(), json.dumps(_PINS.dump_python(pins), indent=1))
-
-
-def _only(candidates: Sequence[Found], key: str) -> Found:
-    if len(key) < SHORTEST:
-        raise ConfigError(f"{key!r}: give {SHORTEST} characters of a key at least")
-    exact = [found for found in candidates if found.key == key]
-    fitting = exact or [found for found in candidates if found.key.startswith(key)]
-    if len(fitting) == 1:
-        return fitting[0]
-    names = ", ".join(f"{found.stage}/{found.key}" for found in fitting[:LISTED])
-    if fitting:
-        raise ArtifactError(f"{key}: could be {names}. Give more characters")
-    raise ArtifactError(f"{key}: no such key. `artdetect gc --dry-run` lists all artifacts, with what is pinned")
+    atomic.write(file(), json.dumps(_PINS.dump_python(pins), indent=1))

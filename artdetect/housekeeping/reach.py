@@ -9,6 +9,7 @@ from artdetect import registry, retrain, runs, store
 from artdetect.errors import ArtifactError
 from artdetect.housekeeping import pins
 from artdetect.housekeeping.inventory import Item
+from artdetect.registry import Entry
 from artdetect.runs import Run
 
 Name = tuple[str, str]  # stage, key
@@ -41,12 +42,7 @@ def roots(last: int, days: float) -> list[tuple[Name, str]]:
             f"{registry.alias_file()}: it is gone, so nobody knows the champion and nothing is removed. Put a copy "
             "back or promote the model to use; delete its folder if there was never one"
         )
-    found: list[tuple[Name, str]] = []
-    for place, entry in enumerate(reversed(registry.line(entries))):
-        why = "champion" if place == 0 else f"champion before, {place} back"
-        found += [((stage, key), why) for stage, key in {"train": entry.train, **entry.artifacts}.items()]
-    for pin in pins.read():
-        found.append(((pin.stage, pin.key), f"pinned: {pin.why}" if pin.why else "pinned"))
+    found = _chosen(entries)
     if not entries and (newest := store.newest("train")):
         found.append((("train", newest.key), "newest model"))  # what predict takes where there is no champion
     ledger = runs.read_all()
@@ -63,8 +59,35 @@ def recent(ledger: Sequence[Run], last: int, days: float) -> list[Run]:
     `ledger` has the oldest first.
     """
     since = datetime.now(UTC) - timedelta(days=days)
-    using = [run for run in reversed(ledger) if run.stages]  # collections are runs too
-    return [run for place, run in enumerate(using) if place < last or run.last >= since]
+    using = [run.id for run in reversed(ledger) if run.stages]  # collections are runs too
+    counted = set(using[:last])
+    return [run for run in reversed(ledger) if run.id in counted or run.last >= since]
+
+
+def forgotten(last: int, days: float) -> list[Run]:
+    """The runs on record that nothing needs any more; errors as of `kept`.
+
+    Needed are recent ones, those that built what a champion or a pin names, and of each flow the last one and the last
+    that ended well: by these it is known what the last retraining saw, and when a flow last worked.
+    """
+    ledger = runs.read_all()
+    chosen = {name for name, _ in _chosen(registry.history())}
+    needed = {run.id for run in recent(ledger, last, days)}
+    needed |= {run.id for run in ledger for use in run.stages if use.ran and (use.stage, use.key) in chosen}
+    for some in (ledger, [run for run in ledger if run.state == "completed"]):
+        needed |= {run.id for run in runs.latest(some).values()}
+    return [run for run in ledger if run.id not in needed]
+
+
+def _chosen(entries: list[Entry]) -> list[tuple[Name, str]]:
+    """What the champions that a rollback reaches, by the history, and the pins name."""
+    found: list[tuple[Name, str]] = []
+    for place, entry in enumerate(reversed(registry.line(entries))):
+        why = "champion" if place == 0 else f"champion before, {place} back"
+        found += [((stage, key), why) for stage, key in {"train": entry.train, **entry.artifacts}.items()]
+    for pin in pins.read():
+        found.append(((pin.stage, pin.key), f"pinned: {pin.why}" if pin.why else "pinned"))
+    return found
 
 
 class _Lineage:

@@ -37,6 +37,8 @@ def totals(found: Collection) -> list[str]:
             f"Left by dead processes, {would}removed: {len(found.leftovers):,} files and folders, "
             f"{size(sum(found.leftovers.values()))}; {found.locks:,} lock files."
         )
+    if found.ledger_files:
+        lines.append(f"Old runs {would}removed from the ledger: {found.ledger_files:,}, {size(found.ledger_bytes)}.")
     if found.caches:
         lines.append(f"Caches {would}removed, {size(sum(found.caches.values()))}. {CACHES_COST}")
     if outputs := [path for path in OUTPUTS if path in found.sizes]:

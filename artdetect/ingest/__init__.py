@@ -75,10 +75,10 @@ def added_since(index_folder: Path | None) -> Counter[str]:
 
     All of them where it is None. By `AI/<generator>` and `human/<origin>`; names are listed, no picture is read.
     """
-    import pyarrow.parquet as pq
-
     known: set[str] = set()
     if index_folder is not None:
+        import pyarrow.parquet as pq
+
         known.update(pq.read_table(index_folder / "index.parquet", columns=["path"])["path"].to_pylist())
     return Counter("/".join(path.split("/")[1:3]) for path in _incoming() if path not in known)
 

@@ -5,6 +5,7 @@ leave the inbox, so a kill at any moment loses nothing: the next run does again 
 written before a kill names pictures that the next run's names again.
 """
 
+import json
 import re
 import secrets
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artdetect import compute, digests, images, paths, registry
+from artdetect import atomic, compute, digests, images, paths, registry
 from artdetect.index.listing import PROVENANCE
 from artdetect.ingest import durable
 from artdetect.ingest.known import Entry, Known
@@ -149,7 +150,7 @@ class Batch:
             "known": len(self._same),
             "rejected": [vars(one) for _, one in self._refused],
         }
-        durable.write_json(target, content)
+        atomic.write(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         self.result.provenance.append(target.relative_to(paths.data()).as_posix())
 
     def _finish(self, lost: set[str]) -> None:
@@ -175,7 +176,7 @@ class Batch:
             source = read.waiting.path.absolute()
             why = {"reason": rejected.reason, "given as": self._given, "from": source, "batch": self.id}
             text = "".join(f"{key}: {value}\n" for key, value in why.items())
-            durable.write(target.with_name(f"{target.name}.txt"), text.encode(errors="backslashreplace").decode())
+            atomic.write(target.with_name(f"{target.name}.txt"), text.encode(errors="backslashreplace"))
             copied = durable.copy_aside(read.waiting.path, target)
             if copied is None or not copied.startswith(target.name[:16]):
                 durable.aside(target).unlink(missing_ok=True)

@@ -1,13 +1,14 @@
-"""Files that are whole and on the disk before anything relies on them: written aside, synced, and named by a rename."""
+"""Pictures that are whole and on the disk before anything relies on them: copied aside, synced, named by a rename.
+
+Small files are `atomic.write`'s; what it leaves aside when it is killed has the same suffix.
+"""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from artdetect import paths
+from artdetect import atomic, paths
 
 PIECE = 2**20  # bytes copied at a time
 
@@ -34,21 +35,6 @@ def copy_aside(source: Path, target: Path) -> str | None:
     return digest.hexdigest()
 
 
-def write(target: Path, text: str) -> None:
-    """A text file, as a whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with aside(target).open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    name([target])
-
-
-def write_json(target: Path, content: dict[str, Any]) -> None:
-    """A JSON file, as a whole or not at all."""
-    write(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
 def name(targets: Iterable[Path]) -> None:
     """Give files that were written aside their names, for good."""
     named = list(targets)
@@ -63,11 +49,7 @@ def sync_folders(folders: Iterable[Path]) -> None:
         parent for folder in folders for parent in (folder, *folder.parents) if parent.is_relative_to(paths.data())
     }
     for folder in above:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        atomic.sync(folder)
 
 
 def sweep() -> None:

@@ -6,32 +6,37 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-Rights = Mapping[str, tuple[int, int, int]]  # folder -> pictures, right by the champion, right by the challenger
+Rights = Mapping[str, tuple[int, ...]]  # folder -> pictures, right by champion, challenger and, if there is, reference
 
 
 def artifacts(root: Path, groups: Rights) -> dict[str, Path]:
-    """Folders index, balance, champion and challenger (evaluations); each group's first pictures are the right ones.
+    """Folders index, audit, balance, champion, challenger and reference (evaluations); nothing is a near-duplicate.
 
-    A group is a folder of the index, such as test/AI_SD_dots, test/dots, incoming/AI/flux, incoming/human/met.
+    Each group's first pictures are the right ones. A group is a folder of the index, such as test/AI_SD_dots,
+    test/dots, incoming/AI/flux, incoming/human/met.
     """
     rows = []
-    for folder, (pictures, champion, challenger) in groups.items():
+    sides = ("champion", "challenger", "reference")
+    for folder, (pictures, *right) in groups.items():
         label = "AI" if "AI" in folder.replace("_", "/").split("/") else "human"
         generator = folder.split("/")[-1] if folder.startswith("incoming/AI") else "SD" if label == "AI" else "human"
         for number in range(pictures):
             path = f"{folder}/{number:03d}.jpg"
             origin = "incoming" if path.startswith("incoming") else "raw"
-            rows.append((path, f"{len(rows):064x}", label, generator, origin, number < champion, number < challenger))
-    columns = ["path", "sha256", "label", "generator", "origin", "champion", "challenger"]
+            hits = (number < (*right, *right[:1])[side] for side in range(3))  # without a reference, the champion is it
+            rows.append((path, f"{len(rows):064x}", label, generator, origin, *hits))
+    columns = ["path", "sha256", "label", "generator", "origin", *sides]
     table = pd.DataFrame(rows, columns=columns).sort_values("path", ignore_index=True)
-    found = {name: root / name for name in ("index", "balance", "champion", "challenger")}
+    found = {name: root / name for name in ("index", "audit", "balance", *sides)}
     for folder in found.values():
         folder.mkdir(parents=True)
-    table[["path", "origin"]].to_parquet(found["index"] / "index.parquet")
+    table[["path", "sha256", "origin"]].to_parquet(found["index"] / "index.parquet")
+    groups = pd.DataFrame({"path": pd.Series(dtype=str), "group": pd.Series(dtype="int64")})
+    groups.to_parquet(found["audit"] / "groups.parquet")
     balance = table[["path", "sha256", "label", "generator"]].assign(split="test")
     train = balance.iloc[:1].assign(path="train/dots/0.jpg", sha256="t", split="train")
     pd.concat([balance, train]).to_parquet(found["balance"] / "balance.parquet")
-    for side in ("champion", "challenger"):
+    for side in sides:
         called = np.where(table[side], table.label, np.where(table.label == "AI", "human", "AI"))
         said = table.assign(called=called, p_ai=np.where(called == "AI", 0.9, 0.1))
         said[["path", "sha256", "p_ai", "called"]].to_parquet(found[side] / "predictions.parquet")

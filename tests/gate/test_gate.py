@@ -4,11 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from artdetect import gate
+from artdetect import digests, gate
 from artdetect.detector import Detector
-from artdetect.gate import GateConfig, golden
+from artdetect.gate import Candidate, GateConfig, golden
 from tests.gate.made_up import artifacts, worn
 from tests.tiny import jpeg, write
 
@@ -37,22 +38,38 @@ def cases(tmp_path: Path, model: Path) -> Path:
     return folder
 
 
-def run(tmp_path: Path, model: Path, cases: Path, champion: bool = True, challenger: Path | None = None) -> dict:
+def run(
+    tmp_path: Path,
+    model: Path,
+    cases: Path,
+    champion: bool = True,
+    learnt: tuple[str, ...] | None = (),
+    alike: tuple[str, ...] = (),
+) -> dict:
+    """The judgement; `learnt`: contents that the champion learnt from, `alike`: paths that look alike."""
     made = artifacts(tmp_path / "made", GROUPS)
     worn(made, 0.5, 0.6)
-    (out := tmp_path / "out").mkdir()
+    pd.DataFrame({"path": alike, "group": [7] * len(alike)}).astype({"path": str, "group": "int64"}).to_parquet(
+        made["audit"] / "groups.parquet"
+    )
+    for folder in ("out", "balance"):
+        (tmp_path / folder).mkdir()
+    pd.DataFrame({"sha256": learnt or (), "split": "train"}).astype(str).to_parquet(
+        tmp_path / "balance" / "balance.parquet"
+    )
+    reigning = Candidate(model, made["champion"], tmp_path / "balance" if learnt is not None else None)
     gate.run(
         GateConfig(resamples=200),
         made["index"],
+        made["audit"],
         made["balance"],
-        model if champion else None,
-        challenger or model,
-        made["champion"] if champion else None,
-        made["challenger"],
+        reigning if champion else None,
+        Candidate(model, made["challenger"], made["balance"]),
         cases,
-        out,
+        tmp_path / "out",
+        Candidate(model, made["reference"], made["balance"]) if champion else None,
     )
-    return gate.verdict(out)
+    return gate.verdict(tmp_path / "out")
 
 
 def test_a_better_challenger_is_promoted_and_the_page_says_why(tmp_path: Path, model: Path, cases: Path) -> None:
@@ -97,6 +114,43 @@ def test_golden_cases_are_judged_by_the_models_and_what_is_none_is_said(
     page = (tmp_path / "out" / "gate.md").read_text()
     assert "Not judged, because they cannot be read: AI/broken.png" in page
     assert "Not below AI/ or human/, and so no cases: stray.jpg." in page
+
+
+def test_what_the_champion_learnt_from_is_left_out_and_what_looks_like_it(
+    tmp_path: Path, model: Path, cases: Path
+) -> None:
+    """The first old AI picture by its content; two of flux, as the second looks like the first."""
+    flux = [f"incoming/AI/flux|1/00{number}.jpg" for number in (0, 1)]
+    contents = pd.read_parquet(artifacts(tmp_path / "named", GROUPS)["index"] / "index.parquet").set_index("path")
+    learnt = (contents.sha256["test/AI_SD_dots/000.jpg"], contents.sha256[flux[0]])
+    found = run(tmp_path, model, cases, learnt=learnt, alike=(*flux, "test/dots/gone.jpg"))
+    assert found["pictures"] == {"old": 79, "new": 13}
+    assert found["left_out"] == {"disputed": 0, "known": 3}
+    rows = {row["group"]: row for row in found["groups"]}
+    assert (rows["flux|1"]["pictures"], rows["flux|1"]["champion"]) == (8, 1 / 8)
+    (robustness,) = [rule for rule in found["rules"] if rule["name"] == "robustness"]
+    assert "on 19 degraded test pictures" in robustness["sentence"]
+    page = (tmp_path / "out" / "gate.md").read_text()
+    assert "3 test contents are left out because a model learnt from them, or from a near-duplicate." in page
+
+
+def test_where_the_champions_balance_is_gone_the_page_says_so(tmp_path: Path, model: Path, cases: Path) -> None:
+    found = run(tmp_path, model, cases, learnt=None)
+    assert (found["unknown"], found["left_out"]["known"]) == (["champion"], 0)
+    assert "What the champion learnt from is no longer there" in (tmp_path / "out" / "gate.md").read_text()
+
+
+def test_a_golden_case_that_a_model_learnt_from_is_named(tmp_path: Path, model: Path, cases: Path) -> None:
+    (right,) = cases.glob("*/right.jpg")
+    found = run(tmp_path, model, cases, learnt=(digests.of_file(right),))
+    assert {row["name"].rpartition("/")[2]: row["learnt"] for row in found["golden"]["cases"]} == {
+        "right.jpg": ["champion"],
+        "wrong.jpg": ["champion"],  # the same content
+        "broken.png": [],
+    }
+    (rule,) = [rule for rule in found["rules"] if rule["name"] == "golden"]
+    assert "A model learnt from" in rule["sentence"]
+    assert rule["passed"]
 
 
 def test_a_first_champion_is_not_compared(tmp_path: Path, model: Path, cases: Path) -> None:

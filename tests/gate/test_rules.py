@@ -15,11 +15,14 @@ NO_GOLDEN = {"cases": [], "outside": []}
 OLD = {"test/AI_SD_dots": (100, 90, 90), "test/dots": (100, 90, 90)}
 
 
-def judged(root: Path, groups: Rights, first: bool = False, golden: dict = NO_GOLDEN, **config) -> dict[str, Ruling]:
+def judged(
+    root: Path, groups: Rights, first: bool = False, golden: dict = NO_GOLDEN, reference: bool = False, **config
+) -> dict[str, Ruling]:
     made = artifacts(root, groups)
     scores = {side: made[side] for side in (("challenger",) if first else tables.SIDES)}
-    table, _ = tables.read(made["index"], made["balance"], scores)
-    return {r.name: r for r in rules.judge(GateConfig(**config), table, tables.worn(scores), golden)}
+    others = {"reference": made["reference"]} if reference else {}
+    table, _ = tables.read(made["index"], made["balance"], scores | others)
+    return {r.name: r for r in rules.judge(GateConfig(**config), table, tables.worn(scores, set(table.sha256)), golden)}
 
 
 # --- old ---
@@ -35,6 +38,24 @@ def test_old_may_fall_by_two_points_of_balanced_accuracy(tmp_path: Path, right: 
     assert ruling.difference["low"] <= ruling.difference["value"] <= ruling.difference["high"]
     assert "Balanced accuracy on 200 old test pictures: 90.0 % →" in ruling.sentence
     assert ruling.sentence.endswith("chance may have helped." if passes else "chance may have hurt.")
+
+
+@pytest.mark.parametrize(("reference", "passes"), [(91, True), (92, False)])
+def test_small_losses_do_not_add_up_beyond_three_points(tmp_path: Path, reference: int, passes: bool) -> None:
+    """The challenger's 88 of 100 and 88 of 100 are within two points of the champion's."""
+    groups = {"test/AI_SD_dots": (100, 90, 88, reference), "test/dots": (100, 90, 88, 91)}
+    found = judged(tmp_path, groups, reference=True)
+    assert found["old"].passed
+    drift = found["drift"]
+    assert drift.passed is passes
+    assert drift.difference
+    assert drift.difference["value"] == pytest.approx((88 - reference + 88 - 91) / 200)
+    assert drift.champion == pytest.approx((reference + 91) / 200)
+    assert "with the first champion of all and this one" in drift.sentence
+
+
+def test_without_an_earlier_champion_drift_does_not_apply(tmp_path: Path) -> None:
+    assert judged(tmp_path, OLD)["drift"].passed is None
 
 
 def test_old_counts_both_classes_alike_however_many_there_are(tmp_path: Path) -> None:
@@ -85,7 +106,7 @@ def test_where_as_many_are_right_the_log_loss_decides(tmp_path: Path, surer: flo
     said.to_parquet(file)
     scores = {side: made[side] for side in tables.SIDES}
     table, _ = tables.read(made["index"], made["balance"], scores)
-    found = {r.name: r for r in rules.judge(GateConfig(), table, tables.worn(scores), NO_GOLDEN)}
+    found = {r.name: r for r in rules.judge(GateConfig(), table, tables.worn(scores, set(table.sha256)), NO_GOLDEN)}
     assert found["new"].passed is passes
     losses = [-(9 * np.log(p) + np.log(0.1)) / 10 for p in (0.9, surer)]
     assert f"{losses[0]:.3f} → {losses[1]:.3f}" in found["new"].sentence
@@ -116,7 +137,7 @@ def test_without_old_pictures_only_chance_objects(tmp_path: Path) -> None:
 def case(name: str, champion: str | None, challenger: str | None, error: str | None = None) -> dict:
     called = {} if error else {"champion": champion, "challenger": challenger}
     called = {side: said for side, said in called.items() if said}
-    return {"name": name, "label": name.split("/")[0], "error": error, "called": called, "p_ai": {}}
+    return {"name": name, "label": name.split("/")[0], "error": error, "learnt": [], "called": called, "p_ai": {}}
 
 
 def test_a_case_that_is_lost_fails_and_one_that_both_miss_does_not(tmp_path: Path) -> None:
@@ -134,7 +155,7 @@ def test_a_first_champion_must_be_right_on_all_cases(tmp_path: Path) -> None:
     cases = [case("AI/a.jpg", None, "human")]
     found = judged(tmp_path, OLD, first=True, golden={"cases": cases, "outside": []})
     assert {name: ruling.passed for name, ruling in found.items()} == {
-        "old": None, "new": None, "golden": False, "calibration": None, "robustness": None, "chance": True,
+        "old": None, "drift": None, "new": None, "golden": False, "calibration": None, "robustness": None, "chance": True,
     }  # fmt: skip
 
 
@@ -162,8 +183,9 @@ def test_accuracy_on_degraded_pictures_may_fall_by_two_points(tmp_path: Path, ch
     worn(made, 0.9, challenger)
     scores = {side: made[side] for side in tables.SIDES}
     table, _ = tables.read(made["index"], made["balance"], scores)
-    ruling = rules.judge(GateConfig(), table, tables.worn(scores), NO_GOLDEN)[4]
-    assert (ruling.name, ruling.passed) == ("robustness", passes)
+    rulings = rules.judge(GateConfig(), table, tables.worn(scores, set(table.sha256)), NO_GOLDEN)
+    (ruling,) = [ruling for ruling in rulings if ruling.name == "robustness"]
+    assert ruling.passed is passes
     assert (ruling.champion, ruling.challenger) == (pytest.approx(0.9), pytest.approx(challenger))
 
 
