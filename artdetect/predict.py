@@ -80,15 +80,15 @@ def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
 
 def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
     """The verdict of each picture, in order; what comes next is decoded meanwhile."""
-    waiting: list[tuple[Path, np.ndarray | str]] = []
+    waiting: list[tuple[Path | str, np.ndarray | str]] = []
     geometry = detector.geometry
     chunk, piece_size = geometry.fitting(CHUNK), geometry.fitting(compute.PIECE, compute.PIECE_BYTES)
     for piece, loaded in compute.chunks(partial(_load, geometry), paths, piece_size):
         waiting += zip(piece, loaded, strict=True)
         if len(waiting) >= chunk:
-            yield from _verdicts(detector, waiting)
+            yield from verdicts(detector, waiting)
             waiting = []
-    yield from _verdicts(detector, waiting)
+    yield from verdicts(detector, waiting)
 
 
 def _load(geometry: Geometry, paths: Sequence[Path]) -> "list[np.ndarray | str]":
@@ -102,7 +102,8 @@ def _load(geometry: Geometry, paths: Sequence[Path]) -> "list[np.ndarray | str]"
     return loaded
 
 
-def _verdicts(detector: "Detector", loaded: "Sequence[tuple[Path, np.ndarray | str]]") -> Iterator[Verdict]:
+def verdicts(detector: "Detector", loaded: "Sequence[tuple[Path | str, np.ndarray | str]]") -> Iterator[Verdict]:
+    """The verdicts of pictures by name, from their canonical pixels or from why there are none."""
     import numpy as np
 
     good = [pixels for _, pixels in loaded if not isinstance(pixels, str)]

@@ -60,6 +60,14 @@ class Site:
         assert done.returncode == code, done.stdout
         return done.stdout
 
+    def start(self, deployment: str, **parameters: Any) -> None:
+        """A run of a deployment, "flow/name", as the dashboard starts it; without a wait."""
+        from prefect.client.orchestration import SyncPrefectClient
+
+        with SyncPrefectClient(f"{self.dashboard}/api") as client:  # asks again where SQLite was busy
+            found = client.read_deployment_by_name(deployment)
+            client.create_flow_run_from_deployment(found.id, parameters=parameters)
+
     def ask(self, what: str, **filters: Any) -> list[dict[str, Any]]:
         """Rows of the server's API."""
         answer = httpx.post(f"{self.dashboard}/api/{what}/filter", json=filters, timeout=90)

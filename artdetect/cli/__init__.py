@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from artdetect import __version__
-from artdetect.cli import chain, ingest, models, pictures, store
+from artdetect.cli import chain, ingest, models, pictures, serve, store
 from artdetect.errors import ArtdetectError, storage_error
 
 
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     _add_log(parser, default=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (chain, ingest, pictures, models, store):
+    for group in (chain, ingest, pictures, serve, models, store):
         group.add(commands)
     for command in {*commands.choices.values()}:  # also after the command; it must not undo what stands before it
         _add_log(command, default=argparse.SUPPRESS)

@@ -97,7 +97,12 @@ def test_new_samples_retrain_and_the_gate_decides(up: Site) -> None:
 
 
 def test_a_failure_says_what_to_do(up: Site) -> None:
-    up.do("prefect", "deployment", "run", "pipeline/train", "--watch", "-p", "config=nowhere.toml", code=1)
-    (failed,) = [run for run in up.runs("pipeline") if run["state_type"] == "FAILED"]
+    up.start("pipeline/train", config="nowhere.toml")
+
+    def failures() -> list[dict]:
+        return [run for run in up.runs("pipeline") if run["state_type"] == "FAILED"]
+
+    assert eventually(lambda: len(failures()) == 1), up.log()
+    (failed,) = failures()
     assert eventually(lambda: "what-to-do" in up.artifacts(failed)), up.log()
     assert "there is no such config file" in up.artifacts(failed)["what-to-do"]["data"]

@@ -1,0 +1,32 @@
+"""The command for other software: serve."""
+
+import argparse
+import os
+from pathlib import Path
+
+from artdetect.cli.parsing import MODEL_HELP, Commands
+from artdetect.errors import ConfigError
+
+LARGEST = 1024  # megabytes: what a picture file may have in all commands
+
+
+def add(commands: Commands) -> None:
+    """Add this command's parser."""
+    serve = commands.add_parser("serve", help="verdicts over HTTP: POST a picture to /predict; Ctrl-C ends it")
+    serve.add_argument("--host", default="127.0.0.1", help="who may ask: this machine only (127.0.0.1); no password")
+    serve.add_argument("--port", type=int, default=8000, help="0: any that is free (8000)")
+    serve.add_argument("--model", type=Path, help=f"{MODEL_HELP}; then it follows each promotion")
+    serve.add_argument("--most-megabytes", type=int, default=64, metavar="N", help="of a picture (64)")
+    serve.set_defaults(command=_serve)
+
+
+def _serve(chosen: argparse.Namespace) -> int:
+    from artdetect import serve
+
+    if not 1 <= chosen.most_megabytes <= LARGEST:
+        raise ConfigError(f"--most-megabytes {chosen.most_megabytes}: expected 1 to {LARGEST}")
+    if not 0 <= chosen.port <= 65_535:
+        raise ConfigError(f"--port {chosen.port}: expected 0 to 65535")
+    as_json = os.environ.get("ARTDETECT_LOG") == "json"
+    serve.run(chosen.host, chosen.port, chosen.model, chosen.most_megabytes, as_json)
+    return 0
