@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parent
 # What these do leaves no trace in the bytes of an output, so editing them wakes no stage.
 INFRASTRUCTURE = frozenset(
     f"artdetect{module}"
-    for module in ("", ".atomic", ".compute", ".errors", ".keys", ".paths", ".progress", ".quiet", ".section")
+    for module in ("", ".atomic", ".compute", ".errors", ".kept", ".keys", ".paths", ".progress", ".quiet", ".section")
 )
 
 

@@ -74,8 +74,9 @@ def run(
     result = metrics.summary(test, *drawn, threshold)
     result["by_size"] = groups.by(test.assign(size=groups.size(facts)), "size")
     result |= slices.find(test, facts)
-    result["baselines"] = baselines.baselines(
-        learnt, test, index.loc[[*learnt.path, *test.path]], pixels, *drawn, told(progress, "baselines")
+    tables = (index_folder / "index.parquet", balance_folder / "balance.parquet")
+    result["baselines"] = baselines.once(
+        tables, learnt, test, index.loc[[*learnt.path, *test.path]], pixels, *drawn, told(progress, "baselines")
     )
     wrong = mistakes.worst(test, threshold)
     embedding = None if scores.embedding is None else scores.embedding[wrong.index]

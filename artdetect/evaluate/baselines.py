@@ -6,11 +6,12 @@ Both are scikit-learn's histogram gradient boosting as it comes; nothing was cho
 import hashlib
 from collections.abc import Sequence
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect import compute
+from artdetect import compute, digests, kept
 from artdetect.evaluate.metrics import headline
 from artdetect.file_properties import properties
 from artdetect.labels import AI, CLASSES
@@ -65,6 +66,27 @@ def baselines(
         del scores["average_precision"]
         found.append({"name": name, "what": what, **scores})
     return found
+
+
+def once(
+    drawn_from: Sequence[Path],
+    learnt: "pd.DataFrame",
+    test: "pd.DataFrame",
+    facts: "pd.DataFrame",
+    pixels: "Pixels",
+    resamples: int,
+    seed: int,
+    progress: Count,
+) -> list[dict[str, Any]]:
+    """`baselines`, once for the same pictures, which whatever is in the files `drawn_from` decides: no model does."""
+    recipe = {
+        "from": [digests.of_file(file) for file in drawn_from],
+        "pixels": pixels.folder.name,
+        "drawn": [resamples, seed],
+        "code": digests.of_code(__name__),
+        "packages": digests.versions(("numpy", "pandas", "pillow", "scikit-learn", "scipy")),
+    }
+    return kept.answer("baselines", recipe, lambda: baselines(learnt, test, facts, pixels, resamples, seed, progress))
 
 
 def palettes(pixels: "Pixels", rows: np.ndarray, progress: Count) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +123,7 @@ def checked(
     """
     import numpy as np
 
-    from artdetect import digests, paths
+    from artdetect import digests, kept
     from artdetect.explain import quality
     from artdetect.explain.explanation import Explanations
 
@@ -140,17 +139,15 @@ def checked(
         "packages": digests.versions(PACKAGES),
         "seed": SEED,
     }
-    place = paths.cache() / "attributions" / f"quality-{digests.of_value(recipe)[:32]}.json"
-    with suppress(OSError, ValueError):  # ValueError: damaged
-        return json.loads(place.read_text())
-    batch = Explanations([found(number) for number in lot], explainer.config)
-    pictures = np.stack(list(inputs(detector, some)))
-    artworks = [artwork(detector, config, subject) for subject in some]
-    found_out = quality.check(explainer, pictures, batch, seed=SEED, artworks=artworks)
-    answer = found_out.as_dict() | {"read_me": quality.READ_ME}
-    with replacing(place) as temporary:
-        temporary.write_text(json.dumps(answer))
-    return answer
+
+    def check() -> dict[str, Any]:
+        batch = Explanations([found(number) for number in lot], explainer.config)
+        pictures = np.stack(list(inputs(detector, some)))
+        artworks = [artwork(detector, config, subject) for subject in some]
+        found_out = quality.check(explainer, pictures, batch, seed=SEED, artworks=artworks)
+        return found_out.as_dict() | {"read_me": quality.READ_ME}
+
+    return kept.answer("quality", recipe, check)
 
 
 def _lot(subjects: Sequence[Subject], size: int) -> list[int]:

@@ -89,3 +89,26 @@ def test_files_are_found_by_the_file_and_not_by_the_palette(tmp_path: Path) -> N
 def test_more_pictures_of_one_class_make_no_baseline_prefer_it() -> None:
     p_ai = baselines._predicted(np.zeros((62, 1)), np.arange(62) < 50, np.zeros((3, 1)))
     assert p_ai == pytest.approx([0.5] * 3)
+
+
+def test_they_are_computed_once_for_the_same_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARTDETECT_DATA", str(tmp_path / "data"))
+    table, pixels = made(tmp_path, 60)
+    (source := tmp_path / "index.parquet").write_bytes(b"1")
+    told: list[int] = []
+
+    def ask(resamples: int = 100) -> list[dict]:
+        told.append(0)
+        return baselines.once(
+            [source], table[:40], table[40:], table, pixels, resamples, 0, lambda done, total: told.append(done)
+        )
+
+    first = ask()
+    assert told == [0, 32, 60]
+    assert ask() == first == baselines.baselines(table[:40], table[40:], table, pixels, 100, 0, lambda *count: None)
+    assert told == [0, 32, 60, 0]
+    ask(200)
+    assert told.count(60) == 2
+    source.write_bytes(b"2")
+    ask()
+    assert told.count(60) == 3

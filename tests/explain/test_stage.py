@@ -67,10 +67,15 @@ def test_another_look_of_the_figures_computes_neither_maps_nor_their_check_again
 ) -> None:
     config = CHEAP.model_copy(update={"quality": 2})
     first, _ = explained(trained, evaluated, config)
-    computed = {path: path.stat().st_mtime_ns for path in (paths.cache() / "attributions").iterdir()}
+
+    def kept() -> dict[Path, int]:
+        places = [paths.cache() / name for name in ("attributions", "answers")]
+        return {path: path.stat().st_mtime_ns for place in places for path in place.iterdir()}
+
+    computed = kept()
     assert sorted(path.suffix for path in computed) == [".json"] + [".npz"] * 4
     second, _ = explained(trained, evaluated, config.model_copy(update={"common_scale": True}), "second")
-    assert computed == {path: path.stat().st_mtime_ns for path in (paths.cache() / "attributions").iterdir()}
+    assert computed == kept()
     for name in ("quality.json", "explanations.parquet", "02-AI-least-sure.npz"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
     assert json.loads((first / "quality.json").read_text())["pictures"] == 2
