@@ -118,7 +118,7 @@ def _write_onnx(model: "keras.Model", picture: Any, folder: Path) -> "Answers":
     import tensorflow as tf
     import tf2onnx
 
-    function = tf.function(lambda pictures: outputs_of(model, pictures)).get_concrete_function(picture)
+    function = tf.function(lambda pictures: outputs_of(model, pictures), autograph=False).get_concrete_function(picture)
     # Not convert.from_function, which takes a layer's constants, such as those of Normalization, for inputs.
     inputs = {f"{picture.name}:0": picture.name}
     outputs = {tensor.name: name for name, tensor in function.structured_outputs.items()}

@@ -35,7 +35,8 @@ class Forward:
         import tensorflow as tf
 
         self._kept = function  # what is compiled only borrows its weights
-        self._compiled = tf.function(function).get_concrete_function(tf.TensorSpec((batch, *shape), tf.float32))
+        compiled = tf.function(function, autograph=False)
+        self._compiled = compiled.get_concrete_function(tf.TensorSpec((batch, *shape), tf.float32))
         self._batch = batch
         self._prepare = prepare
         self._turn = threading.Lock()

@@ -151,7 +151,7 @@ class IntegratedGradients:
     def _partial(self) -> Any:
         import tensorflow as tf
 
-        @tf.function
+        @tf.function(autograph=False)
         def partial(pictures, starts, classes, path, points, weights):
             # Interpolated in double precision as by saliency under NumPy 2: the last bit of an input can close a ReLU.
             lengths = tf.cast(pictures - starts, tf.float64)
@@ -161,7 +161,7 @@ class IntegratedGradients:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(images)
                 score = self.score.of(images, tf.gather(classes, path))
-            gradient = tf.reshape(tape.gradient(score, images), (len(path), -1))
+            gradient = tf.reshape(tape.gradient(score, images), (path.shape[0], -1))
             return tf.reshape(tf.matmul(weights, gradient), tf.shape(pictures))
 
         return partial

@@ -144,19 +144,19 @@ class Score:
     def _logits(self) -> Any:
         import tensorflow as tf
 
-        return tf.function(lambda images: tf.cast(self.network(images, training=False), tf.float32))
+        return tf.function(lambda images: tf.cast(self.network(images, training=False), tf.float32), autograph=False)
 
     @cached_property
     def _values(self) -> Any:
         import tensorflow as tf
 
-        return tf.function(self.of)
+        return tf.function(self.of, autograph=False)
 
     @cached_property
     def _gradients(self) -> Any:
         import tensorflow as tf
 
-        @tf.function
+        @tf.function(autograph=False)
         def gradients(images, classes):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(images)

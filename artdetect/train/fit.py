@@ -57,6 +57,8 @@ def fit(
             model = recipe.build()
             optimizer = recipe.optimizer(steps * recipe.epochs)
             model.compile(optimizer, "categorical_crossentropy", weighted_metrics=["accuracy"])
+            if not recipe.devices:
+                _complete(model, validation)
     done = len(state["history"])
     if done < recipe.epochs and not state["stopped"]:
         keeper = _keeper(state, recipe, seed, work, report)
@@ -87,6 +89,16 @@ def computing_in(precision: "Precision") -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _complete(model: "keras.Model", batches: "tf.data.Dataset") -> None:
+    """Make what else has variables: where Keras makes them in the first step, it traces that step twice."""
+    import numpy as np
+
+    model.optimizer.build(model.trainable_variables)
+    pictures, labels = (np.zeros((1, *part.shape[1:]), np.float32) for part in batches.element_spec[:2])
+    model.compute_metrics(pictures, labels, model(pictures, training=False), np.ones(1, np.float32))
+    model.reset_metrics()
 
 
 def _resumed(work: Path) -> "tuple[dict[str, Any], keras.Model | None]":
