@@ -72,7 +72,7 @@ DRAWN = drawn(INDEX)
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_the_order_of_the_rows_decides_nothing(random) -> None:
     order = list(range(len(INDEX)))
     random.shuffle(order)
@@ -206,7 +206,7 @@ def test_a_single_picture_of_a_class_cannot_both_train_and_validate() -> None:
 
 
 @given(st.integers(2, 12), st.integers(2, 12), st.sampled_from([0.01, 0.1, 0.3, 0.49]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_smallest_sets_have_both_classes_on_both_sides(humans: int, others: int, share: float) -> None:
     found = counts(drawn(tiny(humans, others), BalanceConfig(method="undersample", validation=share)))
     assert found["validation", "AI"] == found["validation", "human"] == max(1, round(share * min(humans, others)))
@@ -325,7 +325,7 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame]:
     st.sampled_from([(), ("stable_diffusion",)]),
     st.sampled_from([0.05, 0.2, 0.45]),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_whatever_the_table_no_group_leaks(made, method: str, hold_out: tuple[str, ...], share: float) -> None:
     table, groups = made
     config = BalanceConfig(method=method, hold_out=hold_out, validation=share)

@@ -125,9 +125,7 @@ def test_another_view_has_the_features_of_its_own_pixels(items: list[Item], unbr
     assert (kept != Features(EXTRACTOR, 0, unbroken).read(keys(items[1:9]))).any(1).all()
 
 
-@pytest.mark.parametrize(
-    ("engine", "workers", "piece"), [("threads", 1, 32), ("threads", 7, 3), ("threads", 2, 1), ("processes", 1, 32)]
-)
+@pytest.mark.parametrize(("engine", "workers", "piece"), [("threads", 1, 32), ("threads", 7, 3), ("processes", 1, 32)])
 def test_files_do_not_depend_on_who_computes_nor_in_what_pieces(
     items: list[Item],
     unbroken: Path,

@@ -373,7 +373,7 @@ def test_a_cache_damaged_anywhere_is_only_lost_time(root: Path) -> None:
     first = scan.scan(root)
     (cache,) = (root.parents[1] / "cache" / "facts").glob("*/*.parquet")
     whole, chosen = cache.read_bytes(), random.Random(129)
-    for _ in range(300):
+    for _ in range(120):
         data = bytearray(whole)
         data[chosen.randrange(len(data))] ^= chosen.randrange(1, 256)
         cache.write_bytes(data[: chosen.choice([len(data), chosen.randrange(len(data))])])

@@ -17,7 +17,7 @@ import pytest
 from .tiny import data_set
 
 PICTURES = 48  # 4 chunks of index and decode each
-POINTS = 10  # of each kind
+POINTS = 6  # of each kind
 PROGRAM = """
 import json, os, signal, sys
 from pathlib import Path

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -30,14 +31,20 @@ def to_balance(url: str, root: Path, balanced: bool = True) -> Path:
     return root
 
 
-def test_an_archive_of_real_pictures_becomes_a_balanced_split(roots: Path) -> None:
-    root = to_balance((REAL / "realart.zip").as_uri(), roots)
-    fired = [finding["name"] for finding in audit.fired(root / "audit")]
+@pytest.fixture(scope="module")
+def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARTDETECT_DATA", str(tmp_path_factory.mktemp("data")))
+        yield to_balance((REAL / "realart.zip").as_uri(), tmp_path_factory.mktemp("stages"))
+
+
+def test_an_archive_of_real_pictures_becomes_a_balanced_split(balanced: Path) -> None:
+    fired = [finding["name"] for finding in audit.fired(balanced / "audit")]
     assert fired == ["shortcut"]  # all 224 px: what is left is how well a picture compresses
-    table = pd.read_parquet(root / "index" / "index.parquet")
+    table = pd.read_parquet(balanced / "index" / "index.parquet")
     assert (len(table), int(table.ok.sum())) == (4071, 4071)
     assert set(table.width) == set(table.height) == {224}
-    split = pd.read_parquet(root / "balance" / "balance.parquet")
+    split = pd.read_parquet(balanced / "balance" / "balance.parquet")
     counts = split.groupby(["split", "label"]).size()
     assert counts["test"].to_dict() == {"AI": 258, "human": 423}
     for part in ("train", "validation"):
@@ -56,12 +63,11 @@ def test_the_audit_says_what_gives_ai_artbenchs_own_files_away(roots: Path) -> N
     assert "width 1.000, height 1.000" in fired["sentence"]
 
 
-def test_pictures_that_were_saved_again_are_found_and_others_are_not_confused_with_them(roots: Path) -> None:
+def test_pictures_that_were_saved_again_are_found_and_others_are_not_confused_with_them(balanced: Path) -> None:
     """4,071 different pictures hold no near-duplicates; every twentieth, halved and compressed, is one."""
-    root = to_balance((REAL / "realart.zip").as_uri(), roots, balanced=False)
-    assert pd.read_parquet(root / "audit" / "groups.parquet").empty
-    table = pd.read_parquet(root / "index" / "index.parquet")
-    pictures = download.folder(root / "download")
+    assert pd.read_parquet(balanced / "audit" / "groups.parquet").empty
+    table = pd.read_parquet(balanced / "index" / "index.parquet")
+    pictures = download.folder(balanced / "download")
     again = table.iloc[::20].copy()
     for position, path in enumerate(again.path):
         picture = images.decode(pictures / path)

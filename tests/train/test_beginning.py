@@ -13,7 +13,7 @@ from artdetect.errors import ConfigError, ModelError
 from artdetect.train import TrainConfig, beginning
 from artdetect.train.presets import recipe
 from artdetect.verdict import logit
-from tests.train.tools import CutOffError, cut_off_after, linear, run
+from tests.train.tools import keeping_after, linear, run
 
 WARM = TrainConfig(preset="notebook", epochs=2, start="k1")
 
@@ -54,10 +54,8 @@ def test_a_net_of_other_layers_is_an_error(model: Path) -> None:
 def test_it_begins_where_the_other_ended_and_a_kill_changes_nothing(
     inputs: tuple[Path, Path], model: Path, tmp_path: Path
 ) -> None:
-    outs = [run(WARM, inputs, tmp_path / "whole")]
-    with pytest.raises(CutOffError):
-        run(WARM, inputs, tmp_path / "killed", cut_off_after(1))
-    outs.append(run(WARM, inputs, tmp_path / "killed"))
+    keep = keeping_after(1, tmp_path / "whole" / "work", tmp_path / "killed" / "work")
+    outs = [run(WARM, inputs, tmp_path / "whole", keep), run(WARM, inputs, tmp_path / "killed")]
     for name in (MODEL_FILE, "history.csv", "metrics.json"):
         assert len({hashlib.sha256((out / name).read_bytes()).hexdigest() for out in outs}) == 1, name
     cold, warm = (pd.read_csv(folder / "history.csv") for folder in (model, outs[0]))

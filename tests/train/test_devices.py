@@ -24,17 +24,14 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 from artdetect.train import TrainConfig, devices
 from artdetect.train.presets import adamw
-from tests.train.tools import CutOffError, cut_off_after, fitted, normed, run, wild
+from tests.train.tools import fitted, keeping_after, normed, run, wild
 
 folder, inputs, both = Path(sys.argv[1]), [Path(path) for path in sys.argv[2:]], devices.named("all")
 assert devices.named("one") == () and len(both) == 2
 
-def train(name, chosen, weights=None, cut=None):
-    try:
-        report = cut_off_after(cut) if cut else None
-        result, _ = fitted(chosen, folder / name, report, weights)
-    except CutOffError:
-        return
+def train(name, chosen, weights=None, kept=None):
+    report = keeping_after(1, folder / name, folder / kept) if kept else None
+    result = fitted(chosen, folder / name, report, weights)
     (folder / f"{name}.json").write_text(json.dumps(result.history))
     np.savez(folder / f"{name}.npz", *result.weights)
 
@@ -43,14 +40,13 @@ def linear_net(rate, epochs):
         return adamw(steps, rate, use_ema=True, ema_momentum=0.5)
     return replace(wild(rate, epochs, 9, "val_loss"), optimizer=optimizer)
 
-moving, counts = linear_net(1e-3, 3), np.linspace(0.5, 1.5, 45)
+moving, counts = linear_net(1e-3, 2), np.linspace(0.5, 1.5, 45)
 train("one", moving, counts)
 moving = replace(moving, devices=both)
 train("both", moving, counts)
-like_compact = replace(moving, build=normed, epochs=2)
-train("whole", like_compact)
-train("cut", like_compact, cut=1)
-train("cut", like_compact)
+like_compact = replace(moving, build=normed)
+train("whole", like_compact, kept="killed")
+train("killed", like_compact)
 run(TrainConfig(preset="notebook", epochs=1, devices="all"), inputs, folder)
 """
 
@@ -77,10 +73,10 @@ def test_two_devices_train_what_one_trains(results: SimpleNamespace) -> None:
         np.testing.assert_allclose(mine, yours, atol=1e-5)
 
 
-def test_a_training_on_two_devices_goes_on_where_it_was_cut_off(results: SimpleNamespace) -> None:
+def test_a_training_on_two_devices_goes_on_where_it_was_killed(results: SimpleNamespace) -> None:
     """With normalisation, dropout and averages of the weights."""
-    assert results.histories["cut"] == results.histories["whole"]
-    for mine, yours in zip(results.weights["cut"], results.weights["whole"], strict=True):
+    assert results.histories["killed"] == results.histories["whole"]
+    for mine, yours in zip(results.weights["killed"], results.weights["whole"], strict=True):
         np.testing.assert_array_equal(mine, yours)
 
 

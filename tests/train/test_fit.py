@@ -8,42 +8,69 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from artdetect import images
 from artdetect.errors import ModelError
 from artdetect.train.fit import Fitted
 from artdetect.train.presets import Recipe, recipe
-from tests.train.tools import CutOffError, assert_same, cut_off_after, fitted, linear, mean_colour, normed, wild
+from tests.train.tools import (
+    assert_it_goes_on,
+    assert_same,
+    fitted,
+    keeping_after,
+    linear,
+    mean_colour,
+    noise,
+    normed,
+    wild,
+)
 
 AVERAGED = {"use_ema": True, "ema_momentum": 0.5}
 
 
-@pytest.mark.parametrize(("monitor", "averages"), [("val_accuracy", {}), ("val_loss", {}), ("val_loss", AVERAGED)])
-def test_the_weights_are_those_of_the_epoch_that_the_monitor_says(monitor: str, averages: dict, tmp_path: Path) -> None:
-    result, validation = fitted(wild(0.1, epochs=7, patience=99, monitor=monitor, **averages), tmp_path)
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Fitted]:
+    """A recipe that monitors accuracy, and what a training makes of it."""
+    chosen = wild(0.1, epochs=7, patience=99, monitor="val_accuracy")
+    return chosen, fitted(chosen, tmp_path_factory.mktemp("plain"))
+
+
+@pytest.fixture(scope="module")
+def averaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Fitted, Path]:
+    """The same with averages of the weights, monitoring the loss; and the work folder of a kill after two epochs."""
+    chosen, folder = wild(0.1, epochs=7, patience=99, monitor="val_loss", **AVERAGED), tmp_path_factory.mktemp("mean")
+    whole = fitted(chosen, folder / "whole", keeping_after(2, folder / "whole", folder / "killed"))
+    return chosen, whole, folder / "killed"
+
+
+@pytest.mark.parametrize("which", ["plain", "averaged"])
+def test_the_weights_are_those_of_the_epoch_that_the_monitor_says(which: str, request: pytest.FixtureRequest) -> None:
+    chosen, result, *_ = request.getfixturevalue(which)
+    monitor = chosen.monitor
     values = [row[monitor] for row in result.history]
     best = max(values) if monitor == "val_accuracy" else min(values)
     assert result.best_epoch == 1 + values.index(best)  # the first of equals
     assert result.best_epoch < len(values)
     model = linear()
     model.set_weights(result.weights)
-    model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
-    loss, accuracy = model.evaluate(validation, verbose=0)
+    pixels, classes = noise()
+    p_right = model(images.to_input(pixels[32:])).numpy()[np.arange(16), classes[32:]]
+    loss, accuracy = -np.log(p_right).mean(), (p_right > 0.5).mean()
     row = result.history[result.best_epoch - 1]
     assert (loss, accuracy) == pytest.approx((row["val_loss"], row["val_accuracy"]), rel=1e-5)
     assert loss != pytest.approx(result.history[-1]["val_loss"], rel=1e-5)
 
 
-def test_averages_of_the_weights_are_validated_and_kept_and_training_does_not_see_them(tmp_path: Path) -> None:
-    plain, _ = fitted(wild(0.1, epochs=3, patience=9), tmp_path / "plain")
-    averaged, _ = fitted(wild(0.1, epochs=3, patience=9, **AVERAGED), tmp_path / "averaged")
-    for mine, yours in zip(averaged.history, plain.history, strict=True):
+def test_averages_of_the_weights_are_validated_and_kept_and_training_does_not_see_them(
+    plain: tuple[Recipe, Fitted], averaged: tuple[Recipe, Fitted, Path]
+) -> None:
+    for mine, yours in zip(averaged[1].history, plain[1].history, strict=True):
         assert (mine["loss"], mine["accuracy"]) == (yours["loss"], yours["accuracy"])
         assert mine["val_loss"] != yours["val_loss"]
 
 
 def by_hand(weights: list[np.ndarray], counts: np.ndarray, rows: slice) -> tuple[float, float]:
     """Loss and accuracy of `mean_colour` with these weights on some of `fitted`'s pictures, each counting so much."""
-    rng = np.random.default_rng(5)
-    pixels, classes = rng.integers(0, 256, (48, 8, 8, 3), np.uint8), rng.integers(0, 2, 48)
+    pixels, classes = noise()
     scores = np.exp((pixels / 255).mean((1, 2)) @ weights[0] + weights[1])
     p_right = scores[np.arange(48), classes] / scores.sum(1)
     return (
@@ -56,7 +83,7 @@ def test_weights_count_in_loss_and_accuracy_of_training_and_validation(tmp_path:
     """At rate 0 all batches see one net, which numpy can check."""
     counts = np.concatenate([np.tile([0.25, 1.75], 16), np.tile([1.5, 0.5], 8)])
     chosen = replace(wild(0.0, epochs=1, patience=9), build=mean_colour)
-    result, _ = fitted(chosen, tmp_path, weights=counts)
+    result = fitted(chosen, tmp_path, weights=counts)
     (row,) = result.history
     for names, rows in ((("loss", "accuracy"), slice(32)), (("val_loss", "val_accuracy"), slice(32, 48))):
         found = [row[name] for name in names]
@@ -67,16 +94,16 @@ def test_weights_count_in_loss_and_accuracy_of_training_and_validation(tmp_path:
 
 def test_weights_count_in_the_gradient(tmp_path: Path) -> None:
     """Twice the weight is twice the step, to the bit."""
-    double, _ = fitted(wild(0.1, epochs=2, patience=9), tmp_path / "weight", weights=np.full(48, 2.0))
-    faster, _ = fitted(wild(0.2, epochs=2, patience=9), tmp_path / "rate")
+    double = fitted(wild(0.1, epochs=2, patience=9), tmp_path / "weight", weights=np.full(48, 2.0))
+    faster = fitted(wild(0.2, epochs=2, patience=9), tmp_path / "rate")
     for mine, yours in zip(double.weights, faster.weights, strict=True):
         np.testing.assert_array_equal(mine, yours)
 
 
 def test_it_stops_when_patience_ends(tmp_path: Path) -> None:
-    result, _ = fitted(wild(0.1, epochs=30, patience=3), tmp_path)
+    result = fitted(wild(0.1, epochs=30, patience=3), tmp_path)
     assert len(result.history) == result.best_epoch + 3 < 30
-    again, _ = fitted(wild(0.1, epochs=30, patience=3), tmp_path)
+    again = fitted(wild(0.1, epochs=30, patience=3), tmp_path)
     assert again.history == result.history
 
 
@@ -87,26 +114,19 @@ def test_a_loss_that_is_no_number_is_a_model_error(tmp_path: Path) -> None:
 
 def test_moving_averages_schedule_and_dropout_go_on_where_they_were(tmp_path: Path) -> None:
     """Compact's recipe and optimizer with a net that is quickly compiled."""
-    like_compact = replace(recipe("compact", size=8, crop=6, epochs=3), batch_size=8, build=normed)
-    with pytest.raises(CutOffError):
-        fitted(like_compact, tmp_path / "cut", cut_off_after(1))
-    assert_same(fitted(like_compact, tmp_path / "cut")[0], fitted(like_compact, tmp_path / "whole")[0])
+    assert_it_goes_on(replace(recipe("compact", size=8, crop=6, epochs=3), batch_size=8, build=normed), tmp_path)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_a_training_in_half_precision_goes_on_where_it_was(precision: str, tmp_path: Path) -> None:
-    """With averages of the weights, and in float16 with the scale of the loss."""
-    half = replace(wild(0.1, epochs=2, patience=9, **AVERAGED), precision=precision)
-    with pytest.raises(CutOffError):
-        fitted(half, tmp_path / "cut", cut_off_after(1))
-    assert_same(fitted(half, tmp_path / "cut")[0], fitted(half, tmp_path / "whole")[0])
+def test_a_training_in_half_precision_goes_on_where_it_was(tmp_path: Path) -> None:
+    """With averages of the weights, and with the scale of the loss, which bfloat16 does without."""
+    assert_it_goes_on(replace(wild(0.1, epochs=2, patience=9, **AVERAGED), precision="float16"), tmp_path)
 
 
 def test_half_precision_is_near_to_float32(tmp_path: Path) -> None:
     chosen = replace(wild(0.01, epochs=1, patience=9), build=mean_colour)
-    exact, _ = fitted(chosen, tmp_path / "float32")
+    exact = fitted(chosen, tmp_path / "float32")
     for precision in ("bfloat16", "float16"):
-        rough, _ = fitted(replace(chosen, precision=precision), tmp_path / precision)
+        rough = fitted(replace(chosen, precision=precision), tmp_path / precision)
         for name in ("loss", "val_loss"):
             assert rough.history[0][name] == pytest.approx(exact.history[0][name], rel=0.01)
             assert rough.history[0][name] != exact.history[0][name]
@@ -115,22 +135,12 @@ def test_half_precision_is_near_to_float32(tmp_path: Path) -> None:
             np.testing.assert_allclose(mine, yours, atol=1e-3)
 
 
-@pytest.fixture(scope="module")
-def halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Fitted, Path]:
-    """A recipe, what a training that was never cut off makes of it, and the work folder of one that was."""
-    chosen = wild(0.1, epochs=4, patience=9, **AVERAGED)
-    whole, _ = fitted(chosen, tmp_path_factory.mktemp("whole"))
-    with pytest.raises(CutOffError):
-        fitted(chosen, work := tmp_path_factory.mktemp("cut"), cut_off_after(2))
-    return chosen, whole, work
-
-
 @pytest.mark.parametrize("damage", ["state.json", "last", "best"])
 def test_a_work_folder_damaged_by_a_loss_of_power_only_costs_time(
-    damage: str, halves: tuple[Recipe, Fitted, Path], tmp_path: Path
+    damage: str, averaged: tuple[Recipe, Fitted, Path], tmp_path: Path
 ) -> None:
-    chosen, whole, work = halves
+    chosen, whole, work = averaged
     shutil.copytree(work, tmp_path, dirs_exist_ok=True)
     state = json.loads((tmp_path / "state.json").read_text())
     (tmp_path / state.get(damage, damage)).write_bytes(b"")
-    assert_same(fitted(chosen, tmp_path)[0], whole)
+    assert_same(fitted(chosen, tmp_path), whole)

@@ -18,7 +18,7 @@ from artdetect.train import TrainConfig, scratch
 from artdetect.train.presets import compact, recipe
 from artdetect.verdict import logit
 from tests.tiny import jpeg, write
-from tests.train.tools import CutOffError, cut_off_after, run
+from tests.train.tools import run
 
 OUTPUTS = (MODEL_FILE, "history.csv", "metrics.json")
 
@@ -27,45 +27,52 @@ def contents(out: Path) -> dict[str, str]:
     return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in OUTPUTS}
 
 
-def test_a_training_that_was_cut_off_ends_as_one_that_was_not(
-    inputs: tuple[Path, Path], model: Path, tmp_path: Path
-) -> None:
-    config = TrainConfig(preset="notebook", epochs=3)
-    with pytest.raises(CutOffError):
-        run(config, inputs, tmp_path, cut_off_after(2))
-    assert not (tmp_path / "out" / MODEL_FILE).exists()
-    epochs: list[float] = []
-    out = run(config, inputs, tmp_path, lambda row, total: epochs.append(row["epoch"]))
-    assert epochs == [3]
-    assert contents(out) == contents(model)
-
-
-def test_the_same_seed_gives_the_same_bytes_in_another_process(
-    inputs: tuple[Path, Path], model: Path, tmp_path: Path
-) -> None:
-    """Of a whole training, and of a freshly made compact model, whose file has more that could differ."""
-    import keras
-
+@pytest.fixture(scope="module")
+def elsewhere(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where another process wrote the outputs of the same training, a freshly made compact model, whose file has more
+    that could differ, and in `killed` the work folder that a kill after two epochs would have left.
+    """
+    folder = tmp_path_factory.mktemp("elsewhere")
+    inputs = [trained / "artifacts" / "balance" / "k1", trained / "data" / "raw" / "art"]
     program = f"""
 from pathlib import Path
 import keras
-from artdetect import train
 from artdetect.detector import Detector
 from artdetect.images import Geometry
+from artdetect.train import TrainConfig
 from artdetect.train.presets import compact
-folder, inputs = Path({str(tmp_path)!r}), map(Path, {[str(path) for path in inputs]!r})
-train.run(train.TrainConfig(preset="notebook", epochs=3), *inputs, folder, folder)
+from tests.train.tools import keeping_after, run
+folder, inputs = Path({str(folder)!r}), tuple(map(Path, {[str(path) for path in inputs]!r}))
+keep = keeping_after(2, folder / "work", folder / "killed" / "work")
+run(TrainConfig(preset="notebook", epochs=3), inputs, folder, keep)
 keras.utils.set_random_seed(129)
 Detector(compact(), "compact", Geometry(64, "crop"), {{}}).save(folder / "compact.keras")
 """
     subprocess.run(
         [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[1], env=os.environ | {"PYTHONHASHSEED": "7"}, check=True,
+        cwd=Path(__file__).parents[2], check=True,
+        env=os.environ | {"PYTHONHASHSEED": "7", "ARTDETECT_DATA": str(trained / "data")},
     )  # fmt: skip
-    assert contents(tmp_path) == contents(model)
+    return folder
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process(elsewhere: Path, model: Path) -> None:
+    import keras
+
+    assert contents(elsewhere / "out") == contents(model)
     keras.utils.set_random_seed(129)
-    Detector(compact(), "compact", Geometry(64, "crop"), {}).save(tmp_path / "here.keras")
-    assert (tmp_path / "here.keras").read_bytes() == (tmp_path / "compact.keras").read_bytes()
+    Detector(compact(), "compact", Geometry(64, "crop"), {}).save(elsewhere / "here.keras")
+    assert (elsewhere / "here.keras").read_bytes() == (elsewhere / "compact.keras").read_bytes()
+
+
+def test_a_training_that_was_killed_ends_as_one_that_was_not(
+    inputs: tuple[Path, Path], model: Path, elsewhere: Path
+) -> None:
+    epochs: list[float] = []
+    config = TrainConfig(preset="notebook", epochs=3)
+    out = run(config, inputs, elsewhere / "killed", lambda row, total: epochs.append(row["epoch"]))
+    assert epochs == [3]
+    assert contents(out) == contents(model)
 
 
 @pytest.mark.parametrize("preset", ["notebook", "compact"])
@@ -125,7 +132,7 @@ def test_a_calibrated_net_divides_its_logits(preset: str) -> None:
 
 
 def test_another_seed_is_another_model(inputs: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
-    other = Detector.load(run(TrainConfig(preset="notebook", epochs=3, seed=130), inputs, tmp_path))
+    other = Detector.load(run(TrainConfig(preset="notebook", epochs=1, seed=130), inputs, tmp_path))
     mine = Detector.load(model)
     assert all(
         not np.array_equal(one, another)

@@ -1,5 +1,6 @@
 """Tiny nets, batches of noise and short trainings, for the tests of nets that are trained by steps."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +15,12 @@ from artdetect.train.fit import Fitted, Row, fit
 from artdetect.train.presets import Recipe, recipe
 
 
-class CutOffError(Exception):
-    """A training is cut off here."""
+def keeping_after(last: int, work: Path, kept: Path) -> Callable[[Row, int], None]:
+    """Copy the work folder as a kill after this epoch would leave it."""
 
-
-def cut_off_after(last: int) -> Callable[[Row, int], None]:
     def report(row: Row, epochs: int) -> None:
         if row["epoch"] == last:
-            raise CutOffError
+            shutil.copytree(work, kept)
 
     return report
 
@@ -74,16 +73,28 @@ def linear():
     return Sequential([Input((8, 8, 3)), Flatten(), Dense(2, activation="softmax")])
 
 
-def fitted(chosen: Recipe, work: Path, report: Callable | None = None, weights: np.ndarray | None = None):
-    """48 pictures of noise: 32 train, 16 validate. Each counts as `weights` says; fewer of those, fewer pictures."""
+def noise() -> tuple[np.ndarray, np.ndarray]:
+    """48 pictures, and the class of each: 32 train, 16 validate."""
     rng = np.random.default_rng(5)
-    pixels, classes = rng.integers(0, 256, (48, 8, 8, 3), np.uint8), rng.integers(0, 2, 48)
+    return rng.integers(0, 256, (48, 8, 8, 3), np.uint8), rng.integers(0, 2, 48)
+
+
+def fitted(chosen: Recipe, work: Path, report: Callable | None = None, weights: np.ndarray | None = None) -> Fitted:
+    """On `noise`, where each picture counts as `weights` says; fewer of those, fewer pictures."""
+    pixels, classes = noise()
     weights = np.ones(48) if weights is None else weights
     every = np.split(np.arange(len(weights)), [min(32, len(weights) - 15)])
     training, held = (part(pixels, rows, classes[rows], weights[rows]) for rows in every)
     validation = batches.whole(held, 8, 1, chosen.shares)
-    result = fit(chosen, lambda first: batches.training(training, chosen, 129, first), validation, 4, 129, work, report)
-    return result, validation
+    return fit(chosen, lambda first: batches.training(training, chosen, 129, first), validation, 4, 129, work, report)
+
+
+def assert_it_goes_on(chosen: Recipe, folder: Path) -> None:
+    """A training that was killed after its first epoch ends as one that was not."""
+    whole = fitted(chosen, folder / "whole", keeping_after(1, folder / "whole", folder / "killed"))
+    epochs: list[float] = []
+    assert_same(fitted(chosen, folder / "killed", lambda row, _: epochs.append(row["epoch"])), whole)
+    assert epochs == list(range(2, len(whole.history) + 1))
 
 
 def mean_colour():
@@ -97,12 +108,11 @@ def mean_colour():
 def normed():
     """A net with what compact has: moving averages and dropout."""
     from keras import Input, Sequential
-    from keras.layers import BatchNormalization, Conv2D, Dense, Dropout, GlobalAveragePooling2D
+    from keras.layers import BatchNormalization, Dense, Dropout, GlobalAveragePooling2D
 
     return Sequential(
         [
             Input((None, None, 3)),
-            Conv2D(4, 3),
             BatchNormalization(momentum=0.9),
             GlobalAveragePooling2D(),
             Dropout(0.5),
