@@ -26,7 +26,7 @@ def small(folder: Path, explained: int = 0, robustness: int = 0, **train: object
             "download": {"url": str(folder)},
             "train": {"preset": "notebook", "epochs": 1, **train},
             "evaluate": {"resamples": 100, "robustness": robustness},
-            "explain": {"per_rule": explained, "steps": 2, "algorithm": "fast"},
+            "explain": {"per_rule": explained, "steps": 2, "algorithm": "fast", "resolution": 128, "quality": 2},
         }
     )
 
@@ -79,6 +79,14 @@ def pictures(base: Path, roots: Path) -> Path:
 
 
 @pytest.fixture
+def small_file(pictures: Path, roots: Path) -> Path:
+    """The small pipeline over this test's pictures, as the command line takes it."""
+    file = roots / "small.toml"
+    file.write_text(configs.dump(small(pictures)), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
 def copy(base: Path, server: str, tmp_path: Path) -> Path:
     """A copy of the whole project with the base's data and artifacts in their default places."""
     folder = tmp_path / "project"
@@ -90,7 +98,7 @@ def copy(base: Path, server: str, tmp_path: Path) -> Path:
     (folder / "small.toml").write_text(
         'download.url = "data/raw/drawn"\nevaluate.resamples = 100\nevaluate.robustness = 0\n'
         '[train]\npreset = "notebook"\nepochs = 1\n'
-        '[explain]\nper_rule = 0\nsteps = 2\nalgorithm = "fast"\n'
+        '[explain]\nper_rule = 0\nsteps = 2\nalgorithm = "fast"\nresolution = 128\nquality = 2\n'
     )
     return folder
 

@@ -9,11 +9,12 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from artdetect import audit, paths
+from artdetect.cli import main
 from artdetect.config import Config
 from artdetect.errors import AuditFailed
 from flows.pipeline import pipeline
 
-from .conftest import run, small, start
+from .conftest import run, small
 
 
 def with_rules(pictures: Path, **rules: str) -> Config:
@@ -44,7 +45,13 @@ def test_a_stop_keeps_the_audit_shows_it_and_builds_nothing_behind_it(pictures: 
     assert after == {"audit": before["audit"] + 1, "balance": before["balance"]}
 
 
-def test_a_rerun_stops_again_without_building_and_another_rule_goes_on(pictures: Path) -> None:
+def test_a_rerun_stops_again_without_building_and_another_rule_goes_on(
+    pictures: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What fired is a line in the log each time, also where the audit was cached, and what is ignored is not."""
+    first = sorted((pictures / "train" / "ukiyo_e").iterdir())[0]
+    shutil.copy(first, first.with_name("zz-copy.jpg"))
+    (pictures / "train" / "notes.txt").write_text("-")
     config = with_rules(pictures, shortcut="stop")
     with pytest.raises(AuditFailed, match="AUC of"):
         run(config)
@@ -58,36 +65,34 @@ def test_a_rerun_stops_again_without_building_and_another_rule_goes_on(pictures:
     with pytest.raises(AuditFailed, match="AUC of"):
         run(config)
     assert built.stat().st_mtime_ns == before
-    assert list(run(with_rules(pictures, shortcut="ignore"))) == ["audit", "balance", "report"]
 
-
-def test_a_stop_is_one_line_and_exit_code_2(copy: Path, server: str) -> None:
-    process = start(copy, server, "run", "--set", "audit.shortcut=stop")
-    output, log = process.communicate()
-    assert process.returncode == 2, log
-    assert "Traceback" not in output + log
-    last = log.strip().splitlines()[-1]
-    assert last.startswith("artdetect: the audit stops this run. shortcut: File properties alone")
-    assert "To go on: --set audit.shortcut=warn" in last
-    assert "Failed to write result" not in log
-    found = json.loads(start(copy, server, "status", "--json", "--set", "audit.shortcut=stop").communicate()[0])
-    (state,) = [stage for stage in found["stages"] if stage["stage"] == "audit"]
-    assert (state["state"], state["why"]) == ("current", ["stops the run: shortcut"])
-
-
-def test_what_fired_is_a_line_in_the_log_each_time_and_what_is_ignored_is_not(
-    pictures: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    first = sorted((pictures / "train" / "ukiyo_e").iterdir())[0]
-    shutil.copy(first, first.with_name("zz-copy.jpg"))
-    (pictures / "train" / "notes.txt").write_text("-")
-
-    def warned(config: Config) -> list[str]:
+    def warned() -> list[str]:
+        said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
         caplog.clear()
-        run(config)
-        return [r.getMessage() for r in caplog.records if r.levelname == "WARNING" and r.getMessage()[:6] == "audit:"]
+        return [line for line in said if line.startswith("audit:")]
 
-    lines = warned(with_rules(pictures, shortcut="ignore"))
-    assert warned(with_rules(pictures, shortcut="ignore")) == lines
+    warned()
+    ignoring = with_rules(pictures, shortcut="ignore")
+    assert list(run(ignoring)) == ["audit", "balance", "evaluate", "report"]
+    lines = warned()
     assert [line.split(":")[1].strip() for line in lines] == ["duplicates", "folder_grammar"]
     assert lines[0] == "audit: duplicates: 1 content stands in 2 files; training uses at most one copy of each."
+    assert run(ignoring) == {}
+    assert warned() == lines
+
+
+def test_a_stop_is_one_line_and_exit_code_2(
+    small_file: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--config", str(small_file), "--set", "audit.shortcut=stop"]
+    assert main(["run", *chosen]) == 2
+    output, said = capsys.readouterr()
+    assert "Traceback" not in output + said + caplog.text
+    assert "Failed to write result" not in caplog.text
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("artdetect: the audit stops this run. shortcut: File properties alone")
+    assert "To go on: --set audit.shortcut=warn" in last
+
+    assert main(["status", "--json", *chosen]) == 1
+    (state,) = [found for found in json.loads(capsys.readouterr().out)["stages"] if found["stage"] == "audit"]
+    assert (state["state"], state["why"]) == ("current", ["stops the run: shortcut"])

@@ -1,14 +1,21 @@
 """The table "what runs again", continued: code edited, the project moved, runs killed or at once.
 
-Each test has a copy of the whole project and uses its command line, from an unrelated folder.
+Each test has a copy of the whole project and uses its command line, from an unrelated folder. A second run, where one
+is needed, is of this process, on the copy's data and artifacts.
 """
 
+import json
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
 
 from .conftest import FROM_TRAIN, STAGES, finish, kill_at, outcome, read_to, run, small, start
+
+BEFORE_A_MODEL = STAGES[:4]
 
 
 def append(file: Path, text: str) -> None:
@@ -16,33 +23,43 @@ def append(file: Path, text: str) -> None:
 
 
 def test_the_project_moved_to_another_folder(copy: Path, server: str) -> None:
-    assert outcome(copy, server, "status") == {}
     moved = copy.rename(copy.with_name("moved"))
     assert outcome(moved, server, "status") == {}
     assert outcome(moved, server, "run", "--always") == {}
 
 
-def test_a_comment_and_a_docstring_edited(copy: Path, server: str) -> None:
+def test_code_edited_and_a_log_as_json(copy: Path, server: str) -> None:
+    """A function that index calls, in a module that only index imports: index runs, its table is as before.
+
+    A comment and a docstring of balance wake nothing. The log of that run is JSON, a line a record.
+    """
+    append(copy / "artdetect" / "index" / "listing.py", "\n\ndef more(n):\n    return n\n")
     balance = copy / "artdetect" / "balance.py"
     balance.write_text("# a new comment\n" + balance.read_text().replace('"""balance: which', '"""Balance:  which'))
-    assert outcome(copy, server, "status") == {}
-
-
-def test_a_helper_of_balance_edited(copy: Path, server: str) -> None:
-    """A function that balance calls, in a module that only balance imports: balance runs, its table is as before."""
-    (copy / "artdetect" / "helper.py").write_text("def share(n):\n    return n\n")
-    balance = copy / "artdetect" / "balance.py"
-    append(balance, "\n\nfrom artdetect.helper import share\n")
-    assert set(outcome(copy, server, "run")) == {"balance"}
-    (copy / "artdetect" / "helper.py").write_text("def share(n):\n    return n + 0\n")
+    assert "Balance:  which" in balance.read_text()
+    why = "code artdetect.index.listing was edited"
     assert outcome(copy, server, "status") == {
-        "balance": ["code artdetect.helper was edited"],
-        "report": ["waits for balance, train, evaluate, explain"],
+        "index": [why],
+        "audit": ["waits for index"],
+        "balance": ["waits for index, audit"],
         "train": ["waits for balance"],
-        "evaluate": ["waits for balance, train"],
+        "evaluate": ["waits for index, balance, train"],
         "explain": ["waits for train, evaluate"],
+        "report": ["waits for index, audit, balance, train, evaluate, explain"],
     }
-    assert outcome(copy, server, "run") == {"balance": "code artdetect.helper was edited"}
+
+    ran, log = finish(start(copy, server, "--log-json", "run", "--json"))
+    assert ran == {"index": why}
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    said = {line["message"]: line for line in lines}
+    for stage in STAGES[2:]:
+        assert said[f"{stage} cached: nothing changed"]["stage"] == stage
+    line = said[f"index runs: {why}"]
+    assert (line["stage"], line["level"]) == ("index", "INFO")
+    assert line["flow_run"]
+    assert line["flow_run_id"]
+    assert {line["task_run"] for line in lines if "task_run" in line} >= {"index"}
 
 
 @pytest.fixture
@@ -53,20 +70,33 @@ def here(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy / "data" / "raw" / "drawn"
 
 
-def test_killed_inside_train_it_goes_on_from_its_last_epoch(
+def test_killed_inside_train_a_run_that_waits_goes_on_from_its_last_epoch(
     copy: Path, here: Path, server: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And ends with the model of a training that was never cut off. The kernel frees the killed builder's lock."""
-    before = set((copy / "artifacts" / "train").glob("*/model.keras"))
-    kill_at(start(copy, server, "run", "--set", "train.epochs=4"), "epoch 2 of 4")
-    assert set((copy / "artifacts" / "train").glob("*/model.keras")) == before
-    assert list((copy / "artifacts" / "train").glob(".*.tmp"))
+    """And ends with the model of a training that was never cut off. The kernel frees the killed builder's lock.
 
-    assert list(run(small(here, epochs=4))) == FROM_TRAIN
+    What was built before the parameter was changed is still there when it is changed back.
+    """
+    trained = copy / "artifacts" / "train"
+    before = set(trained.glob("*/model.keras"))
+    other = start(copy, server, "run", "--set", "train.epochs=4")
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            read_to(other, "train runs")
+            while other.poll() is None and not list(trained.glob(".*.tmp")):
+                time.sleep(0.02)  # until it has the lock
+            waiting = threads.submit(copy_context().run, run, small(here, epochs=4))
+            kill_at(other, "epoch 2 of 4")
+        finally:
+            other.kill()
+        ran = waiting.result()
+
+    assert "train: another run is building it, waiting" in caplog.text
+    assert (list(ran), ran["train"]) == (FROM_TRAIN, "train.epochs 1 → 4")
     assert "epoch 2 of 4" not in caplog.text
     assert "epoch 4 of 4" in caplog.text
-    assert not list((copy / "artifacts" / "train").glob(".*.tmp"))
-    (resumed,) = set((copy / "artifacts" / "train").glob("*/model.keras")) - before
+    assert not list(trained.glob(".*.tmp"))
+    (resumed,) = set(trained.glob("*/model.keras")) - before
     model, history = resumed.read_bytes(), resumed.with_name("history.csv").read_bytes()
 
     caplog.clear()
@@ -74,14 +104,17 @@ def test_killed_inside_train_it_goes_on_from_its_last_epoch(
     assert "epoch 1 of 4" in caplog.text
     assert resumed.read_bytes() == model
     assert resumed.with_name("history.csv").read_bytes() == history
+    assert run(small(here)) == {}
 
 
 def test_two_runs_at_once_build_nothing_twice(copy: Path, here: Path, server: str) -> None:
-    shutil.rmtree(copy / "artifacts")
+    """Above a run waits for a training; here for all that comes before."""
+    for stage in BEFORE_A_MODEL:
+        shutil.rmtree(copy / "artifacts" / stage)
     other = start(copy, server, "run", "--json")
     read_to(other, "index runs")
     ran = [*run(small(here)), *finish(other)[0]]
-    assert sorted(ran) == sorted(STAGES)
+    assert sorted(ran) == sorted(BEFORE_A_MODEL)
     for stage in STAGES:
         journal = (copy / "artifacts" / stage / "journal.jsonl").read_text()
         assert len([line for line in journal.splitlines() if line]) == 1

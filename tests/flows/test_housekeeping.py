@@ -14,7 +14,7 @@ from artdetect.config import Config
 from artdetect.errors import ModelError
 from artdetect.housekeeping import HousekeepingConfig
 
-from .conftest import STAGES, finish, run, small, start
+from .conftest import FROM_TRAIN, STAGES, run, small
 
 
 def titled(config: Config, title: str) -> Config:
@@ -45,8 +45,9 @@ def test_what_stays_is_what_champion_and_recent_runs_reach_and_it_works(pictures
 
     first, best = small(pictures), small(pictures, seed=3)
     last = titled(first, "the last")
-    for config in (best, titled(best, "another title"), last):
-        run(config)
+    assert list(run(best)) == FROM_TRAIN
+    for config, said in ((titled(best, "another title"), "another title"), (last, "the last")):
+        assert run(config) == {"report": f"report.title artdetect → {said}"}  # a late parameter wakes no early stage
     ledger = runs.read()
     assert [made.flow for made in ledger] == ["pipeline"] * 4
     assert all(made.state == "completed" and len(made.stages) == len(STAGES) for made in ledger)
@@ -91,22 +92,6 @@ def test_old_runs_go_from_prefects_server(pictures: Path) -> None:
         ended = [left.name for left in client.read_flow_runs() if left.state and left.state.is_final()]
     assert ended == ["housekeeping"]  # those that a test killed run for ever
     assert said({"flow_runs": 1234, "database_bytes": 5_000_000}, False).endswith("Its database takes 5.0 MB.")
-
-
-def test_the_log_as_json(copy: Path, server: str) -> None:
-    process = start(copy, server, "--log-json", "run", "--refresh", "report", "--json")
-    ran, log = finish(process)
-    assert ran == {"report": "a refresh was asked for"}
-    lines = [json.loads(line) for line in log.splitlines()]
-    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
-    said = {line["message"]: line for line in lines}
-    for stage in STAGES[:-1]:
-        assert said[f"{stage} cached: nothing changed"]["stage"] == stage
-    line = said["report runs: a refresh was asked for"]
-    assert (line["stage"], line["level"]) == ("report", "INFO")
-    assert line["flow_run"]
-    assert line["flow_run_id"]
-    assert {line["task_run"] for line in lines if "task_run" in line} >= {"report"}
 
 
 @pytest.mark.parametrize("error", [ModelError("no model"), ZeroDivisionError("by zero")])

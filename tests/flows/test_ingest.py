@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from artdetect import config as configs
+from artdetect.cli import main
 from artdetect.config import Config
 from flows.ingest import ADDED, RESOURCE, ingest
 from tests.ingest.conftest import drop
@@ -72,23 +75,24 @@ def test_the_watch_takes_shows_and_tells_and_is_quiet_with_nothing_to_do(config:
 
 
 def test_the_command_tells_a_running_server_before_it_ends_and_does_without_one(
-    config: Config, roots: Path, server: str
+    config: Config, roots: Path, server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(roots / "art.toml", f'[download]\nurl = "{roots}/art"\n'.encode())
+    (roots / "art.toml").write_text(configs.dump(config), encoding="utf-8")
 
-    def command(number: int, address: str) -> "subprocess.CompletedProcess[str]":
+    def arguments(number: int) -> list[str]:
         picture = write(roots / "new" / f"{number}.jpg", jpeg(number))
         given = ["--label", "AI", "--generator", "flux", "--json", "--config", str(roots / "art.toml")]
-        return subprocess.run(
-            [sys.executable, "-m", "artdetect.cli", "ingest", str(picture), *given], cwd=PROJECT, text=True,
-            capture_output=True, env=os.environ | {"PREFECT_API_URL": address},
-        )  # fmt: skip
+        return ["ingest", str(picture), *given]
 
-    told = command(900, server)
+    told = subprocess.run(
+        [sys.executable, "-m", "artdetect.cli", *arguments(900)], cwd=PROJECT, text=True, capture_output=True,
+        env=os.environ | {"PREFECT_API_URL": server},
+    )  # fmt: skip
     assert (told.returncode, told.stderr) == (0, "")
     assert len(events(batches(roots), 1)) == 1
-    unheard = command(901, "http://127.0.0.1:9/api")
-    assert unheard.returncode == 0
-    assert json.loads(unheard.stdout)["added"] == 1
-    assert "does not answer" in unheard.stderr
-    assert unheard.stderr.count("\n") == 1
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert main(arguments(901)) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["added"] == 1
+    assert "does not answer" in said.err
+    assert said.err.count("\n") == 1

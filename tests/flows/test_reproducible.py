@@ -41,7 +41,7 @@ def test_the_chosen_pictures_are_explained(once: Outputs) -> None:
 def once(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     """The base, which was run from scratch, and what follows from its model with robustness and explanations."""
     root = Path(shutil.copytree(base, tmp_path_factory.mktemp("once"), dirs_exist_ok=True))
-    return built(small(root / "data" / "raw" / "drawn", explained=1, robustness=4), root)
+    return built(small(root / "data" / "raw" / "drawn", explained=1, robustness=1), root)
 
 
 @pytest.fixture(scope="module")
@@ -53,4 +53,4 @@ def again(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Outputs:
         target = pictures / file.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
-    return built(small(pictures, explained=1, robustness=4), root)
+    return built(small(pictures, explained=1, robustness=1), root)
