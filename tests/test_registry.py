@@ -182,21 +182,23 @@ from artdetect import atomic, registry, store
 import filelock
 
 def promote(at):
-    steps = begin = end = 0
+    steps = begin = middle = end = 0
     def called(frame, event, argument):
-        nonlocal steps, begin, end
+        nonlocal steps, begin, middle, end
         if event in ("call", "c_call"):
             steps += 1
             if steps == at:
                 os.kill(os.getpid(), signal.SIGKILL)
         if frame.f_code is atomic.write.__code__ and event in ("call", "return"):
             begin, end = begin or steps, steps
+        if frame.f_code is atomic.write.__code__ and argument is os.fsync:
+            middle = middle or steps
     sys.setprofile(called)
     registry.promote("aaaa2", {}, "me", "killed")
     sys.setprofile(None)
-    return f"{steps} {begin} {end}"
+    return f"{steps} {begin} {middle} {end}"
 
-for line in sys.stdin:  # at which call to die; 0: never, and then how many there were, and which of them write
+for line in sys.stdin:  # at which call to die; 0: never, and then how many there were, which write, which syncs
     read, write = os.pipe()
     if not (child := os.fork()):
         os.write(write, promote(int(line)).encode())
@@ -224,9 +226,9 @@ def test_killed_at_any_step_the_alias_is_the_old_or_the_new_one_and_the_next_pro
             print(at, file=process.stdin, flush=True)
             return [int(word) for word in process.stdout.readline().split()]  # type: ignore[union-attr]
 
-        status, steps, begin, end = child(0)
+        status, steps, begin, middle, end = child(0)
         assert status == 0
-        for at in sorted({*range(1, steps, steps // 10 or 1), *range(begin, end, (end - begin) // 12)}):
+        for at in sorted({*range(1, steps, steps // 10), *range(begin, end, (end - begin) // 12), middle}):
             path.write_bytes(old)
             assert child(at) == [-signal.SIGKILL]
             found = json.loads(path.read_text())["champion"]["train"]

@@ -8,11 +8,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from artdetect import config as configs
 from artdetect.config import Config
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import Artifact
 
 PROJECT = Path(__file__).resolve().parents[2]
 STAGES = ["download", "index", "audit", "balance", "train", "evaluate", "explain", "report"]
@@ -36,6 +40,16 @@ def run(config: Config, refresh: tuple[str, ...] = ()) -> dict[str, str]:
     from flows.pipeline import pipeline
 
     return {run.stage: run.why for run in pipeline(config, refresh=list(refresh)) if run.ran}
+
+
+def artifacts(run_id: object) -> "list[Artifact]":
+    """What a flow run left on the dashboard."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+    with get_client(sync_client=True) as client:
+        return client.read_artifacts(artifact_filter=chosen)
 
 
 def task_states(run_id: object, expected: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:

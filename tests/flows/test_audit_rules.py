@@ -5,8 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from artdetect import audit, paths
 from artdetect.cli import main
@@ -14,7 +12,7 @@ from artdetect.config import Config
 from artdetect.errors import AuditFailed
 from flows.pipeline import pipeline
 
-from .conftest import run, small
+from .conftest import artifacts, run, small
 
 
 def with_rules(pictures: Path, **rules: str) -> Config:
@@ -36,9 +34,7 @@ def test_a_stop_keeps_the_audit_shows_it_and_builds_nothing_behind_it(pictures: 
     assert state.is_failed()
     with pytest.raises(AuditFailed, match=r"To go on: --set audit\.train_test_overlap=warn"):
         state.result()
-    with get_client(sync_client=True) as client:
-        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
-        (shown,) = [found for found in client.read_artifacts(artifact_filter=chosen) if found.key == "audit"]
+    (shown,) = [found for found in artifacts(state.state_details.flow_run_id) if found.key == "audit"]
     assert "| **train_test_overlap** | stop | 1 |" in shown.data
     assert "zz-leak.jpg" in shown.data
     after = {stage: len(list((paths.artifacts() / stage).glob("*/record.json"))) for stage in ("audit", "balance")}

@@ -6,6 +6,7 @@ is needed, is of this process, on the copy's data and artifacts.
 
 import json
 import shutil
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -22,17 +23,14 @@ def append(file: Path, text: str) -> None:
     file.write_text(file.read_text() + text)
 
 
-def test_the_project_moved_to_another_folder(copy: Path, server: str) -> None:
-    moved = copy.rename(copy.with_name("moved"))
-    assert outcome(moved, server, "status") == {}
-    assert outcome(moved, server, "run", "--always") == {}
-
-
-def test_code_edited_and_a_log_as_json(copy: Path, server: str) -> None:
+def test_the_project_moved_and_code_edited(copy: Path, server: str) -> None:
     """A function that index calls, in a module that only index imports: index runs, its table is as before.
 
-    A comment and a docstring of balance wake nothing. The log of that run is JSON, a line a record.
+    Neither the new place nor a comment and a docstring of balance wake anything. The log of that run is JSON, a line
+    a record.
     """
+    copy = copy.rename(copy.with_name("moved"))
+    assert outcome(copy, server, "status") == {}
     append(copy / "artdetect" / "index" / "listing.py", "\n\ndef more(n):\n    return n\n")
     balance = copy / "artdetect" / "balance.py"
     balance.write_text("# a new comment\n" + balance.read_text().replace('"""balance: which', '"""Balance:  which'))
@@ -85,13 +83,17 @@ def test_killed_inside_train_a_run_that_waits_goes_on_from_its_last_epoch(
             read_to(other, "train runs")
             while other.poll() is None and not list(trained.glob(".*.tmp")):
                 time.sleep(0.02)  # until it has the lock
+            other.send_signal(signal.SIGSTOP)
             waiting = threads.submit(copy_context().run, run, small(here, epochs=4))
+            while "train: another run is building it, waiting" not in caplog.text:
+                assert not waiting.done()
+                time.sleep(0.02)
+            other.send_signal(signal.SIGCONT)
             kill_at(other, "epoch 2 of 4")
         finally:
             other.kill()
         ran = waiting.result()
 
-    assert "train: another run is building it, waiting" in caplog.text
     assert (list(ran), ran["train"]) == (FROM_TRAIN, "train.epochs 1 → 4")
     assert "epoch 2 of 4" not in caplog.text
     assert "epoch 4 of 4" in caplog.text
@@ -100,7 +102,8 @@ def test_killed_inside_train_a_run_that_waits_goes_on_from_its_last_epoch(
     model, history = resumed.read_bytes(), resumed.with_name("history.csv").read_bytes()
 
     caplog.clear()
-    assert list(run(small(here, epochs=4), ("train",))) == ["train"]
+    shutil.rmtree(resumed.parent)
+    assert run(small(here, epochs=4)) == {"train": "its artifact was deleted"}
     assert "epoch 1 of 4" in caplog.text
     assert resumed.read_bytes() == model
     assert resumed.with_name("history.csv").read_bytes() == history

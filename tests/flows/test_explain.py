@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.exceptions import ParameterTypeError
 
 from artdetect.explain import ExplainConfig, folder
 from flows.explain import explain, main
 from tests.tiny import jpeg, write
 
-from .conftest import task_states
+from .conftest import artifacts, task_states
 
 CHEAP = ExplainConfig(method="gradcam", quality=0)
 
@@ -46,9 +44,7 @@ def test_chunks_of_pictures_are_tasks_and_errors_and_quality_stand_on_the_dashbo
     assert out.name.startswith("in-k1-")
     assert len(pd.read_parquet(out / "explanations.parquet")) == 4
     run_id = state.state_details.flow_run_id
-    with get_client(sync_client=True) as client:
-        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
-        (said,) = [found.data for found in client.read_artifacts(artifact_filter=chosen) if found.type == "markdown"]
+    (said,) = [found.data for found in artifacts(run_id) if found.type == "markdown"]
     done_both = dict.fromkeys(["explain-0", "explain-2"], ("Completed", "COMPLETED"))
     assert task_states(run_id, done_both) == done_both
     assert "3 pictures explained, 0 before, 1 could not be read." in said

@@ -19,7 +19,7 @@ from flows.ingest import ADDED, RESOURCE, ingest
 from tests.ingest.conftest import drop
 from tests.tiny import data_set, jpeg, write
 
-from .conftest import PROJECT, small
+from .conftest import PROJECT, artifacts, small
 
 
 @pytest.fixture
@@ -46,12 +46,8 @@ def batches(roots: Path) -> str:
 
 
 def shown(state: Any) -> list[str]:
-    """The artifacts of a flow run."""
-    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-
-    chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
-    with get_client(sync_client=True) as client:
-        return [str(found.data) for found in client.read_artifacts(artifact_filter=chosen)]
+    """What a flow run left on the dashboard."""
+    return [str(found.data) for found in artifacts(state.state_details.flow_run_id)]
 
 
 def test_the_watch_takes_shows_and_tells_and_is_quiet_with_nothing_to_do(config: Config, roots: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from artdetect import config as configs
 from artdetect.cli import main
@@ -21,7 +21,7 @@ from artdetect.status import status
 from flows.tune import tune
 from tests.tiny import FOLDERS, jpeg, write
 
-from .conftest import PROJECT, kill_at
+from .conftest import PROJECT, artifacts, kill_at
 
 CONFIG = """
 [download]
@@ -130,14 +130,13 @@ def test_no_test_picture_was_even_decoded(searched: Path) -> None:
 def test_the_dashboard_shows_a_task_run_a_trial_and_the_best_of_them(searched: Path) -> None:
     run_id = (searched / "run").read_text()
     with get_client(sync_client=True) as client:
-        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
-        artifacts = {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=chosen)}
         of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
         names = {run.name for run in client.read_task_runs(flow_run_filter=of_run)}
     assert {"trial-0", "trial-1", "trial-2"} <= names
-    assert "audit" in artifacts
-    assert artifacts["tune"].type == "table"
-    assert "The best of 3 trials" in artifacts["tune"].description
+    shown = {artifact.key: artifact for artifact in artifacts(run_id)}
+    assert "audit" in shown
+    assert shown["tune"].type == "table"
+    assert "The best of 3 trials" in shown["tune"].description
 
 
 def test_killed_it_goes_on_and_ends_as_if_it_never_was(
