@@ -70,17 +70,17 @@ def _old(config: "GateConfig", old: "pd.DataFrame") -> Ruling:
     """Balanced accuracy on what was known before; of one class alone where the other is not there."""
     if old.empty:
         return Ruling("old", None, "There are no old test pictures: nothing says whether something was forgotten.")
-    return _no_loss("old", config, old, config.old, "champion", "")
+    return _no_loss("old", config, old, config.old, "champion")
 
 
 def _drift(config: "GateConfig", old: "pd.DataFrame") -> Ruling:
     """The same against the first champion, so that small losses do not add up over many retrainings."""
     if old.empty or "right_reference" not in old:
         return Ruling("drift", None, "There is no champion before the present one to compare with.")
-    return _no_loss("drift", config, old, config.drift, "reference", " with the first champion of all and this one")
+    return _no_loss("drift", config, old, config.drift, "reference", "Since the first champion: ")
 
 
-def _no_loss(name: str, config: "GateConfig", old: "pd.DataFrame", most: float, than: str, whose: str) -> Ruling:
+def _no_loss(name: str, config: "GateConfig", old: "pd.DataFrame", most: float, than: str, since: str = "") -> Ruling:
     parts = [rows for _, rows in old.groupby("label")]
     said = "Balanced accuracy" if len(parts) == len(CLASSES) else f"Accuracy (all of them {old.label.iloc[0]})"
     numbers = _shares(parts, config, than)
@@ -89,7 +89,7 @@ def _no_loss(name: str, config: "GateConfig", old: "pd.DataFrame", most: float, 
     return Ruling(
         name,
         passed,
-        f"{said} on {_count(old, 'old test')}{whose}: {_change(numbers)}; it may fall by at most {_points(most)}."
+        f"{since}{said} on {_count(old, 'old test')}: {_change(numbers)}; it may fall by at most {_points(most)}."
         + _doubt(passed, gain, -most),
         bound=-most,
         **numbers,
