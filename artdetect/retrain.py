@@ -38,7 +38,7 @@ class RetrainConfig(Section):
 
 def new_pictures() -> "Counter[str]":
     """How many pictures came in since the last judged retraining, or else since the champion's, by where they are."""
-    return ingest.added_since(_judged_index())
+    return ingest.added_since(_known_index())
 
 
 def not_due(config: RetrainConfig) -> str | None:
@@ -49,12 +49,17 @@ def not_due(config: RetrainConfig) -> str | None:
     return f"{new:,} new pictures since the last retraining, {config.least:,} are worth one"
 
 
-def _judged_index() -> Path | None:
+def index_judged_on() -> str | None:
+    """The key of the index that the last judged retraining saw, as far as the ledger can be read."""
     judged = (run for run in reversed(runs.read()) if run.flow == FLOW and run.state == "completed")
-    keys = [use.key for run in judged for use in run.stages if use.stage == "index"][:1]
-    if champion := registry.champion():
-        keys += [key for stage, key in champion.artifacts.items() if stage == "index"]
-    return next((store.place("index", key) for key in keys if store.problem("index", key) is None), None)
+    return next((use.key for run in judged for use in run.stages if use.stage == "index"), None)
+
+
+def _known_index() -> Path | None:
+    """The index that new pictures are new to: the last judged retraining's, or else the champion's."""
+    champion = registry.champion()
+    keys = (index_judged_on(), champion.artifacts.get("index") if champion else None)
+    return next((store.place("index", key) for key in keys if key and store.problem("index", key) is None), None)
 
 
 def reigning() -> Entry | None:

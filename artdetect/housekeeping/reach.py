@@ -48,9 +48,9 @@ def roots(last: int, days: float) -> list[tuple[Name, str]]:
     ledger = runs.read_all()
     for run in recent(ledger, last, days):
         found += [(name, f"run {run.name}, {run.last:%Y-%m-%d %H:%M}") for name in sorted(run.artifacts)]
-    judged = [run for run in ledger if run.flow == retrain.FLOW and run.state == "completed"][-1:]
-    seen = {use.key for run in judged for use in run.stages if use.stage == "index"}  # what is not in it is new
-    return found + [(("index", key), "what the last retraining saw") for key in sorted(seen)]
+    if seen := retrain.index_judged_on():
+        found.append((("index", seen), "what the last retraining saw"))  # what is not in it is new
+    return found
 
 
 def recent(ledger: Sequence[Run], last: int, days: float) -> list[Run]:
