@@ -101,6 +101,7 @@ def _mlp(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", penalty: 
     net.compile(
         keras.optimizers.AdamW(rate, weight_decay=penalty), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
+    net.optimizer.build(net.trainable_variables)  # or the first step makes its variables and is traced twice
     net.fit(x, classes, batch, epochs, sample_weight=weights / weights.mean(), verbose=0)
     dense = [layer for layer in net.layers if isinstance(layer, keras.layers.Dense)]
     return Head(tuple((np.asarray(layer.kernel), np.asarray(layer.bias)) for layer in dense))
