@@ -81,8 +81,14 @@ class Site:
 
     def tasks(self, run: dict[str, Any]) -> dict[str, str]:
         """The name of each task of a run, and of its state."""
-        found = self.ask("task_runs", flow_runs={"id": {"any_": [run["id"]]}})
-        return {task["name"]: task["state_name"] for task in found}
+        return {task["name"]: task["state_name"] for task in self._tasks(run)}
+
+    def seconds(self, run: dict[str, Any]) -> dict[str, float]:
+        """How long each task of a run took."""
+        return {task["name"]: task["total_run_time"] for task in self._tasks(run)}
+
+    def _tasks(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        return self.ask("task_runs", flow_runs={"id": {"any_": [run["id"]]}})
 
     def artifacts(self, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """What the run shows on the dashboard, by key."""

@@ -53,7 +53,10 @@ def _story(up: Site, old: Path, new: list[Path], folder: Path) -> list[str]:
         up.do("prefect", "deployment", "run", "pipeline/train", "--watch")
     first, second = up.runs("pipeline")
     assert eventually(lambda: set(up.tasks(second).values()) == {"Cached"}), up.tasks(second)
-    told = [f"`pipeline/train`: {seconds(first):.0f} s; again, every stage Cached: {seconds(second):.0f} s."]
+    told = [
+        f"`pipeline/train`: {seconds(first):.0f} s ({_ran(up, first)}); again, every stage Cached: "
+        f"{seconds(second):.0f} s."
+    ]
 
     random.Random(129).shuffle(new)
     for number in range(BURST):
@@ -72,8 +75,7 @@ def _story(up: Site, old: Path, new: list[Path], folder: Path) -> list[str]:
         f"retrainings, {overlapping} overlapping; a run that found nothing new took {min(map(seconds, runs)):.0f} s."
     )
     for run, judgement in zip(judged, _judgements(up), strict=True):
-        ran = sorted(name for name, state in up.tasks(run).items() if state == "Completed")
-        told += [f"**{judgement['verdict']}**, {seconds(run):.0f} s; ran: {', '.join(ran)}.", _rules(judgement)]
+        told += [f"**{judgement['verdict']}**, {seconds(run):.0f} s; ran: {_ran(up, run)}.", _rules(judgement)]
     promoted = _champion(up)
     assert promoted["by"] == "retrain"
 
@@ -91,6 +93,13 @@ def _story(up: Site, old: Path, new: list[Path], folder: Path) -> list[str]:
     assert judgement["verdict"] == "keep"
     assert _champion(up)["train"] == promoted["train"]
     return told
+
+
+def _ran(up: Site, run: dict[str, Any]) -> str:
+    """The stages that were not cached, with their seconds."""
+    took = up.seconds(run)
+    ran = sorted(name for name, state in up.tasks(run).items() if state == "Completed")
+    return ", ".join(f"{name} {took[name]:.0f} s" for name in ran)
 
 
 def _judgements(up: Site) -> list[dict[str, Any]]:
