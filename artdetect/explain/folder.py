@@ -25,7 +25,7 @@ from artdetect.explain.colours import value_range
 from artdetect.explain.parts import COLUMNS, Parts, table, text
 from artdetect.explain.settings import ExplainConfig
 from artdetect.explain.stage import checked, measured, sheet
-from artdetect.explain.subjects import Subject, Unreadable, draw, explain, replacing, title
+from artdetect.explain.subjects import Subject, Unreadable, draw, explain, replacing, sweep, title
 from artdetect.labels import CLASSES
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ class Batch:
             whole = pd.concat([rows, table(self._errors.values())]).sort_values("path", ignore_index=True)
             with replacing(self.out / TABLE) as temporary:
                 whole.to_parquet(temporary, index=False)
+            sweep(self.out)
         return answer
 
     def rows(self) -> pd.DataFrame:

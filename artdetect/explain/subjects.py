@@ -144,6 +144,18 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what `replacing` left below a folder where it was killed: by processes of this machine that are gone."""
+    for leftover in folder.rglob(f".{node()}-*.tmp"):
+        *_, writer, _ = leftover.name.rsplit("-", 2)
+        try:
+            os.kill(int(writer), 0)
+        except ProcessLookupError:
+            leftover.unlink(missing_ok=True)
+        except (ValueError, PermissionError):  # not one of ours, or somebody else's process
+            continue
+
+
 def _places(detector: Detector, explainer: Explainer, subjects: Sequence[Subject]) -> list[Path]:
     """Where each subject's explanation is kept: by model, picture, target, settings and code."""
     shared = {

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from platform import node
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ CHEAP = ExplainConfig(method="gradcam", quality=0)
 PROGRAM = """
 import sys
 from pathlib import Path
+from platform import node
 from artdetect.explain import ExplainConfig
 from artdetect.explain.folder import Batch, chunks
 from artdetect.predict import find_model
@@ -139,10 +141,12 @@ def test_killed_in_the_midst_the_next_run_computes_what_is_missing_and_ends_with
         process.kill()
     before = kept()
     assert len(before) == 3
+    half = [write(out / "deep" / f".{node()}-{writer}-1.tmp", b"half") for writer in (process.pid, os.getpid())]
     config = ExplainConfig(steps=2, algorithm="fast", quality=0)
     assert run(detector, out, source, config=config, size=2)[1:] == ["2", "3", "4", "5"]
     assert len(kept()) == 5
     assert before.items() <= kept().items()
+    assert [path.exists() for path in half] == [False, True]  # the killed writer's; the other may still be at it
     monkeypatch.setenv("ARTDETECT_DATA", str(roots / "other"))
     run(detector, roots / "unbroken", source, config=config, size=2)
     assert len(kept()) == 5
