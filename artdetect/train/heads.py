@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from artdetect.train.seeding import seeded
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -88,14 +90,13 @@ def _mlp(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", penalty: 
     import keras
 
     keras.utils.set_random_seed(seed)
-    net = keras.Sequential(
-        [
-            keras.Input((x.shape[1],)),
-            keras.layers.Dense(HIDDEN, activation="relu"),
-            keras.layers.Dropout(0.5),
-            keras.layers.Dense(int(classes.max()) + 1),
-        ]
-    )
+    layers = [
+        keras.Input((x.shape[1],)),
+        keras.layers.Dense(HIDDEN, activation="relu"),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(int(classes.max()) + 1),
+    ]
+    net = seeded(keras.Sequential(layers), seed)
     epochs, batch = 30, 256
     rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * -(-len(x) // batch))
     net.compile(

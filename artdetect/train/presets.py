@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from artdetect.images import Geometry
 from artdetect.labels import CLASSES
+from artdetect.train.seeding import seeded
 
 if TYPE_CHECKING:
     import keras
@@ -41,17 +42,35 @@ class Recipe:
         return max(1, len(self.devices))
 
 
-def recipe(preset: str, *, epochs: int | None = None, size: int | None = None, crop: int | None = None) -> Recipe:
-    """The recipe of `notebook` or `compact` with what the config changes; sizes in pixels."""
+def recipe(
+    preset: str, *, seed: int = 0, epochs: int | None = None, size: int | None = None, crop: int | None = None
+) -> Recipe:
+    """The recipe of `notebook` or `compact` with what the config changes; sizes in pixels. `seed`: of the weights."""
     if preset == "notebook":
         geometry = Geometry(size or 32, "squash")
         chosen = Recipe(
-            geometry, None, 30, 64, "val_accuracy", 10, lambda: notebook(geometry.size), _notebook_optimizer
+            geometry,
+            None,
+            30,
+            64,
+            "val_accuracy",
+            10,
+            lambda: seeded(notebook(geometry.size), seed),
+            _notebook_optimizer,
         )
     else:
         geometry = Geometry(size or 224, "crop")
         side = min(crop or 96, geometry.size)
-        chosen = Recipe(geometry, side, 40, 32, "val_loss", 40, compact, lambda steps: adamw(steps, 1e-3, clipnorm=1.0))
+        chosen = Recipe(
+            geometry,
+            side,
+            40,
+            32,
+            "val_loss",
+            40,
+            lambda: seeded(compact(), seed),
+            lambda steps: adamw(steps, 1e-3, clipnorm=1.0),
+        )
     return replace(chosen, epochs=epochs or chosen.epochs)
 
 

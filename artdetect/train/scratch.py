@@ -33,7 +33,7 @@ def train(
     progress: Progress | None,
 ) -> Trained:
     """Train a preset of `artdetect.train.presets`; see `artdetect.train.run`."""
-    chosen = recipe(config.preset, epochs=config.epochs, size=config.size, crop=config.crop)
+    chosen = recipe(config.preset, seed=config.seed, epochs=config.epochs, size=config.size, crop=config.crop)
     return by_steps(beginning.begun(chosen, beginning.load(config)), config, train, validation, work, report, progress)
 
 
