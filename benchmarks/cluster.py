@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from artdetect import digests
 from benchmarks.harness import Measured, measure, part, publish, table
 
 CREWS = (("threads", 2, False), ("dask", 1, False), ("dask", 2, False), ("dask", 2, True))
@@ -93,8 +94,18 @@ def _compared(
                 "same" if same else f"{_apart(kept / 'out', root / 'out'):.0e} apart",
             ]
         )
-        print(rows[-1], flush=True)
+        print(rows[-1], *([] if same else _differing(kept / "out", root / "out")), flush=True)
     return rows
+
+
+def _differing(one: Path, other: Path) -> list[str]:
+    """The files that are not the same in both folders, or in one of them only; without the table's parts."""
+    found = [
+        {path.relative_to(out).as_posix(): digests.of_file(path) for path in out.rglob("*.*") if path.is_file()}
+        for out in (one, other)
+    ]
+    names = sorted({*found[0], *found[1]})
+    return [name for name in names if found[0].get(name) != found[1].get(name) and not name.startswith("parts/")]
 
 
 def _apart(one: Path, other: Path) -> float:
