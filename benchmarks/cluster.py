@@ -116,7 +116,7 @@ def _apart(one: Path, other: Path) -> float:
 
     names = sorted(path.relative_to(one) for path in one.rglob("*.npz"))
     maps = [[explanation.load(out / name).heatmap for out in (one, other)] for name in names]
-    return max(float(np.abs(mine - theirs).max() / np.abs(mine).max()) for mine, theirs in maps)
+    return max((float(np.abs(mine - theirs).max() / np.abs(mine).max()) for mine, theirs in maps), default=np.nan)
 
 
 def _text(rows: list[list[str]]) -> str:
