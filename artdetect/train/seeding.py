@@ -11,7 +11,7 @@ def seeded(net: "keras.Model", seed: int) -> "keras.Model":
     """The same net anew: initial weights and dropout are drawn by `seed`.
 
     Keras draws a seed that nobody named from Python's global generator. `keras.utils.set_random_seed` is not enough, as
-    other threads, such as Prefect's, take numbers from that generator meanwhile.
+    other threads, such as Prefect's, may take numbers from that generator meanwhile.
     """
     draws = random.Random(seed)
 
