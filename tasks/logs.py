@@ -3,15 +3,13 @@
 With ARTDETECT_LOG=json, which `--log-json` sets, each line is one JSON object: for machines, with the same words.
 """
 
-import json
 import logging
-import os
 import sys
-from datetime import UTC, datetime
 from typing import Any
 
 from prefect.logging.handlers import PrefectConsoleHandler
 
+from artdetect import json_lines
 from artdetect.errors import ArtdetectError
 from artdetect.stages import STAGES
 from tasks.locks import NoArtifactError
@@ -35,27 +33,17 @@ class OneLine(logging.Filter):
         return True
 
 
-class JsonLines(logging.Formatter):
-    """A record as one line of JSON: time, level, logger, message, and as far as they are known flow_run, flow_run_id,
-    task_run, stage, error (its class) and traceback.
-    """
+class JsonLines(json_lines.JsonLines):
+    """As far as they are known also with flow_run, flow_run_id, task_run, stage."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage()
-        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        known: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": message,
+    def known(self, record: logging.LogRecord) -> dict[str, Any]:
+        return {
             "flow_run": getattr(record, "flow_run_name", None),
             "flow_run_id": getattr(record, "flow_run_id", None),
             "task_run": getattr(record, "task_run_name", None),
-            "stage": _stage(getattr(record, "task_name", None), message),
-            "error": type(error).__name__ if error else getattr(record, JSON_ERROR, None),
-            "traceback": self.formatException(record.exc_info) if error and record.exc_info else None,
+            "stage": _stage(getattr(record, "task_name", None), record.getMessage()),
+            "error": getattr(record, JSON_ERROR, None),
         }
-        return json.dumps({name: value for name, value in known.items() if value is not None}, default=str)
 
 
 def _stage(task: str | None, message: str) -> str | None:
@@ -71,7 +59,7 @@ def install() -> None:
         logger = logging.getLogger(name)
         if not any(isinstance(known, OneLine) for known in logger.filters):
             logger.addFilter(OneLine())
-    if os.environ.get("ARTDETECT_LOG") == "json":
+    if json_lines.asked():
         _write_json()
 
 

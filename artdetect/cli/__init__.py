@@ -5,13 +5,11 @@ A module a group of commands; `add` of each brings its parsers.
 
 import argparse
 import io
-import json
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
-from artdetect import __version__
+from artdetect import __version__, json_lines
 from artdetect.cli import chain, ingest, models, pictures, serve, store
 from artdetect.errors import ArtdetectError, storage_error
 
@@ -20,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 1 done in part (see each command), 2 an error a person can mend."""
     chosen = _parser().parse_args(arguments)
     if chosen.log_json:
-        os.environ["ARTDETECT_LOG"] = "json"  # tasks.logs reads it, in every process of a run
+        json_lines.ask()
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be valid in any encoding
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -51,10 +49,9 @@ def _end_output() -> None:
 
 def _fail(error: object) -> int:
     line = f"artdetect: {error}"
-    if os.environ.get("ARTDETECT_LOG") == "json":  # as tasks.logs writes it
-        time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        said = {"time": time, "level": "ERROR", "logger": "artdetect", "message": str(error)}
-        line = json.dumps(said | ({"error": type(error).__name__} if isinstance(error, Exception) else {}))
+    if json_lines.asked():
+        name = type(error).__name__ if isinstance(error, Exception) else None
+        line = json_lines.line("ERROR", "artdetect", str(error), error=name)
     print(line, file=sys.stderr)
     return 2
 

@@ -1,13 +1,10 @@
 """The command for other software: serve."""
 
 import argparse
-import os
 from pathlib import Path
 
 from artdetect.cli.parsing import MODEL_HELP, Commands
 from artdetect.errors import ConfigError
-
-LARGEST = 1024  # megabytes: what a picture file may have in all commands
 
 
 def add(commands: Commands) -> None:
@@ -21,12 +18,13 @@ def add(commands: Commands) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    from artdetect import serve
+    from artdetect import json_lines, serve
+    from artdetect.images import MAX_BYTES
 
-    if not 1 <= chosen.most_megabytes <= LARGEST:
-        raise ConfigError(f"--most-megabytes {chosen.most_megabytes}: expected 1 to {LARGEST}")
+    largest = MAX_BYTES // 2**20
+    if not 1 <= chosen.most_megabytes <= largest:
+        raise ConfigError(f"--most-megabytes {chosen.most_megabytes}: expected 1 to {largest}")
     if not 0 <= chosen.port <= 65_535:
         raise ConfigError(f"--port {chosen.port}: expected 0 to 65535")
-    as_json = os.environ.get("ARTDETECT_LOG") == "json"
-    serve.run(chosen.host, chosen.port, chosen.model, chosen.most_megabytes, as_json)
+    serve.run(chosen.host, chosen.port, chosen.model, chosen.most_megabytes, json_lines.asked())
     return 0

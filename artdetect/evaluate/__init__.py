@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from artdetect import paths
+from artdetect import kept, paths
 from artdetect.progress import Progress, told
 from artdetect.section import Section
 
@@ -75,8 +75,11 @@ def run(
     result["by_size"] = groups.by(test.assign(size=groups.size(facts)), "size")
     result |= slices.find(test, facts)
     tables = (index_folder / "index.parquet", balance_folder / "balance.parquet")
-    result["baselines"] = baselines.once(
-        tables, learnt, test, index.loc[[*learnt.path, *test.path]], pixels, *drawn, told(progress, "baselines")
+    of_files = index.loc[[*learnt.path, *test.path]]
+    result["baselines"] = kept.answer(
+        "baselines",
+        baselines.recipe(tables, pixels, *drawn),
+        lambda: baselines.baselines(learnt, test, of_files, pixels, *drawn, told(progress, "baselines")),
     )
     wrong = mistakes.worst(test, threshold)
     embedding = None if scores.embedding is None else scores.embedding[wrong.index]

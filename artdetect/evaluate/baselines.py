@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect import compute, digests, kept
+from artdetect import compute, digests
 from artdetect.evaluate.metrics import headline
 from artdetect.file_properties import properties
 from artdetect.labels import AI, CLASSES
@@ -68,25 +68,15 @@ def baselines(
     return found
 
 
-def once(
-    drawn_from: Sequence[Path],
-    learnt: "pd.DataFrame",
-    test: "pd.DataFrame",
-    facts: "pd.DataFrame",
-    pixels: "Pixels",
-    resamples: int,
-    seed: int,
-    progress: Count,
-) -> list[dict[str, Any]]:
-    """`baselines`, once for the same pictures, which whatever is in the files `drawn_from` decides: no model does."""
-    recipe = {
+def recipe(drawn_from: Sequence[Path], pixels: "Pixels", resamples: int, seed: int) -> dict[str, Any]:
+    """All that `baselines` depends on, JSON-able: no model does. `drawn_from`: the files that say which pictures."""
+    return {
         "from": [digests.of_file(file) for file in drawn_from],
         "pixels": pixels.folder.name,
         "drawn": [resamples, seed],
         "code": digests.of_code(__name__),
         "packages": digests.versions(("numpy", "pandas", "pillow", "scikit-learn", "scipy")),
     }
-    return kept.answer("baselines", recipe, lambda: baselines(learnt, test, facts, pixels, resamples, seed, progress))
 
 
 def palettes(pixels: "Pixels", rows: np.ndarray, progress: Count) -> np.ndarray:

@@ -13,14 +13,8 @@ from artdetect import paths, registry, runs, store
 from artdetect.errors import ArtifactError
 from artdetect.stages import STAGES
 
-CACHES = (
-    "pixels",
-    "features",
-    "seen",
-    "attributions",
-    "answers",
-    "facts",
-)  # of data/cache: what is made again from the pictures
+# Of data/cache: what is made again from the pictures.
+CACHES = ("pixels", "features", "seen", "attributions", "answers", "facts")
 WORK = "work"  # of data/cache: states of unfinished trainings
 STRAY_SECONDS = 3600  # from which a file named by a uuid alone, or one half written, is nobody's
 

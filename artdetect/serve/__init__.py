@@ -1,15 +1,13 @@
 """serve: verdicts over HTTP for other software, with the model that is the champion at the time."""
 
-import json
-import logging
 import signal
 import socket
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.errors import ConfigError
+from artdetect.json_lines import JsonLines
 
 if TYPE_CHECKING:
     import uvicorn
@@ -18,17 +16,6 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 256  # more are told to come again later
 LAST_WORDS = 30  # seconds in which requests under way may end
-
-
-class JsonLine(logging.Formatter):
-    """A record as one line of JSON, in the words of tasks.logs."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        said = {"time": time, "level": record.levelname, "logger": record.name, "message": record.getMessage()}
-        if record.exc_info and record.exc_info[0]:
-            said |= {"error": record.exc_info[0].__name__, "traceback": self.formatException(record.exc_info)}
-        return json.dumps(said)
 
 
 def run(host: str, port: int, path: Path | None, most_megabytes: int, json_log: bool) -> None:
@@ -84,7 +71,7 @@ def address(listening: socket.socket) -> str:
 
 def _logging(as_json: bool) -> dict[str, Any]:
     """A line a request, and what goes wrong."""
-    line = {"()": JsonLine} if as_json else {"format": "%(asctime)s %(levelname)s %(message)s"}
+    line = {"()": JsonLines} if as_json else {"format": "%(asctime)s %(levelname)s %(message)s"}
     levels = {"uvicorn.access": "INFO", "uvicorn.error": "WARNING", "artdetect": "INFO"}
     return {
         "version": 1,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from artdetect import digests
+from artdetect import digests, kept
 from artdetect.evaluate import baselines
 from artdetect.evaluate.baselines import learners, palette
 from artdetect.images import Geometry
@@ -99,8 +99,12 @@ def test_they_are_computed_once_for_the_same_pictures(tmp_path: Path, monkeypatc
 
     def ask(resamples: int = 100) -> list[dict]:
         told.append(0)
-        return baselines.once(
-            [source], table[:40], table[40:], table, pixels, resamples, 0, lambda done, total: told.append(done)
+        return kept.answer(
+            "baselines",
+            baselines.recipe([source], pixels, resamples, 0),
+            lambda: baselines.baselines(
+                table[:40], table[40:], table, pixels, resamples, 0, lambda done, total: told.append(done)
+            ),
         )
 
     first = ask()
