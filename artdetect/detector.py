@@ -30,7 +30,7 @@ _CARD = "artdetect.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's own first moment: no clock in the bytes
 OTHER = "other"
 LIKELY = 0.5  # a generator family's probability from which it is named
-BATCH_PIXELS = 16 * 224 * 224  # pixels per forward pass: bounds memory, and what a single picture costs
+BATCH_PIXELS = 16 * 224 * 224  # pixels as float32 at a time: bounds memory
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Detector:
     def frozen(self) -> Frozen | None:
         """The part that no training changes, where the model has one."""
         names = [layer.name for layer in self.model.layers]
-        return Frozen(self.model, self._batch, self.geometry.size) if LAYER in names else None
+        return Frozen(self.model, self.geometry.size) if LAYER in names else None
 
     def features(self, pixels: "np.ndarray") -> "np.ndarray":
         """The features float32 [N, D] that the frozen part, which there must be, sees in canonical pictures."""
@@ -151,7 +151,7 @@ class Detector:
     @cached_property
     def _forward(self) -> Forward:
         size = self.geometry.size
-        return Forward(partial(outputs_of, self.model), self._batch, (size, size, 3), images.to_input)
+        return Forward(partial(outputs_of, self.model), (size, size, 3), images.to_input)
 
     def save(self, path: Path) -> None:
         """Write the model file; deterministic bytes."""

@@ -24,9 +24,9 @@ from artdetect.records import Item, Records
 if TYPE_CHECKING:
     import keras
 
-RECIPE = 1  # part of every cached feature's key: raise it whenever a change here changes a feature
+RECIPE = 2  # part of every cached feature's key: raise it whenever a change here changes a feature
 CHUNK = 256  # pictures written at once, and lost at most when killed
-BATCH_BYTES = 16 * 224 * 224 * 3  # of the pictures in a forward pass: bounds its memory, a hundred times as much
+BATCH_BYTES = 16 * 224 * 224 * 3  # of the pictures that a worker takes at a time
 EPSILON = 1e-6  # added to variances: a root has no slope at zero, where a picture is of one colour
 
 
@@ -41,7 +41,7 @@ class Extractor:
 
     @property
     def batch(self) -> int:
-        """Pictures in a forward pass."""
+        """Pictures that a worker takes at a time."""
         return self.geometry.fitting(compute.PIECE, BATCH_BYTES)
 
     def statistics(self, taps: "Mapping[str, keras.KerasTensor]") -> "keras.KerasTensor":
@@ -159,7 +159,7 @@ class _Net(Forward):
     def __init__(self, extractor: Extractor):
         model = extractor.build()
         size = extractor.geometry.size
-        super().__init__(partial(model, training=False), extractor.batch, (size, size, 3), images.to_input)
+        super().__init__(partial(model, training=False), (size, size, 3), images.to_input)
         self.width: int = model.output_shape[-1]
 
 

@@ -18,15 +18,15 @@ LAYER = "frozen"  # the name of the layer that the part ends with
 
 
 class Frozen:
-    """A model in two: canonical pictures -> features -> outputs, each compiled for `batch` pictures of `size`."""
+    """A model in two: canonical pictures of `size` -> features -> outputs."""
 
-    def __init__(self, model: "keras.Model", batch: int, size: int):
+    def __init__(self, model: "keras.Model", size: int):
         import keras
 
         features = model.get_layer(LAYER).output
         self._backbone = keras.Model(model.inputs[0], features, name=LAYER)
         self._head = keras.Model(features, model.output)
-        self._batch, self._size = batch, size
+        self._size = size
 
     @property
     def width(self) -> int:
@@ -35,20 +35,20 @@ class Frozen:
 
     @cached_property
     def id(self) -> str:
-        """Whatever may give a picture other features has another one: architecture, weights, batch."""
+        """Whatever may give a picture other features has another one: architecture, weights, size."""
         digest = hashlib.sha256(without_addresses(self._backbone.to_json().encode()))
-        digest.update(json.dumps([self._batch, self._size]).encode())
+        digest.update(json.dumps(self._size).encode())
         for weight in self._backbone.get_weights():
             digest.update(np.ascontiguousarray(weight).data)
         return digest.hexdigest()[:16]
 
     @cached_property
     def features(self) -> Forward:
-        """Up to `batch` canonical pictures, uint8 [n, size, size, 3] -> float32 [n, D]."""
+        """Canonical pictures, uint8 [n, size, size, 3] -> float32 [n, D]."""
         shape = (self._size, self._size, 3)
-        return Forward(partial(self._backbone, training=False), self._batch, shape, images.to_input)
+        return Forward(partial(self._backbone, training=False), shape, images.to_input)
 
     @cached_property
     def judge(self) -> Forward:
-        """Features of up to `batch` pictures, float32 [n, D] -> the model's outputs by name."""
-        return Forward(partial(outputs_of, self._head), self._batch, (self.width,), np.asarray)
+        """Features of pictures, float32 [n, D] -> the model's outputs by name."""
+        return Forward(partial(outputs_of, self._head), (self.width,), np.asarray)

@@ -19,7 +19,7 @@ from artdetect.pixels import Pixels
 from artdetect.progress import Count
 from artdetect.records import Item, Records
 
-RECIPE = 1  # part of every kept feature's key: raise it whenever a change here or in the forward pass changes one
+RECIPE = 2  # part of every kept feature's key: raise it whenever a change here or in the forward pass changes one
 CHUNK = 128  # pictures in memory before a forward pass, and features that are lost at most when killed
 JUDGED = 4096  # features in memory at a time
 PIXELS = Path()  # features are made of cached pixels, not of files
