@@ -42,25 +42,25 @@ check: $(READY)
 	@$(BIN)/mypy
 
 serve-up: $(SAMPLE)
-	@$(BIN)/python -m flows.serve up
+	@$(BIN)/python -m artdetect.services up
 
 serve-down: $(READY)
-	@$(BIN)/python -m flows.serve down
+	@$(BIN)/python -m artdetect.services down
 
 bench: demo
 	@$(BIN)/python -m benchmarks.no_op
 	@$(BIN)/python -m benchmarks.audits
-	@$(BIN)/python -m benchmarks.rehearsal
-	@$(BIN)/python -m benchmarks.against_notebook
+	@$(BIN)/python -m benchmarks.scaling
+	@$(BIN)/python -m benchmarks.notebook_comparison
 	@$(BIN)/python -m benchmarks.explanations
 
 bench-full: demo
 	@$(BIN)/python -m benchmarks.no_op
 	@$(BIN)/python -m benchmarks.audits
-	@$(BIN)/python -m benchmarks.rehearsal --full
-	@$(BIN)/python -m benchmarks.against_notebook --full
+	@$(BIN)/python -m benchmarks.scaling --full
+	@$(BIN)/python -m benchmarks.notebook_comparison --full
 	@$(BIN)/python -m benchmarks.explanations
 
 clean:
-	@if [ -e .prefect/supervisord.pid ]; then $(BIN)/python -m flows.serve down; fi
+	@if [ -e .prefect/supervisord.pid ]; then $(BIN)/python -m artdetect.services down; fi
 	rm -rf .venv .prefect data/sample data/cache

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from artdetect.errors import DataError
-from artdetect.labels import AI, CLASSES
-from artdetect.section import Section
+from artdetect.core.config_section import Section
+from artdetect.core.errors import DataError
+from artdetect.pictures.labels import AI, CLASSES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,21 +10,22 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from artdetect import paths, toml
-from artdetect.audit import AuditConfig
+from artdetect.audit.config import AuditConfig
 from artdetect.balance import BalanceConfig
 from artdetect.compute import ComputeConfig
-from artdetect.download import DownloadConfig
-from artdetect.errors import ConfigError
-from artdetect.evaluate import EvaluateConfig
-from artdetect.explain import ExplainConfig
-from artdetect.gate import GateConfig
-from artdetect.index import IndexConfig
-from artdetect.ingest import IngestConfig
-from artdetect.report import ReportConfig
+from artdetect.core import paths
+from artdetect.core.config_section import Section
+from artdetect.core.errors import ConfigError
+from artdetect.download.config import DownloadConfig
+from artdetect.evaluate.config import EvaluateConfig
+from artdetect.explain.config import ExplainConfig
+from artdetect.formatting import toml
+from artdetect.gate.config import GateConfig
+from artdetect.index.config import IndexConfig
+from artdetect.ingest.config import IngestConfig
+from artdetect.report.config import ReportConfig
 from artdetect.retrain import RetrainConfig
-from artdetect.section import Section
-from artdetect.train import TrainConfig
+from artdetect.train.config import TrainConfig
 from artdetect.tune import TuneConfig
 
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")

@@ -7,20 +7,25 @@ pictures; only then, and in one step, the alias moves.
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from artdetect import gate, ingest, models, registry, runs, store
-from artdetect.registry import Entry
-from artdetect.section import Section
-from artdetect.store import Artifact
-
-if TYPE_CHECKING:
-    from artdetect.config import Config
+from artdetect import gate
+from artdetect.artifacts import lineage, registry, run_ledger, store
+from artdetect.artifacts.registry import Promotion
+from artdetect.artifacts.store import Artifact
+from artdetect.core.config_section import Section
+from artdetect.index.config import IndexConfig
+from artdetect.ingest import incoming
+from artdetect.train.config import TrainConfig
 
 FLOW = "retrain"  # its name in the ledger of runs, and who promotes
-STEPS = ("compact", "finetune", "notebook")  # presets that learn by steps, and so can begin with given weights
+GRADIENT_PRESETS = (
+    "compact",
+    "finetune",
+    "notebook",
+)  # presets that learn by steps, and so can begin with given weights
 
 
 class RetrainConfig(Section):
@@ -38,10 +43,10 @@ class RetrainConfig(Section):
 
 def new_pictures() -> "Counter[str]":
     """How many pictures came in since the last judged retraining, or else since the champion's, by where they are."""
-    return ingest.added_since(_known_index())
+    return incoming.added_since(_known_index())
 
 
-def not_due(config: RetrainConfig) -> str | None:
+def skip_reason(config: RetrainConfig) -> str | None:
     """Why no retraining is due, in words; None where one is."""
     new = new_pictures().total()
     if new >= config.least:
@@ -51,7 +56,7 @@ def not_due(config: RetrainConfig) -> str | None:
 
 def index_judged_on() -> str | None:
     """The key of the index that the last judged retraining saw, as far as the ledger can be read."""
-    judged = (run for run in reversed(runs.read()) if run.flow == FLOW and run.state == "completed")
+    judged = (run for run in reversed(run_ledger.read()) if run.flow == FLOW and run.state == "completed")
     return next((use.key for run in judged for use in run.stages if use.stage == "index"), None)
 
 
@@ -59,10 +64,10 @@ def _known_index() -> Path | None:
     """The index that new pictures are new to: the last judged retraining's, or else the champion's."""
     champion = registry.champion()
     keys = (index_judged_on(), champion.artifacts.get("index") if champion else None)
-    return next((store.place("index", key) for key in keys if key and store.problem("index", key) is None), None)
+    return next((store.place("index", key) for key in keys if key and store.verify("index", key) is None), None)
 
 
-def reigning() -> Entry | None:
+def current_champion() -> Promotion | None:
     """The champion. Before the first promotion it is the model that predict uses, which becomes the champion by this.
 
     None where there is no model at all. ModelError where the champion is no longer whole.
@@ -73,31 +78,33 @@ def reigning() -> Entry | None:
     if newest is None:
         return None
     why = "the model in use when the first retraining began"
-    return registry.promote(newest.key, models.made_from(newest.key), FLOW, why)
+    return registry.promote(newest.key, lineage.lineage_keys(newest.key), FLOW, why)
 
 
-def reference() -> Entry | None:
+def reference() -> Promotion | None:
     """The oldest champion that a rollback can reach and that is whole; None where there is none before the present."""
-    standing = registry.line(registry.history())
+    standing = registry.active_promotions(registry.history())
     earlier = (entry for entry in standing if entry.train != standing[-1].train)
-    return next((entry for entry in earlier if store.problem("train", entry.train) is None), None)
+    return next((entry for entry in earlier if store.verify("train", entry.train) is None), None)
 
 
-def learnt_from(model: Entry | None) -> Artifact | None:
+def training_split_of(model: Promotion | None) -> Artifact | None:
     """The balance that says which pictures a model learnt from, as far as it is still there."""
     key = model.artifacts.get("balance") if model else None
-    return store.named("balance", key) if key and store.problem("balance", key) is None else None
+    return store.at("balance", key) if key and store.verify("balance", key) is None else None
 
 
-def challenger(config: "Config", champion: Entry | None) -> "Config":
-    """The config of a challenger: incoming pictures too, and the champion's weights where section `retrain` says so."""
-    changes: dict[str, Any] = {"index": config.index.model_copy(update={"incoming": True})}
-    if config.retrain.start == "champion" and champion and config.train.preset in STEPS:
-        changes["train"] = config.train.model_copy(update={"start": champion.train})
-    return config.model_copy(update=changes)
+def challenger_sections(
+    index: IndexConfig, train: TrainConfig, retrain: RetrainConfig, champion: Promotion | None
+) -> dict[str, Section]:
+    """The sections in which a challenger's config differs: incoming pictures, and initial weights where configured."""
+    changes: dict[str, Section] = {"index": index.model_copy(update={"incoming": True})}
+    if retrain.start == "champion" and champion and train.preset in GRADIENT_PRESETS:
+        changes["train"] = train.model_copy(update={"start": champion.train})
+    return changes
 
 
-def settle(judged: Path, made: Mapping[str, str], champion: Entry | None) -> tuple[bool, str]:
+def promote_if_passed(judged: Path, made: Mapping[str, str], champion: Promotion | None) -> tuple[bool, str]:
     """Promote the challenger if the gate's artifact folder says so; whether it was, and what came of it in a sentence.
 
     `made` maps stages to the keys of the challenger's artifacts. ModelError where another model was promoted since

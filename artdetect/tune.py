@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from artdetect import digests, paths, quiet, store
-from artdetect.errors import ArtifactError, ConfigError
-from artdetect.labels import CLASSES
-from artdetect.progress import Progress, told
-from artdetect.section import Section
-from artdetect.train import TrainConfig
+from artdetect.artifacts import store
+from artdetect.core import digests, paths
+from artdetect.core.config_section import Section
+from artdetect.core.errors import ArtifactError, ConfigError
+from artdetect.core.progress import Progress, with_label
+from artdetect.model import tensorflow_setup
+from artdetect.pictures.labels import CLASSES
+from artdetect.train.config import TrainConfig
 
 if TYPE_CHECKING:
     import numpy as np
     import optuna
 
-    from artdetect.features import Features
-    from artdetect.train.artnet import Fitted
+    from artdetect.model.feature_cache import FeatureCache
+    from artdetect.train.artnet import FittedHead
 
 # A trial's value is the weighted sum of two parts, and smaller is better: how it does on generators that it never saw
 # counts as much as how it does on those that it knows.
@@ -83,7 +85,7 @@ class TuneConfig(Section):
 
 
 @dataclass(frozen=True)
-class Judged:
+class TrialScore:
     """What validation says of settings."""
 
     loss: float
@@ -102,7 +104,7 @@ class Trial:
 
     number: int  # from 0, without gaps
     settings: Mapping[str, Any]
-    judged: Judged
+    judged: TrialScore
 
     def row(self) -> dict[str, Any]:
         """As tables show it."""
@@ -154,11 +156,11 @@ class Study:
                 "space": searched,
                 "seed": config.seed,
             },
-            "code": digests.of_code("artdetect.tune"),
+            "code": digests.code_digests("artdetect.tune"),
             "packages": digests.versions(_PACKAGES),
             "inputs": {"balance": balance},
         }
-        self.key = digests.of_value({"stage": "tune", **self.parts})[:16]
+        self.key = digests.value_digest({"stage": "tune", **self.parts})[:16]
         self.folder = store.place("tune", self.key)
 
     def __enter__(self) -> "Study":
@@ -188,7 +190,7 @@ class Study:
     def trials(self) -> list[Trial]:
         """The finished ones, in the order in which they were."""
         return [
-            Trial(number, {name: trial.params[name] for name in self._space}, Judged(**trial.user_attrs))
+            Trial(number, {name: trial.params[name] for name in self._space}, TrialScore(**trial.user_attrs))
             for number, trial in enumerate(_finished(self._study))
         ]
 
@@ -240,7 +242,7 @@ class Study:
         trial = self._study.ask(self._space)
         return Proposal(number, self.config(trial.params), trial)
 
-    def tell(self, proposal: Proposal, judged: Judged) -> Trial:
+    def tell(self, proposal: Proposal, judged: TrialScore) -> Trial:
         """Keep what came of a proposal."""
         import optuna
 
@@ -309,19 +311,21 @@ def _space(config: TuneConfig, train: TrainConfig) -> dict[str, Any]:
 @cache
 def _check_blocks(names: tuple[str, ...], choices: tuple[str, ...], weights: str) -> None:
     """Raise ConfigError unless every backbone has all blocks: before the first trial rather than in the last."""
-    quiet.load_tensorflow()
-    from artdetect import backbones
-    from artdetect.features import Extractor
-    from artdetect.images import Geometry
+    tensorflow_setup.load_tensorflow()
+    from artdetect.model import backbones
+    from artdetect.model.feature_cache import Extractor
+    from artdetect.pictures.images import Geometry
     from artdetect.train.artnet import SIZE
 
     for name in names:
-        taps = backbones.taps(backbones.load(name, weights))
+        taps = backbones.block_outputs(backbones.load(name, weights))
         for choice in choices:
             Extractor(name, tuple(_names(choice)), Geometry(SIZE, "crop"), weights).statistics(taps)
 
 
-def judge(config: TrainConfig, balance_folder: Path, pictures: Path, progress: Progress | None = None) -> Judged:
+def score_trial(
+    config: TrainConfig, balance_folder: Path, pictures: Path, progress: Progress | None = None
+) -> TrialScore:
     """Train with these settings and ask validation; of the data set, whose root is `pictures`, nothing else is read.
 
     `progress(done, all, what)` is called while pictures are decoded and features computed.
@@ -329,9 +333,9 @@ def judge(config: TrainConfig, balance_folder: Path, pictures: Path, progress: P
     import numpy as np
     import pandas as pd
 
-    quiet.load_tensorflow()
-    from artdetect.features import Features
-    from artdetect.train import artnet, calibrate, heads
+    tensorflow_setup.load_tensorflow()
+    from artdetect.model.feature_cache import FeatureCache
+    from artdetect.train import artnet, calibration, heads
 
     learning = [("split", "in", ["train", "validation"])]
     table = pd.read_parquet(balance_folder / "balance.parquet", filters=learning)
@@ -339,22 +343,22 @@ def judge(config: TrainConfig, balance_folder: Path, pictures: Path, progress: P
     train, validation = (table[table.split == split].reset_index(drop=True) for split in ("train", "validation"))
     extractor = artnet.extractor_of(config)
     views = artnet.features(extractor, config.views, train, validation, progress)
-    judges = [views[0], *(Features(extractor, number) for number in VIEWS)]
+    judges = [views[0], *(FeatureCache(extractor, number) for number in VIEWS)]
     for number, view in enumerate(judges):
         what = f"features of judging view {number} of {len(VIEWS)}"
-        view.ensure(list(zip(validation.sha256, validation.file, strict=True)), told(progress, what))
+        view.ensure(list(zip(validation.sha256, validation.file, strict=True)), with_label(progress, what))
 
     fitted = artnet.fit(config, views, train, validation)
-    hot = calibrate.temperature(fitted.validation)
+    hot = calibration.fit_temperature(fitted.validation)
     classes, weights = validation.label.map(CLASSES.index).to_numpy(np.int64), validation.weight.to_numpy(np.float32)
     logits = (_logits(fitted, view, list(validation.sha256)) for view in judges)
     losses = [heads.log_loss(logit / hot, classes, weights) for logit in logits]
     aucs = [row["roc_auc"]["value"] for row in fitted.left_out]
     shortfall = 1 - float(np.mean(aucs)) if aucs else 0.0
-    return Judged(float(np.mean(losses)), shortfall, fitted.candidates[0]["penalty"])
+    return TrialScore(float(np.mean(losses)), shortfall, fitted.candidates[0]["penalty"])
 
 
-def _logits(fitted: "Fitted", view: "Features", sha256s: list[str]) -> "np.ndarray":
+def _logits(fitted: "FittedHead", view: "FeatureCache", sha256s: list[str]) -> "np.ndarray":
     """What the head says of pictures, [N, 2]."""
     import numpy as np
 

@@ -16,8 +16,8 @@ from statistics import mean, stdev
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.detectors import _data, _run
 from benchmarks.harness import PROJECT, stamp, table
+from benchmarks.presets import _data, _run
 
 JUDGED_ON = (101, 102, 103, 104)  # numbers of the views
 
@@ -92,19 +92,20 @@ def judge(row: Row, base: Path, seed: int, train: Any, validation: Any) -> dict[
     import numpy as np
     from sklearn.metrics import roc_auc_score
 
-    from artdetect.features import Extractor, Features
-    from artdetect.images import Geometry
-    from artdetect.labels import AI, HUMAN
-    from artdetect.train import TrainConfig, artnet
+    from artdetect.model.feature_cache import Extractor, FeatureCache
+    from artdetect.pictures.images import Geometry
+    from artdetect.pictures.labels import AI, HUMAN
+    from artdetect.train import artnet
+    from artdetect.train.config import TrainConfig
 
     config = TrainConfig(seed=seed, **dict(row.config))
     extractor = Extractor(config.backbone, config.blocks, Geometry(artnet.SIZE, "crop"), config.weights)
     items = [*zip(train.sha256, train.file, strict=True), *zip(validation.sha256, validation.file, strict=True)]
     with _without(row.without) as number:
-        views = [Features(extractor, number(view)) for view in range(config.views + 1)]
+        views = [FeatureCache(extractor, number(view)) for view in range(config.views + 1)]
         for view in views:
             view.ensure(items)
-    judged = [Features(extractor, view) for view in (0, *JUDGED_ON)]
+    judged = [FeatureCache(extractor, view) for view in (0, *JUDGED_ON)]
     for view in judged:
         view.ensure(items[len(train) :])
     fitted = artnet.fit(config, views, train, validation)
@@ -128,15 +129,15 @@ def judge(row: Row, base: Path, seed: int, train: Any, validation: Any) -> dict[
 @contextmanager
 def _without(step: str | None) -> Iterator[Callable[[int], int]]:
     """Views without one of their steps; their numbers are moved, so that they are kept apart from whole ones."""
-    from artdetect import views
+    from artdetect.pictures import degraded_views
 
     if step is None:
         yield lambda number: number
         return
-    names = [function.__name__.removeprefix("_") for function in views.STEPS]
-    left = tuple(function for name, function in zip(names, views.STEPS, strict=True) if name != step)
+    names = [function.__name__.removeprefix("_") for function in degraded_views.DEGRADATIONS]
+    left = tuple(function for name, function in zip(names, degraded_views.DEGRADATIONS, strict=True) if name != step)
     offset = 1000 * (1 + names.index(step))
-    with patch.object(views, "STEPS", left):
+    with patch.object(degraded_views, "STEPS", left):
         yield lambda number: number and number + offset
 
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from artdetect import digests
+from artdetect.core import digests
 from benchmarks.harness import Measured, measure, part, publish, table
 
 CREWS = (("threads", 2, False), ("dask", 1, False), ("dask", 2, False), ("dask", 2, True))
@@ -101,7 +101,7 @@ def _compared(
 def _differing(one: Path, other: Path) -> list[str]:
     """The files that are not the same in both folders, or in one of them only; without the table's parts."""
     found = [
-        {path.relative_to(out).as_posix(): digests.of_file(path) for path in out.rglob("*.*") if path.is_file()}
+        {path.relative_to(out).as_posix(): digests.file_digest(path) for path in out.rglob("*.*") if path.is_file()}
         for out in (one, other)
     ]
     names = sorted({*found[0], *found[1]})
@@ -146,7 +146,7 @@ def _drawn(real: Path, work: Path, count: int) -> Path:
 
 def side(model: str) -> dict[str, Any]:
     """In a process of its own: a model's name and the pixels of its pictures' side."""
-    from artdetect import predict
+    from artdetect.model import predict
 
     detector = predict.find_model(Path(model))
     return {"id": detector.id, "side": detector.geometry.size}
@@ -156,14 +156,15 @@ def read(pictures: str, engine: str, workers: int, kill: bool) -> dict[str, Any]
     """In a process of its own: index and pixel cache of a folder; what they are."""
     import pandas as pd
 
-    from artdetect import compute, index, paths
-    from artdetect.images import Geometry
+    from artdetect import compute, index
+    from artdetect.core import paths
     from artdetect.index import scan
-    from artdetect.pixels import Pixels
+    from artdetect.pictures.images import Geometry
+    from artdetect.pictures.pixel_cache import PixelCache
 
     out = paths.data() / "index"
     out.mkdir(parents=True)
-    with compute.use(compute.ComputeConfig.model_validate({"engine": engine, "workers": workers})) as crew:
+    with compute.use_compute(compute.ComputeConfig.model_validate({"engine": engine, "workers": workers})) as crew:
         if engine == "dask":
             list(compute.chunks(_warm, range(workers), 1))
 
@@ -174,7 +175,7 @@ def read(pictures: str, engine: str, workers: int, kill: bool) -> dict[str, Any]
             with part("facts"):
                 index.run(index.IndexConfig(), scan.scan(Path(pictures)), out)
             rows = pd.read_parquet(out / "index.parquet")
-            pixels = Pixels(Geometry(224, "crop"))
+            pixels = PixelCache(Geometry(224, "crop"))
             with part("pixels"):
                 pixels.ensure([(row.sha256, Path(pictures, row.path)) for row in rows.itertuples()])
     seen = pixels.read(pixels.rows(list(rows.sha256)))
@@ -183,7 +184,7 @@ def read(pictures: str, engine: str, workers: int, kill: bool) -> dict[str, Any]
 
 
 def _warm(chunk: tuple[int, ...]) -> None:
-    from artdetect.index import facts  # noqa: F401
+    from artdetect.index import file_metadata  # noqa: F401
 
 
 def explain(
@@ -191,7 +192,7 @@ def explain(
 ) -> dict[str, Any]:
     """In a process of its own: the flow that explains a folder; digest of its figures, arrays and tables."""
     from artdetect.compute import ComputeConfig
-    from artdetect.explain import ExplainConfig
+    from artdetect.explain.config import ExplainConfig
     from flows.explain import explain as flow
 
     compute = ComputeConfig.model_validate({"engine": engine, "workers": workers})

@@ -72,9 +72,10 @@ def beside(name: str, size: int, batch: int, count: int, folder: str | None) -> 
     import saliency.core as saliency
     import tensorflow as tf
 
-    from artdetect.explain import ranking, regions
-    from artdetect.explain.model_access import logits
-    from artdetect.explain.xrai import XRAI
+    from artdetect.explain import regions
+    from artdetect.explain.methods.xrai import XRAI
+    from artdetect.explain.model_score import logits
+    from artdetect.explain.regions import ranking
 
     warnings.filterwarnings("ignore")
     label, model, images = net_and_pictures(name, size, count, folder)
@@ -139,10 +140,11 @@ def net_and_pictures(name: str, size: int, count: int, folder: str | None) -> tu
     import keras
     import numpy as np
 
-    from artdetect import images, predict, quiet
+    from artdetect.model import predict, tensorflow_setup
+    from artdetect.pictures import images
     from artdetect.train import presets
 
-    quiet.load_tensorflow()
+    tensorflow_setup.load_tensorflow()
     if folder is not None:
         detector = predict.find_model(Path(name))
         files = list(predict.find_pictures([Path(folder)]))
@@ -198,7 +200,7 @@ def endless(count: int) -> dict[str, Any]:
 
     import numpy as np
 
-    from artdetect.explain.xrai import XRAI
+    from artdetect.explain.methods.xrai import XRAI
 
     _, model, images = net_and_pictures("notebook", 64, 1, None)
     explainer = XRAI(model, steps=8)
@@ -237,7 +239,7 @@ def checked(name: str, folder: str) -> dict[str, Any]:
     import numpy as np
 
     from artdetect.explain import quality as checks
-    from artdetect.explain.xrai import XRAI
+    from artdetect.explain.methods.xrai import XRAI
 
     label, model, images = net_and_pictures(name, 0, 24, folder)
     explainer = XRAI(model)

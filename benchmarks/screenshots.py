@@ -15,9 +15,9 @@ from typing import Any
 
 from PIL import Image
 
-from artdetect.sample import draw
+from artdetect.demo_data import draw
 from benchmarks.browser import Page, browser
-from benchmarks.site import CONFIG, ENDED, PROJECT, Site, eventually, site
+from benchmarks.deployed_project import CONFIG, ENDED, PROJECT, Site, eventually, site
 
 DOCS = PROJECT / "docs"
 WIDTH = 1100  # CSS pixels

@@ -24,7 +24,7 @@ def index(root: str, pictures: str) -> int:
         import pyarrow.parquet as pq
 
         from artdetect import index
-        from artdetect.index import facts, scan  # noqa: F401
+        from artdetect.index import file_metadata, scan  # noqa: F401
     with part("work"):
         index.run(index.IndexConfig(), scan.scan(Path(pictures)), _fresh(root, "index"))
     return pq.read_metadata(Path(root, "index", "index.parquet")).num_rows
@@ -45,10 +45,10 @@ def glance(root: str, pictures: str) -> bool:
     with part("import"):
         import pyarrow.parquet  # noqa: F401
 
-        from artdetect import status  # noqa: F401
         from artdetect.index import scan
+        from artdetect.monitoring import status  # noqa: F401
     with part("work"):
-        return scan.glance(Path(pictures)).digest is not None
+        return scan.quick_scan(Path(pictures)).digest is not None
 
 
 def audit(root: str, pictures: str) -> None:
@@ -79,11 +79,11 @@ def decode(root: str, pictures: str) -> int:
     with part("import"):
         import pandas as pd
 
-        from artdetect.pixels import Pixels
+        from artdetect.pictures.pixel_cache import PixelCache
         from artdetect.train.presets import recipe
     with part("work"):
         table = pd.read_parquet(Path(root, "balance", "balance.parquet"))
-        pixels = Pixels(recipe("notebook").geometry)
+        pixels = PixelCache(recipe("notebook").geometry)
         pixels.ensure([(row.sha256, Path(pictures, row.path)) for row in table.itertuples()])
     return len(pixels)
 
@@ -94,9 +94,10 @@ def train(root: str, pictures: str, epochs: int, options: dict[str, Any]) -> dic
         import keras  # noqa: F401
         import pandas as pd
 
-        from artdetect import quiet, train
+        from artdetect import train
+        from artdetect.model import tensorflow_setup
 
-        quiet.load_tensorflow()
+        tensorflow_setup.load_tensorflow()
     shutil.rmtree(Path(root, "work"), ignore_errors=True)
     ends: list[float] = []
 
@@ -122,9 +123,10 @@ def evaluate(root: str, pictures: str) -> None:
     with part("import"):
         import keras  # noqa: F401
 
-        from artdetect import evaluate, quiet
+        from artdetect import evaluate
+        from artdetect.model import tensorflow_setup
 
-        quiet.load_tensorflow()
+        tensorflow_setup.load_tensorflow()
     with part("work"):
         folders = [Path(root, stage) for stage in ("index", "balance", "train")]
         evaluate.run(evaluate.EvaluateConfig(), *folders, Path(pictures), _fresh(root, "evaluate"))
@@ -132,7 +134,7 @@ def evaluate(root: str, pictures: str) -> None:
 
 def predict(root: str, listed: str) -> int:
     """Verdicts of the files that the file `listed` names, one a line; how many."""
-    from artdetect.predict import find_model, predict
+    from artdetect.model.predict import find_model, predict
 
     with part("import"):
         detector = find_model(Path(root, "train"))
@@ -144,17 +146,17 @@ def predict_cached(root: str, listed: str) -> int:
     """Verdicts of these pictures from the pixel cache, as evaluate makes them; how many."""
     import hashlib
 
-    from artdetect.evaluate import seen
-    from artdetect.pixels import Pixels
-    from artdetect.predict import find_model
+    from artdetect.model import cached_scores
+    from artdetect.model.predict import find_model
+    from artdetect.pictures.pixel_cache import PixelCache
 
     with part("import"):
         detector = find_model(Path(root, "train"))
     with part("fill"):
         items = [(hashlib.sha256(path.read_bytes()).hexdigest(), path) for path in listed_paths(listed)]
-        Pixels(detector.geometry).ensure(items)
+        PixelCache(detector.geometry).ensure(items)
     with part("work"):
-        return len(seen.scores(detector, Pixels(detector.geometry), [sha256 for sha256, _ in items]).p_ai)
+        return len(cached_scores.scores(detector, PixelCache(detector.geometry), [sha256 for sha256, _ in items]).p_ai)
 
 
 def listed_paths(listed: str) -> list[Path]:

@@ -17,8 +17,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.deployed_project import CONFIG, ENDED, Site, eventually, site
 from benchmarks.harness import publish
-from benchmarks.site import CONFIG, ENDED, Site, eventually, site
 
 BURST = 10
 TOML = """

@@ -2,7 +2,7 @@
 
 import os
 
-from artdetect import paths
+from artdetect.core import paths
 
 os.environ.setdefault("PREFECT_HOME", str(paths.project() / ".prefect"))
 os.environ.setdefault("PREFECT_PROFILES_PATH", str(paths.project() / ".prefect" / "profiles.toml"))  # of `serve up`

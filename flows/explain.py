@@ -1,12 +1,8 @@
 """Explanations for any folder of pictures: figures, arrays and one table; killed, the next run goes on with it.
 
-    python -m flows.explain FOLDER
-
 Pictures that were explained before, by the same model and settings, are left alone.
 """
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +10,16 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from artdetect import digests, paths, predict
-from artdetect.compute import ComputeConfig, use
-from artdetect.errors import ArtdetectError, DataError
-from artdetect.explain import ExplainConfig
+from artdetect.compute import ComputeConfig, use_compute
+from artdetect.core import digests, paths
+from artdetect.core.errors import DataError
 from artdetect.explain import quality as checks
-from artdetect.explain.folder import TABLE, Batch
-from artdetect.summary import printable
+from artdetect.explain.batch_job import TABLE, ExplanationJob
+from artdetect.explain.config import ExplainConfig
+from artdetect.formatting.text import printable
+from artdetect.model import predict
+from tasks.engine.run_record import HOOKS
 from tasks.explain import explained
-from tasks.recorded import HOOKS
 
 SHOWN = 20  # errors on the dashboard; all stand in the table
 
@@ -54,12 +51,12 @@ def explain(
     if not folder.exists() or next(predict.find_pictures([folder]), None) is None:
         raise DataError(f"{folder}: found no pictures")
     out = out or paths.artifacts() / "explanations" / _name(folder.resolve(), model.resolve(), config)
-    batch = Batch(predict.find_model(model), config, out)
+    batch = ExplanationJob(predict.find_model(model), config, out)
     waiting = list(batch.waiting([folder]))
     log.info("explain: %d pictures to explain, %d explained before", len(waiting), batch.unchanged)
 
     errors: list[str] = []
-    with use(compute) as crew:
+    with use_compute(compute) as crew:
         for finished, rows in explained(batch, model, waiting, crew):
             errors += [row["error"] for row in rows]
             log.info("explain: %d of %d pictures", finished, len(waiting))
@@ -77,7 +74,7 @@ def explain(
 
 
 def _name(folder: Path, model: Path, config: ExplainConfig) -> str:
-    return f"{folder.name}-{model.name}-{digests.of_value([str(folder), config.model_dump(mode='json')])[:8]}"
+    return f"{folder.name}-{model.name}-{digests.value_digest([str(folder), config.model_dump(mode='json')])[:8]}"
 
 
 def _said(done: dict[str, Any], errors: list[str], quality: dict[str, Any] | None) -> str:
@@ -92,19 +89,3 @@ def _said(done: dict[str, Any], errors: list[str], quality: dict[str, Any] | Non
     if len(errors) > SHOWN:
         lines.append(f"- … and {len(errors) - SHOWN:,} more")
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The exit code, as of `artdetect explain`."""
-    if len(arguments) != 1:
-        print("usage: python -m flows.explain FOLDER", file=sys.stderr)
-        return 2
-    try:
-        return 1 if explain(Path(arguments[0]))["errors"] else 0
-    except ArtdetectError as error:
-        print(f"artdetect: {error}", file=sys.stderr)
-        return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

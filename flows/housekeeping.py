@@ -1,11 +1,8 @@
 """Garbage collection by a timer: artifacts that nothing needs, what dead processes left, and old runs on the server.
 
-    python -m flows.housekeeping
-
 Deployed as `housekeeping/nightly`. The same as `artdetect gc`, which says the artifacts one by one.
 """
 
-import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,13 +21,12 @@ from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
-from artdetect.errors import ArtdetectError
-from artdetect.housekeeping import HousekeepingConfig, text
-from artdetect.housekeeping.collect import collect
-from tasks import logs
-from tasks.recorded import HOOKS, recorded
+from artdetect.housekeeping import HousekeepingConfig, render
+from artdetect.housekeeping.garbage_collection import collect
+from tasks.engine import logging_setup
+from tasks.engine.run_record import HOOKS, recorded
 
-logs.install()
+logging_setup.install()
 PAGE = 200  # flow runs that the server gives at once
 
 
@@ -50,11 +46,11 @@ def housekeeping(settings: HousekeepingConfig = HousekeepingConfig()) -> dict[st
     with recorded() as ledger:
         found = collect(settings)
         done = {"kept": found.total("kept")[0], "removed": found.total("removed")[0], "freed": found.freed}
-        lines, shown = text.totals(found), text.report(found)
+        lines, shown = render.totals(found), render.report(found)
         if settings.prune_prefect:
             pruned = prune(settings.keep_days, settings.dry_run)
             done["pruned"] = pruned["flow_runs"] or 0
-            lines.append(said(pruned, settings.dry_run))
+            lines.append(render.pruned_runs(pruned, settings.dry_run))
             shown += f"\n\n{lines[-1]}"
         for line in lines:
             log.info("housekeeping: %s", line)
@@ -79,14 +75,6 @@ def prune(days: float, dry_run: bool) -> dict[str, int | None]:
     return {"flow_runs": gone, "database_bytes": _database_bytes()}
 
 
-def said(pruned: dict[str, int | None], dry_run: bool) -> str:
-    """What `prune` did, in words."""
-    text_size = "" if (size := pruned["database_bytes"]) is None else f" Its database takes {text.size(size)}."
-    return (
-        f"{pruned['flow_runs']:,} flow runs {'would be ' if dry_run else ''}deleted from Prefect's server.{text_size}"
-    )
-
-
 def _ended(client: SyncPrefectClient, before: datetime, offset: int) -> list[FlowRun]:
     chosen = FlowRunFilter(
         end_time=FlowRunFilterEndTime(before_=before),
@@ -104,17 +92,3 @@ def _database_bytes() -> int | None:
     _, sqlite, path = PREFECT_API_DATABASE_CONNECTION_URL.value().partition(":///")
     file = Path(path)
     return file.stat().st_size if sqlite and file.is_file() else None
-
-
-def main() -> int:
-    """The exit code, as of `artdetect gc`."""
-    try:
-        housekeeping()
-    except ArtdetectError as error:
-        print(f"artdetect: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,13 +1,8 @@
 """The watch: takes what was dropped into data/inbox, and says so, that a retraining may start.
 
-    python -m flows.ingest                          compared with the drawn sample set
-    python -m flows.ingest configs/default.toml     with AI-ArtBench
-
 One look a run: a deployment with an interval makes it a watch. The flow uses only what has settled (section `ingest`).
 """
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,10 +16,10 @@ from prefect.settings import PREFECT_API_URL
 
 from artdetect import config as configs
 from artdetect import ingest as library
-from artdetect.ingest import Result
-from artdetect.summary import markdown
+from artdetect.formatting.text import escape_markdown
+from artdetect.ingest import IngestResult
 from flows.parameters import SAMPLE, ConfigFile
-from tasks.recorded import HOOKS
+from tasks.engine.run_record import HOOKS
 
 ADDED = "artdetect.samples.added"
 RESOURCE = "artdetect.data.incoming"
@@ -54,7 +49,7 @@ def ingest(config: ConfigFile = SAMPLE) -> dict[str, int]:
     return result.counts
 
 
-def announce(result: Result) -> str | None:
+def announce(result: IngestResult) -> str | None:
     """Tell the configured Prefect server of the pictures that were added; in words why not, where it does not answer.
 
     Where no server is configured nothing is told, and none is started: a scheduled retraining sees the pictures anyway.
@@ -87,13 +82,13 @@ def _related() -> list[RelatedResource]:
     return [RelatedResource.model_validate(named)]
 
 
-def _told(result: Result) -> dict[str, Any]:
+def _told(result: IngestResult) -> dict[str, Any]:
     return {**result.counts, "by_origin": result.by_origin, "incoming": library.totals(), "batches": result.provenance}
 
 
-def _said(result: Result) -> str:
+def _said(result: IngestResult) -> str:
     lines = ["| added to | pictures |", "|---|---|"]
-    lines += [f"| {markdown(where)} | {count:,} |" for where, count in result.by_origin.items()]
+    lines += [f"| {escape_markdown(where)} | {count:,} |" for where, count in result.by_origin.items()]
     lines += [f"| {what} | {count:,} |" for what, count in result.counts.items()]
     lines += _list("Rejected", [f"{one.name}: {one.reason}" for one in result.rejected])
     lines += _list("Look like one that was there", [f"{path}: {other}" for path, other in result.near])
@@ -103,13 +98,6 @@ def _said(result: Result) -> str:
 
 
 def _list(title: str, names: list[str]) -> list[str]:
-    shown = [f"- {markdown(name)}" for name in names[:SHOWN]]
+    shown = [f"- {escape_markdown(name)}" for name in names[:SHOWN]]
     more = [f"- … and {len(names) - SHOWN:,} more"] if len(names) > SHOWN else []
-    return ["", f"{markdown(title)}:", "", *shown, *more] if names else []
-
-
-if __name__ == "__main__":
-    from flows.server import connected
-
-    with connected():
-        ingest(Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLE)
+    return ["", f"{escape_markdown(title)}:", "", *shown, *more] if names else []

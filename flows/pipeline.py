@@ -1,36 +1,32 @@
 """The pipeline: from an archive of pictures to a model, its honest test and its explained verdicts.
 
-    python -m flows.pipeline                          the drawn sample set
-    python -m flows.pipeline configs/notebook.toml    the notebook's recipe
-
 Data flows left to right, one stage a line; a stage that finds its artifact made from the same things is Cached.
 """
 
-import sys
 from dataclasses import dataclass
 
 from prefect import flow
 
 from artdetect import compute
 from artdetect import config as configs
+from artdetect.artifacts.store import Artifact
 from artdetect.config import Config
-from artdetect.store import Artifact
 from flows.parameters import SAMPLE, Changes, ConfigFile, Refresh
-from tasks.audit import audit, heed
+from tasks.audit import audit, show_and_enforce
 from tasks.balance import balance
-from tasks.caching import StageRun
 from tasks.download import download
+from tasks.engine.caching import StageOutcome
+from tasks.engine.dashboard import publish, run_name
+from tasks.engine.run_record import HOOKS, recorded
 from tasks.evaluate import evaluate
 from tasks.explain import explain
 from tasks.index import index, scan
-from tasks.publish import publish, run_name
-from tasks.recorded import HOOKS, recorded
 from tasks.report import report
 from tasks.train import train
 
 
 @dataclass(frozen=True)
-class Data:
+class DataArtifacts:
     """The artifacts of the stages before a model."""
 
     raw: Artifact
@@ -40,7 +36,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Made:
+class ModelArtifacts:
     """The artifacts from a model on."""
 
     train: Artifact
@@ -50,7 +46,7 @@ class Made:
 
 
 @flow(name="pipeline", flow_run_name=run_name, persist_result=False, **HOOKS)
-def pipeline(config: ConfigFile = SAMPLE, changes: Changes = [], refresh: Refresh = []) -> list[StageRun]:  # noqa: B006
+def pipeline(config: ConfigFile = SAMPLE, changes: Changes = [], refresh: Refresh = []) -> list[StageOutcome]:  # noqa: B006
     """Run every stage whose inputs changed; give what became of each.
 
     Args:
@@ -59,23 +55,23 @@ def pipeline(config: ConfigFile = SAMPLE, changes: Changes = [], refresh: Refres
         refresh: Stages to build again whatever there is.
     """
     config = configs.chosen(config, changes)
-    with recorded(refresh) as ledger, compute.use(config.compute):
-        model(config, data(config))
+    with recorded(refresh) as ledger, compute.use_compute(config.compute):
+        build_model(config, prepare_data(config))
         publish(ledger.runs)
     return ledger.runs
 
 
-def data(config: Config) -> Data:
+def prepare_data(config: Config) -> DataArtifacts:
     """The stages before a model."""
     raw = download(config.download)
     pictures = scan(raw, config.index)
     table = index(config.index, pictures=pictures)
     findings = audit(config.audit, index=table, raw=raw)
-    heed(findings)
-    return Data(raw, table, findings, balance(config.balance, index=table, audit=findings))
+    show_and_enforce(findings)
+    return DataArtifacts(raw, table, findings, balance(config.balance, index=table, audit=findings))
 
 
-def model(config: Config, seen: Data) -> Made:
+def build_model(config: Config, seen: DataArtifacts) -> ModelArtifacts:
     """The stages that make a model and judge it."""
     made = train(config.train, balance=seen.balance, raw=seen.raw)
     scores = evaluate(config.evaluate, index=seen.index, balance=seen.balance, train=made, raw=seen.raw)
@@ -89,10 +85,4 @@ def model(config: Config, seen: Data) -> Made:
         evaluate=scores,
         explain=maps,
     )
-    return Made(made, scores, maps, page)
-
-
-if __name__ == "__main__":
-    from artdetect.cli import main
-
-    sys.exit(main(["run", "--always", *(["--config", sys.argv[1]] if len(sys.argv) > 1 else []), *sys.argv[2:]]))
+    return ModelArtifacts(made, scores, maps, page)

@@ -1,12 +1,8 @@
 """The search for better settings of `artnet`, judged by validation alone; killed, the next run goes on with it.
 
-    python -m flows.tune                          for the drawn sample set
-    python -m flows.tune configs/default.toml     for AI-ArtBench
-
 What it finds is a config, best.toml, for flows.pipeline.
 """
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +16,14 @@ from artdetect import tune as library
 from artdetect.config import Config
 from artdetect.tune import Trial
 from flows.parameters import SAMPLE, ConfigFile
-from flows.pipeline import data
-from tasks.publish import run_name
-from tasks.recorded import recorded
+from flows.pipeline import prepare_data
+from tasks.engine.dashboard import run_name
+from tasks.engine.run_record import recorded
 from tasks.tune import publish, trial
 
 
 @dataclass(frozen=True)
-class Found:
+class TuneResult:
     """What a search ends with."""
 
     ranking: list[Trial]  # the best first
@@ -36,17 +32,17 @@ class Found:
 
 
 @flow(name="tune", flow_run_name=run_name, persist_result=False)
-def tune(config: ConfigFile = SAMPLE) -> Found:
+def tune(config: ConfigFile = SAMPLE) -> TuneResult:
     """Try settings until there are as many trials as section `tune` says, or its time is up."""
     config = configs.chosen(config)
     library.check(config.train)
-    with recorded(), compute.use(config.compute):
+    with recorded(), compute.use_compute(config.compute):
         return _search(config)
 
 
-def _search(config: Config) -> Found:
+def _search(config: Config) -> TuneResult:
     log = get_run_logger()
-    seen = data(config)
+    seen = prepare_data(config)
     began = time.monotonic()
     with library.Study(config.tune, config.train, seen.balance.digest, log.info) as study:
         while study.unfinished:
@@ -55,10 +51,4 @@ def _search(config: Config) -> Found:
             log.info("%s", study.tell(proposal, judged))
             if config.tune.timeout and time.monotonic() - began >= config.tune.timeout:
                 break
-        return Found(study.ranking, study.summary(), publish(study, config))
-
-
-if __name__ == "__main__":
-    from artdetect.cli import main
-
-    sys.exit(main(["tune", *(["--config", sys.argv[1]] if len(sys.argv) > 1 else []), *sys.argv[2:]]))
+        return TuneResult(study.ranking, study.summary(), publish(study, config))

@@ -6,10 +6,10 @@ from prefect.logging import get_run_logger
 
 from artdetect import audit as library
 from artdetect import download
-from artdetect.audit import AuditConfig
-from artdetect.store import Artifact
-from tasks.caching import stage
-from tasks.publish import publish_audit
+from artdetect.artifacts.store import Artifact
+from artdetect.audit.config import AuditConfig
+from tasks.engine.caching import stage
+from tasks.engine.dashboard import publish_audit
 
 
 @stage
@@ -18,12 +18,12 @@ def audit(config: AuditConfig, index: Artifact, raw: Artifact, out: Path) -> Non
     library.run(config, index.folder, download.folder(raw.folder), out)
 
 
-def heed(audited: Artifact) -> None:
+def show_and_enforce(audited: Artifact) -> None:
     """Show the findings on the dashboard, warn of those that fired, and stop the run where a rule says so.
 
     Outside the task, so that a cached audit warns and stops like a new one. Raises AuditFailed.
     """
     publish_audit(audited.folder)
-    for finding in library.fired(audited.folder):
+    for finding in library.triggered(audited.folder):
         get_run_logger().warning("audit: %s: %s", finding["name"], finding["sentence"])
     library.check(audited.folder)

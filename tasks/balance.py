@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from artdetect import balance as library
+from artdetect.artifacts.store import Artifact
 from artdetect.balance import BalanceConfig
-from artdetect.store import Artifact
-from tasks.caching import stage
+from tasks.engine.caching import stage
 
 
 @stage

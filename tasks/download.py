@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from artdetect import download as library
-from artdetect.download import DownloadConfig
-from tasks.caching import stage
-from tasks.progress import Progress
+from artdetect.download.config import DownloadConfig
+from tasks.engine.caching import stage
+from tasks.engine.progress import Progress
 
 
 @stage

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from artdetect import download
 from artdetect import evaluate as library
-from artdetect.evaluate import EvaluateConfig
-from artdetect.store import Artifact
-from tasks.caching import stage
-from tasks.progress import Progress
+from artdetect.artifacts.store import Artifact
+from artdetect.evaluate.config import EvaluateConfig
+from tasks.engine.caching import stage
+from tasks.engine.progress import Progress
 
 
 @stage

@@ -10,17 +10,18 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from artdetect import cluster, download, predict
+from artdetect import download
 from artdetect import explain as library
-from artdetect.compute import Crew
-from artdetect.explain import ExplainConfig
-from artdetect.explain.folder import Batch, Picture, chunks
-from artdetect.store import Artifact
-from tasks.caching import stage
-from tasks.progress import Progress
-from tasks.workers import results
+from artdetect.artifacts.store import Artifact
+from artdetect.compute import ComputeContext, dask_cluster
+from artdetect.explain.batch_job import ExplanationJob, PendingPicture, chunks
+from artdetect.explain.config import ExplainConfig
+from artdetect.model import predict
+from tasks.engine.caching import stage
+from tasks.engine.dask_runner import results
+from tasks.engine.progress import Progress
 
-CODE = "artdetect.explain.folder"  # what a worker runs
+CODE = "artdetect.explain.batch_job"  # what a worker runs
 
 Row = dict[str, Any]
 
@@ -40,7 +41,7 @@ def explain(config: ExplainConfig, train: Artifact, evaluate: Artifact, raw: Art
 
 
 @dataclass(frozen=True)
-class Order:
+class WorkerJob:
     """What a worker of a cluster needs to take part in a batch, over the same folders."""
 
     model: Path  # an artifact folder or a model file
@@ -50,14 +51,16 @@ class Order:
     made_of: tuple[tuple[str, str], ...]  # name, digest or version: the code and packages that it must have
 
 
-def explained(batch: Batch, model: Path, pictures: Sequence[Picture], crew: Crew) -> Iterator[tuple[int, list[Row]]]:
+def explained(
+    batch: ExplanationJob, model: Path, pictures: Sequence[PendingPicture], crew: ComputeContext
+) -> Iterator[tuple[int, list[Row]]]:
     """Explain pictures, a task a chunk, in this process or on the crew's cluster.
 
     For each chunk, in order: how many pictures are done by then, and the rows of its pictures that could not be read.
     """
     if crew.config.engine == "dask":
-        made_of = tuple(cluster.made_of(CODE).items())
-        taking: Batch | Order = Order(model, batch.detector.digest, batch.config, batch.out, made_of)
+        made_of = tuple(dask_cluster.environment(CODE).items())
+        taking: ExplanationJob | WorkerJob = WorkerJob(model, batch.detector.digest, batch.config, batch.out, made_of)
     else:
         taking = batch
     done, parts = 0, list(chunks(pictures))
@@ -70,9 +73,11 @@ def explained(batch: Batch, model: Path, pictures: Sequence[Picture], crew: Crew
 
 
 @task(task_run_name="explain-{first}", cache_policy=NO_CACHE, persist_result=False)
-def explain_chunk(batch: Batch | Order, pictures: Sequence[Picture], first: int, total: int) -> list[Row]:
+def explain_chunk(
+    batch: ExplanationJob | WorkerJob, pictures: Sequence[PendingPicture], first: int, total: int
+) -> list[Row]:
     """Explain the pictures behind the `first` of `total`; the rows of those that could not be read."""
-    here = _taking_part(batch) if isinstance(batch, Order) else batch
+    here = _taking_part(batch) if isinstance(batch, WorkerJob) else batch
     errors = []
     with Progress("explain") as progress:
         for done, row in enumerate(here.explain(pictures), first + 1):
@@ -83,10 +88,10 @@ def explain_chunk(batch: Batch | Order, pictures: Sequence[Picture], first: int,
 
 
 @lru_cache(maxsize=1)
-def _taking_part(order: Order) -> Batch:
+def _taking_part(order: WorkerJob) -> ExplanationJob:
     """A worker's own view of a batch: its model is loaded once, and what it computes compiled once."""
-    cluster.check(CODE, dict(order.made_of))
-    return Batch(predict.find_model(order.model), order.config, order.out)
+    dask_cluster.check_environment(CODE, dict(order.made_of))
+    return ExplanationJob(predict.find_model(order.model), order.config, order.out)
 
 
 def method(config: ExplainConfig) -> str:

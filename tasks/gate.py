@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from artdetect import gate as library
-from artdetect.gate import Candidate, GateConfig
-from artdetect.gate.golden import Golden
-from artdetect.store import Artifact
-from tasks.caching import stage
+from artdetect.artifacts.store import Artifact
+from artdetect.gate import Candidate
+from artdetect.gate.config import GateConfig
+from artdetect.gate.golden import GoldenSet
+from tasks.engine.caching import stage
 
 
 @stage
@@ -23,7 +24,7 @@ def gate(
     reference: Artifact | None,
     reference_scores: Artifact | None,
     reference_balance: Artifact | None,
-    golden: Golden,
+    golden: GoldenSet,
     out: Path,
 ) -> None:
     """May the challenger take the champion's place?"""

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from artdetect import download
 from artdetect import index as library
-from artdetect.index import IndexConfig
+from artdetect.artifacts.store import Artifact
 from artdetect.index import scan as look
-from artdetect.index.scan import Pictures
-from artdetect.store import Artifact
-from tasks.caching import stage
-from tasks.progress import Progress
+from artdetect.index.config import IndexConfig
+from artdetect.index.scan import DataSetState
+from tasks.engine.caching import stage
+from tasks.engine.progress import Progress
 
 
-def scan(raw: Artifact, config: IndexConfig) -> Pictures:
+def scan(raw: Artifact, config: IndexConfig) -> DataSetState:
     """The state of the pictures now; its digest is what the index depends on."""
     with Progress("scan") as progress:
         return look.scan(
@@ -23,6 +23,6 @@ def scan(raw: Artifact, config: IndexConfig) -> Pictures:
 
 
 @stage
-def index(config: IndexConfig, pictures: Pictures, out: Path) -> None:
+def index(config: IndexConfig, pictures: DataSetState, out: Path) -> None:
     """One row a picture: what its folder says of it and what its file is."""
     library.run(config, pictures, out)

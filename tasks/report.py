@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from artdetect import report as library
-from artdetect.report import ReportConfig
-from artdetect.store import Artifact
-from tasks.caching import stage
+from artdetect.artifacts.store import Artifact
+from artdetect.report.config import ReportConfig
+from tasks.engine.caching import stage
 
 
 @stage

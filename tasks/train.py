@@ -6,11 +6,11 @@ from prefect.logging import get_run_logger
 
 from artdetect import download
 from artdetect import train as library
-from artdetect.store import Artifact
-from artdetect.train import TrainConfig
-from artdetect.train.fit import Row
-from tasks.caching import stage
-from tasks.progress import Progress
+from artdetect.artifacts.store import Artifact
+from artdetect.train.config import TrainConfig
+from artdetect.train.training_loop import Row
+from tasks.engine.caching import stage
+from tasks.engine.progress import Progress
 
 
 @stage

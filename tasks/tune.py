@@ -9,20 +9,20 @@ from prefect.cache_policies import NO_CACHE
 from artdetect import config as configs
 from artdetect import download
 from artdetect import tune as library
+from artdetect.artifacts.store import Artifact
 from artdetect.config import Config
-from artdetect.store import Artifact
-from artdetect.train import TrainConfig
-from artdetect.tune import Judged, Study
-from tasks.progress import Progress
+from artdetect.train.config import TrainConfig
+from artdetect.tune import Study, TrialScore
+from tasks.engine.progress import Progress
 
 SHOWN = 10  # of the best trials on the dashboard; all stand in trials.csv
 
 
 @task(task_run_name="trial-{number}", cache_policy=NO_CACHE, persist_result=False)
-def trial(number: int, config: TrainConfig, balance: Artifact, raw: Artifact) -> Judged:
+def trial(number: int, config: TrainConfig, balance: Artifact, raw: Artifact) -> TrialScore:
     """What validation says of settings. Prefect keeps nothing of it: the study does."""
     with Progress("features") as progress:
-        return library.judge(config, balance.folder, download.folder(raw.folder), progress.log)
+        return library.score_trial(config, balance.folder, download.folder(raw.folder), progress.log)
 
 
 def publish(study: Study, config: Config) -> Path:

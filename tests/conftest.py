@@ -26,7 +26,7 @@ os.environ.update(
 )
 
 import flows  # noqa: F401  before Prefect is imported: telemetry off, state in the project
-from artdetect.sample import draw
+from artdetect.demo_data import draw
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,9 +83,10 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with data/ and artifacts/ of tiny pictures and a barely trained model, keys `k1`. For reading only."""
-    from artdetect import balance, index, store, train
+    from artdetect import balance, index, train
+    from artdetect.artifacts import store
     from artdetect.index import scan
-    from tests.tiny import data_set, no_groups
+    from tests.tiny_dataset import data_set, no_groups
 
     root = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:

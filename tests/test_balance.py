@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from artdetect import balance as stage
 from artdetect.balance import BalanceConfig, balance
-from artdetect.errors import DataError
+from artdetect.core.errors import DataError
 
 CONFIG = BalanceConfig(method="undersample")
 HUMAN, LD, SD = ("human", "human"), ("AI", "latent_diffusion"), ("AI", "stable_diffusion")

@@ -6,13 +6,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from artdetect import index, labels
+from artdetect import index
 from artdetect.index import scan
-from benchmarks import harness, make_pictures
+from artdetect.pictures import labels
+from benchmarks import harness, synthetic_pictures
 
 
 def draw(folder: Path, count: int) -> dict[str, bytes]:
-    make_pictures.draw(folder, count, workers=1)
+    synthetic_pictures.draw(folder, count, workers=1)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.jpg")}
 
 
@@ -32,7 +33,7 @@ def test_drawn_pictures_follow_ai_artbenchs_layout_and_sizes(tmp_path: Path, roo
 
 def test_any_number_of_pictures_has_the_originals_proportions() -> None:
     def counts(number: int) -> Counter[tuple[str, str]]:
-        places = [make_pictures.place(n)[1].split("/") for n in range(number)]
+        places = [synthetic_pictures.place(n)[1].split("/") for n in range(number)]
         return Counter((split, labels.origin(folder).generator) for split, folder, _ in places)
 
     whole = counts(185_015)
@@ -45,15 +46,15 @@ def test_any_number_of_pictures_has_the_originals_proportions() -> None:
 
 
 def test_all_styles_appear_in_every_kind() -> None:
-    folders = {path.rpartition("/")[0] for path in (make_pictures.place(n)[1] for n in range(400))}
+    folders = {path.rpartition("/")[0] for path in (synthetic_pictures.place(n)[1] for n in range(400))}
 
-    assert len(folders) == 6 * len(make_pictures.STYLES)
+    assert len(folders) == 6 * len(synthetic_pictures.STYLES)
 
 
 def test_more_pictures_are_only_added_and_a_number_is_always_the_same_bytes(tmp_path: Path) -> None:
     first = draw(tmp_path / "grown", 4)
-    assert make_pictures.draw(tmp_path / "grown", 8, workers=1) == 4
-    assert make_pictures.draw(tmp_path / "grown", 8, workers=1) == 0
+    assert synthetic_pictures.draw(tmp_path / "grown", 8, workers=1) == 4
+    assert synthetic_pictures.draw(tmp_path / "grown", 8, workers=1) == 0
     grown = draw(tmp_path / "grown", 8)
 
     assert grown == draw(tmp_path / "at once", 8)
@@ -64,8 +65,8 @@ def test_more_pictures_are_only_added_and_a_number_is_always_the_same_bytes(tmp_
 def test_links_show_some_pictures_of_a_folder(tmp_path: Path) -> None:
     all_of_them = draw(tmp_path / "all", 5)
 
-    make_pictures.link(tmp_path / "all", tmp_path / "some", range(3))
-    make_pictures.link(tmp_path / "all", tmp_path / "some", range(4))
+    synthetic_pictures.link(tmp_path / "all", tmp_path / "some", range(3))
+    synthetic_pictures.link(tmp_path / "all", tmp_path / "some", range(4))
 
     assert draw(tmp_path / "some", 4).items() <= all_of_them.items()
 

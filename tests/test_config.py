@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from artdetect import config as configs
-from artdetect import paths
+from artdetect.artifacts.stages import CHAIN
 from artdetect.config import known_keys, load, parse
-from artdetect.errors import ConfigError
-from artdetect.stages import CHAIN
-from artdetect.train.calibrate import FalsePositiveRate
+from artdetect.core import paths
+from artdetect.core.errors import ConfigError
+from artdetect.train.calibration import FalsePositiveRate
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from .tiny import data_set
+from tests import PROJECT
+from tests.tiny_dataset import data_set
 
 PICTURES = 48  # 4 chunks of index and decode each
 POINTS = 6  # of each kind
@@ -24,7 +25,8 @@ from pathlib import Path
 import numpy, pandas, pyarrow.compute, pyarrow.parquet, scipy.fft
 from artdetect import compute, index, pixels, store
 from artdetect.images import Geometry
-from artdetect.index import IndexConfig, scan
+from artdetect.index.config import IndexConfig
+from artdetect.index import scan
 from artdetect.pixels import Pixels
 
 scan.CHUNK, pixels.CHUNK, compute.PIECE = 12, 12, 4
@@ -71,7 +73,7 @@ def outcome(folder: Path) -> dict[str, bytes]:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
     pictures = data_set(tmp_path / "art", train=PICTURES // 4 - 3, test=3)
-    project = Path(__file__).parents[1]
+    project = PROJECT
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM], cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

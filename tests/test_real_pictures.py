@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from artdetect import audit, balance, download, images, index
+from artdetect import audit, balance, download, index
 from artdetect.audit.duplicates import groups
-from artdetect.index.facts import phash, thumbnail
+from artdetect.index.file_metadata import phash, thumbnail
 from artdetect.index.scan import scan
+from artdetect.pictures import images
 
 REAL = Path(os.environ.get("ARTDETECT_REAL_DATA", "/nonexistent"))
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="ARTDETECT_REAL_DATA names no folder of real pictures")
@@ -39,7 +40,7 @@ def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_an_archive_of_real_pictures_becomes_a_balanced_split(balanced: Path) -> None:
-    fired = [finding["name"] for finding in audit.fired(balanced / "audit")]
+    fired = [finding["name"] for finding in audit.triggered(balanced / "audit")]
     assert fired == ["shortcut"]  # all 224 px: what is left is how well a picture compresses
     table = pd.read_parquet(balanced / "index" / "index.parquet")
     assert (len(table), int(table.ok.sum())) == (4071, 4071)
@@ -58,7 +59,7 @@ def test_the_audit_says_what_gives_ai_artbenchs_own_files_away(roots: Path) -> N
     widths = {row["generator"]: (row["pictures"], row["width"]) for row in found["file_properties"]}
     assert widths == {"human": (10, "256"), "stable_diffusion": (10, "768")}
     assert found["shortcut"]["auc"] == {"value": 1.0, "low": pytest.approx(0.7225, abs=1e-4), "high": 1.0}
-    (fired,) = audit.fired(root / "audit")
+    (fired,) = audit.triggered(root / "audit")
     assert fired["name"] == "shortcut"
     assert "width 1.000, height 1.000" in fired["sentence"]
 

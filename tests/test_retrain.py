@@ -8,11 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from artdetect import config as configs
-from artdetect import registry, retrain, runs, store
-from artdetect.errors import ModelError
-from artdetect.runs import Run, StageUse
-from artdetect.store import Artifact
-from tests.tiny import jpeg, write
+from artdetect import retrain
+from artdetect.artifacts import registry, run_ledger, store
+from artdetect.artifacts.registry import Promotion
+from artdetect.artifacts.run_ledger import Run, StageRecord
+from artdetect.artifacts.store import Artifact
+from artdetect.core.errors import ModelError
+from tests.tiny_dataset import jpeg, write
 
 
 def artifact(stage: str, key: str, **files: str) -> Artifact:
@@ -40,9 +42,9 @@ def indexed(key: str, paths: list[str]) -> None:
 
 def judged(index: str, flow: str = "retrain", state: str = "completed") -> None:
     """A run in the ledger that used this index."""
-    use = StageUse(stage="index", key=index, ran=True, why="", seconds=0)
-    now = runs.now()
-    runs.write(Run(id=f"{flow}-{index}", flow=flow, name="", began=now, ended=now, state=state, stages=[use]))
+    use = StageRecord(stage="index", key=index, ran=True, why="", seconds=0)
+    now = run_ledger.now()
+    run_ledger.write(Run(id=f"{flow}-{index}", flow=flow, name="", began=now, ended=now, state=state, stages=[use]))
 
 
 def ruled(key: str, verdict: str) -> Path:
@@ -84,30 +86,35 @@ def test_the_reference_is_the_first_champion_that_is_left(roots: Path) -> None:
     found = retrain.reference()
     assert found
     assert found.train == "m1"
-    assert retrain.learnt_from(found) is None
+    assert retrain.training_split_of(found) is None
     learnt = artifact("balance", "b1")
-    assert retrain.learnt_from(found) == learnt
+    assert retrain.training_split_of(found) == learnt
     registry.rollback("someone", "worse")
     registry.rollback("someone", "worse")
     assert retrain.reference() is None
 
 
 def test_the_model_in_use_becomes_the_first_champion(roots: Path) -> None:
-    assert retrain.reigning() is None
+    assert retrain.current_champion() is None
     artifact("train", "m1")
-    entry = retrain.reigning()
+    entry = retrain.current_champion()
     assert entry
     assert entry == registry.champion()
     assert (entry.train, entry.by) == ("m1", "retrain")
     artifact("train", "m2")
-    assert retrain.reigning() == entry  # once there is one, newer models do not matter
+    assert retrain.current_champion() == entry  # once there is one, newer models do not matter
 
 
 def test_a_champion_that_is_gone_stops_a_retraining(roots: Path) -> None:
     registry.promote(artifact("train", "m1").key, {}, "someone", "")
     (store.place("train", "m1") / "model.json").unlink()
     with pytest.raises(ModelError, match="m1, cannot be used: model"):
-        retrain.reigning()
+        retrain.current_champion()
+
+
+def challenger(config: configs.Config, champion: Promotion | None) -> configs.Config:
+    changes = retrain.challenger_sections(config.index, config.train, config.retrain, champion)
+    return config.model_copy(update=changes)
 
 
 @pytest.mark.parametrize(("preset", "start"), [("notebook", "m1"), ("artnet", None)])
@@ -115,10 +122,10 @@ def test_a_challenger_learns_from_incoming_pictures(roots: Path, preset: str, st
     champion = registry.promote(artifact("train", "m1").key, {}, "someone", "")
     values = {"download": {"url": "/art"}, "train": {"preset": preset}, "retrain": {"start": "champion"}}
     config = configs.parse(values)
-    found = retrain.challenger(config, champion)
+    found = challenger(config, champion)
     assert found.index.incoming
     assert found.train.start == start
-    assert retrain.challenger(config, None).train.start is None
+    assert challenger(config, None).train.start is None
     assert found.model_copy(update={"index": config.index, "train": config.train}) == config
 
 
@@ -126,13 +133,13 @@ def test_only_a_verdict_to_promote_moves_the_alias(roots: Path) -> None:
     first = registry.promote(artifact("train", "m1").key, {}, "someone", "")
     artifact("train", "m2")
     made = {"train": "m2", "index": "i2"}
-    assert retrain.settle(ruled("g1", "keep"), made, first) == (False, "Kept the champion, m1.")
+    assert retrain.promote_if_passed(ruled("g1", "keep"), made, first) == (False, "Kept the champion, m1.")
     assert registry.champion() == first
-    assert retrain.settle(ruled("g2", "promote"), made, first) == (True, "Promoted m2 in place of m1.")
+    assert retrain.promote_if_passed(ruled("g2", "promote"), made, first) == (True, "Promoted m2 in place of m1.")
     champion = registry.champion()
     assert champion
     assert (champion.train, champion.artifacts["index"], champion.why) == ("m2", "i2", "promote, it says")
-    promoted, said = retrain.settle(ruled("g3", "promote"), made, champion)
+    promoted, said = retrain.promote_if_passed(ruled("g3", "promote"), made, champion)
     assert (promoted, "nothing to promote" in said) == (False, True)
 
 
@@ -142,7 +149,7 @@ def test_a_champion_that_nobody_judged_against_stays(roots: Path) -> None:
     registry.promote(artifact("train", "m3").key, {}, "someone", "meanwhile")
     artifact("train", "m2")
     with pytest.raises(ModelError, match="judged against train/m1, which is no longer the champion"):
-        retrain.settle(ruled("g1", "promote"), {"train": "m2"}, first)
+        retrain.promote_if_passed(ruled("g1", "promote"), {"train": "m2"}, first)
     champion = registry.champion()
     assert champion
     assert champion.train == "m3"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from artdetect import tune
-from artdetect.errors import ArtifactError, ConfigError
-from artdetect.train import TrainConfig
-from artdetect.tune import Judged, Study, TuneConfig
+from artdetect.core.errors import ArtifactError, ConfigError
+from artdetect.train.config import TrainConfig
+from artdetect.tune import Study, TrialScore, TuneConfig
 
 TRAIN = TrainConfig(blocks=("block0", "block2"), views=3, components=400)
 SPACE = {"blocks": ("stem..block1", "stem,block3"), "views": (0, 2), "components": (50, 100)}
@@ -24,8 +24,8 @@ def study(train: TrainConfig = TRAIN, balance: str = "b", **settings: object) ->
     return Study(TuneConfig.model_validate(SPACE | settings), train, balance, say=pytest.fail)
 
 
-def judged(config: TrainConfig) -> Judged:
-    return Judged(1 / config.components, 0.1 * config.views, 0.01)
+def judged(config: TrainConfig) -> TrialScore:
+    return TrialScore(1 / config.components, 0.1 * config.views, 0.01)
 
 
 def advance(opened: Study, trials: int) -> None:
@@ -115,7 +115,7 @@ def test_the_key_says_what_a_trial_depends_on() -> None:
 def test_the_best_is_the_smallest_value_and_the_earlier_one_of_equals() -> None:
     with study() as opened:
         for value in (0.3, 0.1, 0.1):
-            opened.tell(opened.propose(), Judged(value, 0.0, 0.01))
+            opened.tell(opened.propose(), TrialScore(value, 0.0, 0.01))
         assert [trial.number for trial in opened.ranking] == [1, 2, 0]
         assert "best of 3 trials, trial 1: 0.1000 = log loss 0.1000 + shortfall 0.0000" in opened.summary()[0]
         assert "trial 0: 0.3000" in opened.summary()[1]

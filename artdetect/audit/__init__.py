@@ -3,52 +3,17 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
+from artdetect.audit.config import AuditConfig
+from artdetect.core.errors import AuditFailed
 
-from artdetect.errors import AuditFailed
-from artdetect.section import Section
-
-Rule = Literal["ignore", "warn", "stop"]
 SHEET = "worst.png"
 # Of the index: only these are read.
 COLUMNS = (
     "path", "label", "split", "style", "generator", "bytes", "sha256", "width", "height", "format", "mode",
     "jpeg_quality", "has_exif", "phash", "contrast", "ok", "error",
 )  # fmt: skip
-
-
-def _rule(what: str) -> Any:
-    return Field("warn", description=f"{what}: ignore, warn, or stop the run")
-
-
-class AuditConfig(Section):
-    """Section `audit`: a rule for each finding, and what counts as one.
-
-    Every finding is counted whatever its rule says: "warn" also writes a line to the log, "stop" ends the run with
-    `AuditFailed`. All warn unless told otherwise, since balance keeps what can be kept out of training.
-    """
-
-    unreadable: Rule = _rule("pictures that cannot be read")
-    duplicates: Rule = _rule("files with the same content")
-    near_duplicates: Rule = _rule("pictures that look alike: saved again, resized or slightly cropped")
-    train_test_overlap: Rule = _rule("pictures in train and in test, the same or alike")
-    two_labels: Rule = _rule("pictures under both labels, the same or alike")
-    low_information: Rule = _rule("pictures with next to nothing on them")
-    folder_grammar: Rule = _rule("files left out, and folders whose names may be meant otherwise")
-    shortcut: Rule = _rule("file properties that give the label away")
-
-    near_distance: int = Field(
-        4, ge=0, le=8, description="bits of 64 in which the perceptual hashes of near-duplicates may differ"
-    )
-    low_contrast: float = Field(
-        2.0, ge=0, description="a picture of less contrast (standard deviation of its grey values) says next to nothing"
-    )
-    shortcut_auc: float = Field(
-        0.6, ge=0.5, le=1, description="AUC of file properties alone from which they are a shortcut; 0.5 is chance"
-    )
-    seed: int = Field(129, ge=0, description="of the shortcut test's folds and resampling")
 
 
 def run(config: AuditConfig, index_folder: Path, pictures: Path, out: Path) -> None:
@@ -63,7 +28,7 @@ def run(config: AuditConfig, index_folder: Path, pictures: Path, out: Path) -> N
     """
     import pandas as pd
 
-    from artdetect.audit import findings, sheet, shortcut, tables
+    from artdetect.audit import counts, example_sheet, findings, shortcut
     from artdetect.audit.duplicates import groups
 
     table = pd.read_parquet(index_folder / "index.parquet", columns=list(COLUMNS)).sort_values("path")
@@ -74,28 +39,28 @@ def run(config: AuditConfig, index_folder: Path, pictures: Path, out: Path) -> N
     measured = shortcut.measure(readable, config.seed)
     result = {
         "pictures": len(table),
-        "findings": [vars(found) for found in findings.of(config, unreadable, readable, skipped, measured)],
+        "findings": [vars(found) for found in findings.find_all(config, unreadable, readable, skipped, measured)],
         "shortcut": measured,
-        "counts": tables.counts(readable),
-        "file_properties": tables.file_properties(readable),
+        "counts": counts.counts(readable),
+        "file_properties": counts.file_properties(readable),
     }
     (out / "audit.json").write_text(json.dumps(result, indent=1))
     repeated = readable.loc[readable.duplicated("group", keep=False), ["path", "group"]]
     repeated.assign(group=pd.factorize(repeated.group)[0].astype("int64")).to_parquet(
         out / "groups.parquet", index=False
     )
-    sheet.write(readable, config.low_contrast, pictures, out / SHEET)
+    example_sheet.write(readable, config.low_contrast, pictures, out / SHEET)
 
 
-def fired(folder: Path) -> list[Mapping[str, Any]]:
+def triggered(folder: Path) -> list[Mapping[str, Any]]:
     """The findings of an audit's artifact folder that a rule tells to warn of or to stop at."""
     found = json.loads((folder / "audit.json").read_text())["findings"]
     return [finding for finding in found if finding["fired"] and finding["level"] != "ignore"]
 
 
-def stopping(folder: Path) -> list[Mapping[str, Any]]:
+def blocking(folder: Path) -> list[Mapping[str, Any]]:
     """Those of them that a rule tells to stop at."""
-    return [finding for finding in fired(folder) if finding["level"] == "stop"]
+    return [finding for finding in triggered(folder) if finding["level"] == "stop"]
 
 
 def check(folder: Path) -> None:
@@ -104,7 +69,7 @@ def check(folder: Path) -> None:
     Raises:
         AuditFailed: naming each such finding, where to look, and how to go on all the same.
     """
-    stops = stopping(folder)
+    stops = blocking(folder)
     if not stops:
         return
     said = " ".join(f"{finding['name']}: {finding['sentence']}" for finding in stops)

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from artdetect.audit import folders
+from artdetect.audit import folder_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from artdetect.audit import AuditConfig
+    from artdetect.audit.config import AuditConfig
 
-EXAMPLES = 20  # listed per finding; the counts are always whole
-NAMED = 4  # members of a group, properties, or generators that are named in one line
+MAX_EXAMPLES = 20  # listed per finding; the counts are always whole
+MAX_NAMED = 4  # members of a group, properties, or generators that are named in one line
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Finding:
     examples: list[str]  # up to `EXAMPLES`
 
 
-def of(
+def find_all(
     config: "AuditConfig",
     unreadable: "pd.DataFrame",
     readable: "pd.DataFrame",
@@ -49,22 +49,22 @@ def of(
         "shortcut": _shortcut(shortcut, config.shortcut_auc),
     }
     return [
-        Finding(name, getattr(config, name), fired, count, sentence, examples[:EXAMPLES])
+        Finding(name, getattr(config, name), fired, count, sentence, examples[:MAX_EXAMPLES])
         for name, (fired, count, sentence, examples) in said.items()
     ]
 
 
-Said = tuple[bool, int, str, list[str]]  # fired, count, sentence, examples
+Message = tuple[bool, int, str, list[str]]  # fired, count, sentence, examples
 
 
-def _unreadable(table: "pd.DataFrame") -> Said:
+def _unreadable(table: "pd.DataFrame") -> Message:
     if table.empty:
         return False, 0, "Every picture can be read.", []
     sentence = f"{number(len(table), 'picture')} cannot be read and {_is(len(table))} not used."
-    return True, len(table), sentence, [f"{row.path}: {row.error}" for row in table.head(EXAMPLES).itertuples()]
+    return True, len(table), sentence, [f"{row.path}: {row.error}" for row in table.head(MAX_EXAMPLES).itertuples()]
 
 
-def _repeated(readable: "pd.DataFrame", config: "AuditConfig") -> dict[str, Said]:
+def _repeated(readable: "pd.DataFrame", config: "AuditConfig") -> dict[str, Message]:
     """The four findings about pictures that stand in several files."""
     several = readable[readable.duplicated("group", keep=False)]
     contents = several.groupby("sha256")
@@ -73,9 +73,9 @@ def _repeated(readable: "pd.DataFrame", config: "AuditConfig") -> dict[str, Said
     twice = contents.path.size().loc[lambda files: files > 1]
     alike = groups.sha256.nunique().loc[lambda versions: versions > 1].index
     files = int(several.group.isin(alike).sum())
-    said: dict[str, Said] = {}
+    said: dict[str, Message] = {}
     first = several.drop_duplicates("sha256").set_index("sha256").path
-    order = sorted(twice.index, key=lambda sha256: first[sha256])[:EXAMPLES]
+    order = sorted(twice.index, key=lambda sha256: first[sha256])[:MAX_EXAMPLES]
     said["duplicates"] = (
         len(twice) > 0,
         len(twice),
@@ -115,20 +115,20 @@ def _repeated(readable: "pd.DataFrame", config: "AuditConfig") -> dict[str, Said
 
 
 def _examples(several: "pd.DataFrame", groups: Any) -> list[str]:
-    chosen = sorted(groups)[:EXAMPLES]
+    chosen = sorted(groups)[:MAX_EXAMPLES]
     return [_members(rows) for _, rows in several[several.group.isin(chosen)].groupby("group")]
 
 
 def _members(rows: "pd.DataFrame") -> str:
     """Paths of one group: = between equal contents, ≈ between similar ones."""
-    shown = rows.head(NAMED)
+    shown = rows.head(MAX_NAMED)
     text = shown.path.iloc[0]
     for path, same in zip(shown.path.iloc[1:], shown.sha256.duplicated().iloc[1:], strict=True):
         text += f" {'=' if same else '≈'} {path}"
-    return text + (f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else "")
+    return text + (f" and {len(rows) - MAX_NAMED:,} more" if len(rows) > MAX_NAMED else "")
 
 
-def _low_information(readable: "pd.DataFrame", low_contrast: float) -> Said:
+def _low_information(readable: "pd.DataFrame", low_contrast: float) -> Message:
     low = readable[readable.contrast < low_contrast]
     if low.empty:
         return False, 0, f"No picture is nearly flat (contrast below {low_contrast:g}).", []
@@ -141,12 +141,15 @@ def _low_information(readable: "pd.DataFrame", low_contrast: float) -> Said:
         True,
         len(low),
         sentence,
-        [f"{row.path}: contrast {row.contrast:g}" for row in low.head(EXAMPLES).itertuples()],
+        [f"{row.path}: contrast {row.contrast:g}" for row in low.head(MAX_EXAMPLES).itertuples()],
     )
 
 
-def _folder_grammar(readable: "pd.DataFrame", skipped: Mapping[str, Sequence[str]]) -> Said:
-    left_out, doubtful = folders.left_out(skipped), folders.doubtful(readable.path[readable.label == "human"])
+def _folder_grammar(readable: "pd.DataFrame", skipped: Mapping[str, Sequence[str]]) -> Message:
+    left_out, doubtful = (
+        folder_names.skipped_files(skipped),
+        folder_names.suspicious(readable.path[readable.label == "human"]),
+    )
     if not left_out and not doubtful:
         return False, 0, "Every file stands where its folder says what it is.", []
     parts, examples = [], []
@@ -156,7 +159,7 @@ def _folder_grammar(readable: "pd.DataFrame", skipped: Mapping[str, Sequence[str
         reasons: dict[str, int] = {}
         for (reason, folder), files in sorted(left_out.items()):
             reasons[reason] = reasons.get(reason, 0) + files
-            guess = folders.meant(folder)
+            guess = folder_names.suggest(folder)
             hint = f"; is {guess} meant?" if guess else ""
             examples.append(f"{folder}: {number(files, 'file')}, {reason}{hint}")
         listed = "; ".join(f"{reason}: {files:,}" for reason, files in sorted(reasons.items()))
@@ -169,7 +172,7 @@ def _folder_grammar(readable: "pd.DataFrame", skipped: Mapping[str, Sequence[str
     return True, left_out.total() + doubtful.total(), " ".join(parts), examples
 
 
-def _shortcut(measured: Mapping[str, Any], threshold: float) -> Said:
+def _shortcut(measured: Mapping[str, Any], threshold: float) -> Message:
     ai, human = measured["pictures"]["AI"], measured["pictures"]["human"]
     found = f"{ai:,} AI, {human:,} human"
     if measured["auc"] is None:
@@ -189,8 +192,8 @@ def _shortcut(measured: Mapping[str, Any], threshold: float) -> Said:
     if not fired:
         why = "too uncertain" if auc["value"] >= threshold else f"less than the {threshold:g} it takes"
         return False, 0, f"{said}: {why} to be called a shortcut.", []
-    named = ", ".join(f"{row['name']} {row['auc']['value']:.3f}" for row in giving[:NAMED]) or "several together"
-    single = ", ".join(f"{row['generator']} {row['auc']['value']:.3f}" for row in measured["generators"][:NAMED])
+    named = ", ".join(f"{row['name']} {row['auc']['value']:.3f}" for row in giving[:MAX_NAMED]) or "several together"
+    single = ", ".join(f"{row['generator']} {row['auc']['value']:.3f}" for row in measured["generators"][:MAX_NAMED])
     sentence = (
         f"{said}: {named}. Each generator against human: {single or 'too few pictures'}. A model can learn "
         "this instead of the art, and its test would not show it. The model sees all pictures in one size, but what "

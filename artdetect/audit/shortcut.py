@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect.file_properties import NO_QUALITY, properties
-from artdetect.intervals import CONFIDENCE, of_auc
-from artdetect.labels import AI, CLASSES
+from artdetect.pictures.file_properties import NO_QUALITY, properties
+from artdetect.pictures.labels import AI, CLASSES
+from artdetect.stats.confidence_intervals import CONFIDENCE, auc_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FOLDS = 5
-FEWEST = 5  # pictures a class: below that there is nothing to measure
-FEW = 100  # pictures a class, below which a bootstrap is too narrow: of files alike it calls one set in twelve unlike
+MIN_PER_CLASS = 5  # pictures a class: below that there is nothing to measure
+SMALL_SAMPLE = (
+    100  # pictures a class, below which a bootstrap is too narrow: of files alike it calls one set in twelve unlike
+)
 DEPTH = 3
 LEAF = 200  # at least one in so many pictures in each leaf of a tree …
 SMALLEST_LEAF = 3  # … and so many pictures
 GAIN = 0.001  # of Gini impurity, that a split must bring: others only lengthen the rules
 RESAMPLES = 2_000
-MOST_GENERATORS = 20  # compared one by one, the largest ones
+MAX_GENERATORS = 20  # compared one by one, the largest ones
 
 
 def measure(table: "pd.DataFrame", seed: int) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def _generators(
 ) -> list[dict[str, Any]]:
     names, pictures = np.unique(generator[is_ai].astype(str), return_counts=True)
     rows = []
-    for largest in np.argsort(-pictures, kind="stable")[:MOST_GENERATORS]:
+    for largest in np.argsort(-pictures, kind="stable")[:MAX_GENERATORS]:
         chosen = ~is_ai | (generator == names[largest])
         part = {name: values[chosen] for name, values in features.items()}
         auc = _auc(part, is_ai[chosen], seed)
@@ -92,7 +94,7 @@ def _tree(features: dict[str, np.ndarray], is_ai: np.ndarray) -> Any:
 def _fold_count(is_ai: np.ndarray) -> int:
     """Up to `FOLDS`, with two pictures of each class in each; 0 where a class has fewer than `FEWEST`."""
     fewest = min(int(is_ai.sum()), int((~is_ai).sum()))
-    return min(FOLDS, fewest // 2) if fewest >= FEWEST else 0
+    return min(FOLDS, fewest // 2) if fewest >= MIN_PER_CLASS else 0
 
 
 def _folds(is_ai: np.ndarray, seed: int) -> np.ndarray:
@@ -119,14 +121,14 @@ def _auc(features: dict[str, np.ndarray], is_ai: np.ndarray, seed: int) -> dict[
     shape = (fold.max() + 1, len(levels))
     cell = np.ravel_multi_index((fold, level), shape)
     ai, human = (np.bincount(cell[chosen], minlength=np.prod(shape)).reshape(shape) for chosen in (is_ai, ~is_ai))
-    value = float(area(ai, human))
+    value = float(fold_auc(ai, human))
     low, high = _bootstrap(ai, human, seed)
-    if low == high or min(ai.sum(), human.sum()) < FEW:
-        low, high = of_auc(value, int(ai.sum()), int(human.sum()))
+    if low == high or min(ai.sum(), human.sum()) < SMALL_SAMPLE:
+        low, high = auc_interval(value, int(ai.sum()), int(human.sum()))
     return {name: round(number, 4) for name, number in (("value", value), ("low", low), ("high", high))}
 
 
-def area(ai: np.ndarray, human: np.ndarray) -> np.ndarray:
+def fold_auc(ai: np.ndarray, human: np.ndarray) -> np.ndarray:
     """The AUC of scores that are only counted: `(..., folds, levels)` pictures of a class at each score, rising.
 
     The share of pairs in which the AI picture scores higher, a tie counting half (Mann and Whitney, 1947). Pairs within
@@ -149,7 +151,7 @@ def _bootstrap(ai: np.ndarray, human: np.ndarray, seed: int) -> tuple[float, flo
         pictures = counts.sum(-1)
         shares = counts / np.maximum(pictures, 1)[:, None]
         drawn.append(rng.multinomial(pictures, shares, size=(RESAMPLES, len(pictures))))
-    low, high = np.quantile(area(*drawn), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(fold_auc(*drawn), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 
 

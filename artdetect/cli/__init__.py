@@ -9,16 +9,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from artdetect import __version__, json_lines
-from artdetect.cli import chain, ingest, models, pictures, serve, store
-from artdetect.errors import ArtdetectError, storage_error
+from artdetect import __version__
+from artdetect.cli import inference, ingest, maintenance, models, pipeline, serve
+from artdetect.core import json_logging
+from artdetect.core.errors import ArtdetectError, storage_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code: 0 done, 1 done in part (see each command), 2 an error a person can mend."""
     chosen = _parser().parse_args(arguments)
     if chosen.log_json:
-        json_lines.ask()
+        json_logging.enable()
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be valid in any encoding
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -49,9 +50,9 @@ def _end_output() -> None:
 
 def _fail(error: object) -> int:
     line = f"artdetect: {error}"
-    if json_lines.asked():
+    if json_logging.enabled():
         name = type(error).__name__ if isinstance(error, Exception) else None
-        line = json_lines.line("ERROR", "artdetect", str(error), error=name)
+        line = json_logging.format_line("ERROR", "artdetect", str(error), error=name)
     print(line, file=sys.stderr)
     return 2
 
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     _add_log(parser, default=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (chain, ingest, pictures, serve, models, store):
+    for group in (pipeline, ingest, inference, serve, models, maintenance):
         group.add(commands)
     for command in {*commands.choices.values()}:  # also after the command; it must not undo what stands before it
         _add_log(command, default=argparse.SUPPRESS)

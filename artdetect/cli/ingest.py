@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artdetect.cli.parsing import Commands, add_config
-from artdetect.errors import ConfigError
-from artdetect.labels import CLASSES
-from artdetect.summary import printable
+from artdetect.cli.options import Commands, add_config
+from artdetect.core.errors import ConfigError
+from artdetect.formatting.text import printable
+from artdetect.pictures.labels import CLASSES
 
 if TYPE_CHECKING:
     from artdetect.config import Config
-    from artdetect.ingest import Result, Said
+    from artdetect.ingest import IngestResult, Provenance
 
 SHOWN = 20  # names of a kind; all of them with --json
 ABOUT = ("label", "generator", "origin", "style", "source", "licence", "note")
@@ -51,15 +51,15 @@ def _ingest(chosen: argparse.Namespace) -> int:
     else:
         _show(result, loaded)
     if result.added:
-        from flows.ingest import announce
+        from artdetect.cli.flows import announce
 
         if said := announce(result):
             print(said, file=sys.stderr)
     return 1 if result.rejected else 0
 
 
-def _said(chosen: argparse.Namespace) -> "Said":
-    from artdetect.ingest.said import said
+def _said(chosen: argparse.Namespace) -> "Provenance":
+    from artdetect.ingest.provenance import provenance_of
 
     wanted = {"AI": "generator", "human": "origin"}
     if chosen.label is None:
@@ -67,7 +67,9 @@ def _said(chosen: argparse.Namespace) -> "Said":
     name = getattr(chosen, wanted[chosen.label])
     if name is None:
         raise ConfigError(f"--label {chosen.label} needs --{wanted[chosen.label]} NAME")
-    return said(chosen.label, name, chosen.style, source=chosen.source, licence=chosen.licence, note=chosen.note)
+    return provenance_of(
+        chosen.label, name, chosen.style, source=chosen.source, licence=chosen.licence, note=chosen.note
+    )
 
 
 def _counted(done: int, total: int) -> None:
@@ -76,9 +78,9 @@ def _counted(done: int, total: int) -> None:
         print(f"\r{done:,} of {total:,} pictures", end="" if done < total else "\n", file=sys.stderr, flush=True)
 
 
-def _show(result: "Result", config: "Config") -> None:
-    from artdetect import paths
-    from artdetect.labels import row
+def _show(result: "IngestResult", config: "Config") -> None:
+    from artdetect.core import paths
+    from artdetect.pictures.labels import row
 
     for where, count in result.by_origin.items():
         splits = [row(picture.path, picture.sha256).split for picture in result.added]

@@ -4,9 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-from artdetect.cli.parsing import MODEL_HELP, Commands
-from artdetect.errors import ConfigError
-from artdetect.summary import printable
+from artdetect.cli.options import MODEL_HELP, Commands
+from artdetect.core.errors import ConfigError
+from artdetect.formatting.text import printable
 
 
 def add(commands: Commands) -> None:
@@ -47,40 +47,40 @@ def add(commands: Commands) -> None:
 
 
 def _models(chosen: argparse.Namespace) -> int:
-    from artdetect import models
+    from artdetect.monitoring import model_table
 
-    rows = models.table()
+    rows = model_table.table()
     if chosen.json:
         print(json.dumps(rows, indent=1, allow_nan=False))
     else:
-        print(models.render(rows) if rows else "There is no model yet. Train one with `artdetect run`.")
+        print(model_table.render(rows) if rows else "There is no model yet. Train one with `artdetect run`.")
     return 0
 
 
 def _promote(chosen: argparse.Namespace) -> int:
-    from artdetect import models, registry
+    from artdetect.artifacts import lineage, registry
 
     key = registry.find(chosen.key)
     before = registry.champion()
     if before and before.train == key:
         print(f"train/{key} is the champion already, since {before.at}: {printable(before.why)}")
         return 0
-    entry = registry.promote(key, models.made_from(key), registry.person(), chosen.why)
+    entry = registry.promote(key, lineage.lineage_keys(key), registry.current_user(), chosen.why)
     print(f"train/{key} is the champion" + (f", before it train/{entry.previous}" if entry.previous else ""))
     return 0
 
 
 def _rollback(chosen: argparse.Namespace) -> int:
-    from artdetect import registry
+    from artdetect.artifacts import registry
 
-    entry = registry.rollback(registry.person(), chosen.why)
+    entry = registry.rollback(registry.current_user(), chosen.why)
     print(f"train/{entry.train} is the champion again, no longer train/{entry.previous}")
     return 0
 
 
 def _export(chosen: argparse.Namespace) -> int:
-    from artdetect import predict
-    from artdetect.export import export
+    from artdetect.model import predict
+    from artdetect.model.export import export
 
     exported = export(predict.find_model(chosen.model), chosen.format, chosen.out)
     print(exported.path)
@@ -95,7 +95,7 @@ def _compare(chosen: argparse.Namespace) -> int:
     if chosen.flips < 0:
         raise ConfigError(f"--flips {chosen.flips}: expected 0 or more")
     new = compare.find(chosen.second or chosen.first)
-    old = compare.find(chosen.first) if chosen.second else compare.before(new)
+    old = compare.find(chosen.first) if chosen.second else compare.previous(new)
     found = compare.compare(old, new, flips=chosen.flips)
     if chosen.format == "json":
         print(json.dumps(found, indent=1, allow_nan=False))

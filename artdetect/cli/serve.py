@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from artdetect.cli.parsing import MODEL_HELP, Commands
-from artdetect.errors import ConfigError
+from artdetect.cli.options import MODEL_HELP, Commands
+from artdetect.core.errors import ConfigError
 
 
 def add(commands: Commands) -> None:
@@ -18,13 +18,14 @@ def add(commands: Commands) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    from artdetect import json_lines, serve
-    from artdetect.images import MAX_BYTES
+    from artdetect import serve
+    from artdetect.core import json_logging
+    from artdetect.pictures.images import MAX_BYTES
 
     largest = MAX_BYTES // 2**20
     if not 1 <= chosen.most_megabytes <= largest:
         raise ConfigError(f"--most-megabytes {chosen.most_megabytes}: expected 1 to {largest}")
     if not 0 <= chosen.port <= 65_535:
         raise ConfigError(f"--port {chosen.port}: expected 0 to 65535")
-    serve.run(chosen.host, chosen.port, chosen.model, chosen.most_megabytes, json_lines.asked())
+    serve.run(chosen.host, chosen.port, chosen.model, chosen.most_megabytes, json_logging.enabled())
     return 0

@@ -4,23 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect.compare.paired import UNCLEAR, differences, mcnemar, scorer
-from artdetect.compare.runs import before, find, lineage
-from artdetect.compare.text import render_markdown, render_text
-from artdetect.detector import MODEL_FILE, model_id
-from artdetect.errors import DataError
-from artdetect.intervals import CONFIDENCE, wilson
-from artdetect.labels import CLASSES
-from artdetect.stages import STAGES
-from artdetect.store import Built
+from artdetect.artifacts.lineage import find, lineage, previous
+from artdetect.artifacts.stages import STAGES
+from artdetect.artifacts.store import StoredArtifact
+from artdetect.compare.render import render_markdown, render_text
+from artdetect.core.errors import DataError
+from artdetect.model.detector import MODEL_FILE, model_id
+from artdetect.pictures.labels import CLASSES
+from artdetect.stats.confidence_intervals import CONFIDENCE, wilson
+from artdetect.stats.paired_bootstrap import UNCLEAR, differences, mcnemar, scorer
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["before", "compare", "find", "render_markdown", "render_text"]
+__all__ = ["compare", "find", "previous", "render_markdown", "render_text"]
 
 STAGES_BEHIND = ("index", "audit", "balance", "train", "evaluate")  # an evaluation: what its lineage should hold
-FEW = 100  # pictures of a class, below which a bootstrap is too narrow
+SMALL_SAMPLE = 100  # pictures of a class, below which a bootstrap is too narrow
 SIDES = ("old", "new")
 
 
@@ -94,7 +94,7 @@ def _contents(predictions: "pd.DataFrame") -> "pd.DataFrame":
     return predictions.assign(label=label, called=called, right=right).drop_duplicates("sha256").set_index("sha256")
 
 
-def _about(made: Mapping[str, Built]) -> dict[str, Any]:
+def _about(made: Mapping[str, StoredArtifact]) -> dict[str, Any]:
     """Which run it is, and which artifacts behind it are gone."""
     train, evaluate = made.get("train"), made["evaluate"]
     return {
@@ -107,7 +107,7 @@ def _about(made: Mapping[str, Built]) -> dict[str, Any]:
     }
 
 
-def _changes(old: Mapping[str, Built], new: Mapping[str, Built]) -> dict[str, list[dict[str, Any]]]:
+def _changes(old: Mapping[str, StoredArtifact], new: Mapping[str, StoredArtifact]) -> dict[str, list[dict[str, Any]]]:
     """Kind (config, code, packages, inputs) -> name, stages, old, new of each difference between stages of both.
 
     Inputs are those that no stage made: the data set's pictures.
@@ -127,7 +127,9 @@ def _changes(old: Mapping[str, Built], new: Mapping[str, Built]) -> dict[str, li
     return {kind: list(rows.values()) for kind, rows in found.items()}
 
 
-def _splits(made: Mapping[str, Mapping[str, Built]], tested: "Mapping[str, pd.DataFrame]") -> list[dict[str, Any]]:
+def _splits(
+    made: Mapping[str, Mapping[str, StoredArtifact]], tested: "Mapping[str, pd.DataFrame]"
+) -> list[dict[str, Any]]:
     """Split x label -> old and new pictures and those of each generator; only tests where a balance is gone."""
     counts: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
     for side, parts in made.items():
@@ -205,7 +207,7 @@ def _notes(found: Mapping[str, Any]) -> list[str]:
             )
     if count := found["data"]["left_out"]["count"]:
         notes.append(f"the labels differ for {count:,} of the common pictures: left out")
-    few = [f"{count:,} {label}" for label, count in found["pictures"].items() if count < FEW]
+    few = [f"{count:,} {label}" for label, count in found["pictures"].items() if count < SMALL_SAMPLE]
     if few and not found["same_predictions"]:
         notes.append(f"only {' and '.join(few)} pictures are common: intervals of so few are too narrow")
     accuracy, p = found["metrics"]["accuracy"], found["mcnemar"]["p"]

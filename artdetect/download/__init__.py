@@ -7,10 +7,10 @@ makes no request. `source` reads addresses, `fetch` transfers, `extract` unpacks
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
-
-from artdetect import paths
-from artdetect.download import raw
+from artdetect.core import paths
+from artdetect.core.errors import ArtifactError, DownloadError
+from artdetect.download import dataset_store
+from artdetect.download.config import DownloadConfig
 from artdetect.download.extract import LimitError
 from artdetect.download.fetch import Retry, fetch
 from artdetect.download.source import (
@@ -20,50 +20,20 @@ from artdetect.download.source import (
     file_sha256,
     key_url,
     local_path,
+    no_progress,
     picture_folder,
     public_url,
     read_json,
-    silent,
     source_kind,
     stem,
     title,
     url_digest,
     write_json,
 )
-from artdetect.errors import ArtifactError, DownloadError
-from artdetect.section import Section
 
 __all__ = ["DownloadConfig", "Progress", "Retry", "check", "dataset", "fingerprint", "folder", "run", "source_kind"]
 
 RECORD = "dataset.json"
-
-
-class DownloadConfig(Section):
-    """Where the pictures come from.
-
-    Args:
-        url: An http(s):// or file:// address or a path of a zip archive, or a folder of pictures.
-        sha256: Of the archive, 64 hex digits; not looked at for a folder.
-        max_gb: Limit on the unpacked size, in 10^9 bytes.
-    """
-
-    url: str
-    sha256: str | None = None
-    max_gb: float = Field(default=40, gt=0)
-
-    @field_validator("sha256")
-    @classmethod
-    def _hexadecimal(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        value = value.strip().lower()
-        if len(value) != 64 or not set(value) <= set("0123456789abcdef"):
-            raise ValueError(f"must be 64 hex digits. Received: {value!r}, {len(value)} characters")
-        return value
-
-    def key_parts(self) -> dict[str, Any]:
-        """Nothing: what counts is where the pictures come from, which `fingerprint` says without local paths."""
-        return {}
 
 
 def fingerprint(config: DownloadConfig) -> dict[str, str]:
@@ -84,7 +54,7 @@ def fingerprint(config: DownloadConfig) -> dict[str, str]:
             return {"url": key_url(config.url), "sha256": config.sha256 or ""}
 
 
-def run(config: DownloadConfig, out: Path, progress: Progress = silent, retry: Retry | None = None) -> None:
+def run(config: DownloadConfig, out: Path, progress: Progress = no_progress, retry: Retry | None = None) -> None:
     """Makes the pictures available and writes `out`/dataset.json, which says where they are.
 
     dataset.json holds "folder" (portable; the one with train/ or test/, also where something is wrapped around it),
@@ -102,11 +72,11 @@ def run(config: DownloadConfig, out: Path, progress: Progress = silent, retry: R
         StorageError: The disk has too little room. An OSError where that turns out only while writing.
     """
     kind = source_kind(config.url)
-    found: raw.Dataset | None = None
+    found: dataset_store.Dataset | None = None
     if kind == "folder":
         unpacked = local_path(config.url)
     else:
-        raw.sweep()
+        dataset_store.sweep()
         found = _from_web(config, progress, retry) if kind == "web" else _from_archive(config, progress)
         unpacked = found.folder
     content: dict[str, Any] = {
@@ -147,26 +117,26 @@ def check(recorded: dict[str, Any] | Path) -> str | None:
     return None if pictures.is_dir() else f"{pictures} is gone"
 
 
-def _from_archive(config: DownloadConfig, progress: Progress) -> raw.Dataset:
+def _from_archive(config: DownloadConfig, progress: Progress) -> dataset_store.Dataset:
     archive = local_path(config.url)
     sha256 = archive_sha256(archive, progress)
     _compare(sha256, config.sha256, str(archive))
-    return raw.place(archive, sha256, f"{stem(config.url)}-{sha256[:8]}", config.max_gb * 1e9, progress)
+    return dataset_store.unpack(archive, sha256, f"{stem(config.url)}-{sha256[:8]}", config.max_gb * 1e9, progress)
 
 
-def _from_web(config: DownloadConfig, progress: Progress, retry: Retry | None) -> raw.Dataset:
-    if found := raw.known(config.url, config.sha256):
+def _from_web(config: DownloadConfig, progress: Progress, retry: Retry | None) -> dataset_store.Dataset:
+    if found := dataset_store.known(config.url, config.sha256):
         return found
-    with raw.locked(url_digest(config.url), progress):
-        if found := raw.known(config.url, config.sha256):  # by the run that was waited for
+    with dataset_store.locked(url_digest(config.url), progress):
+        if found := dataset_store.known(config.url, config.sha256):  # by the run that was waited for
             return found
         where, max_bytes = public_url(config.url), config.max_gb * 1e9
-        partial = fetch(config.url, raw.downloads(), max_bytes, progress, retry)
+        partial = fetch(config.url, dataset_store.downloads(), max_bytes, progress, retry)
         sha256 = file_sha256(partial.path, progress)
         name = f"{stem(config.url)}-{sha256[:8]}"
         try:
             _compare(sha256, config.sha256, where)
-            found = raw.place(partial.path, sha256, name, max_bytes, progress, config.url, where)
+            found = dataset_store.unpack(partial.path, sha256, name, max_bytes, progress, config.url, where)
         except LimitError:
             raise
         except DownloadError:  # these bytes will never do; with a full disk or a raised limit they will

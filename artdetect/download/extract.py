@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from artdetect.download.source import Progress, silent
-from artdetect.errors import DownloadError, StorageError
+from artdetect.core.errors import DownloadError, StorageError
+from artdetect.download.source import Progress, no_progress
 
 MAX_MEMBERS = 5_000_000
 MAX_DIRECTORY = 256 << 20  # bytes of the archive's own list, which zipfile reads in one go; 46 and more a member
@@ -32,7 +32,7 @@ class LimitError(DownloadError):
 
 
 def extract(
-    archive: Path, folder: Path, max_bytes: float, progress: Progress = silent, where: str = ""
+    archive: Path, folder: Path, max_bytes: float, progress: Progress = no_progress, where: str = ""
 ) -> tuple[int, int]:
     """Unpacks `archive` into `folder`, which must exist and be empty.
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from artdetect import __version__
+from artdetect.core.errors import DownloadError, StorageError
 from artdetect.download.extract import LimitError
-from artdetect.download.source import MAGIC, Progress, public_url, read_json, silent, url_digest, write_json
-from artdetect.errors import DownloadError, StorageError
+from artdetect.download.source import MAGIC, Progress, no_progress, public_url, read_json, url_digest, write_json
 
 if TYPE_CHECKING:
     import httpx
@@ -89,7 +89,9 @@ class Partial:
         return self.path.with_suffix(".json")
 
 
-def fetch(url: str, folder: Path, max_bytes: float, progress: Progress = silent, retry: Retry | None = None) -> Partial:
+def fetch(
+    url: str, folder: Path, max_bytes: float, progress: Progress = no_progress, retry: Retry | None = None
+) -> Partial:
     """Downloads `url` to a `.part` file in `folder`, going on where an earlier call stopped.
 
     Args:

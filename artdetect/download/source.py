@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from artdetect import atomic, paths
-from artdetect.errors import DownloadError
-from artdetect.labels import SPLITS
+from artdetect.core import atomic, paths
+from artdetect.core.errors import DownloadError
+from artdetect.pictures.labels import SPLITS
 
 Kind = Literal["folder", "archive", "web"]
 Progress = Callable[[int, int | None, str], None]  # bytes done, bytes in all where known, what is being done
@@ -25,7 +25,7 @@ MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # how a zip archive starts; the second i
 _CHUNK = 1 << 20  # bytes
 
 
-def silent(done_bytes: int, total_bytes: int | None, what: str) -> None:
+def no_progress(done_bytes: int, total_bytes: int | None, what: str) -> None:
     """The progress report that nobody asked for."""
 
 
@@ -132,7 +132,7 @@ def stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def file_sha256(path: Path, progress: Progress = silent) -> str:
+def file_sha256(path: Path, progress: Progress = no_progress) -> str:
     """The SHA-256 of a file's content, hexadecimal."""
     digest, done, total = hashlib.sha256(), 0, path.stat().st_size
     with path.open("rb") as file:
@@ -143,7 +143,7 @@ def file_sha256(path: Path, progress: Progress = silent) -> str:
     return digest.hexdigest()
 
 
-def archive_sha256(path: Path, progress: Progress = silent) -> str:
+def archive_sha256(path: Path, progress: Progress = no_progress) -> str:
     """`file_sha256`, remembered in the cache by path, size and mtime: ten gigabytes are not read at every question."""
     memory, key, before = paths.cache() / "archives.json", os.path.abspath(path), stamp(path)  # noqa: PTH100
     known = read_json(memory)

@@ -4,26 +4,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from artdetect import kept, paths
-from artdetect.progress import Progress, told
-from artdetect.section import Section
+from artdetect.core import json_cache, paths
+from artdetect.core.progress import Progress, with_label
+from artdetect.evaluate.config import EvaluateConfig
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from artdetect.detector import Detector, Scores
+    from artdetect.model.detector import Detector, Scores
 
-FACTS = ("width", "height", "bytes", "format", "mode", "jpeg_quality", "has_exif", "contrast")  # of the index
-
-
-class EvaluateConfig(Section):
-    """Section `evaluate`."""
-
-    resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples behind the intervals")
-    seed: int = Field(129, ge=0, description="of the resampling, and of who is drawn for robustness")
-    robustness: int = Field(400, ge=0, description="test pictures that are degraded in every way; 0 leaves it out")
+INDEX_COLUMNS = ("width", "height", "bytes", "format", "mode", "jpeg_quality", "has_exif", "contrast")  # of the index
 
 
 def run(
@@ -49,54 +39,63 @@ def run(
     """
     import pandas as pd
 
-    from artdetect.detector import Detector
-    from artdetect.evaluate import attribution, baselines, groups, metrics, mistakes, robustness, seen, slices
-    from artdetect.pixels import Pixels
+    from artdetect.evaluate import (
+        baselines,
+        generator_attribution,
+        metrics,
+        robustness,
+        slice_discovery,
+        subgroups,
+        worst_errors,
+    )
+    from artdetect.model import cached_scores
+    from artdetect.model.detector import Detector
+    from artdetect.pictures.pixel_cache import PixelCache
 
     table = pd.read_parquet(balance_folder / "balance.parquet")
-    index = pd.read_parquet(index_folder / "index.parquet", columns=["path", *FACTS]).set_index("path")
+    index = pd.read_parquet(index_folder / "index.parquet", columns=["path", *INDEX_COLUMNS]).set_index("path")
     test = table[table.split == "test"].drop(columns=["split", "group", "weight"]).reset_index(drop=True)
     train = table[table.split == "train"]
-    learnt = baselines.learners(train)
+    learnt = baselines.training_sample(train)
     detector = Detector.load(train_folder)
-    pixels = Pixels(detector.geometry)
+    pixels = PixelCache(detector.geometry)
     used = pd.concat([test, learnt])
     pixels.ensure(
         [(row.sha256, paths.picture(pictures, row.path)) for row in used.itertuples()],
-        told(progress, "decoding pictures"),
+        with_label(progress, "decoding pictures"),
     )
 
-    scores = seen.scores(detector, pixels, list(test.sha256), progress=told(progress, "test pictures"))
-    test = judged(test, detector, scores)
+    scores = cached_scores.scores(detector, pixels, list(test.sha256), progress=with_label(progress, "test pictures"))
+    test = add_predictions(test, detector, scores)
     test.to_parquet(out / "predictions.parquet", index=False)
     facts = index.loc[test.path].reset_index()
     drawn, threshold = (config.resamples, config.seed), detector.rule.threshold
     result = metrics.summary(test, *drawn, threshold)
-    result["by_size"] = groups.by(test.assign(size=groups.size(facts)), "size")
-    result |= slices.find(test, facts)
+    result["by_size"] = subgroups.accuracy_by(test.assign(size=subgroups.size_bin(facts)), "size")
+    result |= slice_discovery.find(test, facts)
     tables = (index_folder / "index.parquet", balance_folder / "balance.parquet")
     of_files = index.loc[[*learnt.path, *test.path]]
-    result["baselines"] = kept.answer(
+    result["baselines"] = json_cache.cached_json(
         "baselines",
-        baselines.recipe(tables, pixels, *drawn),
-        lambda: baselines.baselines(learnt, test, of_files, pixels, *drawn, told(progress, "baselines")),
+        baselines.cache_key(tables, pixels, *drawn),
+        lambda: baselines.baselines(learnt, test, of_files, pixels, *drawn, with_label(progress, "baselines")),
     )
-    wrong = mistakes.worst(test, threshold)
+    wrong = worst_errors.worst(test, threshold)
     embedding = None if scores.embedding is None else scores.embedding[wrong.index]
-    result["mistakes"] = mistakes.mistakes(wrong, embedding, table, train_folder)
-    mistakes.write_sheet(wrong, result["mistakes"], table, pictures, out / "mistakes.png")
+    result["mistakes"] = worst_errors.worst_errors(wrong, embedding, table, train_folder)
+    worst_errors.write_sheet(wrong, result["mistakes"], table, pictures, out / "mistakes.png")
     if detector.families:
-        result["attribution"] = attribution.attribution(test, detector.families)
-    sample = robustness.drawn(test, config.robustness, config.seed)
+        result["attribution"] = generator_attribution.generator_attribution(test, detector.families)
+    sample = robustness.sample(test, config.robustness, config.seed)
     if len(sample):
-        result["robustness"], conditions = robustness.robustness(
-            detector, pixels, sample, *drawn, told(progress, "robustness")
+        result["robustness"], conditions = robustness.robustness_table(
+            detector, pixels, sample, *drawn, with_label(progress, "robustness")
         )
         conditions.to_parquet(out / "robustness.parquet", index=False)
     (out / "metrics.json").write_text(json.dumps(result, indent=1, allow_nan=False))
 
 
-def judged(table: "pd.DataFrame", detector: "Detector", scores: "Scores") -> "pd.DataFrame":
+def add_predictions(table: "pd.DataFrame", detector: "Detector", scores: "Scores") -> "pd.DataFrame":
     """The table with p_ai; verdict (AI, human or unsure) and called, the class it leans to; and where the model says so
     novelty, and family and family_p: the generator family that it would be if it is AI, "other" where none is likely.
     """

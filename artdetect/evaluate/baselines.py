@@ -11,37 +11,38 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect import compute, digests
+from artdetect import compute
+from artdetect.core import digests
+from artdetect.core.progress import Count
 from artdetect.evaluate.metrics import headline
-from artdetect.file_properties import properties
-from artdetect.labels import AI, CLASSES
-from artdetect.progress import Count
+from artdetect.pictures.file_properties import properties
+from artdetect.pictures.labels import AI, CLASSES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from artdetect.pixels import Pixels
+    from artdetect.pictures.pixel_cache import PixelCache
 
-MOST = 20_000  # pictures that a baseline learns from
+MAX_TRAINING = 20_000  # pictures that a baseline learns from
 LEVELS = 16  # of a colour channel
-WHAT = {
+BASELINES = {
     "palette": "which colours there are in a picture, wherever they stand: histograms of red, green and blue, and of "
     "hue, saturation and value",
     "file": "the picture's file alone: width, height, bytes, format, mode, JPEG quality and whether there is EXIF",
 }
 
 
-def learners(train: "pd.DataFrame") -> "pd.DataFrame":
+def training_sample(train: "pd.DataFrame") -> "pd.DataFrame":
     """Up to `MOST` of the training pictures, drawn by a hash of their contents; the rows keep their order."""
     rank = [hashlib.sha256(f"baseline {sha256}".encode()).digest() for sha256 in train.sha256]
-    return train.iloc[np.sort(np.argsort(rank, kind="stable")[:MOST])]
+    return train.iloc[np.sort(np.argsort(rank, kind="stable")[:MAX_TRAINING])]
 
 
 def baselines(
     learnt: "pd.DataFrame",
     test: "pd.DataFrame",
     facts: "pd.DataFrame",
-    pixels: "Pixels",
+    pixels: "PixelCache",
     resamples: int,
     seed: int,
     progress: Count,
@@ -60,7 +61,7 @@ def baselines(
     }
     is_ai = np.concatenate([(part.label == CLASSES[AI]).to_numpy() for part in (learnt, test)])
     found = []
-    for name, what in WHAT.items():
+    for name, what in BASELINES.items():
         p_ai = _predicted(features[name][: len(learnt)], is_ai[: len(learnt)], features[name][len(learnt) :])
         scores = headline(is_ai[len(learnt) :], p_ai, p_ai >= 0.5, resamples, seed)
         del scores["average_precision"]
@@ -68,21 +69,21 @@ def baselines(
     return found
 
 
-def recipe(drawn_from: Sequence[Path], pixels: "Pixels", resamples: int, seed: int) -> dict[str, Any]:
+def cache_key(drawn_from: Sequence[Path], pixels: "PixelCache", resamples: int, seed: int) -> dict[str, Any]:
     """All that `baselines` depends on, JSON-able: no model does. `drawn_from`: the files that say which pictures."""
     return {
-        "from": [digests.of_file(file) for file in drawn_from],
+        "from": [digests.file_digest(file) for file in drawn_from],
         "pixels": pixels.folder.name,
         "drawn": [resamples, seed],
-        "code": digests.of_code(__name__),
+        "code": digests.code_digests(__name__),
         "packages": digests.versions(("numpy", "pandas", "pillow", "scikit-learn", "scipy")),
     }
 
 
-def palettes(pixels: "Pixels", rows: np.ndarray, progress: Count) -> np.ndarray:
+def palettes(pixels: "PixelCache", rows: np.ndarray, progress: Count) -> np.ndarray:
     """`palette` of these rows of the pixel cache, float32 `(len(rows), D)`."""
     pictures = (pixels.read(np.array([row]))[0] for row in rows)
-    piece = pixels.geometry.fitting(compute.PIECE, compute.PIECE_BYTES)
+    piece = pixels.geometry.fitting(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)
     parts: list[np.ndarray] = []
     for _, part in compute.chunks(_palettes, pictures, piece):
         parts.extend(part)

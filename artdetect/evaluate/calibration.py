@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from artdetect.evaluate.bootstrap import intervals
+from artdetect.stats.bootstrap import intervals
 
 BINS = 15  # of equal width. Source: Guo et al., "On Calibration of Modern Neural Networks" (2017)
 
@@ -25,7 +25,7 @@ def calibration(truth: np.ndarray, p_ai: np.ndarray, resamples: int, seed: int) 
     """
     weights = _weights(truth)
     number = _bins(p_ai)
-    ece = error(truth, p_ai)
+    ece = expected_calibration_error(truth, p_ai)
     off = np.finfo(np.float64).eps
     squared = weights * (p_ai - truth) ** 2
     surprise = -weights * np.log(np.clip(np.where(truth, p_ai, 1 - p_ai), off, 1 - off))
@@ -52,7 +52,7 @@ def calibration(truth: np.ndarray, p_ai: np.ndarray, resamples: int, seed: int) 
     return intervals(statistics, truth, resamples, seed, centred=("ece",)) | {"bins": rows}
 
 
-def error(truth: np.ndarray, p_ai: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def expected_calibration_error(truth: np.ndarray, p_ai: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """What gives the ECE, float64 `(B,)`, of resamples, counts `(B, N)` that keep the number of each class."""
     number = _bins(p_ai)
     order = np.argsort(number, kind="stable")

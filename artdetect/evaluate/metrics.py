@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect.evaluate.bootstrap import Ranking, average_precision, intervals, roc_auc, tpr_at
 from artdetect.evaluate.calibration import calibration
-from artdetect.evaluate.groups import by
-from artdetect.evaluate.selective import risk_coverage, sureness, undecided
-from artdetect.intervals import CONFIDENCE, named, of_auc, of_share, wilson
-from artdetect.labels import AI, CLASSES
+from artdetect.evaluate.selective_prediction import abstention, risk_coverage, threshold_distance
+from artdetect.evaluate.subgroups import accuracy_by
+from artdetect.pictures.labels import AI, CLASSES
+from artdetect.stats.bootstrap import Ranking, average_precision, intervals, roc_auc, tpr_at
+from artdetect.stats.confidence_intervals import CONFIDENCE, auc_interval, metric, share_interval, wilson
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,13 +34,13 @@ def summary(predictions: "pd.DataFrame", resamples: int, seed: int, threshold: f
         "resamples": resamples,
         **headline(truth, p_ai, called_ai, *drawn),
         "tpr_at_fpr": _at_rates(truth, p_ai, *drawn),
-        "unsure": undecided(predictions),
+        "unsure": abstention(predictions),
         "calibration": calibration(truth, p_ai, *drawn),
-        **risk_coverage(truth, called_ai == truth, sureness(p_ai, threshold), *drawn),
+        **risk_coverage(truth, called_ai == truth, threshold_distance(p_ai, threshold), *drawn),
         "classes": _per_class(predictions),
         "confusion": [[_count(predictions, label, called) for called in CLASSES] for label in CLASSES],
-        "by_generator": by(predictions, "generator"),
-        "by_style": by(predictions, "style"),
+        "by_generator": accuracy_by(predictions, "generator"),
+        "by_style": accuracy_by(predictions, "style"),
     }
 
 
@@ -71,12 +71,12 @@ def headline(
     found = intervals(statistics, truth, resamples, seed)
     hit = hits.sum(axis=0)
     if ((hit == 0) | (hit == classes)).all():
-        found["accuracy"] = of_share(int(hit.sum()), int(classes.sum()))
+        found["accuracy"] = share_interval(int(hit.sum()), int(classes.sum()))
         parts = [wilson(int(right), int(pictures)) for right, pictures in zip(hit, classes, strict=True)]
-        found["balanced_accuracy"] = named(found["balanced_accuracy"]["value"], *np.mean(parts, axis=0))
+        found["balanced_accuracy"] = metric(found["balanced_accuracy"]["value"], *np.mean(parts, axis=0))
     for name in ("roc_auc", "average_precision"):
         if (value := round(found[name]["value"], 12)) in (0.0, 1.0):  # a sum of shares may miss 1 by its rounding
-            found[name] = named(value, *of_auc(value, *classes.tolist()))
+            found[name] = metric(value, *auc_interval(value, *classes.tolist()))
     return found
 
 
@@ -93,7 +93,7 @@ def _at_rates(truth: np.ndarray, p_ai: np.ndarray, resamples: int, seed: int) ->
     for rate in FALSE_POSITIVE_RATES:
         tpr = found[str(rate)]
         if tpr["low"] == tpr["high"]:
-            tpr = named(tpr["value"], *of_auc(tpr["value"], int(truth.sum()), int((~truth).sum())))
+            tpr = metric(tpr["value"], *auc_interval(tpr["value"], int(truth.sum()), int((~truth).sum())))
         rows.append({"fpr": rate, "tpr": tpr})
     return rows
 

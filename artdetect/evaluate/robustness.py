@@ -4,22 +4,22 @@ import hashlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from artdetect.evaluate import seen
+from artdetect.core.progress import Count
 from artdetect.evaluate.metrics import headline
-from artdetect.evaluate.worn import CLEAN, GRID
-from artdetect.intervals import of_share
-from artdetect.labels import AI, CLASSES, HUMAN
-from artdetect.progress import Count
-from artdetect.verdict import UNSURE
+from artdetect.model import cached_scores
+from artdetect.model.decision import UNSURE
+from artdetect.pictures.corruptions import CLEAN, GRID
+from artdetect.pictures.labels import AI, CLASSES, HUMAN
+from artdetect.stats.confidence_intervals import share_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from artdetect.detector import Detector
-    from artdetect.pixels import Pixels
+    from artdetect.model.detector import Detector
+    from artdetect.pictures.pixel_cache import PixelCache
 
 
-def drawn(test: "pd.DataFrame", most: int, seed: int) -> "pd.DataFrame":
+def sample(test: "pd.DataFrame", most: int, seed: int) -> "pd.DataFrame":
     """At most `most` test pictures, half of each class where there are enough, by a seeded hash of their contents.
 
     The rows keep their order; none where `most` is below 2.
@@ -32,9 +32,9 @@ def drawn(test: "pd.DataFrame", most: int, seed: int) -> "pd.DataFrame":
     return test.loc[sorted([*ai[:of_ai], *human[: most - of_ai]]) if most >= 2 else []]
 
 
-def robustness(
+def robustness_table(
     detector: "Detector",
-    pixels: "Pixels",
+    pixels: "PixelCache",
     sample: "pd.DataFrame",
     resamples: int,
     seed: int,
@@ -56,7 +56,7 @@ def robustness(
     parts = {CLEAN: sample[kept].assign(condition=CLEAN)}
     for number, name in enumerate(GRID):
         told = partial(_told, progress, number * len(sample), len(GRID) * len(sample))
-        scores = seen.scores(detector, pixels, list(sample.sha256), name, told)
+        scores = cached_scores.scores(detector, pixels, list(sample.sha256), name, told)
         parts[name] = sample[["sha256", "label"]].assign(
             p_ai=scores.p_ai,
             called=detector.rule.called(scores.p_ai),
@@ -68,7 +68,7 @@ def robustness(
     result = {
         "pictures": len(sample),
         "clean_accuracy": rows[0]["accuracy"],
-        "mean_accuracy": of_share(right * len(sample), len(sample)),
+        "mean_accuracy": share_interval(right * len(sample), len(sample)),
         "rows": rows,
     }
     table = pd.concat(parts.values(), ignore_index=True)
@@ -86,6 +86,6 @@ def _row(name: str, part: "pd.DataFrame", clean: "pd.DataFrame", resamples: int,
         "name": name,
         "accuracy": scores["accuracy"],
         "roc_auc": scores["roc_auc"],
-        "flipped": of_share(int((part.called != clean.called).sum()), len(part)),
+        "flipped": share_interval(int((part.called != clean.called).sum()), len(part)),
         "unsure": float((part.verdict == UNSURE).mean()),
     }

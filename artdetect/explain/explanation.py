@@ -15,7 +15,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from artdetect.errors import ArtifactError
+from artdetect.core.errors import ArtifactError
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: arrays do not compare to one truth value
@@ -27,7 +27,7 @@ class Explanation:
             share of a pixel of the model's picture in the explained score; negative values speak against the class.
             Always finite.
         ranks: int32 [H, W], 1 = the most important region, each region one number; None where a method has no regions.
-        target: The explained class, an index into `artdetect.labels.CLASSES`.
+        target: The explained class, an index into `artdetect.pictures.labels.CLASSES`.
         score: The explained number: by default the class's logit minus the other's.
         completeness_error: By how much the pixels' attributions miss the score in sum, in its units, the mean over the
             baselines; None where the method does not promise completeness.

@@ -7,15 +7,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import paths
-from artdetect.explain.settings import ExplainConfig
-from artdetect.explain.subjects import PACKAGES, Subject, artwork, draw, explain, inputs, replacing, shown, title
-from artdetect.progress import Count
+from artdetect.core import paths
+from artdetect.core.progress import Count
+from artdetect.explain.config import ExplainConfig
+from artdetect.explain.explained_pictures import (
+    PACKAGES,
+    ExplainedPicture,
+    artwork,
+    draw,
+    explain,
+    inputs,
+    replacing,
+    shown,
+    title,
+)
 
 if TYPE_CHECKING:
-    from artdetect.detector import Detector
-    from artdetect.explain.explainer import Explainer
     from artdetect.explain.explanation import Explanation
+    from artdetect.explain.methods.explainer import Explainer
+    from artdetect.model.detector import Detector
 
 __all__ = ["ExplainConfig", "run"]
 
@@ -40,21 +50,21 @@ def run(
     """
     import pandas as pd
 
-    from artdetect.detector import Detector
     from artdetect.explain import explanation as explanations
     from artdetect.explain import figures
-    from artdetect.explain.choose import choose
-    from artdetect.labels import CLASSES
+    from artdetect.explain.selection import select
+    from artdetect.model.detector import Detector
+    from artdetect.pictures.labels import CLASSES
 
     detector = Detector.load(train_folder)
     explainer = config.explainer(detector)
     predictions = pd.read_parquet(evaluate_folder / "predictions.parquet")
-    chosen = choose(predictions, config.per_rule, detector.rule.threshold)
+    chosen = select(predictions, config.per_rule, detector.rule.threshold)
     chosen["name"] = [
         f"{number:02d}-{row.label}-{row.rule.replace(' ', '-')}" for number, row in enumerate(chosen.itertuples(), 1)
     ]
     subjects = [
-        Subject(
+        ExplainedPicture(
             paths.picture(pictures, row.path),
             row.sha256,
             row.name,
@@ -83,7 +93,7 @@ def run(
     table = chosen.assign(**pd.DataFrame(numbers, columns=MEASURED, dtype="float64"))
     table.to_parquet(out / "explanations.parquet", index=False)
     sheet(detector, subjects, found, out / "sheet.png", scale)
-    answer = checked(detector, explainer, config, subjects, found)
+    answer = cached_quality_check(detector, explainer, config, subjects, found)
     (out / "quality.json").write_text(json.dumps(answer, indent=1))
 
 
@@ -94,7 +104,7 @@ def measured(one: Explanation) -> dict[str, float | None]:
 
 def sheet(
     detector: Detector,
-    subjects: Sequence[Subject],
+    subjects: Sequence[ExplainedPicture],
     found: Callable[[int], Explanation],
     path: Path,
     scale: tuple[float, float] | None = None,
@@ -110,11 +120,11 @@ def sheet(
             figures.sheet(entries, temporary, scale=scale)
 
 
-def checked(
+def cached_quality_check(
     detector: Detector,
     explainer: Explainer,
     config: ExplainConfig,
-    subjects: Sequence[Subject],
+    subjects: Sequence[ExplainedPicture],
     found: Callable[[int], Explanation],
 ) -> dict[str, Any] | None:
     """What `quality.check` says of up to `config.quality` of the explained pictures, drawn by lot; None if of none.
@@ -123,7 +133,7 @@ def checked(
     """
     import numpy as np
 
-    from artdetect import digests, kept
+    from artdetect.core import digests, json_cache
     from artdetect.explain import quality
     from artdetect.explain.explanation import Explanations
 
@@ -135,7 +145,7 @@ def checked(
         "model": detector.digest,
         "explainer": explainer.config,
         "pictures": [[subject.sha256, subject.target] for subject in some],
-        "code": [digests.of_code(name) for name in ("artdetect.explain.quality", type(explainer).__module__)],
+        "code": [digests.code_digests(name) for name in ("artdetect.explain.quality", type(explainer).__module__)],
         "packages": digests.versions(PACKAGES),
         "seed": SEED,
     }
@@ -145,14 +155,16 @@ def checked(
         pictures = np.stack(list(inputs(detector, some)))
         artworks = [artwork(detector, config, subject) for subject in some]
         found_out = quality.check(explainer, pictures, batch, seed=SEED, artworks=artworks)
-        return found_out.as_dict() | {"read_me": quality.READ_ME}
+        return found_out.as_dict() | {"read_me": quality.HOW_TO_READ}
 
-    return kept.answer("quality", recipe, check)
+    return json_cache.cached_json("quality", recipe, check)
 
 
-def _lot(subjects: Sequence[Subject], size: int) -> list[int]:
+def _lot(subjects: Sequence[ExplainedPicture], size: int) -> list[int]:
     """The numbers of `size` subjects of different content, drawn by lot: a few more subjects hardly change it."""
-    from artdetect import digests
+    from artdetect.core import digests
 
     numbers = {subject.sha256: number for number, subject in reversed([*enumerate(subjects)])}
-    return sorted(numbers[sha256] for sha256 in sorted(numbers, key=lambda one: digests.of_value([SEED, one]))[:size])
+    return sorted(
+        numbers[sha256] for sha256 in sorted(numbers, key=lambda one: digests.value_digest([SEED, one]))[:size]
+    )

@@ -5,36 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
-from artdetect.section import Section
+from artdetect.gate.config import GateConfig
 
 FILE, PAGE = "gate.json", "gate.md"
-
-
-class GateConfig(Section):
-    """Section `gate`. Bounds hold for the differences measured; what chance does to them is said beside each.
-
-    Two points of 100 is what the test of some hundred pictures can tell at all, and less than what one retraining with
-    another seed moves a small net by. A new model has to earn its place on what is new, so there more than nothing is
-    asked for; golden cases have no bound, since each was put there because it must stay right.
-    """
-
-    old: float = Field(0.02, ge=0, le=1, description="by how much balanced accuracy on old test pictures may fall")
-    drift: float = Field(
-        0.03, ge=0, le=1, description="how far that accuracy may lie below the first champion's, after many retrainings"
-    )
-    new: float = Field(
-        0.0,
-        ge=-1,
-        le=1,
-        description="the share called right of new test pictures must rise by more than this; with 0, where it stays "
-        "the same, their log loss must fall",
-    )
-    calibration: float = Field(0.02, ge=0, le=1, description="by how much the calibration error (ECE) may rise")
-    robustness: float = Field(0.02, ge=0, le=1, description="by how much accuracy on degraded pictures may fall")
-    resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples behind the intervals")
-    seed: int = Field(129, ge=0, description="of the resampling")
 
 
 @dataclass(frozen=True)
@@ -72,18 +45,18 @@ def run(
         ModelError: a model cannot be read.
     """
     from artdetect.gate import golden as cases
-    from artdetect.gate import learnt, page, rules, tables
+    from artdetect.gate import leakage, paired_predictions, render, rules
 
     there = {"champion": champion, "challenger": challenger} if champion else {"challenger": challenger}
     everyone = there | ({"reference": reference} if reference else {})
     scores = {side: one.scores for side, one in there.items()}
-    names = {side: tables.named(one.model) for side, one in there.items()}
-    contents = {side: learnt.contents(one.balance) for side, one in everyone.items() if one.balance}
-    table, disputed = tables.read(index, balance, {side: one.scores for side, one in everyone.items()})
-    known = table.sha256.isin(learnt.alike(index, audit, set().union(*contents.values())))
+    names = {side: paired_predictions.model_id_of(one.model) for side, one in there.items()}
+    contents = {side: leakage.training_contents(one.balance) for side, one in everyone.items() if one.balance}
+    table, disputed = paired_predictions.read(index, balance, {side: one.scores for side, one in everyone.items()})
+    known = table.sha256.isin(leakage.near_duplicates_of(index, audit, set().union(*contents.values())))
     table = table[~known].reset_index(drop=True)
     seen = cases.compared(golden, {side: one.model for side, one in there.items()}, contents)
-    found = rules.judge(config, table, tables.worn(scores, set(table.sha256)), seen)
+    found = rules.apply_rules(config, table, paired_predictions.degraded(scores, set(table.sha256)), seen)
     verdict = "keep" if any(ruling.passed is False for ruling in found) else "promote"
     judgement: dict[str, Any] = {
         "verdict": verdict,
@@ -91,9 +64,9 @@ def run(
         "champion": names.get("champion"),
         "challenger": names["challenger"],
         "rules": [asdict(ruling) for ruling in found],
-        "pictures": {name: int((table["set"] == name).sum()) for name in tables.SETS},
-        "groups": tables.groups(table, config.resamples, config.seed),
-        "flips": tables.flips(table),
+        "pictures": {name: int((table["set"] == name).sum()) for name in paired_predictions.SETS},
+        "groups": paired_predictions.groups(table, config.resamples, config.seed),
+        "flips": paired_predictions.flips(table),
         "left_out": {"disputed": disputed, "known": int(known.sum())},
         "unknown": [side for side in everyone if side not in contents],
         "golden": seen,
@@ -102,7 +75,7 @@ def run(
     metrics = {"verdict": verdict, "pictures": judgement["pictures"], "rules": numbers}
     (out / FILE).write_text(json.dumps(judgement, indent=1, allow_nan=False))
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False))
-    (out / PAGE).write_text(page.render(judgement), encoding="utf-8")
+    (out / PAGE).write_text(render.render(judgement), encoding="utf-8")
 
 
 def verdict(folder: Path) -> dict[str, Any]:

@@ -8,22 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from artdetect import digests, paths
-from artdetect.labels import CLASSES
+from artdetect.core import digests, paths
+from artdetect.pictures.labels import CLASSES
 
 
 @dataclass(frozen=True)
-class Golden:
+class GoldenSet:
     """A folder of cases, whether it exists or not; `digest` is of names and contents."""
 
     folder: Path
     digest: str
 
 
-def look(folder: Path | None = None) -> Golden:
+def load(folder: Path | None = None) -> GoldenSet:
     """The cases in `folder`, or in data/golden, as they are now."""
     folder = folder or paths.data() / "golden"
-    return Golden(folder, digests.of_value({name: digests.of_file(folder / name) for name in _files(folder)}))
+    return GoldenSet(
+        folder, digests.value_digest({name: digests.file_digest(folder / name) for name in _files(folder)})
+    )
 
 
 def compared(folder: Path, models: Mapping[str, Path], learnt: Mapping[str, Collection[str]]) -> dict[str, Any]:
@@ -38,12 +40,12 @@ def compared(folder: Path, models: Mapping[str, Path], learnt: Mapping[str, Coll
     cases = {name: label for name in names if (label := name.partition("/")[0]) in CLASSES and "/" in name}
     rows: dict[str, dict[str, Any]] = {}
     for name, label in cases.items():
-        content = digests.of_file(folder / name)
+        content = digests.file_digest(folder / name)
         by = [side for side in models if content in learnt.get(side, ())]
         rows[name] = {"name": name, "label": label, "error": None, "learnt": by, "called": {}, "p_ai": {}}
     for side, model in models.items() if cases else ():
-        from artdetect.detector import Detector
-        from artdetect.predict import predict
+        from artdetect.model.detector import Detector
+        from artdetect.model.predict import predict
 
         verdicts = predict(Detector.load(model), [folder / name for name in cases])
         for row, verdict in zip(rows.values(), verdicts, strict=True):

@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect.evaluate.bootstrap import TAILS, draws
-from artdetect.evaluate.calibration import error
+from artdetect.evaluate.calibration import expected_calibration_error
 from artdetect.evaluate.metrics import headline
-from artdetect.gate.tables import difference, gains
-from artdetect.intervals import of_auc
-from artdetect.labels import AI, CLASSES, HUMAN
+from artdetect.gate.paired_predictions import difference, gains
+from artdetect.pictures.labels import AI, CLASSES, HUMAN
+from artdetect.stats.bootstrap import QUANTILES, draws
+from artdetect.stats.confidence_intervals import auc_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from artdetect.gate import GateConfig
+    from artdetect.gate.config import GateConfig
 
-LISTED = 8  # names in a sentence
-FEW = 100  # pictures of a class, below which a bootstrap of the AUC is too narrow
+MAX_LISTED = 8  # names in a sentence
+SMALL_SAMPLE = 100  # pictures of a class, below which a bootstrap of the AUC is too narrow
 NO_CHAMPION = "There is no champion yet to compare with."
 
 
 @dataclass(frozen=True)
-class Ruling:
+class RuleResult:
     """What a rule says; the numbers are None where it does not apply or knows no such thing."""
 
     name: str
@@ -36,24 +36,24 @@ class Ruling:
     bound: float | None = None  # of the difference; of `chance`, of the challenger's interval
 
 
-def judge(
+def apply_rules(
     config: "GateConfig", table: "pd.DataFrame", worn: "pd.DataFrame | str", golden: Mapping[str, Any]
-) -> list[Ruling]:
+) -> list[RuleResult]:
     """Every rule's ruling; arguments as `tables.read`, `tables.worn` and `golden.compared` give them."""
     old, new = (table[table["set"] == name] for name in ("old", "new"))
     compared = "right_champion" in table
     return [
-        _old(config, old) if compared else Ruling("old", None, NO_CHAMPION),
+        _old(config, old) if compared else RuleResult("old", None, NO_CHAMPION),
         _drift(config, old),
-        _new(config, new) if compared else Ruling("new", None, NO_CHAMPION),
+        _new(config, new) if compared else RuleResult("new", None, NO_CHAMPION),
         _golden(golden, compared),
-        _calibration(config, table) if compared else Ruling("calibration", None, NO_CHAMPION),
-        _robustness(config, worn) if compared else Ruling("robustness", None, NO_CHAMPION),
+        _calibration(config, table) if compared else RuleResult("calibration", None, NO_CHAMPION),
+        _robustness(config, worn) if compared else RuleResult("robustness", None, NO_CHAMPION),
         _chance(config, old),
     ]
 
 
-def conclusion(verdict: str, rulings: Sequence[Ruling], names: Mapping[str, str]) -> str:
+def conclusion(verdict: str, rulings: Sequence[RuleResult], names: Mapping[str, str]) -> str:
     """The verdict in one sentence; `names`: the models' ids by side."""
     failed = _listed([ruling.name for ruling in rulings if ruling.passed is False])
     passed = _listed([ruling.name for ruling in rulings if ruling.passed])
@@ -66,27 +66,29 @@ def conclusion(verdict: str, rulings: Sequence[Ruling], names: Mapping[str, str]
     return f"Do not promote {challenger}, though there is no champion yet: it fails {failed}."
 
 
-def _old(config: "GateConfig", old: "pd.DataFrame") -> Ruling:
+def _old(config: "GateConfig", old: "pd.DataFrame") -> RuleResult:
     """Balanced accuracy on what was known before; of one class alone where the other is not there."""
     if old.empty:
-        return Ruling("old", None, "There are no old test pictures: nothing says whether something was forgotten.")
+        return RuleResult("old", None, "There are no old test pictures: nothing says whether something was forgotten.")
     return _no_loss("old", config, old, config.old, "champion")
 
 
-def _drift(config: "GateConfig", old: "pd.DataFrame") -> Ruling:
+def _drift(config: "GateConfig", old: "pd.DataFrame") -> RuleResult:
     """The same against the first champion, so that small losses do not add up over many retrainings."""
     if old.empty or "right_reference" not in old:
-        return Ruling("drift", None, "There is no champion before the present one to compare with.")
+        return RuleResult("drift", None, "There is no champion before the present one to compare with.")
     return _no_loss("drift", config, old, config.drift, "reference", "Since the first champion: ")
 
 
-def _no_loss(name: str, config: "GateConfig", old: "pd.DataFrame", most: float, than: str, since: str = "") -> Ruling:
+def _no_loss(
+    name: str, config: "GateConfig", old: "pd.DataFrame", most: float, than: str, since: str = ""
+) -> RuleResult:
     parts = [rows for _, rows in old.groupby("label")]
     said = "Balanced accuracy" if len(parts) == len(CLASSES) else f"Accuracy (all of them {old.label.iloc[0]})"
     numbers = _shares(parts, config, than)
     gain = numbers["difference"]
     passed = gain["value"] >= -most
-    return Ruling(
+    return RuleResult(
         name,
         passed,
         f"{since}{said} on {_count(old, 'old test')}: {_change(numbers)}; it may fall by at most {_points(most)}."
@@ -96,16 +98,18 @@ def _no_loss(name: str, config: "GateConfig", old: "pd.DataFrame", most: float, 
     )
 
 
-def _new(config: "GateConfig", new: "pd.DataFrame") -> Ruling:
+def _new(config: "GateConfig", new: "pd.DataFrame") -> RuleResult:
     """The mean over generators and origins, so that a large one does not hide a small one."""
     if new.empty:
-        return Ruling("new", None, "There are no new test pictures: nothing says whether it got better on new ones.")
+        return RuleResult(
+            "new", None, "There are no new test pictures: nothing says whether it got better on new ones."
+        )
     parts = [rows for _, rows in new.groupby("group")]
     numbers = _shares(parts, config)
     gain = numbers["difference"]
     of = f"{_count(new, 'new test')} of {len(parts)} {'origin' if len(parts) == 1 else 'origins'}"
     if numbers["champion"] == numbers["challenger"] == 1:
-        return Ruling(
+        return RuleResult(
             "new", True, f"Both are right on all {of}: there is nothing to gain.", bound=config.new, **numbers
         )
     said = f"Mean share called right of {of}: {_change(numbers)}; it must rise by more than {_points(config.new)}"
@@ -116,10 +120,10 @@ def _new(config: "GateConfig", new: "pd.DataFrame") -> Ruling:
     else:
         passed = gain["value"] > config.new
         said += "."
-    return Ruling("new", passed, said + _doubt(passed, gain, config.new), bound=config.new, **numbers)
+    return RuleResult("new", passed, said + _doubt(passed, gain, config.new), bound=config.new, **numbers)
 
 
-def _golden(golden: Mapping[str, Any], compared: bool) -> Ruling:
+def _golden(golden: Mapping[str, Any], compared: bool) -> RuleResult:
     """No case may be lost; a first model must be right on all."""
     cases = [case for case in golden["cases"] if not case["error"]]
     unread = [f"{case['name']} ({case['error']})" for case in golden["cases"] if case["error"]]
@@ -127,7 +131,7 @@ def _golden(golden: Mapping[str, Any], compared: bool) -> Ruling:
     if learnt := [case["name"] for case in cases if case["learnt"]]:
         trouble += f" A model learnt from {_listed(learnt)}: being right there says little."
     if not cases:
-        return Ruling("golden", None, f"There are no golden cases that can be judged.{trouble}")
+        return RuleResult("golden", None, f"There are no golden cases that can be judged.{trouble}")
     right = {
         side: [case["name"] for case in cases if case["called"][side] == case["label"]] for side in cases[0]["called"]
     }
@@ -135,7 +139,7 @@ def _golden(golden: Mapping[str, Any], compared: bool) -> Ruling:
     lost = [name for name in must if name not in right["challenger"]]
     whose = "that the champion calls right" if compared else "(a first champion must be right on all)"
     said = f"It is wrong on {_listed(lost)}." if lost else "It is right on each."
-    return Ruling(
+    return RuleResult(
         "golden",
         not lost,
         f"Golden cases {whose}: {len(must):,} of {len(cases):,}. {said}{trouble}",
@@ -144,22 +148,24 @@ def _golden(golden: Mapping[str, Any], compared: bool) -> Ruling:
     )
 
 
-def _calibration(config: "GateConfig", table: "pd.DataFrame") -> Ruling:
+def _calibration(config: "GateConfig", table: "pd.DataFrame") -> RuleResult:
     """The ECE over all test pictures; see `evaluate.calibration`."""
     truth = (table.label == CLASSES[AI]).to_numpy()
     if truth.all() or not truth.any():
-        return Ruling("calibration", None, f"There are no test pictures of both classes: {_lacking(truth)}.")
-    errors = [error(truth, table[f"p_ai_{side}"].to_numpy(float)) for side in ("champion", "challenger")]
+        return RuleResult("calibration", None, f"There are no test pictures of both classes: {_lacking(truth)}.")
+    errors = [
+        expected_calibration_error(truth, table[f"p_ai_{side}"].to_numpy(float)) for side in ("champion", "challenger")
+    ]
     champion, challenger = (float(of(np.ones((1, len(truth)), np.int64))[0]) for of in errors)
     drawn = np.concatenate(
         [errors[1](counts) - errors[0](counts) for counts in draws(truth, config.resamples, config.seed)]
     )
-    low, high = np.quantile(drawn, TAILS)
+    low, high = np.quantile(drawn, QUANTILES)
     rise = {"value": challenger - champion, "low": float(low), "high": float(high)}
     numbers: dict[str, Any] = {"champion": champion, "challenger": challenger, "difference": rise}
     passed = rise["value"] <= config.calibration
     fall = {"low": -rise["high"], "high": -rise["low"]}
-    return Ruling(
+    return RuleResult(
         "calibration",
         passed,
         f"Calibration error (ECE) on {_count(table, 'test')}: {_change(numbers)}; it may rise by at most "
@@ -169,9 +175,9 @@ def _calibration(config: "GateConfig", table: "pd.DataFrame") -> Ruling:
     )
 
 
-def _robustness(config: "GateConfig", worn: "pd.DataFrame | str") -> Ruling:
+def _robustness(config: "GateConfig", worn: "pd.DataFrame | str") -> RuleResult:
     if isinstance(worn, str):
-        return Ruling("robustness", None, f"Nothing says how it bears degraded pictures: {worn}.")
+        return RuleResult("robustness", None, f"Nothing says how it bears degraded pictures: {worn}.")
     gain = difference([(worn.challenger - worn.champion).to_numpy()], config.resamples, config.seed)
     numbers: dict[str, Any] = {
         "champion": float(worn.champion.mean()),
@@ -179,7 +185,7 @@ def _robustness(config: "GateConfig", worn: "pd.DataFrame | str") -> Ruling:
         "difference": gain,
     }
     passed = gain["value"] >= -config.robustness
-    return Ruling(
+    return RuleResult(
         "robustness",
         passed,
         f"Mean accuracy on {_count(worn, 'degraded test')}: {_change(numbers)}; it may fall by at most "
@@ -189,19 +195,19 @@ def _robustness(config: "GateConfig", worn: "pd.DataFrame | str") -> Ruling:
     )
 
 
-def _chance(config: "GateConfig", old: "pd.DataFrame") -> Ruling:
+def _chance(config: "GateConfig", old: "pd.DataFrame") -> RuleResult:
     """Whether it tells AI from human at all; what cannot be told is no ground to promote."""
     truth = (old.label == CLASSES[AI]).to_numpy()
     if not len(old) or truth.all() or not truth.any():
-        return Ruling("chance", False, f"Whether it is better than chance cannot be told: {_lacking(truth)}.")
+        return RuleResult("chance", False, f"Whether it is better than chance cannot be told: {_lacking(truth)}.")
     p_ai, called = old.p_ai_challenger.to_numpy(float), (old.called_challenger == CLASSES[AI]).to_numpy()
     auc = headline(truth, p_ai, called, config.resamples, config.seed)["roc_auc"]
     value, low, high = auc["value"], auc["low"], auc["high"]
     ai, human = int(truth.sum()), int((~truth).sum())
-    if min(ai, human) < FEW:
-        low, high = of_auc(value, ai, human)
+    if min(ai, human) < SMALL_SAMPLE:
+        low, high = auc_interval(value, ai, human)
     passed = low > 0.5
-    return Ruling(
+    return RuleResult(
         "chance",
         passed,
         f"The challenger's ROC-AUC on {ai:,} AI and {human:,} human old test pictures is {value:.3f} "
@@ -258,5 +264,5 @@ def _doubt(passed: bool, gain: Mapping[str, float], least: float) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = [f"{len(names) - LISTED:,} more"] if len(names) > LISTED else []
-    return ", ".join([*names[:LISTED], *more])
+    more = [f"{len(names) - MAX_LISTED:,} more"] if len(names) > MAX_LISTED else []
+    return ", ".join([*names[:MAX_LISTED], *more])

@@ -6,7 +6,7 @@
 
 from pydantic import Field
 
-from artdetect.section import Section
+from artdetect.core.config_section import Section
 
 
 class HousekeepingConfig(Section):

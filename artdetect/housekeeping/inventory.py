@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from artdetect import paths, registry, runs, store
-from artdetect.errors import ArtifactError
-from artdetect.stages import STAGES
+from artdetect.artifacts import registry, run_ledger, store
+from artdetect.artifacts.stages import STAGES
+from artdetect.core import paths
+from artdetect.core.errors import ArtifactError
 
 # Of data/cache: what is made again from the pictures.
 CACHES = ("pixels", "features", "seen", "attributions", "answers", "facts")
@@ -20,7 +21,7 @@ STRAY_SECONDS = 3600  # from which a file named by a uuid alone, or one half wri
 
 
 @dataclass(frozen=True)
-class Item:
+class InventoryItem:
     """An artifact's folder as its record has it; a damaged one has no record, and says so."""
 
     stage: str
@@ -54,7 +55,7 @@ def stages() -> list[str]:
     return sorted(names, key=lambda name: (order.get(name, len(order)), name))
 
 
-def artifacts() -> list[Item]:
+def artifacts() -> list[InventoryItem]:
     """Every artifact and damaged folder, by stage and then by time. Reads records, and no output."""
     found = [_item(stage, folder) for stage in stages() for folder in _folders(paths.artifacts() / stage)]
     order = {name: place for place, name in enumerate(stages())}
@@ -122,16 +123,16 @@ def _strays() -> Iterator[Path]:
         with suppress(ValueError):
             if str(UUID(path.name)) == path.name:
                 yield path
-    for folder in (paths.artifacts(), runs.folder(), registry.alias_file().parent):
+    for folder in (paths.artifacts(), run_ledger.folder(), registry.alias_file().parent):
         yield from folder.glob(".*.tmp")
 
 
-def _item(stage: str, folder: Path) -> Item | None:
+def _item(stage: str, folder: Path) -> InventoryItem | None:
     try:
         made = store.read(folder)
         if (made.stage, made.key) != (stage, folder.name):
             raise ValueError("another's record")
-        return Item(
+        return InventoryItem(
             stage,
             folder.name,
             made.record["digest"],
@@ -146,7 +147,7 @@ def _item(stage: str, folder: Path) -> Item | None:
             changed = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
         except OSError:
             return None  # removed meanwhile
-        return Item(stage, folder.name, None, {}, changed, used(folder), 0.0, 0)
+        return InventoryItem(stage, folder.name, None, {}, changed, used(folder), 0.0, 0)
 
 
 def _folders(place: Path) -> Iterator[Path]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from artdetect import atomic, keys, paths, runs
-from artdetect.errors import ArtifactError
+from artdetect.artifacts import key_lookup, run_ledger
+from artdetect.core import atomic, paths
+from artdetect.core.errors import ArtifactError
 from artdetect.housekeeping.inventory import artifacts
 
 SEE = "`artdetect gc --dry-run` lists all artifacts, with what is pinned"
@@ -46,8 +47,8 @@ def pin(key: str, why: str | None = None) -> Pin:
 
     Errors as of `keys.only`.
     """
-    item = keys.only(sorted(artifacts(), key=lambda item: item.at), key, SEE)
-    made = Pin(stage=item.stage, key=item.key, at=runs.now(), why=why)
+    item = key_lookup.resolve(sorted(artifacts(), key=lambda item: item.at), key, SEE)
+    made = Pin(stage=item.stage, key=item.key, at=run_ledger.now(), why=why)
     _write([*(other for other in read() if (other.stage, other.key) != (made.stage, made.key)), made])
     return made
 
@@ -55,7 +56,7 @@ def pin(key: str, why: str | None = None) -> Pin:
 def unpin(key: str) -> Pin:
     """Take the pin off that has this key or begins so; errors as of `pin`."""
     pins = read()
-    gone = keys.only(pins, key, SEE)
+    gone = key_lookup.resolve(pins, key, SEE)
     _write([other for other in pins if other != gone])
     return gone
 

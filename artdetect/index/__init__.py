@@ -2,27 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field
-
-from artdetect import labels
-from artdetect.errors import DataError
-from artdetect.index.scan import NOTICE, Pictures, facts_of
-from artdetect.section import Section
+from artdetect.core.errors import DataError
+from artdetect.index.config import IndexConfig
+from artdetect.index.scan import NOTICE, DataSetState, metadata_of
+from artdetect.pictures import labels
 
 
-class IndexConfig(Section):
-    """Section `index`."""
-
-    incoming: bool = Field(False, description="also the pictures in data/incoming")
-
-    def key_parts(self) -> dict[str, Any]:
-        """Nothing: the digest of the pictures says which of them there are."""
-        return {}
-
-
-def run(config: IndexConfig, pictures: Pictures, out: Path) -> None:
+def run(config: IndexConfig, pictures: DataSetState, out: Path) -> None:
     """Write the index of a scanned folder.
 
     `index.parquet`: path, label, split, style, generator, origin ("raw" or "incoming"), then the facts of the file;
@@ -34,7 +21,7 @@ def run(config: IndexConfig, pictures: Pictures, out: Path) -> None:
 
     if not len(pictures.contents):
         raise DataError(f"{pictures.root}: no pictures found below train/<style>/ or test/<style>/. Check download.url")
-    facts = facts_of(pictures)
+    facts = metadata_of(pictures)
     paths = facts.column("path").to_pylist()
     rows = [labels.row(path, sha256) for path, sha256 in zip(paths, facts.column("sha256").to_pylist(), strict=True)]
     columns = ("label", "split", "style", "generator", "origin")

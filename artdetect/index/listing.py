@@ -9,29 +9,30 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artdetect import images, labels, paths
-from artdetect.errors import DataError, storage_error
+from artdetect.core import paths
+from artdetect.core.errors import DataError, storage_error
+from artdetect.pictures import images, labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what looking at a folder leaves in it
+JUNK_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what looking at a folder leaves in it
 PROVENANCE = "provenance"  # the folder among incoming pictures that says where they come from
 
 
 @dataclass(frozen=True)
-class Place:
+class PictureRoot:
     """A folder of pictures, and what stands before their names in the index: nothing, but for incoming ones."""
 
     folder: Path
     prefix: str = ""
 
 
-def places(root: Path, incoming: bool) -> tuple[Place, ...]:
+def picture_roots(root: Path, incoming: bool) -> tuple[PictureRoot, ...]:
     """The data set's folder, and the one of incoming pictures if they are wanted and there is one."""
     if not incoming or not paths.incoming().is_dir():
-        return (Place(root),)
-    return (Place(paths.incoming(), f"{labels.INCOMING}/"), Place(root))
+        return (PictureRoot(root),)
+    return (PictureRoot(paths.incoming(), f"{labels.INCOMING}/"), PictureRoot(root))
 
 
 def find_root(folder: Path) -> Path:
@@ -55,7 +56,7 @@ def find_root(folder: Path) -> Path:
     )
 
 
-def listing(place: Place) -> "tuple[pa.Table, dict[str, list[str]]]":
+def listing(place: PictureRoot) -> "tuple[pa.Table, dict[str, list[str]]]":
     """The pictures that follow the folder grammar, sorted by path, and the files that are left out, by reason.
 
     Paths are those of the index. What is hidden among incoming pictures, such as one half stored, is not there yet.
@@ -66,7 +67,7 @@ def listing(place: Place) -> "tuple[pa.Table, dict[str, list[str]]]":
     skipped: dict[str, list[str]] = {}
     above = len(os.path.join(place.folder, ""))  # noqa: PTH118  as scandir joins
     for entry in _walk(place.folder):
-        if entry.name in LITTER or (place.prefix and _is_private(entry.path[above:])):
+        if entry.name in JUNK_FILES or (place.prefix and _is_private(entry.path[above:])):
             continue
         path = place.prefix + entry.path[above:]
         if reason := _why_skipped(path, place.prefix):

@@ -11,25 +11,26 @@ from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import compute, digests, paths
-from artdetect.errors import DataError
-from artdetect.index.cache import FactsCache
-from artdetect.index.listing import Place, find_root, listing, places
-from artdetect.progress import Count
+from artdetect import compute
+from artdetect.core import digests, paths
+from artdetect.core.errors import DataError
+from artdetect.core.progress import Count
+from artdetect.index.listing import PictureRoot, find_root, listing, picture_roots
+from artdetect.index.metadata_cache import MetadataCache
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NOTICE = "NOTICE.txt"  # what a data set says of itself
 CHUNK = 2_000  # pictures read between two saves of the cache: what a kill can cost
-GLANCE_LIMIT = 256 << 20  # bytes that `glance` may read to see whether touched files really changed
+QUICK_SCAN_LIMIT = 256 << 20  # bytes that `glance` may read to see whether touched files really changed
 
 
 @dataclass(frozen=True)
-class Pictures:
+class DataSetState:
     """A data set's state. `digest` is None where contents are not known yet (see `glance`)."""
 
-    places: tuple[Place, ...]  # the data set's folder is the last
+    places: tuple[PictureRoot, ...]  # the data set's folder is the last
     digest: str | None
     contents: "pa.Table"  # see `contents`; sorted by path
     skipped: dict[str, list[str]]  # why -> paths that are not indexed
@@ -40,30 +41,30 @@ class Pictures:
         return self.places[-1].folder
 
 
-def scan(folder: Path, progress: Count | None = None, incoming: bool = False) -> Pictures:
+def scan(folder: Path, progress: Count | None = None, incoming: bool = False) -> DataSetState:
     """The state of the data set in `folder`, reading files that are new or differ in size or modification time.
 
     With `incoming`, also of the pictures that came in since. What was read is kept in the facts cache, chunk by chunk,
     so a killed scan goes on where it was. Of two scans at once one waits and finds everything read.
     """
-    found = places(find_root(folder), incoming)
+    found = picture_roots(find_root(folder), incoming)
     return _pictures(found, [scanned(place, progress) for place in found])
 
 
-def glance(folder: Path, incoming: bool = False) -> Pictures:
+def quick_scan(folder: Path, incoming: bool = False) -> DataSetState:
     """Like `scan`, in about a second: new files stay unread, and then the digest is None.
 
     Files with a new time but the old size are read and compared, up to `GLANCE_LIMIT` bytes together.
     """
-    found = places(find_root(folder), incoming)
+    found = picture_roots(find_root(folder), incoming)
     return _pictures(found, [_glanced(place) for place in found])
 
 
-def scanned(place: Place, progress: Count | None = None) -> "tuple[pa.Table, dict[str, list[str]]]":
+def scanned(place: PictureRoot, progress: Count | None = None) -> "tuple[pa.Table, dict[str, list[str]]]":
     """The facts of a folder's pictures, sorted by path, and what is not indexed, by reason."""
     from filelock import FileLock
 
-    cache = FactsCache(place.folder)
+    cache = MetadataCache(place.folder)
     cache.folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(cache.folder.with_name(cache.folder.name + ".lock")):
         listed, skipped = listing(place)
@@ -79,14 +80,14 @@ def scanned(place: Place, progress: Count | None = None) -> "tuple[pa.Table, dic
     return known, skipped
 
 
-def _glanced(place: Place) -> "tuple[pa.Table, dict[str, list[str]]]":
+def _glanced(place: PictureRoot) -> "tuple[pa.Table, dict[str, list[str]]]":
     import pyarrow as pa
     import pyarrow.compute as pc
 
     listed, skipped = listing(place)
-    known = _matched(listed, FactsCache(place.folder).load(["path", "bytes", "mtime_ns", "sha256", "error"]))
+    known = _matched(listed, MetadataCache(place.folder).load(["path", "bytes", "mtime_ns", "sha256", "error"]))
     unread = _to_read(listed, known)
-    left, rows = GLANCE_LIMIT, []
+    left, rows = QUICK_SCAN_LIMIT, []
     for file, row in zip(_rows(listed.filter(unread)), _rows(known.filter(unread)), strict=True):
         same = row["bytes"] == file["bytes"]
         read = same and file["bytes"] <= left
@@ -99,7 +100,7 @@ def _glanced(place: Place) -> "tuple[pa.Table, dict[str, list[str]]]":
     return known.sort_by("path"), skipped
 
 
-def facts_of(pictures: Pictures) -> "pa.Table":
+def metadata_of(pictures: DataSetState) -> "pa.Table":
     """The facts of a scanned data set's pictures, one row each, sorted by path.
 
     DataError where another scan has since found other contents, or the cache was deleted.
@@ -107,7 +108,7 @@ def facts_of(pictures: Pictures) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    known = pa.concat_tables([FactsCache(place.folder).load() for place in pictures.places])
+    known = pa.concat_tables([MetadataCache(place.folder).load() for place in pictures.places])
     facts = _matched(pictures.contents, known)
     changed = pc.invert(_same(contents(facts), pictures.contents, ["bytes", "state"]))
     if pc.any(changed).as_py():
@@ -140,7 +141,9 @@ def contents(facts: "pa.Table") -> "pa.Table":
     return pa.table({"path": facts["path"], "bytes": facts["bytes"], "state": state})
 
 
-def _pictures(found: tuple[Place, ...], states: "Sequence[tuple[pa.Table, dict[str, list[str]]]]") -> Pictures:
+def _pictures(
+    found: tuple[PictureRoot, ...], states: "Sequence[tuple[pa.Table, dict[str, list[str]]]]"
+) -> DataSetState:
     import pyarrow as pa
 
     state = pa.concat_tables([contents(facts) for facts, _ in states])  # incoming/… before test/… before train/…
@@ -151,8 +154,8 @@ def _pictures(found: tuple[Place, ...], states: "Sequence[tuple[pa.Table, dict[s
     skipped = {reason: sorted(names) for reason, names in sorted(skipped.items())}
     digest = None
     if not state["state"].null_count:
-        digest = digests.of_value([_digest(state), skipped, _sha256(found[-1].folder / NOTICE)])
-    return Pictures(found, digest, state, skipped)
+        digest = digests.value_digest([_digest(state), skipped, _sha256(found[-1].folder / NOTICE)])
+    return DataSetState(found, digest, state, skipped)
 
 
 def _digest(found: "pa.Table") -> str:
@@ -199,15 +202,15 @@ def _same(one: "pa.Table", other: "pa.Table", columns: Sequence[str]) -> "pa.Chu
 def _sha256(path: Path) -> str | None:
     """Of a file's content; None where it cannot be read."""
     try:
-        return digests.of_file(path) if path.is_file() else None
+        return digests.file_digest(path) if path.is_file() else None
     except OSError:
         return None
 
 
-def _read(place: Place, files: "pa.Table", cache: FactsCache, progress: Count | None) -> None:
+def _read(place: PictureRoot, files: "pa.Table", cache: MetadataCache, progress: Count | None) -> None:
     """Read the facts of listed files into the cache."""
     done, rows = 0, list[dict[str, Any]]()
-    for _, read in compute.chunks(partial(_facts, place.folder), _rows(files), compute.PIECE):
+    for _, read in compute.chunks(partial(_facts, place.folder), _rows(files), compute.WORKER_CHUNK):
         rows += read
         if len(rows) >= CHUNK or done + len(rows) == len(files):
             cache.add(rows)
@@ -218,6 +221,6 @@ def _read(place: Place, files: "pa.Table", cache: FactsCache, progress: Count | 
 
 def _facts(folder: Path, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """A worker's part: the rows of these listed files."""
-    from artdetect.index.facts import facts
+    from artdetect.index.file_metadata import file_metadata
 
-    return [{**facts(paths.picture(folder, file["path"])), **file} for file in files]
+    return [{**file_metadata(paths.picture(folder, file["path"])), **file} for file in files]

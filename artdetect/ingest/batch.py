@@ -14,16 +14,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artdetect import atomic, compute, digests, images, paths, registry
+from artdetect import compute
+from artdetect.artifacts import registry
+from artdetect.core import atomic, digests, paths
 from artdetect.index.listing import PROVENANCE
-from artdetect.ingest import durable
-from artdetect.ingest.known import Entry, Known
-from artdetect.ingest.result import Added, Rejected, Result
-from artdetect.ingest.said import Said
-from artdetect.ingest.waiting import State, Waiting, state
+from artdetect.ingest import durable_copy
+from artdetect.ingest.candidates import Candidate, FileState, file_state
+from artdetect.ingest.known_pictures import KnownPicture, KnownPictures
+from artdetect.ingest.provenance import Provenance
+from artdetect.ingest.result import Added, IngestResult, Rejected
+from artdetect.pictures import images
 
 if TYPE_CHECKING:
-    from artdetect.index.facts import Facts
+    from artdetect.index.file_metadata import FileMetadata
 
 BATCH = 2_000  # pictures at most: what a kill can cost to read again
 CHANGED = "it changed while it was read"
@@ -31,18 +34,20 @@ _UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Read:
+class InspectedFile:
     """A file that was read without changing."""
 
-    waiting: Waiting
-    state: State
-    facts: "Facts"
+    waiting: Candidate
+    state: FileState
+    facts: "FileMetadata"
 
 
-class Batch:
+class IngestBatch:
     """Takes pictures into data/incoming and tells `result`; `move`: they are the inbox's and leave it."""
 
-    def __init__(self, said: Said, known: Known, result: Result, move: bool, patience: float) -> None:
+    def __init__(
+        self, said: Provenance, known: KnownPictures, result: IngestResult, move: bool, patience: float
+    ) -> None:
         self.said = said
         self.known = known
         self.result = result
@@ -50,14 +55,14 @@ class Batch:
         self.patience = patience
         self.began = datetime.now(UTC)
         self.id = f"{self.began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-        self._accepted: dict[str, tuple[Read, Added]] = {}  # by path
-        self._same: list[tuple[Read, Entry]] = []
-        self._refused: list[tuple[Read, Rejected]] = []
+        self._accepted: dict[str, tuple[InspectedFile, Added]] = {}  # by path
+        self._same: list[tuple[InspectedFile, KnownPicture]] = []
+        self._refused: list[tuple[InspectedFile, Rejected]] = []
         self._near: list[tuple[str, str]] = []
 
-    def take(self, pictures: Sequence[Waiting]) -> None:
+    def take(self, pictures: Sequence[Candidate]) -> None:
         """Read, judge and store these."""
-        for chunk, reads in compute.chunks(_read, pictures, compute.PIECE):
+        for chunk, reads in compute.chunks(_read, pictures, compute.WORKER_CHUNK):
             for waiting, read in zip(chunk, reads, strict=True):
                 if read is None:
                     self.result.leave(CHANGED, waiting.name)
@@ -67,10 +72,10 @@ class Batch:
         self._near = [(path, other) for path, other in self._near if path in self._accepted]
         if self._accepted:
             self._write_provenance()
-            durable.name(paths.data() / path for path in self._accepted)
+            durable_copy.commit(paths.data() / path for path in self._accepted)
         self._finish(lost)
 
-    def _judge(self, read: Read) -> None:
+    def _judge(self, read: InspectedFile) -> None:
         facts = read.facts
         if not facts["ok"]:
             self._judge_unreadable(read)
@@ -97,7 +102,7 @@ class Batch:
         self._accepted[picture.path] = (read, picture)
         self.known.add(picture.path, sha256, read.state.bytes, phash, contrast)
 
-    def _judge_unreadable(self, read: Read) -> None:
+    def _judge_unreadable(self, read: InspectedFile) -> None:
         reason = str(read.facts["error"])
         too_large = read.state.bytes > images.MAX_BYTES
         if self.move and self.began.timestamp() - read.state.changed < self.patience:
@@ -114,10 +119,10 @@ class Batch:
     def _given(self) -> str:
         return f"{self.said.label}/{self.said.name}"
 
-    def _refuse(self, read: Read, reason: str, decide: bool = True) -> None:
+    def _refuse(self, read: InspectedFile, reason: str, decide: bool = True) -> None:
         if decide:
             reason += ": a person must decide"
-        sha256 = read.facts["sha256"] or digests.of_file(read.waiting.path)
+        sha256 = read.facts["sha256"] or digests.file_digest(read.waiting.path)
         name = _UNSAFE.sub("_", read.waiting.name.rpartition("/")[2])[-100:]
         kept = f"rejected/{self._given}/{sha256[:16]}-{name}"
         self._refused.append((read, Rejected(read.waiting.name, reason, kept)))
@@ -125,10 +130,10 @@ class Batch:
     def _copy(self) -> set[str]:
         """Copy the accepted ones aside; those that changed meanwhile are left, and their paths given."""
         jobs = [(read.waiting.path, paths.data() / path, made.sha256) for path, (read, made) in self._accepted.items()]
-        copied = [whole for _, chunk in compute.chunks(_copy, jobs, compute.PIECE) for whole in chunk]
+        copied = [whole for _, chunk in compute.chunks(_copy, jobs, compute.WORKER_CHUNK) for whole in chunk]
         lost = {path for path, whole in zip(self._accepted, copied, strict=True) if not whole}
         for path in lost:
-            durable.aside(paths.data() / path).unlink(missing_ok=True)
+            durable_copy.temporary(paths.data() / path).unlink(missing_ok=True)
             read, picture = self._accepted.pop(path)
             self.result.leave(CHANGED, read.waiting.name)
             self.known.forget(picture.sha256)
@@ -143,7 +148,7 @@ class Batch:
         content = {
             "batch": self.id,
             "at": self.began.isoformat(timespec="seconds"),
-            "who": registry.person(),
+            "who": registry.current_user(),
             **self.said.as_dict(),
             "pictures": pictures,
             "near_duplicates": [{"path": path, "near": other} for path, other in self._near],
@@ -162,14 +167,14 @@ class Batch:
         same = [one for one in self._same if one[1].path not in lost]
         if self.move:
             # A killed run may have named what is known now, and not had the names on the disk.
-            durable.sync_folders({paths.picture(self.known.root, entry.path).parent for _, entry in same})
+            durable_copy.sync_folders({paths.picture(self.known.root, entry.path).parent for _, entry in same})
             for read, _ in [*self._accepted.values(), *same]:
                 _remove(read)
         self.result.added += [picture for _, picture in self._accepted.values()]
         self.result.known += [(read.waiting.name, entry.path) for read, entry in same]
         self.result.near += self._near
 
-    def _set_aside(self, read: Read, rejected: Rejected) -> None:
+    def _set_aside(self, read: InspectedFile, rejected: Rejected) -> None:
         assert rejected.kept
         target = paths.data() / rejected.kept
         if not target.exists():
@@ -177,36 +182,36 @@ class Batch:
             why = {"reason": rejected.reason, "given as": self._given, "from": source, "batch": self.id}
             text = "".join(f"{key}: {value}\n" for key, value in why.items())
             atomic.write(target.with_name(f"{target.name}.txt"), text.encode(errors="backslashreplace"))
-            copied = durable.copy_aside(read.waiting.path, target)
+            copied = durable_copy.copy_aside(read.waiting.path, target)
             if copied is None or not copied.startswith(target.name[:16]):
-                durable.aside(target).unlink(missing_ok=True)
+                durable_copy.temporary(target).unlink(missing_ok=True)
                 target.with_name(f"{target.name}.txt").unlink()
                 self.result.leave(CHANGED, read.waiting.name)
                 return
-            durable.name([target])
+            durable_copy.commit([target])
         if self.move:
             _remove(read)
         self.result.rejected.append(rejected)
 
 
-def _read(pictures: Sequence[Waiting]) -> list[Read | None]:
+def _read(pictures: Sequence[Candidate]) -> list[InspectedFile | None]:
     """A worker's part: each file's facts, None where it changed meanwhile."""
-    from artdetect.index.facts import facts
+    from artdetect.index.file_metadata import file_metadata
 
-    found: list[Read | None] = []
+    found: list[InspectedFile | None] = []
     for one in pictures:
-        before = state(one.path)
-        read = Read(one, before, facts(one.path)) if before else None
-        found.append(read if before == state(one.path) else None)
+        before = file_state(one.path)
+        read = InspectedFile(one, before, file_metadata(one.path)) if before else None
+        found.append(read if before == file_state(one.path) else None)
     return found
 
 
 def _copy(jobs: Sequence[tuple[Path, Path, str]]) -> list[bool]:
     """A worker's part: whether each was copied with the content that it was judged by."""
-    return [durable.copy_aside(source, target) == sha256 for source, target, sha256 in jobs]
+    return [durable_copy.copy_aside(source, target) == sha256 for source, target, sha256 in jobs]
 
 
-def _remove(read: Read) -> None:
+def _remove(read: InspectedFile) -> None:
     """Remove a file that is safe elsewhere, unless another has come in its place."""
-    if state(read.waiting.path) == read.state:
+    if file_state(read.waiting.path) == read.state:
         read.waiting.path.unlink(missing_ok=True)

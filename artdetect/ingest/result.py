@@ -25,7 +25,7 @@ class Rejected:
 
 
 @dataclass
-class Result:
+class IngestResult:
     """Of one look or one folder; names are as they were given, paths as in the index."""
 
     added: list[Added] = field(default_factory=list)

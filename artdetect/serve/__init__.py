@@ -6,16 +6,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect.errors import ConfigError
-from artdetect.json_lines import JsonLines
+from artdetect.core.errors import ConfigError
+from artdetect.core.json_logging import JsonFormatter
 
 if TYPE_CHECKING:
     import uvicorn
 
-    from artdetect.serve.current import Current
+    from artdetect.serve.live_model import LiveModel
 
 CONNECTIONS = 256  # more are told to come again later
-LAST_WORDS = 30  # seconds in which requests under way may end
+SHUTDOWN_SECONDS = 30  # seconds in which requests under way may end
 
 
 def run(host: str, port: int, path: Path | None, most_megabytes: int, json_log: bool) -> None:
@@ -26,9 +26,9 @@ def run(host: str, port: int, path: Path | None, most_megabytes: int, json_log: 
     listening = listen(host, port)
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it has ended
         signal.signal(number, lambda *_: sys.exit(0))
-    from artdetect.serve.current import Current
+    from artdetect.serve.live_model import LiveModel
 
-    current = Current(path)
+    current = LiveModel(path)
     answering = server(current, most_megabytes * 10**6, _logging(json_log))
     judge = current.judge
     which = f" (train/{judge.train}{', the champion' if judge.since else ''})" if judge.train else ""
@@ -36,19 +36,19 @@ def run(host: str, port: int, path: Path | None, most_megabytes: int, json_log: 
     answering.run(sockets=[listening])
 
 
-def server(current: "Current", most_bytes: int, log_config: dict[str, Any] | None) -> "uvicorn.Server":
+def server(current: "LiveModel", most_bytes: int, log_config: dict[str, Any] | None) -> "uvicorn.Server":
     """What answers with the `current` model once it is run on a socket."""
     import uvicorn
 
     from artdetect.serve import app
 
     config = uvicorn.Config(
-        app.make(current, most_bytes),
+        app.make_app(current, most_bytes),
         log_config=log_config,
         lifespan="off",
         ws="none",
         limit_concurrency=CONNECTIONS,
-        timeout_graceful_shutdown=LAST_WORDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     return uvicorn.Server(config)
 
@@ -71,7 +71,7 @@ def address(listening: socket.socket) -> str:
 
 def _logging(as_json: bool) -> dict[str, Any]:
     """A line a request, and what goes wrong."""
-    line = {"()": JsonLines} if as_json else {"format": "%(asctime)s %(levelname)s %(message)s"}
+    line = {"()": JsonFormatter} if as_json else {"format": "%(asctime)s %(levelname)s %(message)s"}
     levels = {"uvicorn.access": "INFO", "uvicorn.error": "WARNING", "artdetect": "INFO"}
     return {
         "version": 1,

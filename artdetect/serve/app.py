@@ -8,31 +8,32 @@ from fastapi import BackgroundTasks, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from artdetect import __version__, compute, images
-from artdetect.errors import PictureError
-from artdetect.images import Geometry
-from artdetect.predict import Verdict
-from artdetect.serve.current import Current
+from artdetect import __version__, compute
+from artdetect.core.errors import PictureError
+from artdetect.model.predict import Verdict
+from artdetect.pictures import images
+from artdetect.pictures.images import Geometry
+from artdetect.serve.live_model import LiveModel
 
-AT_ONCE = 8  # pictures whose bytes are in memory; the others wait at the door
-PATIENCE = 60.0  # seconds in which a picture must have come
+MAX_CONCURRENT = 8  # pictures whose bytes are in memory; the others wait at the door
+BODY_TIMEOUT = 60.0  # seconds in which a picture must have come
 
 _ANY_BYTES = {
     "requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
 }
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    408: {"description": f"The picture did not come within {PATIENCE:.0f} seconds"},
+    408: {"description": f"The picture did not come within {BODY_TIMEOUT:.0f} seconds"},
     413: {"description": "The picture is larger than the service takes"},
     415: {"description": "A form; the picture itself is the body"},
     422: {"description": "The picture cannot be read: `error` says why", "model": Verdict},
 }
 
 
-def make(current: Current, most_bytes: int) -> FastAPI:
+def make_app(current: LiveModel, most_bytes: int) -> FastAPI:
     """The application, which answers with the `current` model and takes pictures of up to `most_bytes`."""
     # Its pages of documentation would load scripts from the internet.
     app = FastAPI(title="artdetect", version=__version__, docs_url=None, redoc_url=None)
-    arriving, decoding = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(compute.processors())
+    arriving, decoding = asyncio.Semaphore(MAX_CONCURRENT), asyncio.Semaphore(compute.processors())
 
     @app.post("/predict", response_model=Verdict, responses=_REFUSALS, openapi_extra=_ANY_BYTES)
     async def predict(request: Request, name: str = "") -> JSONResponse:
@@ -82,13 +83,13 @@ async def _body(request: Request, most: int) -> bytes:
         raise too_large
     content = io.BytesIO()
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(BODY_TIMEOUT):
             async for part in request.stream():
                 if content.tell() + len(part) > most:
                     raise too_large
                 content.write(part)
     except TimeoutError:
-        raise _refused(408, f"the picture did not come within {PATIENCE:.0f} seconds") from None
+        raise _refused(408, f"the picture did not come within {BODY_TIMEOUT:.0f} seconds") from None
     except ClientDisconnect:
         raise _refused(400, "the connection ended before the picture did") from None
     return content.getvalue()

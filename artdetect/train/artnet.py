@@ -5,50 +5,34 @@ head. What is saved is one Keras model from a picture to its verdict, generator 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect import intervals
-from artdetect.features import Extractor, Features
-from artdetect.images import Geometry
-from artdetect.labels import AI, CLASSES, HUMAN
-from artdetect.progress import Progress, told
-from artdetect.train import heads, net
-from artdetect.train.calibrate import Validation
-from artdetect.train.fit import Report
-from artdetect.train.heads import Embedding, Head
-from artdetect.train.trained import Trained
+from artdetect.core.progress import Progress, with_label
+from artdetect.model.feature_cache import Extractor, FeatureCache
+from artdetect.pictures.images import Geometry
+from artdetect.pictures.labels import AI, CLASSES, HUMAN
+from artdetect.stats import confidence_intervals
+from artdetect.train import artnet_model, heads
+from artdetect.train.calibration import ValidationPredictions
+from artdetect.train.heads import Embedding, FittedHead, Head
+from artdetect.train.result import TrainingResult
+from artdetect.train.training_loop import Report
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from artdetect.train import TrainConfig
+    from artdetect.train.config import TrainConfig
 
 NEIGHBOURS = "neighbours.npz"  # sha256 and embedding of the training pictures
 SIZE = 224  # of the canonical square, in pixels
 CHUNK = 4096  # features in memory at a time
 CANDIDATES: dict[str, tuple[float, ...]] = {"linear": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "mlp": (1e-2, 1e-1)}  # penalties
 FOLDS = 5  # parts of the training pictures, each judged by a head that saw the others, to calibrate on
-FEWEST = 20  # training pictures that make a generator a family of its own, and worth leaving out
+MIN_PER_FOLD = 20  # training pictures that make a generator a family of its own, and worth leaving out
 FAMILY_PENALTY = 1e-2
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What training found."""
-
-    embedding: Embedding
-    head: Head
-    families: tuple[str, ...]
-    family_head: Head | None
-    validation: Validation
-    candidates: list[dict[str, Any]]  # kind, penalty and validation log loss of every head tried, the best first
-    left_out: list[dict[str, Any]]  # see `_leave_one_out`
-    train: "np.ndarray"  # float16 [N, K]: embeddings of the training pictures, clean
-    spread: float  # mean square of the training views' embeddings: the novelty that counts as 1
 
 
 def train(
@@ -58,7 +42,7 @@ def train(
     work: Path,
     report: Report | None,
     progress: Progress | None,
-) -> Trained:
+) -> TrainingResult:
     """Choose and fit a head; see `artdetect.train.run`. There are no steps to report and nothing to resume."""
     extractor = extractor_of(config)
     fitted = fit(config, features(extractor, config.views, train, validation, progress), train, validation)
@@ -67,8 +51,8 @@ def train(
         np.savez(out / NEIGHBOURS, sha256=train.sha256.to_numpy("S64"), embedding=fitted.train)
 
     best = fitted.candidates[0]
-    return Trained(
-        lambda temperature: net.assemble(extractor, fitted, temperature, config.average),
+    return TrainingResult(
+        lambda temperature: artnet_model.assemble(extractor, fitted, temperature, config.average),
         extractor.geometry,
         fitted.validation,
         {
@@ -93,19 +77,21 @@ def features(
     train: "pd.DataFrame",
     validation: "pd.DataFrame",
     progress: Progress | None,
-) -> list[Features]:
+) -> list[FeatureCache]:
     """The features of all pictures, the clean view first, then as many degraded ones; what is missing is computed."""
-    views = [Features(extractor, number) for number in range(degraded + 1)]
+    views = [FeatureCache(extractor, number) for number in range(degraded + 1)]
     for number, view in enumerate(views):
         what = "features" if number == 0 else f"features of degraded view {number} of {degraded}"
         view.ensure(
             [*zip(train.sha256, train.file, strict=True), *zip(validation.sha256, validation.file, strict=True)],
-            told(progress, what),
+            with_label(progress, what),
         )
     return views
 
 
-def fit(config: "TrainConfig", views: Sequence[Features], train: "pd.DataFrame", validation: "pd.DataFrame") -> Fitted:
+def fit(
+    config: "TrainConfig", views: Sequence[FeatureCache], train: "pd.DataFrame", validation: "pd.DataFrame"
+) -> FittedHead:
     """Choose and fit the head on cached features; the tables have sha256, label, generator and weight."""
     embedding = heads.embedding(_chunks(views, train), config.components)
     x, held = (_embedded(views, part, embedding) for part in (train, validation))  # [V, N, K]
@@ -151,12 +137,12 @@ def fit(config: "TrainConfig", views: Sequence[Features], train: "pd.DataFrame",
             strangers[:, judged] = np.nan
     apart = np.isfinite(strangers[0])
     families, family_head = _families(x, train)
-    return Fitted(
+    return FittedHead(
         embedding,
         head,
         families,
         family_head,
-        Validation(
+        ValidationPredictions(
             np.concatenate([margins, strangers[:, apart]], axis=1),
             np.concatenate([held_y, y[apart]]),
             np.concatenate([held_weights, weights[apart]]),
@@ -169,14 +155,14 @@ def fit(config: "TrainConfig", views: Sequence[Features], train: "pd.DataFrame",
     )
 
 
-def _chunks(views: Sequence[Features], table: "pd.DataFrame") -> Iterator[np.ndarray]:
+def _chunks(views: Sequence[FeatureCache], table: "pd.DataFrame") -> Iterator[np.ndarray]:
     sha256s = list(table.sha256)
     for view in views:
         for start in range(0, len(sha256s), CHUNK):
             yield view.read(sha256s[start : start + CHUNK])
 
 
-def _embedded(views: Sequence[Features], table: "pd.DataFrame", embedding: Embedding) -> np.ndarray:
+def _embedded(views: Sequence[FeatureCache], table: "pd.DataFrame", embedding: Embedding) -> np.ndarray:
     """Embeddings of all views, float32 [V, N, K]."""
     width = embedding.matrix.shape[1]
     return np.concatenate([embedding(chunk) for chunk in _chunks(views, table)]).reshape(len(views), len(table), width)
@@ -214,7 +200,7 @@ def _folds(train: "pd.DataFrame") -> np.ndarray:
 def _families(x: np.ndarray, train: "pd.DataFrame") -> tuple[tuple[str, ...], Head | None]:
     """Generators that are told apart, and the head that does it; none unless there are two."""
     counts = train.generator[train.label == CLASSES[AI]].value_counts()
-    families = tuple(sorted(counts.index[counts >= FEWEST]))
+    families = tuple(sorted(counts.index[counts >= MIN_PER_FOLD]))
     if len(families) < 2:
         return (), None
     rows = np.flatnonzero(train.generator.isin(families).to_numpy())
@@ -234,7 +220,7 @@ def _leave_one_out(
     from sklearn.metrics import roc_auc_score
 
     counts = train.generator[train.label == CLASSES[AI]].value_counts()
-    generators = sorted(counts.index[counts >= FEWEST])
+    generators = sorted(counts.index[counts >= MIN_PER_FOLD])
     rows = []
     for name in generators if len(counts) > 1 else ():
         head, unseen = without(name), x[(train.generator == name).to_numpy()]
@@ -245,8 +231,10 @@ def _leave_one_out(
                 "generator": name,
                 "pictures": len(ai),
                 "human": len(humans),
-                "roc_auc": intervals.named(auc, *intervals.of_auc(auc, len(ai), len(humans))),
-                "recall": intervals.of_share(int((ai > 0).sum()), len(ai)),
+                "roc_auc": confidence_intervals.metric(
+                    auc, *confidence_intervals.auc_interval(auc, len(ai), len(humans))
+                ),
+                "recall": confidence_intervals.share_interval(int((ai > 0).sum()), len(ai)),
             }
         )
     return rows

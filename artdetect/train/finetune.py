@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artdetect import backbones
-from artdetect.errors import ConfigError, ModelError
-from artdetect.features import Extractor
-from artdetect.progress import Progress
-from artdetect.train import artnet, beginning, net, presets, scratch
-from artdetect.train.fit import Report
+from artdetect.core.errors import ConfigError, ModelError
+from artdetect.core.progress import Progress
+from artdetect.model import backbones
+from artdetect.model.feature_cache import Extractor
+from artdetect.train import artnet, artnet_model, gradient_training, presets, warm_start
 from artdetect.train.heads import Embedding, Head
 from artdetect.train.presets import Recipe
-from artdetect.train.trained import Trained
+from artdetect.train.result import TrainingResult
+from artdetect.train.training_loop import Report
 
 if TYPE_CHECKING:
     import keras
     import pandas as pd
 
-    from artdetect.train import TrainConfig
+    from artdetect.train.config import TrainConfig
 
 EPOCHS, BATCH = 5, 32
-RATE = 5e-5
-AVERAGED = 0.05  # the weights that are kept are averages over about this share of the training
+LEARNING_RATE = 5e-5
+EMA_FRACTION = 0.05  # the weights that are kept are averages over about this share of the training
 
 
 def train(
@@ -38,7 +38,7 @@ def train(
     work: Path,
     report: Report | None,
     progress: Progress | None,
-) -> Trained:
+) -> TrainingResult:
     """Fit artnet's head on cached features, or take up `config.start`, then train on; see `artdetect.train.run`.
 
     Raises:
@@ -46,7 +46,7 @@ def train(
     """
     extractor = artnet.extractor_of(config)
     backbone(extractor, config.unfreeze)  # an error in it is told before the hours that features may take
-    if begin := beginning.load(config):
+    if begin := warm_start.load_initial_weights(config):
         embedding, head, began = *_layers(begin), {"train": begin.key}
     else:
         features = artnet.features(extractor, config.views, train, validation, progress)
@@ -64,11 +64,13 @@ def train(
         optimizer=optimizer,
         degraded=config.views / (config.views + 1),  # as artnet's head: one of its views is clean
     )
-    made = scratch.by_steps(beginning.begun(recipe, begin), config, train, validation, work, report, progress)
+    made = gradient_training.train_recipe(
+        warm_start.with_initial_weights(recipe, begin), config, train, validation, work, report, progress
+    )
     return replace(made, metrics=made.metrics | {"start": began})
 
 
-def _layers(begin: beginning.Start) -> tuple[Embedding, Head]:
+def _layers(begin: warm_start.InitialWeights) -> tuple[Embedding, Head]:
     """The embedding and the head that another finetune ended with."""
     try:
         kernel, _ = begin.weights["embedding"]  # its bias comes with all other weights
@@ -81,7 +83,7 @@ def _layers(begin: beginning.Start) -> tuple[Embedding, Head]:
 
 def optimizer(steps: int) -> "keras.optimizers.Optimizer":
     """AdamW that keeps averages of the weights, which change less from batch to batch than the weights do."""
-    return presets.adamw(steps, RATE, use_ema=True, ema_momentum=max(0.0, 1 - 1 / (AVERAGED * steps)))
+    return presets.adamw(steps, LEARNING_RATE, use_ema=True, ema_momentum=max(0.0, 1 - 1 / (EMA_FRACTION * steps)))
 
 
 def assemble(extractor: Extractor, embedding: Embedding, head: Head, unfreeze: str) -> "keras.Model":
@@ -89,8 +91,8 @@ def assemble(extractor: Extractor, embedding: Embedding, head: Head, unfreeze: s
     from keras import Model
 
     features = backbone(extractor, unfreeze)
-    embedded = net.embed(embedding, features.output, "float32")
-    p = net.judge(head, embedded, presets.probabilities(), "hidden", "float32")
+    embedded = artnet_model.add_embedding(embedding, features.output, "float32")
+    p = artnet_model.add_head(head, embedded, presets.probabilities(), "hidden", "float32")
     return Model(features.input, p, name="finetune")
 
 
@@ -103,7 +105,7 @@ def backbone(extractor: Extractor, unfreeze: str) -> "keras.Model":
     from keras import Model, layers, ops
 
     net = backbones.load(extractor.backbone, extractor.weights)
-    taps = backbones.taps(net)
+    taps = backbones.block_outputs(net)
     names = list(taps)
     if unfreeze not in ("all", *names):
         raise ConfigError(f"train.unfreeze = {unfreeze!r} is not usable: there are all, {', '.join(names)}")

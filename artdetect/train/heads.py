@@ -6,10 +6,11 @@ picture and view shrinks with it, so memory stays small where pictures are many.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from artdetect.train.calibration import ValidationPredictions
 from artdetect.train.seeding import seeded
 
 if TYPE_CHECKING:
@@ -45,6 +46,21 @@ class Head:
         for number, (kernel, bias) in enumerate(self.layers):
             x = (np.maximum(x, 0) if number else x) @ kernel + bias
         return x
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """What training found."""
+
+    embedding: Embedding
+    head: Head
+    families: tuple[str, ...]
+    family_head: Head | None
+    validation: ValidationPredictions
+    candidates: list[dict[str, Any]]  # kind, penalty and validation log loss of every head tried, the best first
+    left_out: list[dict[str, Any]]  # see `_leave_one_out`
+    train: "np.ndarray"  # float16 [N, K]: embeddings of the training pictures, clean
+    spread: float  # mean square of the training views' embeddings: the novelty that counts as 1
 
 
 def embedding(chunks: "Iterable[Floats]", components: int) -> Embedding:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from artdetect.images import Geometry
-from artdetect.labels import CLASSES
+from artdetect.pictures.images import Geometry
+from artdetect.pictures.labels import CLASSES
 from artdetect.train.seeding import seeded
 
 if TYPE_CHECKING:

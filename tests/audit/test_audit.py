@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from artdetect import audit, config, index
-from artdetect.audit import AuditConfig, folders
-from artdetect.audit.findings import EXAMPLES, NAMED
-from artdetect.errors import AuditFailed, ConfigError
-from artdetect.index import IndexConfig, scan
-from tests.tiny import data_set, jpeg, write
+from artdetect.audit import folder_names
+from artdetect.audit.config import AuditConfig
+from artdetect.audit.findings import MAX_EXAMPLES, MAX_NAMED
+from artdetect.core.errors import AuditFailed, ConfigError
+from artdetect.index import scan
+from artdetect.index.config import IndexConfig
+from tests.tiny_dataset import data_set, jpeg, write
 
 NAMES = [
     "unreadable", "duplicates", "near_duplicates", "train_test_overlap", "two_labels", "low_information",
@@ -80,7 +82,7 @@ def test_a_clean_set_has_counts_and_no_findings(root: Path, out: Path) -> None:
 
 
 def test_every_finding_has_its_rule_and_no_rule_lacks_a_finding(root: Path, out: Path) -> None:
-    rules = [name for name, field in AuditConfig.model_fields.items() if field.annotation == audit.Rule]
+    rules = [name for name, field in AuditConfig.model_fields.items() if field.annotation == audit.Level]
     assert rules == list(audited(root, out)) == NAMES
     assert all(AuditConfig.model_fields[name].description for name in AuditConfig.model_fields)
 
@@ -139,11 +141,11 @@ def test_groups_are_written_for_who_divides_the_pictures(root: Path, out: Path) 
 
 
 def test_many_copies_are_one_group_of_which_some_are_named(root: Path, out: Path) -> None:
-    for number in range(NAMED + 2):
+    for number in range(MAX_NAMED + 2):
         copied(root / "train" / "baroque" / "000.jpg", root / "train" / "baroque" / f"z{number}.jpg")
     found = audited(root, out)["duplicates"]
     assert found["count"] == 1
-    assert found["sentence"].startswith(f"1 content stands in {NAMED + 3} files")
+    assert found["sentence"].startswith(f"1 content stands in {MAX_NAMED + 3} files")
     assert found["examples"][0].startswith("train/baroque/000.jpg = train/baroque/z0.jpg = ")
     assert found["examples"][0].endswith(" and 3 more")
 
@@ -201,13 +203,13 @@ def test_files_that_are_left_out_are_counted_by_reason_and_near_misses_named(roo
     ],
 )
 def test_what_a_folder_may_be_meant_as(folder: str, meant: str | None) -> None:
-    assert folders.meant(folder) == meant
+    assert folder_names.suggest(folder) == meant
 
 
 def test_styles_that_only_sound_a_little_like_machines_are_not_doubted() -> None:
     paths = [f"train/{style}/a.jpg" for style in ("baroque", "airbrush", "ganado", "sdruciolo", "saint-denis")]
-    assert not folders.doubtful(paths)
-    assert folders.doubtful(["train/SD_baroque/a.jpg", "train/stable diffusion/a.jpg"]).total() == 2
+    assert not folder_names.suspicious(paths)
+    assert folder_names.suspicious(["train/SD_baroque/a.jpg", "train/stable diffusion/a.jpg"]).total() == 2
 
 
 def test_a_set_without_one_readable_picture_is_audited_too(roots: Path, out: Path) -> None:
@@ -245,10 +247,10 @@ def test_the_giveaway_of_the_sample_set_is_found_and_named(pictures: Path, out: 
 
 
 def test_examples_are_limited_and_counts_are_not(root: Path, out: Path) -> None:
-    for number in range(EXAMPLES + 5):
+    for number in range(MAX_EXAMPLES + 5):
         write(root / "train" / "baroque" / f"e{number}.jpg", b"")
     found = audited(root, out)["unreadable"]
-    assert (found["count"], len(found["examples"])) == (EXAMPLES + 5, EXAMPLES)
+    assert (found["count"], len(found["examples"])) == (MAX_EXAMPLES + 5, MAX_EXAMPLES)
 
 
 def test_the_same_pictures_give_the_same_bytes(root: Path, out: Path, tmp_path: Path) -> None:
@@ -262,7 +264,7 @@ def test_the_same_pictures_give_the_same_bytes(root: Path, out: Path, tmp_path: 
 def test_a_rule_that_says_stop_stops_where_its_finding_fired_and_says_how_to_go_on(root: Path, out: Path) -> None:
     copied(root / "train" / "baroque" / "000.jpg", root / "test" / "baroque" / "leak.jpg")
     found = audited(root, out, train_test_overlap="stop", two_labels="stop", duplicates="ignore")
-    assert [finding["name"] for finding in audit.fired(out)][:1] == ["train_test_overlap"]
+    assert [finding["name"] for finding in audit.triggered(out)][:1] == ["train_test_overlap"]
     with pytest.raises(AuditFailed) as failed:
         audit.check(out)
     message = str(failed.value)
@@ -273,7 +275,7 @@ def test_a_rule_that_says_stop_stops_where_its_finding_fired_and_says_how_to_go_
     assert "two_labels" not in message
     assert "\n" not in message
     audited(root, out)
-    assert {finding["name"] for finding in audit.fired(out)} >= {"train_test_overlap", "duplicates"}
+    assert {finding["name"] for finding in audit.triggered(out)} >= {"train_test_overlap", "duplicates"}
     audit.check(out)
 
 

@@ -10,16 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from artdetect.audit import AuditConfig, duplicates
+from artdetect.audit import duplicates
+from artdetect.audit.config import AuditConfig
 from artdetect.audit.duplicates import groups, near_pairs
-from artdetect.index import facts
-from tests.tiny import jpeg
+from artdetect.index import file_metadata
+from tests.tiny_dataset import jpeg
 
 WORD = st.integers(0, 2**64 - 1)
 
 
 def hash_of(picture: Image.Image) -> int:
-    return int(facts.phash(facts.thumbnail(picture)), 16)
+    return int(file_metadata.phash(file_metadata.thumbnail(picture)), 16)
 
 
 @st.composite

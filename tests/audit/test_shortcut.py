@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artdetect.audit.shortcut import FEWEST, area, measure
+from artdetect.audit.shortcut import MIN_PER_CLASS, fold_auc, measure
 
 
 def files(ai: int, human: int, seed: int = 0, **ai_only: object) -> pd.DataFrame:
@@ -109,10 +109,10 @@ def test_pictures_under_both_labels_are_left_out(more: int) -> None:
 
 
 def test_too_few_pictures_of_a_class_are_not_measured() -> None:
-    measured = measure(files(FEWEST - 1, 50, width=768), 129)
+    measured = measure(files(MIN_PER_CLASS - 1, 50, width=768), 129)
     assert (measured["auc"], measured["folds"], measured["properties"], measured["rules"]) == (None, 0, [], [])
-    assert measured["pictures"] == {"AI": FEWEST - 1, "human": 50}
-    assert measure(files(FEWEST, 50, width=768), 129)["auc"]["value"] == 1
+    assert measured["pictures"] == {"AI": MIN_PER_CLASS - 1, "human": 50}
+    assert measure(files(MIN_PER_CLASS, 50, width=768), 129)["auc"]["value"] == 1
     assert measure(files(50, 50, width=768).assign(group=0), 129)["auc"] is None
     assert measure(files(0, 0), 129)["auc"] is None
 
@@ -149,4 +149,4 @@ def test_the_area_is_the_share_of_pairs_of_a_fold_in_which_ai_scores_higher(fold
         for a, h in itertools.product(*(np.repeat(np.arange(3), side[fold]) for side in (ai, human)))
     ]
     if wins:
-        assert area(ai, human) == pytest.approx(np.mean(wins))
+        assert fold_auc(ai, human) == pytest.approx(np.mean(wins))

@@ -14,8 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from artdetect import paths
-from artdetect.download import DownloadConfig, Retry, check, raw, run
+from artdetect.core import paths
+from artdetect.download import Retry, check, dataset_store, run
+from artdetect.download.config import DownloadConfig
 
 RANDOM = random.Random(129)
 QUICK = Retry(attempts=3, first_wait=0.01, longest_wait=0.02, silence=5)
@@ -151,7 +152,7 @@ def assert_nothing_unpacked():
 
 def left_in_cache():
     """What a download leaves that takes room."""
-    return [path.name for path in raw.downloads().glob("*") if path.suffix != ".lock"]
+    return [path.name for path in dataset_store.downloads().glob("*") if path.suffix != ".lock"]
 
 
 def archive_file(tmp_path, content=ARCHIVE, name="art.zip"):

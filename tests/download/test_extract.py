@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artdetect import paths
-from artdetect.download import DownloadConfig, extract, raw, run
+from artdetect.core import paths
+from artdetect.core.errors import DownloadError
+from artdetect.download import dataset_store, extract, run
+from artdetect.download.config import DownloadConfig
 from artdetect.download.extract import safe_parts
-from artdetect.errors import DownloadError
 
 from .conftest import (
     ARCHIVE,
@@ -36,7 +37,7 @@ def test_a_local_archive_is_read_in_place(tmp_path):
         assert dataset["folder"].startswith("raw/my-art-100-")
         assert (dataset["name"], dataset["url"]) == ("my art, 100%", "my art, 100%.zip")
     assert path.read_bytes() == ARCHIVE
-    assert not list(raw.downloads().glob("*.part"))
+    assert not list(dataset_store.downloads().glob("*.part"))
 
 
 def test_a_folder_that_is_there_is_never_touched_again(tmp_path):

@@ -6,9 +6,10 @@ import zipfile
 
 import pytest
 
-from artdetect import paths
-from artdetect.download import DownloadConfig, extract, raw, run
-from artdetect.errors import DownloadError, StorageError
+from artdetect.core import paths
+from artdetect.core.errors import DownloadError, StorageError
+from artdetect.download import dataset_store, extract, run
+from artdetect.download.config import DownloadConfig
 
 from .conftest import (
     archive_file,
@@ -52,8 +53,8 @@ def test_an_archive_that_changes_while_it_is_unpacked_is_refused(tmp_path):
 
 
 def test_a_full_disk_ends_a_download_with_the_error_of_the_system(site, tmp_path):
-    raw.downloads().mkdir(parents=True)
-    part = raw.downloads() / f"{hashlib.sha256(site.url.encode()).hexdigest()[:16]}.part"
+    dataset_store.downloads().mkdir(parents=True)
+    part = dataset_store.downloads() / f"{hashlib.sha256(site.url.encode()).hexdigest()[:16]}.part"
     part.symlink_to("/dev/full")  # where every write fails for want of space
     with pytest.raises(OSError, match="No space left on device"):
         download(site.url, tmp_path / "out")

@@ -5,9 +5,10 @@ import zipfile
 
 import pytest
 
-from artdetect import paths
-from artdetect.download import DownloadConfig, raw, run
-from artdetect.errors import DownloadError
+from artdetect.core import paths
+from artdetect.core.errors import DownloadError
+from artdetect.download import dataset_store, run
+from artdetect.download.config import DownloadConfig
 
 from .conftest import (
     ARCHIVE,
@@ -185,7 +186,7 @@ def test_a_length_that_does_not_match_is_noticed(site, tmp_path):
 
 def wait_for_bytes(count):
     deadline = time.monotonic() + 15
-    while sum(part.stat().st_size for part in raw.downloads().glob("*.part")) < count:
+    while sum(part.stat().st_size for part in dataset_store.downloads().glob("*.part")) < count:
         assert time.monotonic() < deadline, "nothing arrived"
         time.sleep(0.01)
 

@@ -7,9 +7,10 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from artdetect import paths
-from artdetect.download import DownloadConfig, check, fingerprint, folder, run, source_kind
-from artdetect.errors import ArtifactError, DownloadError
+from artdetect.core import paths
+from artdetect.core.errors import ArtifactError, DownloadError
+from artdetect.download import check, fingerprint, folder, run, source_kind
+from artdetect.download.config import DownloadConfig
 
 from .conftest import ARCHIVE, archive_file, download, sha256, zipped
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from artdetect import digests, kept
+from artdetect.core import digests, json_cache
 from artdetect.evaluate import baselines
-from artdetect.evaluate.baselines import learners, palette
-from artdetect.images import Geometry
-from artdetect.pixels import Pixels
+from artdetect.evaluate.baselines import palette, training_sample
+from artdetect.pictures.images import Geometry
+from artdetect.pictures.pixel_cache import PixelCache
 
 SIDE = 12
 
@@ -38,31 +38,31 @@ def test_a_palette_is_the_share_of_pixels_at_each_level_of_each_channel() -> Non
 
 
 def test_learners_are_drawn_by_content_and_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baselines, "MOST", 40)
+    monkeypatch.setattr(baselines, "MAX_TRAINING", 40)
     table = pd.DataFrame({"sha256": [f"{number:064x}" for number in range(200)]})
-    found = learners(table)
+    found = training_sample(table)
     assert len(found) == 40
     assert found.index.is_monotonic_increasing
-    assert set(learners(table.sample(frac=1, random_state=1)).sha256) == set(found.sha256)
-    assert len(learners(table[:7])) == 7
+    assert set(training_sample(table.sample(frac=1, random_state=1)).sha256) == set(found.sha256)
+    assert len(training_sample(table[:7])) == 7
 
 
-def made(folder: Path, brighter: int, pictures: int = 60) -> tuple[pd.DataFrame, Pixels]:
+def made(folder: Path, brighter: int, pictures: int = 60) -> tuple[pd.DataFrame, PixelCache]:
     """Pictures of noise, half of them AI and brighter; and files that are all alike."""
     rng, rows = np.random.default_rng(0), []
     for number in range(pictures):
         label = ("AI", "human")[number % 2]
         picture = rng.integers(0, 180, (SIDE, SIDE, 3)) + (brighter if label == "AI" else 0)
         Image.fromarray(picture.astype(np.uint8)).save(path := folder / f"{number}.png")
-        rows.append({"path": str(path), "sha256": digests.of_file(path), "label": label})
+        rows.append({"path": str(path), "sha256": digests.file_digest(path), "label": label})
     facts = {"width": SIDE, "height": SIDE, "bytes": 500, "format": "PNG", "mode": "RGB", "has_exif": False}
     table = pd.DataFrame(rows).assign(**facts, jpeg_quality=pd.array([pd.NA] * pictures, "Int64"))
-    pixels = Pixels(Geometry(SIDE, "squash"), folder / "cache")
+    pixels = PixelCache(Geometry(SIDE, "squash"), folder / "cache")
     pixels.ensure([(row.sha256, Path(row.path)) for row in table.itertuples()])
     return table, pixels
 
 
-def scored(table: pd.DataFrame, pixels: Pixels, learnt: int = 100) -> dict[str, dict]:
+def scored(table: pd.DataFrame, pixels: PixelCache, learnt: int = 100) -> dict[str, dict]:
     found = baselines.baselines(table[:learnt], table[learnt:], table, pixels, 100, 0, lambda done, total: None)
     return {row["name"]: row for row in found}
 
@@ -99,9 +99,9 @@ def test_they_are_computed_once_for_the_same_pictures(tmp_path: Path, monkeypatc
 
     def ask(resamples: int = 100) -> list[dict]:
         told.append(0)
-        return kept.answer(
+        return json_cache.cached_json(
             "baselines",
-            baselines.recipe([source], pixels, resamples, 0),
+            baselines.cache_key([source], pixels, resamples, 0),
             lambda: baselines.baselines(
                 table[:40], table[40:], table, pixels, resamples, 0, lambda done, total: told.append(done)
             ),

@@ -6,15 +6,17 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from artdetect import compute, digests, evaluate
+from artdetect import compute, evaluate
 from artdetect.compute import ComputeConfig
-from artdetect.detector import Detector
-from artdetect.evaluate import robustness, seen
-from artdetect.evaluate.robustness import drawn
-from artdetect.evaluate.worn import CLEAN, GRID
-from artdetect.images import Geometry
-from artdetect.pixels import Pixels
-from artdetect.verdict import Rule
+from artdetect.core import digests
+from artdetect.evaluate import robustness
+from artdetect.evaluate.robustness import sample
+from artdetect.model import cached_scores
+from artdetect.model.decision import DecisionRule
+from artdetect.model.detector import Detector
+from artdetect.pictures.corruptions import CLEAN, GRID
+from artdetect.pictures.images import Geometry
+from artdetect.pictures.pixel_cache import PixelCache
 from tests.evaluate.tables import scored
 
 SIDE = 16
@@ -35,32 +37,32 @@ def detector() -> Detector:
         ]
     )
     net.set_weights([np.array([[20.0, 0.0], [0.0, 0.0], [-20.0, 0.0]]), np.array([0.1, 0.0])])
-    return Detector(net, "red", Geometry(SIDE, "squash"), {}, Rule(margin=1.0))
+    return Detector(net, "red", Geometry(SIDE, "squash"), {}, DecisionRule(margin=1.0))
 
 
 @pytest.fixture(scope="module")
-def pixels(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Pixels]:
+def pixels(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, PixelCache]:
     """Pictures of one colour each, AI red and human blue."""
     folder, rows = tmp_path_factory.mktemp("colours"), []
     for number in range(PICTURES):
         strong, label = 140 + 3 * number, ("AI", "human")[number % 2]
         colour = (strong, 60, 90) if label == "AI" else (90, 60, strong)
         Image.new("RGB", (SIDE, SIDE), colour).save(path := folder / f"{number:02d}.png")
-        rows.append({"path": path.name, "sha256": digests.of_file(path), "label": label})
-    cache = Pixels(Geometry(SIDE, "squash"), folder / "cache")
+        rows.append({"path": path.name, "sha256": digests.file_digest(path), "label": label})
+    cache = PixelCache(Geometry(SIDE, "squash"), folder / "cache")
     cache.ensure([(row["sha256"], folder / row["path"]) for row in rows])
     return pd.DataFrame(rows), cache
 
 
 @pytest.fixture(scope="module")
-def found(detector: Detector, pixels: tuple[pd.DataFrame, Pixels]) -> tuple[dict, pd.DataFrame]:
+def found(detector: Detector, pixels: tuple[pd.DataFrame, PixelCache]) -> tuple[dict, pd.DataFrame]:
     return degraded(detector, *pixels)
 
 
-def degraded(detector: Detector, table: pd.DataFrame, cache: Pixels) -> tuple[dict, pd.DataFrame]:
-    scores = seen.scores(detector, cache, list(table.sha256))
-    sample = evaluate.judged(table, detector, scores)
-    return robustness.robustness(detector, cache, sample, 100, 0, lambda done, total: None)
+def degraded(detector: Detector, table: pd.DataFrame, cache: PixelCache) -> tuple[dict, pd.DataFrame]:
+    scores = cached_scores.scores(detector, cache, list(table.sha256))
+    sample = evaluate.add_predictions(table, detector, scores)
+    return robustness.robustness_table(detector, cache, sample, 100, 0, lambda done, total: None)
 
 
 def test_what_leaves_the_mean_colour_changes_no_verdict(found: tuple[dict, pd.DataFrame]) -> None:
@@ -106,11 +108,11 @@ def test_the_rows_are_those_of_the_table(found: tuple[dict, pd.DataFrame]) -> No
 
 
 def test_chance_depends_on_content_alone(
-    detector: Detector, pixels: tuple[pd.DataFrame, Pixels], found: tuple[dict, pd.DataFrame]
+    detector: Detector, pixels: tuple[pd.DataFrame, PixelCache], found: tuple[dict, pd.DataFrame]
 ) -> None:
     """Neither other pictures, nor their order, nor who does the work."""
     table, cache = pixels
-    with compute.use(ComputeConfig(workers=1)):
+    with compute.use_compute(ComputeConfig(workers=1)):
         half = degraded(detector, table[5:15].sample(frac=1, random_state=0), cache)[1]
     joined = half.merge(found[1], on=["sha256", "condition"])
     assert len(joined) == len(half)
@@ -140,15 +142,15 @@ def test_half_of_each_class_is_drawn_where_there_are_enough(
     ai: int, human: int, most: int, expected: tuple[int, int]
 ) -> None:
     table = scored(ai, human)
-    chosen = drawn(table, most, 1)
+    chosen = sample(table, most, 1)
     assert ((chosen.label == "AI").sum(), (chosen.label == "human").sum()) == expected
     assert chosen.index.is_monotonic_increasing
 
 
 def test_who_is_drawn_depends_on_seed_and_content_and_copies_count_once() -> None:
     table = scored(60, 60)
-    first = set(drawn(table, 20, 1).sha256)
-    assert first == set(drawn(table.sample(frac=1, random_state=0), 20, 1).sha256)
-    assert first != set(drawn(table, 20, 2).sha256)
+    first = set(sample(table, 20, 1).sha256)
+    assert first == set(sample(table.sample(frac=1, random_state=0), 20, 1).sha256)
+    assert first != set(sample(table, 20, 2).sha256)
     twice = pd.concat([table, table], ignore_index=True)
-    assert sorted(drawn(twice, 20, 1).sha256) == sorted(first)
+    assert sorted(sample(twice, 20, 1).sha256) == sorted(first)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from artdetect.errors import ArtifactError
+from artdetect.core.errors import ArtifactError
 from artdetect.explain.explanation import Explanation, Explanations, load, save
 
 

@@ -14,11 +14,11 @@ import pytest
 
 from artdetect import config as configs
 from artdetect.config import Config
+from tests import PROJECT
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import Artifact
 
-PROJECT = Path(__file__).resolve().parents[2]
 STAGES = ["download", "index", "audit", "balance", "train", "evaluate", "explain", "report"]
 FROM_TRAIN = ["train", "evaluate", "explain", "report"]
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from artdetect import audit, paths
+from artdetect import audit
 from artdetect.cli import main
 from artdetect.config import Config
-from artdetect.errors import AuditFailed
+from artdetect.core import paths
+from artdetect.core.errors import AuditFailed
 from flows.pipeline import pipeline
 
 from .conftest import artifacts, run, small

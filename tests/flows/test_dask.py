@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from artdetect.compute import ComputeConfig
-from artdetect.explain import ExplainConfig, folder
+from artdetect.explain import batch_job
+from artdetect.explain.config import ExplainConfig
 from flows.explain import explain
-from tests.tiny import jpeg, write
+from tests.tiny_dataset import jpeg, write
 
 from .conftest import task_states
 
@@ -22,7 +23,7 @@ def made(out: Path) -> dict[str, bytes]:
 def test_workers_of_a_cluster_explain_to_the_same_bytes_and_are_seen_as_tasks(
     server: str, roots: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "CHUNK", 2)
+    monkeypatch.setattr(batch_job, "CHUNK", 2)
     for number in range(5):
         write(roots / "in" / f"{number}.jpg", jpeg(number))
     write(roots / "in" / "5.jpg", b"<html>")

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from prefect.exceptions import ParameterTypeError
 
-from artdetect.explain import ExplainConfig, folder
-from flows.explain import explain, main
-from tests.tiny import jpeg, write
+from artdetect.core.errors import DataError
+from artdetect.explain import batch_job
+from artdetect.explain.config import ExplainConfig
+from flows.explain import explain
+from tests.tiny_dataset import jpeg, write
 
 from .conftest import artifacts, task_states
 
@@ -20,7 +22,7 @@ CHEAP = ExplainConfig(method="gradcam", quality=0)
 @pytest.fixture
 def source(server: str, roots: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three pictures and a file that is none; two make a task."""
-    monkeypatch.setattr(folder, "CHUNK", 2)
+    monkeypatch.setattr(batch_job, "CHUNK", 2)
     for number, name in enumerate(("a.jpg", "b.jpg", "sub/a.jpg")):
         write(roots / "in" / name, jpeg(number))
     write(roots / "in" / "bad`|name.jpg", b"<html>")
@@ -79,10 +81,9 @@ def test_parameters_are_checked_before_anything_is_done(source: Path, trained_mo
     assert not (roots / "out").exists()
 
 
-def test_what_a_person_can_mend_is_one_line(
-    source: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_folder_without_pictures_is_an_error_that_names_it(
+    source: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(trained / "artifacts"))
-    assert main([str(source / "absent")]) == 2
-    assert capsys.readouterr().err.splitlines()[-1] == f"artdetect: {source}/absent: found no pictures"
-    assert main([]) == 2
+    with pytest.raises(DataError, match=f"{source}/absent: found no pictures"):
+        explain(source / "absent")

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from artdetect import paths, predict, registry, runs, status, store
+from artdetect.artifacts import registry, run_ledger, store
 from artdetect.config import Config
-from artdetect.errors import ModelError
+from artdetect.core import paths
+from artdetect.core.errors import ModelError
 from artdetect.housekeeping import HousekeepingConfig
+from artdetect.model import predict
+from artdetect.monitoring import status
 
 from .conftest import FROM_TRAIN, STAGES, run, small
 
@@ -48,7 +51,7 @@ def test_what_stays_is_what_champion_and_recent_runs_reach_and_it_works(pictures
     assert list(run(best)) == FROM_TRAIN
     for config, said in ((titled(best, "another title"), "another title"), (last, "the last")):
         assert run(config) == {"report": f"report.title artdetect → {said}"}  # a late parameter wakes no early stage
-    ledger = runs.read()
+    ledger = run_ledger.read()
     assert [made.flow for made in ledger] == ["pipeline"] * 4
     assert all(made.state == "completed" and len(made.stages) == len(STAGES) for made in ledger)
     champion = {use.stage: use.key for use in ledger[1].stages}
@@ -66,8 +69,8 @@ def test_what_stays_is_what_champion_and_recent_runs_reach_and_it_works(pictures
     assert housekeeping(settings) == planned
     assert folders() == expected
     assert planned["removed"] == len(before) - len(expected) > 0
-    assert [made.flow for made in runs.read()] == ["pipeline"] * 2 + ["housekeeping"] * 2
-    assert champion["train"] in {use.key for use in runs.read()[0].stages}  # the run that built it
+    assert [made.flow for made in run_ledger.read()] == ["pipeline"] * 2 + ["housekeeping"] * 2
+    assert champion["train"] in {use.key for use in run_ledger.read()[0].stages}  # the run that built it
 
     assert {stage.state for stage in status.status(last)} == {"current"}
     assert predict.default_model() == store.place("train", champion["train"])
@@ -96,13 +99,13 @@ def test_old_runs_go_from_prefects_server(pictures: Path) -> None:
 
 @pytest.mark.parametrize("error", [ModelError("no model"), ZeroDivisionError("by zero")])
 def test_an_error_in_json_has_its_class_and_only_a_surprise_its_traceback(error: Exception) -> None:
-    from tasks.logs import JsonLines, OneLine
+    from tasks.engine.logging_setup import JsonLines, SingleLineErrors
 
     try:
         raise error
     except Exception:
         record = logging.LogRecord("a", logging.ERROR, "", 1, "it %s\nfailed", ("all",), sys.exc_info())
-    OneLine().filter(record)
+    SingleLineErrors().filter(record)
     line = JsonLines().format(record)
     assert "\n" not in line
     found = json.loads(line)

@@ -17,7 +17,7 @@ from artdetect.cli import main
 from artdetect.config import Config
 from flows.ingest import ADDED, RESOURCE, ingest
 from tests.ingest.conftest import drop
-from tests.tiny import data_set, jpeg, write
+from tests.tiny_dataset import data_set, jpeg, write
 
 from .conftest import PROJECT, artifacts, small
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tests import PROJECT
+
 PROGRAM = """
 import time
 import flows

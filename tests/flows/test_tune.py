@@ -16,10 +16,10 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from artdetect import config as configs
 from artdetect.cli import main
-from artdetect.records import ENTRY
-from artdetect.status import status
+from artdetect.monitoring.status import status
+from artdetect.pictures.array_cache import ENTRY
 from flows.tune import tune
-from tests.tiny import FOLDERS, jpeg, write
+from tests.tiny_dataset import FOLDERS, jpeg, write
 
 from .conftest import PROJECT, artifacts, kill_at
 

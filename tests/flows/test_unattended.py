@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from benchmarks.site import CONFIG, ENDED, SMALL, Site, eventually, site
-from tests.tiny import data_set, jpeg, write
+from benchmarks.deployed_project import CONFIG, ENDED, SMALL, Site, eventually, site
+from tests.tiny_dataset import data_set, jpeg, write
 
 from .conftest import STAGES
 
@@ -56,11 +56,11 @@ def test_schedules_have_made_runs(up: Site) -> None:
 
 def test_up_again_changes_nothing(up: Site) -> None:
     def programs() -> list[list[str]]:
-        return [line.split()[:4] for line in up.do("flows.serve", "status").splitlines()]
+        return [line.split()[:4] for line in up.do("artdetect.services", "status").splitlines()]
 
     before = programs()
     assert len(before) == 3
-    up.do("flows.serve", "up")
+    up.do("artdetect.services", "up")
     assert programs() == before
     assert len(up.ask("deployments")) == 5
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from artdetect import digests, gate
-from artdetect.detector import Detector
-from artdetect.gate import Candidate, GateConfig, golden
-from tests.gate.made_up import artifacts, worn
-from tests.tiny import jpeg, write
+from artdetect import gate
+from artdetect.core import digests
+from artdetect.gate import Candidate, golden
+from artdetect.gate.config import GateConfig
+from artdetect.model.detector import Detector
+from tests.gate.synthetic_artifacts import artifacts, worn
+from tests.tiny_dataset import jpeg, write
 
 GROUPS = {
     "test/AI_SD_dots": (40, 36, 36),
@@ -26,7 +28,7 @@ def cases(tmp_path: Path, model: Path) -> Path:
     """A folder with one case that the model calls right, one that it calls wrong, one broken and one file beside."""
     detector, folder = Detector.load(model), tmp_path / "golden"
     content = jpeg(1, base=180)
-    from artdetect import images
+    from artdetect.pictures import images
 
     called = str(detector.rule.called(detector.p_ai(images.load(content, detector.geometry)[None]))[0])
     other = "human" if called == "AI" else "AI"
@@ -142,7 +144,7 @@ def test_where_the_champions_balance_is_gone_the_page_says_so(tmp_path: Path, mo
 
 def test_a_golden_case_that_a_model_learnt_from_is_named(tmp_path: Path, model: Path, cases: Path) -> None:
     (right,) = cases.glob("*/right.jpg")
-    found = run(tmp_path, model, cases, learnt=(digests.of_file(right),))
+    found = run(tmp_path, model, cases, learnt=(digests.file_digest(right),))
     assert {row["name"].rpartition("/")[2]: row["learnt"] for row in found["golden"]["cases"]} == {
         "right.jpg": ["champion"],
         "wrong.jpg": ["champion"],  # the same content
@@ -168,13 +170,13 @@ def test_a_first_model_that_is_wrong_on_a_golden_case_is_kept_out(tmp_path: Path
 
 def test_the_digest_is_of_names_and_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARTDETECT_DATA", str(tmp_path))
-    seen = [golden.look().digest]
+    seen = [golden.load().digest]
     write(tmp_path / "golden" / "AI" / "a.jpg", b"1")
-    seen.append(golden.look().digest)
+    seen.append(golden.load().digest)
     (tmp_path / "golden" / "AI" / "a.jpg").rename(tmp_path / "golden" / "AI" / "b.jpg")
-    seen.append(golden.look().digest)
+    seen.append(golden.load().digest)
     write(tmp_path / "golden" / "AI" / "b.jpg", b"2")
-    seen.append(golden.look().digest)
+    seen.append(golden.load().digest)
     assert len(set(seen)) == 4
     shutil.copytree(tmp_path / "golden", tmp_path / "moved")
-    assert golden.look(tmp_path / "moved").digest == seen[-1]
+    assert golden.load(tmp_path / "moved").digest == seen[-1]

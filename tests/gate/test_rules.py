@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from artdetect.errors import DataError
-from artdetect.gate import GateConfig, rules, tables
-from artdetect.gate.rules import Ruling
-from tests.gate.made_up import Rights, artifacts, worn
+from artdetect.core.errors import DataError
+from artdetect.gate import paired_predictions, rules
+from artdetect.gate.config import GateConfig
+from artdetect.gate.rules import RuleResult
+from tests.gate.synthetic_artifacts import Rights, artifacts, worn
 
 NO_GOLDEN = {"cases": [], "outside": []}
 OLD = {"test/AI_SD_dots": (100, 90, 90), "test/dots": (100, 90, 90)}
@@ -17,12 +18,17 @@ OLD = {"test/AI_SD_dots": (100, 90, 90), "test/dots": (100, 90, 90)}
 
 def judged(
     root: Path, groups: Rights, first: bool = False, golden: dict = NO_GOLDEN, reference: bool = False, **config
-) -> dict[str, Ruling]:
+) -> dict[str, RuleResult]:
     made = artifacts(root, groups)
-    scores = {side: made[side] for side in (("challenger",) if first else tables.SIDES)}
+    scores = {side: made[side] for side in (("challenger",) if first else paired_predictions.SIDES)}
     others = {"reference": made["reference"]} if reference else {}
-    table, _ = tables.read(made["index"], made["balance"], scores | others)
-    return {r.name: r for r in rules.judge(GateConfig(**config), table, tables.worn(scores, set(table.sha256)), golden)}
+    table, _ = paired_predictions.read(made["index"], made["balance"], scores | others)
+    return {
+        r.name: r
+        for r in rules.apply_rules(
+            GateConfig(**config), table, paired_predictions.degraded(scores, set(table.sha256)), golden
+        )
+    }
 
 
 # --- old ---
@@ -104,9 +110,14 @@ def test_where_as_many_are_right_the_log_loss_decides(tmp_path: Path, surer: flo
     said = pd.read_parquet(file)
     said.loc[said.path.str.startswith("incoming/") & (said.called == "AI"), "p_ai"] = surer
     said.to_parquet(file)
-    scores = {side: made[side] for side in tables.SIDES}
-    table, _ = tables.read(made["index"], made["balance"], scores)
-    found = {r.name: r for r in rules.judge(GateConfig(), table, tables.worn(scores, set(table.sha256)), NO_GOLDEN)}
+    scores = {side: made[side] for side in paired_predictions.SIDES}
+    table, _ = paired_predictions.read(made["index"], made["balance"], scores)
+    found = {
+        r.name: r
+        for r in rules.apply_rules(
+            GateConfig(), table, paired_predictions.degraded(scores, set(table.sha256)), NO_GOLDEN
+        )
+    }
     assert found["new"].passed is passes
     losses = [-(9 * np.log(p) + np.log(0.1)) / 10 for p in (0.9, surer)]
     assert f"{losses[0]:.3f} → {losses[1]:.3f}" in found["new"].sentence
@@ -181,9 +192,9 @@ def test_calibration_is_the_ece_of_the_evaluation(tmp_path: Path) -> None:
 def test_accuracy_on_degraded_pictures_may_fall_by_two_points(tmp_path: Path, challenger: float, passes: bool) -> None:
     made = artifacts(tmp_path, OLD)
     worn(made, 0.9, challenger)
-    scores = {side: made[side] for side in tables.SIDES}
-    table, _ = tables.read(made["index"], made["balance"], scores)
-    rulings = rules.judge(GateConfig(), table, tables.worn(scores, set(table.sha256)), NO_GOLDEN)
+    scores = {side: made[side] for side in paired_predictions.SIDES}
+    table, _ = paired_predictions.read(made["index"], made["balance"], scores)
+    rulings = rules.apply_rules(GateConfig(), table, paired_predictions.degraded(scores, set(table.sha256)), NO_GOLDEN)
     (ruling,) = [ruling for ruling in rulings if ruling.name == "robustness"]
     assert ruling.passed is passes
     assert (ruling.champion, ruling.challenger) == (pytest.approx(0.9), pytest.approx(challenger))
@@ -214,7 +225,7 @@ def test_evaluations_of_other_pictures_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"the champion was evaluated without [23] of the 200 test pictures, and on [01]"
     ):
-        tables.read(made["index"], made["balance"], {side: made[side] for side in tables.SIDES})
+        paired_predictions.read(made["index"], made["balance"], {side: made[side] for side in paired_predictions.SIDES})
 
 
 def test_a_content_counts_once_as_an_old_picture_and_not_at_all_under_two_labels(tmp_path: Path) -> None:
@@ -224,8 +235,8 @@ def test_a_content_counts_once_as_an_old_picture_and_not_at_all_under_two_labels
         table = pd.read_parquet(file := made[folder] / f"{name}.parquet")
         content = dict(zip(table.path, table.sha256, strict=True))
         table.assign(sha256=[content[same.get(path, path)] for path in table.path]).to_parquet(file)
-    scores = {side: made[side] for side in tables.SIDES}
-    table, left_out = tables.read(made["index"], made["balance"], scores)
+    scores = {side: made[side] for side in paired_predictions.SIDES}
+    table, left_out = paired_predictions.read(made["index"], made["balance"], scores)
     assert left_out == 1
     assert table["set"].value_counts().to_dict() == {"old": 7, "new": 1}
 
@@ -233,6 +244,6 @@ def test_a_content_counts_once_as_an_old_picture_and_not_at_all_under_two_labels
 def test_a_difference_is_drawn_within_each_part() -> None:
     """The interval of a mean of shares of one part with all the doubt and of a large one with none."""
     small, large = np.array([1.0, 0, 0, 0]), np.zeros(1000)
-    found = tables.difference([small, large], 2000, 1)
+    found = paired_predictions.difference([small, large], 2000, 1)
     assert found["value"] == pytest.approx(0.125)
     assert (found["low"], found["high"]) == (0, pytest.approx(0.375, abs=0.13))

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from artdetect import config as configs
-from artdetect import download, stages, store
+from artdetect import download
+from artdetect.artifacts import stages, store
 from artdetect.config import Config
 from artdetect.index import scan
-from tests.tiny import data_set, write
+from tests.tiny_dataset import data_set, write
 
 OLD = 10_000  # seconds: long settled, and beyond patience
 

@@ -11,21 +11,22 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from artdetect import ingest, labels
+from artdetect import ingest
 from artdetect.cli import main
 from artdetect.config import Config
-from artdetect.errors import ConfigError, DataError
+from artdetect.core.errors import ConfigError, DataError
 from artdetect.index import scan
-from artdetect.ingest.batch import CHANGED, Batch
-from artdetect.ingest.known import Known
-from artdetect.ingest.said import said
-from artdetect.ingest.waiting import A_LINK, NO_PICTURE, Waiting
-from tests.tiny import jpeg, write
+from artdetect.ingest.batch import CHANGED, IngestBatch
+from artdetect.ingest.candidates import A_LINK, NO_PICTURE, Candidate
+from artdetect.ingest.known_pictures import KnownPictures
+from artdetect.ingest.provenance import provenance_of
+from artdetect.pictures import labels
+from tests.tiny_dataset import jpeg, write
 
 from .conftest import files, provenance, stored
 
-FLUX = said("AI", "flux")
-HUMAN = said("human", "wikiart")
+FLUX = provenance_of("AI", "flux")
+HUMAN = provenance_of("human", "wikiart")
 
 
 def kept_as(content: bytes, folder: str = "AI/flux") -> str:
@@ -40,7 +41,9 @@ def saved_again(content: bytes) -> bytes:
 
 def test_a_picture_is_kept_under_its_contents_name_with_its_provenance(config: Config, roots: Path) -> None:
     write(roots / "new" / "deep" / "A picture.JPG", jpeg(900))
-    given = said("AI", "flux", "Art Nouveau", source="https://example.org", licence="CC0", note="drawn\nfor us")
+    given = provenance_of(
+        "AI", "flux", "Art Nouveau", source="https://example.org", licence="CC0", note="drawn\nfor us"
+    )
     result = ingest.folder(roots / "new", given, config)
     path = kept_as(jpeg(900), "AI/flux/art_nouveau")
     assert stored(roots) == [path]
@@ -179,16 +182,16 @@ def test_a_picture_that_changes_between_judging_and_storing_is_left(config: Conf
     """And so is its copy, which was known only by it."""
     write(roots / "new" / "a.jpg", jpeg(900))
     write(roots / "new" / "b.jpg", jpeg(900))
-    result = ingest.Result()
+    result = ingest.IngestResult()
 
-    class Slow(Batch):
+    class Slow(IngestBatch):
         def _copy(self) -> set[str]:
             write(roots / "new" / "a.jpg", jpeg(901))
             return super()._copy()
 
     (roots / "data" / "incoming").mkdir(parents=True)
-    waiting = [Waiting(roots / "new" / name, name) for name in ("a.jpg", "b.jpg")]
-    Slow(FLUX, Known(config), result, move=True, patience=0).take(waiting)
+    waiting = [Candidate(roots / "new" / name, name) for name in ("a.jpg", "b.jpg")]
+    Slow(FLUX, KnownPictures(config), result, move=True, patience=0).take(waiting)
     assert result.left == {CHANGED: ["a.jpg", "b.jpg"]}
     assert files(roots / "new") == ["a.jpg", "b.jpg"]
     assert files(roots / "data" / "incoming") == []
@@ -219,9 +222,9 @@ def test_a_folder_without_pictures_or_none_is_one_line(config: Config, roots: Pa
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", "human", "AI", "x" * 65, "a b", "é"])
 def test_a_name_that_is_no_folders_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="does not do as the name"):
-        said("AI", name)
+        provenance_of("AI", name)
     with pytest.raises(ConfigError, match="does not do as the name of a style"):
-        said("AI", "flux", f"../{name}")
+        provenance_of("AI", "flux", f"../{name}")
 
 
 # --- the command ---

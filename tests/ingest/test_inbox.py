@@ -6,7 +6,7 @@ from pathlib import Path
 
 from artdetect import ingest
 from artdetect.config import Config
-from tests.tiny import jpeg, write
+from tests.tiny_dataset import jpeg, write
 
 from .conftest import OLD, drop, files, provenance, stored
 from .test_folder import kept_as
@@ -36,7 +36,7 @@ def test_the_folders_say_what_pictures_are_and_taken_ones_leave(config: Config, 
 
 
 def test_nothing_to_do_changes_nothing_and_makes_the_inbox(config: Config, roots: Path) -> None:
-    assert ingest.inbox(config) == ingest.Result()
+    assert ingest.inbox(config) == ingest.IngestResult()
     assert sorted(path.name for path in (roots / "data" / "inbox").iterdir()) == ["AI", "human"]
     assert not (roots / "data" / "incoming").exists()
 
@@ -111,15 +111,15 @@ def test_provenance_beside_the_pictures_holds_for_them_and_below(config: Config,
 def test_a_picture_replaced_while_it_was_taken_stays(config: Config, roots: Path, monkeypatch) -> None:
     """Between storing and removing, another picture comes under the same name."""
     path = drop(roots, "AI/flux/a.jpg", jpeg(900))
-    from artdetect.ingest import durable
+    from artdetect.ingest import durable_copy
 
-    named = durable.name
+    named = durable_copy.commit
 
     def slow(targets) -> None:
         named(targets)
         write(path, jpeg(901))
 
-    monkeypatch.setattr(durable, "name", slow)
+    monkeypatch.setattr(durable_copy, "commit", slow)
     assert [picture.name for picture in ingest.inbox(config).added] == ["AI/flux/a.jpg"]
     assert path.read_bytes() == jpeg(901)
     monkeypatch.undo()

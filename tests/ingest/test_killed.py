@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from artdetect.config import Config
-from tests.tiny import jpeg
+from tests import PROJECT
+from tests.tiny_dataset import jpeg
 
 from .conftest import drop, files, provenance, stored
 from .test_folder import kept_as
@@ -26,7 +27,7 @@ from pathlib import Path
 import numpy, pyarrow.parquet, pyarrow.compute, scipy.fft
 from artdetect import config, digests, ingest
 
-for module in ("artdetect.index.facts", "artdetect.download"):  # parsed once, for all children
+for module in ("artdetect.index.file_metadata", "artdetect.download"):  # parsed once, for all children
     digests.of_code(module)
 
 def changes(event, arguments):
@@ -77,7 +78,7 @@ def test_killed_before_any_change_of_a_file_nothing_is_lost_or_doubled(config: C
     (roots / "art.toml").write_text(f'[download]\nurl = "{roots}/art"\n')
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
-        cwd=Path(__file__).parents[2],
+        cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

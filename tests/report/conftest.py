@@ -14,18 +14,20 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from artdetect import audit, digests
+from artdetect import audit
+from artdetect.core import digests
 from artdetect.evaluate.metrics import summary
-from artdetect.report import ReportConfig, facts, figures, run
-from artdetect.verdict import Rule
-from tests.tiny import jpeg, write
+from artdetect.model.decision import DecisionRule
+from artdetect.report import charts, context, run
+from artdetect.report.config import ReportConfig
+from tests.tiny_dataset import jpeg, write
 
 HOSTILE = 'test/dots/<script>window.executed=1</script><img src=x onerror="window.executed=1">.jpg'
 LONG = "test/dots/" + "a_name_without_a_single_space_" * 8 + ".jpg"
 NASTY = "x|y <b>bold</b> *stars* [link](http://example.org) `code` # $x$"  # a name that is markup, here and there
 NOTICE = "These pictures are drawn by a program.\nNo person painted them.\n\nAccuracy means nothing about real art.\n"
 STAGES = ("index", "audit", "balance", "train", "evaluate", "explain")
-RULE = Rule(0.5, 1.0, 2.0)
+RULE = DecisionRule(0.5, 1.0, 2.0)
 Folders = dict[str, Path]
 CALIBRATION = {
     "pictures": 118, "views": 3, "temperature": 1.3371, "threshold": RULE.threshold, "unsure_from": RULE.band()[0],
@@ -75,9 +77,9 @@ def doubts(doubted: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def charts(folders: Folders, sceptical: Folders) -> figures.Charts:
+def charts(folders: Folders, sceptical: Folders) -> charts.Charts:
     """Every chart that a page can ask for, drawn once."""
-    return figures.draw(facts.gather(folders)) | figures.draw(facts.gather(sceptical))
+    return charts.draw(context.gather(folders)) | charts.draw(context.gather(sceptical))
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +151,7 @@ def _pictures(folder: Path, table: pd.DataFrame) -> None:
     """The files of an index, and their digests in it; equal ones stay equal."""
     for number, (path, content) in enumerate(zip(table.path, table.sha256, strict=True)):
         file = write(folder / path, jpeg(int(content), side=200))
-        table.loc[number, "sha256"] = digests.of_file(file)
+        table.loc[number, "sha256"] = digests.file_digest(file)
 
 
 def _balance(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,17 +14,20 @@ import pytest
 from PIL import Image
 from scipy.special import softmax
 
-from artdetect import features, images, train
-from artdetect.detector import MODEL_FILE, Detector
-from artdetect.errors import ConfigError, ModelError
-from artdetect.explain.model_access import Score
-from artdetect.features import Extractor, Features
-from artdetect.images import Geometry
-from artdetect.labels import CLASSES
-from artdetect.train import TrainConfig, artnet, heads
-from artdetect.train.artnet import Fitted
+from artdetect import train
+from artdetect.core.errors import ConfigError, ModelError
+from artdetect.explain.model_score import ExplainedScore
+from artdetect.model import feature_cache
+from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.feature_cache import Extractor, FeatureCache
+from artdetect.pictures import images
+from artdetect.pictures.images import Geometry
+from artdetect.pictures.labels import CLASSES
+from artdetect.train import artnet, heads
+from artdetect.train.artnet import FittedHead
+from artdetect.train.artnet_model import assemble
+from artdetect.train.config import TrainConfig
 from artdetect.train.heads import Head
-from artdetect.train.net import assemble
 
 Parts = tuple[pd.DataFrame, pd.DataFrame]
 CONFIG = TrainConfig(size=64, blocks=("block0", "block2"), views=1, components=12)
@@ -78,16 +81,16 @@ def balance(root: Path, parts: Parts) -> Path:
 
 
 @pytest.fixture(scope="module")
-def views(parts: Parts) -> list[Features]:
+def views(parts: Parts) -> list[FeatureCache]:
     both = pd.concat(parts)
-    found = [Features(EXTRACTOR, number) for number in range(CONFIG.views + 1)]
+    found = [FeatureCache(EXTRACTOR, number) for number in range(CONFIG.views + 1)]
     for view in found:
         view.ensure(list(zip(both.sha256, both.file, strict=True)))
     return found
 
 
 @pytest.fixture(scope="module")
-def fitted(views: list[Features], parts: Parts) -> Fitted:
+def fitted(views: list[FeatureCache], parts: Parts) -> FittedHead:
     return artnet.fit(CONFIG, views, *parts)
 
 
@@ -105,13 +108,13 @@ def twice(balance: Path) -> list[Path]:
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """The (picture, view) pairs that go through the backbone from now on."""
     seen: list[tuple[str, int]] = []
-    extract = features._extract
+    extract = feature_cache._extract
 
     def counting(extractor: Extractor, weights: str, view: int, pictures: Any) -> list[bytes]:
         seen.extend((sha256, view) for sha256, _ in pictures)
         return extract(extractor, weights, view, pictures)
 
-    monkeypatch.setattr(features, "_extract", counting)
+    monkeypatch.setattr(feature_cache, "_extract", counting)
     return seen
 
 
@@ -133,7 +136,7 @@ def random_head(*sizes: int) -> Head:
 
 @pytest.mark.parametrize("hidden", [(), (9,)])
 def test_the_net_says_what_features_embedding_and_heads_say(
-    hidden: tuple[int, ...], fitted: Fitted, views: list[Features], parts: Parts
+    hidden: tuple[int, ...], fitted: FittedHead, views: list[FeatureCache], parts: Parts
 ) -> None:
     if hidden:
         fitted = replace(fitted, head=random_head(12, *hidden, 2), family_head=random_head(12, *hidden, 2))
@@ -152,7 +155,7 @@ def test_the_net_says_what_features_embedding_and_heads_say(
     assert set(found) == {"probabilities", "generators", "embedding", "novelty"}
 
 
-def test_two_views_make_left_and_right_the_same(fitted: Fitted, parts: Parts) -> None:
+def test_two_views_make_left_and_right_the_same(fitted: FittedHead, parts: Parts) -> None:
     pictures = images.to_input(canonical(parts[1]))
     for average, same in ((1, False), (2, True)):
         model = assemble(EXTRACTOR, fitted, 1.0, average)
@@ -161,7 +164,7 @@ def test_two_views_make_left_and_right_the_same(fitted: Fitted, parts: Parts) ->
 
 
 def test_six_views_are_the_picture_its_mirror_image_and_its_corners_also_when_loaded(
-    fitted: Fitted, parts: Parts, tmp_path: Path
+    fitted: FittedHead, parts: Parts, tmp_path: Path
 ) -> None:
     model = assemble(EXTRACTOR, fitted, 1.0, 6)
     Detector(model, "artnet", EXTRACTOR.geometry, {}, families=fitted.families).save(tmp_path / MODEL_FILE)
@@ -199,7 +202,7 @@ def test_the_same_pictures_give_the_same_bytes_also_later_in_the_same_process(tw
         assert (twice[0] / name).read_bytes() == (twice[1] / name).read_bytes(), name
 
 
-def test_the_file_holds_what_was_chosen_and_calibrated(twice: list[Path], fitted: Fitted, parts: Parts) -> None:
+def test_the_file_holds_what_was_chosen_and_calibrated(twice: list[Path], fitted: FittedHead, parts: Parts) -> None:
     detector, metrics = Detector.load(twice[0]), json.loads((twice[0] / "metrics.json").read_text())
     assert (detector.preset, detector.geometry) == ("artnet", EXTRACTOR.geometry)
     assert detector.families == ("bright", "grainy")
@@ -237,7 +240,9 @@ def test_black_white_and_noise_have_finite_scores_and_slopes(twice: list[Path]) 
     for part in (scores.p_ai, scores.novelty, scores.generators, scores.embedding):
         assert part is not None
         assert np.isfinite(part).all()
-    gradients = Score(detector.classifier, "logit_margin", 3).gradients(images.to_input(pixels), np.zeros(3, int))
+    gradients = ExplainedScore(detector.classifier, "logit_margin", 3).gradients(
+        images.to_input(pixels), np.zeros(3, int)
+    )
     assert np.isfinite(gradients).all()
     assert np.abs(gradients).max(axis=(1, 2, 3)).min() > 0
 
@@ -276,12 +281,12 @@ def test_a_backbone_that_is_not_at_hand_is_one_line(
 # --- the choice ---
 
 
-def embedded(views: list[Features], rows: pd.DataFrame, fitted: Fitted) -> list[np.ndarray]:
+def embedded(views: list[FeatureCache], rows: pd.DataFrame, fitted: FittedHead) -> list[np.ndarray]:
     return [fitted.embedding(view.read(list(rows.sha256))) for view in views]
 
 
 def test_the_head_with_the_least_loss_over_all_views_of_validation_is_taken(
-    fitted: Fitted, views: list[Features], parts: Parts
+    fitted: FittedHead, views: list[FeatureCache], parts: Parts
 ) -> None:
     assert sorted(row["penalty"] for row in fitted.candidates) == list(artnet.CANDIDATES["linear"])
     assert [row["val_loss"] for row in fitted.candidates] == sorted(row["val_loss"] for row in fitted.candidates)
@@ -295,7 +300,7 @@ def test_the_head_with_the_least_loss_over_all_views_of_validation_is_taken(
 
 
 def test_training_pictures_calibrate_too_as_heads_judge_them_that_never_saw_their_styles(
-    fitted: Fitted, views: list[Features], parts: Parts
+    fitted: FittedHead, views: list[FeatureCache], parts: Parts
 ) -> None:
     rows = parts[0]
     labels = rows.label.map(CLASSES.index).to_numpy()
@@ -329,7 +334,7 @@ def test_a_fold_is_whole_styles_of_a_class_where_there_are_enough_and_whatever_t
 
 
 def test_where_a_class_is_too_small_to_be_judged_by_others_it_is_left_out_and_nothing_is_nan(
-    views: list[Features], parts: Parts
+    views: list[FeatureCache], parts: Parts
 ) -> None:
     rows = parts[0]
     one = rows[(rows.label == "human") | (rows.path == "bright-3.png")].reset_index(drop=True)
@@ -341,25 +346,25 @@ def test_where_a_class_is_too_small_to_be_judged_by_others_it_is_left_out_and_no
 
 
 def test_pictures_that_all_look_the_same_to_the_backbone_are_no_crash(
-    views: list[Features], parts: Parts, monkeypatch: pytest.MonkeyPatch
+    views: list[FeatureCache], parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Features, "read", lambda self, sha256s: np.full((len(sha256s), 80), 0.3, np.float32))
+    monkeypatch.setattr(FeatureCache, "read", lambda self, sha256s: np.full((len(sha256s), 80), 0.3, np.float32))
     seen = artnet.fit(CONFIG, views, *parts).validation
     assert not np.isnan(seen.margins).any()
     assert not np.any(seen.novelty)
 
 
 def test_best_tries_both_kinds_and_takes_the_better(
-    views: list[Features], parts: Parts, monkeypatch: pytest.MonkeyPatch
+    views: list[FeatureCache], parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(artnet, "CANDIDATES", {"linear": (1e-2,), "mlp": (1e-2,)})
-    monkeypatch.setattr(artnet, "FEWEST", 1000)
+    monkeypatch.setattr(artnet, "MIN_PER_FOLD", 1000)
     found = artnet.fit(CONFIG.model_copy(update={"head": "best"}), views, *parts)
     assert {row["head"] for row in found.candidates} == {"linear", "mlp"}
     assert len(found.head.layers) == (1 if found.candidates[0]["head"] == "linear" else 2)
 
 
-def test_weights_of_pictures_count(fitted: Fitted, views: list[Features], parts: Parts) -> None:
+def test_weights_of_pictures_count(fitted: FittedHead, views: list[FeatureCache], parts: Parts) -> None:
     heavy = [rows.assign(weight=np.where(rows.label == "AI", 30.0, 1.0)) for rows in parts]
     margins = artnet.fit(CONFIG, views, *heavy).validation.margins[:, :32]
     assert margins.mean() > fitted.validation.margins[:, :32].mean() + 0.1
@@ -370,11 +375,11 @@ def test_weights_of_pictures_count(fitted: Fitted, views: list[Features], parts:
     [(24, ["bright", "grainy"], ["bright", "grainy"]), (25, [], []), (10, [], ["bright"])],
 )
 def test_generators_with_too_few_pictures_are_no_family_and_not_left_out(
-    fewest: int, families: list[str], left_out: list[str], views: list[Features], parts: Parts,
+    fewest: int, families: list[str], left_out: list[str], views: list[FeatureCache], parts: Parts,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """One family alone is none."""
-    monkeypatch.setattr(artnet, "FEWEST", fewest)
+    monkeypatch.setattr(artnet, "MIN_PER_FOLD", fewest)
     rows = parts[0]
     if fewest == 10:
         rows = rows[(rows.generator != "grainy") | (rows.path < "grainy-16")].reset_index(drop=True)
@@ -384,13 +389,13 @@ def test_generators_with_too_few_pictures_are_no_family_and_not_left_out(
     assert [row["generator"] for row in found.left_out] == left_out
 
 
-def test_without_families_the_model_names_no_generator(fitted: Fitted) -> None:
+def test_without_families_the_model_names_no_generator(fitted: FittedHead) -> None:
     model = assemble(EXTRACTOR, replace(fitted, families=(), family_head=None), 1.0, 1)
     assert set(model.output) == {"probabilities", "embedding", "novelty"}
 
 
 def test_a_generator_that_was_left_out_is_judged_by_a_head_that_never_saw_it(
-    fitted: Fitted, views: list[Features], parts: Parts
+    fitted: FittedHead, views: list[FeatureCache], parts: Parts
 ) -> None:
     from sklearn.metrics import roc_auc_score
 

@@ -10,16 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from artdetect import backbones, images, quiet, views
-from artdetect.detector import MODEL_FILE, Detector, read_card
-from artdetect.errors import ConfigError
-from artdetect.features import Extractor
-from artdetect.images import Geometry
-from artdetect.train import TrainConfig, finetune, heads
-from artdetect.train.fit import computing_in
-from tests.train.tools import keeping_after, run
+from artdetect.core.errors import ConfigError
+from artdetect.model import backbones, tensorflow_setup
+from artdetect.model.detector import MODEL_FILE, Detector, read_card
+from artdetect.model.feature_cache import Extractor
+from artdetect.pictures import degraded_views, images
+from artdetect.pictures.images import Geometry
+from artdetect.train import finetune, heads
+from artdetect.train.config import TrainConfig
+from artdetect.train.training_loop import precision_policy
+from tests.train.training_helpers import keeping_after, run
 
-quiet.load_tensorflow()
+tensorflow_setup.load_tensorflow()
 import keras  # noqa: E402
 
 EXTRACTOR = Extractor("efficientnet-lite0", ("stem..block1",), Geometry(32, "crop"))
@@ -70,7 +72,7 @@ def test_it_starts_with_what_artnet_says(sizes: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_in_half_precision_only_the_backbone_is(precision: str) -> None:
-    with computing_in(precision):
+    with precision_policy(precision):
         model, rough = finetune.assemble(EXTRACTOR, *start(()), "all"), finetune.backbone(EXTRACTOR, "all")
     backbone = {layer.compute_dtype for layer in model.layers if layer.name.startswith(("stem", "block"))}
     assert backbone == {precision}
@@ -150,7 +152,7 @@ def test_the_stored_model_scores_what_the_history_says_of_clean_and_degraded_val
     detector, metrics = Detector.load(tuned), json.loads((tuned / "metrics.json").read_text())
     table = pd.read_parquet(balance / "balance.parquet").query("split == 'validation'")
     seen = [
-        views.view(images.load(pictures / row.path, detector.geometry), row.sha256, number)
+        degraded_views.degraded_view(images.load(pictures / row.path, detector.geometry), row.sha256, number)
         for number in (0, 1)
         for row in table.itertuples()
     ]

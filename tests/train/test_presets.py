@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from artdetect.train import TrainConfig, batches
+from artdetect.train import input_pipeline
+from artdetect.train.config import TrainConfig
 from artdetect.train.presets import compact, notebook, recipe
 from benchmarks.notebook import network as original
 
@@ -31,13 +32,13 @@ def test_the_notebook_preset_has_the_notebooks_recipe() -> None:
     assert (type(optimizer).__name__, adam["clipnorm"]) == ("Adam", 1.0)
     schedule = adam["learning_rate"]["config"]
     assert (schedule["initial_learning_rate"], schedule["decay_steps"], schedule["decay_rate"]) == (1e-3, 14_067, 0.99)
-    assert (batches.ROTATION, batches.ZOOM) == (7, 0.2)
+    assert (input_pipeline.ROTATION, input_pipeline.ZOOM) == (7, 0.2)
 
 
 def test_the_notebooks_rate_hardly_decays_over_its_30_epochs_of_100000_pictures() -> None:
     chosen = recipe("notebook")
     optimizer = chosen.optimizer(1)
-    optimizer.iterations.assign(30 * batches.steps_per_epoch(100_000, chosen))
+    optimizer.iterations.assign(30 * input_pipeline.steps_per_epoch(100_000, chosen))
     assert float(optimizer.learning_rate) == pytest.approx(0.000967, abs=5e-7)
 
 

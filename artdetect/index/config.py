@@ -1,0 +1,17 @@
+"""Section `index`."""
+
+from typing import Any
+
+from pydantic import Field
+
+from artdetect.core.config_section import Section
+
+
+class IndexConfig(Section):
+    """Section `index`."""
+
+    incoming: bool = Field(False, description="also the pictures in data/incoming")
+
+    def key_parts(self) -> dict[str, Any]:
+        """Nothing: the digest of the pictures says which of them there are."""
+        return {}

@@ -1,0 +1,64 @@
+"""Views of a picture: number 0 is the canonical picture itself, each other number a seeded chain of degradations.
+
+A view depends on the picture's content and its number alone, never on its class: both classes get the same history,
+and whether a picture was saved again tells nothing of who made it.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from artdetect.pictures import degradations
+
+if TYPE_CHECKING:
+    from artdetect.pictures.degradations import Pixels
+
+    Step = Callable[["Pixels", np.random.Generator], "Pixels"]
+
+
+def degraded_view(pixels: "Pixels", sha256: str, number: int) -> "Pixels":
+    """View `number` of the canonical pixels uint8 [S, S, 3] of the picture with this content."""
+    if number == 0:
+        return pixels
+    seed = hashlib.sha256(f"view {number} of {sha256}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(seed[:8], "big"))
+    if rng.random() < 0.5:
+        pixels = pixels[:, ::-1]
+    names = rng.permutation(len(DEGRADATIONS))[: rng.integers(1, 4)]  # one to three, in any order
+    for name in names:
+        pixels = DEGRADATIONS[name](pixels, rng)
+    return np.ascontiguousarray(pixels)
+
+
+def _save(pixels: "Pixels", rng: np.random.Generator) -> "Pixels":
+    return degradations.save(pixels, "WEBP" if rng.random() < 0.2 else "JPEG", int(rng.integers(30, 96)))
+
+
+def _rescale(pixels: "Pixels", rng: np.random.Generator) -> "Pixels":
+    down, up = rng.choice(list(degradations.FILTERS), 2)
+    return degradations.rescale(pixels, float(rng.uniform(0.25, 1.0)), str(down), str(up))
+
+
+def _blur(pixels: "Pixels", rng: np.random.Generator) -> "Pixels":
+    return degradations.blur(pixels, float(rng.uniform(0.2, 2.0)))
+
+
+def _noise(pixels: "Pixels", rng: np.random.Generator) -> "Pixels":
+    return degradations.noise(pixels, float(rng.uniform(0.0, 0.1)), rng)
+
+
+def _crop(pixels: "Pixels", rng: np.random.Generator) -> "Pixels":
+    cut = degradations.crop if rng.random() < 0.5 else degradations.crop_native
+    return cut(pixels, float(rng.uniform(0.6, 1.0)), float(rng.random()), float(rng.random()))
+
+
+def _colour(pixels: "Pixels", rng: np.random.Generator) -> "Pixels":
+    if rng.random() < 0.2:
+        return degradations.colour(pixels, 1, 1, 0)
+    brightness, contrast, saturation = rng.uniform(0.7, 1.3, 3)
+    return degradations.colour(pixels, float(brightness), float(contrast), float(saturation))
+
+
+DEGRADATIONS: "tuple[Step, ...]" = (_save, _rescale, _blur, _noise, _crop, _colour)

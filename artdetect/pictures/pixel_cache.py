@@ -1,0 +1,71 @@
+"""The pixel cache: each picture is decoded and brought to canonical geometry once, then read from a memory map.
+
+One folder of `records` a geometry, which may be deleted at any time.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import PIL
+
+from artdetect import compute
+from artdetect.core import paths
+from artdetect.core.errors import DataError, PictureError
+from artdetect.pictures import images
+from artdetect.pictures.array_cache import ArrayCache, PictureRef
+from artdetect.pictures.images import Geometry
+
+CHUNK = 256  # pictures written at once, and lost at most when killed
+
+
+def default_folder(geometry: Geometry) -> Path:
+    """Where a geometry's pixels are kept; another recipe or Pillow may give other pixels and so has another folder."""
+    key = json.dumps([geometry.as_dict(), images.CACHE_VERSION, PIL.__version__], sort_keys=True)
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    return paths.cache() / "pixels" / f"{geometry.size}-{geometry.fit}-{digest}"
+
+
+class PixelCache(ArrayCache):
+    """The canonical pixels of many pictures, uint8 `(size, size, 3)` each, kept on disk by content."""
+
+    def __init__(self, geometry: Geometry, folder: Path | None = None):
+        self.geometry = geometry
+        super().__init__(
+            folder or default_folder(geometry),
+            "pixel",
+            (geometry.size, geometry.size, 3),
+            np.uint8,
+            partial(_decoded, geometry),
+            geometry.fitting(CHUNK),
+        )
+
+    def load(self, sha256: str, path: Path) -> np.ndarray:
+        """One picture's pixels, uint8 `(size, size, 3)`: from here, or decoded from its file and not kept.
+
+        Raises:
+            PictureError: it is not here and its file cannot be read.
+            DataError: it is not here and its file holds other content.
+        """
+        (row,) = self._find([sha256])
+        return self.read(np.array([row]))[0] if row >= 0 else images.load(path, self.geometry, sha256)
+
+
+def _decoded(geometry: Geometry, items: Sequence[PictureRef]) -> Iterator[bytes]:
+    piece = geometry.fitting(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)
+    for _, records in compute.chunks(partial(_decode, geometry), items, piece):
+        yield from records
+
+
+def _decode(geometry: Geometry, items: Sequence[PictureRef]) -> list[bytes]:
+    """A worker's part: the canonical pixels of each item."""
+    records = []
+    for sha256, path in items:
+        try:
+            records.append(images.load(path, geometry, sha256).tobytes())
+        except PictureError as error:
+            raise DataError(f"{error} (it could be read when it was indexed: run the index stage again)") from error
+    return records

@@ -1,0 +1,72 @@
+"""How values are written on the page and on the model card: shares, counts, probabilities, intervals, names."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from artdetect.report import config
+
+if TYPE_CHECKING:
+    import jinja2
+
+NBSP = "\u00a0"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """0.7445 -> "74.4 %", which does not break at the line's end."""
+    return f"{100 * share:.{digits}f}{NBSP}%"
+
+
+def number(count: int) -> str:
+    """378738 -> "378,738"."""
+    return f"{count:,}"
+
+
+def probability(value: float) -> str:
+    """Three digits; never rounded to a certainty that it is not."""
+    if value < 0.0005:
+        return "< 0.001" if value > 0 else "0.000"
+    if value > 0.9995:
+        return "> 0.999" if value < 1 else "1.000"
+    return f"{value:.3f}"
+
+
+def digits(value: float) -> str:
+    """0.95312 -> "0.953"."""
+    return f"{value:.3f}"
+
+
+def interval(metric: Mapping[str, float]) -> str:
+    """{"low": 0.9, "high": 0.95} -> "0.900–0.950"."""
+    return f"{metric['low']:.3f}–{metric['high']:.3f}"
+
+
+def interval_percent(metric: Mapping[str, float], digits: int = 1) -> str:
+    """{"low": 0.9, "high": 0.95} -> "90.0–95.0 %"."""
+    return f"{100 * metric['low']:.{digits}f}–{percent(metric['high'], digits)}"
+
+
+def humanise(name: str) -> str:
+    """A style's or generator's name as people write it."""
+    return name.replace("_", " ")
+
+
+_FILTERS = {
+    function.__name__: function
+    for function in (percent, number, probability, digits, interval, interval_percent, humanise)
+}
+
+
+def templates(**options: Any) -> "jinja2.Environment":
+    """The templates, which write values by these functions; `options` say what is done to all that they print."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(config.TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        **options,
+    )
+    environment.filters |= _FILTERS
+    return environment

@@ -1,0 +1,204 @@
+"""Everything that unattended running needs, on this machine: Prefect's server and dashboard, the deployments, a worker.
+
+    python -m artdetect.services up        or `make up`; again after an edit of prefect.yaml or a move of the project
+    python -m artdetect.services down      or `make down`
+    python -m artdetect.services status    what runs, and where
+
+supervisord (configs/supervisord.conf) keeps the processes alive. While it is up, Prefect commands given in the project
+use its server by the profile that `up` writes and `down` removes; all state is in .prefect/.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+import httpx
+from filelock import FileLock
+
+from artdetect.core import paths
+from artdetect.core.errors import ArtdetectError, ServerError
+
+POOL = "artdetect"
+PORT = 4200  # ARTDETECT_PORT; artifacts are served on the next one
+STARTED_WITHIN = 180.0  # seconds; the first start makes the database
+LONGEST_SOCKET = 95  # bytes of the socket's path that every system takes, with what supervisord adds meanwhile
+ALREADY_STARTED = 60  # supervisord's fault code
+
+
+def up() -> None:
+    """Start what does not run, deploy prefect.yaml, start the worker. Doing it twice changes nothing."""
+    with _lock():
+        _start_supervisor()
+        for program in ("server", "files"):
+            _start(program)
+        _await_server()
+        _write_profile()
+        _prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
+        _prefect("--no-prompt", "deploy", "--all")
+        _start("worker")
+
+
+def down() -> None:
+    """Stop all of it; runs under way end as crashed, and what they had finished stays."""
+    with _lock():
+        _profile().unlink(missing_ok=True)
+        if _programs() is None:
+            return
+        _supervisor().stopAllProcesses()
+        _supervisor().shutdown()
+        until = time.monotonic() + 60
+        while _programs() is not None and time.monotonic() < until:
+            time.sleep(0.2)
+
+
+def status() -> list[tuple[str, str]]:
+    """Each program and its state in supervisord's words; empty where nothing was started."""
+    programs = _programs() or []
+    return [(program["name"], f"{program['statename'].lower()} {program['description']}") for program in programs]
+
+
+def port() -> int:
+    """Of the server; `ARTDETECT_PORT` or 4200."""
+    return int(os.environ.get("ARTDETECT_PORT") or PORT)
+
+
+def dashboard() -> str:
+    """Its address."""
+    return f"http://127.0.0.1:{port()}"
+
+
+def _state() -> Path:
+    folder = paths.project() / ".prefect"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _lock() -> FileLock:
+    return FileLock(_state() / "serve.lock")
+
+
+def _profile() -> Path:
+    return _state() / "profiles.toml"
+
+
+def _socket() -> Path:
+    socket = _state() / "supervisor.sock"
+    if len(os.fsencode(socket)) > LONGEST_SOCKET:
+        raise ServerError(f"{socket}: too long a path for a socket: move the project to a shorter one")
+    return socket
+
+
+def _environment() -> dict[str, str]:
+    artifacts = paths.artifacts()
+    artifacts.mkdir(parents=True, exist_ok=True)
+    return os.environ | {
+        "ARTDETECT_PYTHON": sys.executable,
+        "ARTDETECT_PORT": str(port()),
+        "ARTDETECT_FILES_PORT": str(port() + 1),
+        "ARTDETECT_FILES": f"http://127.0.0.1:{port() + 1}",
+        "ARTDETECT_ARTIFACTS": str(artifacts),
+        "ARTDETECT_DATA": str(paths.data()),
+        "PREFECT_HOME": str(_state()),
+        "PREFECT_PROFILES_PATH": str(_profile()),
+        "PREFECT_API_URL": f"{dashboard()}/api",
+        "PREFECT_UI_API_URL": f"{dashboard()}/api",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+    }
+
+
+def _supervisor() -> Any:
+    from supervisor.xmlrpc import SupervisorTransport
+
+    return ServerProxy("http://127.0.0.1", SupervisorTransport(None, None, f"unix://{_socket()}")).supervisor
+
+
+def _programs() -> list[dict[str, Any]] | None:
+    """supervisord's programs, or None where it does not run."""
+    try:
+        return _supervisor().getAllProcessInfo()
+    except OSError:
+        return None
+
+
+def _start_supervisor() -> None:
+    if _programs() is not None:
+        return
+    configuration = paths.project() / "configs" / "supervisord.conf"
+    command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(configuration)]
+    subprocess.run(command, env=_environment(), check=True)
+    until = time.monotonic() + 30
+    while _programs() is None:
+        if time.monotonic() > until:
+            raise ServerError(f"supervisord did not start: see {_state() / 'supervisord.log'}")
+        time.sleep(0.1)
+
+
+def _start(program: str) -> None:
+    try:
+        _supervisor().startProcess(program)
+    except Fault as fault:
+        if fault.faultCode == ALREADY_STARTED:
+            return
+        log = _state() / f"{program}.log"
+        raise ServerError(f"{program} did not start ({fault.faultString}): see the end of {log}") from None
+
+
+def _await_server() -> None:
+    until = time.monotonic() + STARTED_WITHIN
+    while time.monotonic() < until:
+        states = {program["name"]: program["statename"] for program in _programs() or []}
+        if states.get("server") in ("FATAL", "EXITED", "BACKOFF"):
+            break
+        try:
+            if httpx.get(f"{dashboard()}/api/health", timeout=5).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.5)
+    raise ServerError(
+        f"Prefect's server does not answer at {dashboard()}: see the end of {_state() / 'server.log'}. "
+        "If another program has that port, choose one with ARTDETECT_PORT"
+    )
+
+
+def _write_profile() -> None:
+    """What makes `prefect` and `artdetect`, given in the project, use this server; see [tool.prefect] in pyproject."""
+    _profile().write_text(f'active = "{POOL}"\n\n[profiles.{POOL}]\nPREFECT_API_URL = "{dashboard()}/api"\n')
+
+
+def _prefect(*arguments: str) -> None:
+    command = [sys.executable, "-m", "prefect", *arguments]
+    done = subprocess.run(
+        command, env=_environment(), cwd=paths.project(), stdin=subprocess.DEVNULL, text=True, capture_output=True
+    )
+    if done.returncode:
+        raise ServerError(f"`prefect {' '.join(arguments)}` failed: {(done.stderr or done.stdout).strip()}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code: 0, or 2 where something did not start; `status`: 1 where not everything runs."""
+    if list(arguments) not in (["up"], ["down"], ["status"]):
+        print("usage: python -m artdetect.services up | down | status", file=sys.stderr)
+        return 2
+    try:
+        if arguments[0] == "up":
+            up()
+            print(f"Dashboard: {dashboard()}\nRun now:   .venv/bin/prefect deployment run 'pipeline/train' --watch")
+        elif arguments[0] == "down":
+            down()
+        else:
+            found = status()
+            print("\n".join(f"{name:8}{state}" for name, state in found) or "nothing runs: make serve-up starts it")
+            return 0 if found and all(state.startswith("running") for _, state in found) else 1
+    except ArtdetectError as error:
+        print(f"artdetect: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,314 @@
+"""The champion alias: promoted, rolled back, read by several, and killed at any step."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from artdetect.artifacts import registry, store
+from artdetect.artifacts.lineage import lineage_keys
+from artdetect.artifacts.registry import Promotion
+from artdetect.cli import main
+from artdetect.core.errors import ArtifactError, ModelError
+from artdetect.model import predict
+from artdetect.model.detector import MODEL_FILE
+from tests import PROJECT
+
+
+@pytest.fixture(autouse=True)
+def trained_models(roots: Path) -> None:
+    """Three artifacts; what a model file holds does not matter to the alias."""
+    for key in ("aaaa1", "aaaa2", "bbbb3"):
+        with store.build("train", key, {}) as out:
+            (out / MODEL_FILE).write_text(key)
+
+
+def promote(key: str, why: str = "better") -> Promotion:
+    return registry.promote(key, {"gate": f"gate-of-{key}"}, "me@here", why)
+
+
+def damage(key: str) -> None:
+    (store.place("train", key) / MODEL_FILE).write_text("zzzzz")
+
+
+def champions() -> list[str]:
+    return [entry.train for entry in registry.history()]
+
+
+# --- promote and roll back ---
+
+
+def test_nobody_is_champion_at_first() -> None:
+    assert (registry.champion(), registry.history(), registry.champion_model()) == (None, [], None)
+    with pytest.raises(ModelError, match="nothing to roll back to: there is no champion yet"):
+        registry.rollback("me", "")
+
+
+def test_a_promotion_says_all_that_was_asked_for() -> None:
+    first, second = promote("aaaa1"), promote("aaaa2", "why not")
+    assert (first.previous, second.previous) == (None, "aaaa1")
+    assert second.artifacts == {"gate": "gate-of-aaaa2", "train": "aaaa2"}
+    assert (second.by, second.why, second.rolled_back) == ("me@here", "why not", False)
+    assert second.at.endswith("+00:00")
+    assert registry.champion() == second
+    assert registry.history() == [first, second]
+    assert registry.champion_model() == store.place("train", "aaaa2")
+
+
+def test_rolling_back_goes_further_back_each_time_and_the_history_only_grows() -> None:
+    entries = [promote(key) for key in ("aaaa1", "aaaa2", "bbbb3")]
+    back = registry.rollback("me", "it was worse")
+    assert (back.train, back.previous, back.artifacts) == ("aaaa2", "bbbb3", entries[1].artifacts)
+    assert (back.why, back.rolled_back) == ("it was worse", True)
+    assert registry.rollback("me", "").train == "aaaa1"
+    with pytest.raises(ModelError, match="train/aaaa1 is the first champion"):
+        registry.rollback("me", "")
+    assert champions() == ["aaaa1", "aaaa2", "bbbb3", "aaaa2", "aaaa1"]
+    promote("bbbb3")
+    assert registry.rollback("me", "").train == "aaaa1"
+
+
+def test_a_model_that_comes_again_is_gone_back_over_twice() -> None:
+    for key in ("aaaa1", "aaaa2", "aaaa1", "bbbb3"):
+        promote(key)
+    assert [registry.rollback("me", "").train for _ in range(3)] == ["aaaa1", "aaaa2", "aaaa1"]
+
+
+def test_promoting_the_champion_again_changes_nothing() -> None:
+    first = promote("aaaa1")
+    before = registry.alias_file().read_bytes()
+    assert promote("aaaa1", "again") == first
+    assert registry.alias_file().read_bytes() == before
+
+
+# --- what is not whole ---
+
+
+def test_what_is_no_whole_train_artifact_is_refused() -> None:
+    damage("aaaa1")
+    for key, fault in (("aaaa1", f"{MODEL_FILE}: content differs"), ("cccc", "missing")):
+        with pytest.raises(ModelError, match=f"train/{key} cannot be the champion: {fault}.*artdetect models"):
+            promote(key)
+    assert not registry.alias_file().exists()
+
+
+def test_a_champion_that_is_damaged_is_an_error_and_never_another_model() -> None:
+    promote("aaaa1")
+    promote("aaaa2")
+    damage("aaaa2")
+    with pytest.raises(ModelError, match=r"train/aaaa2, cannot be used: .*content differs.*`artdetect rollback`"):
+        predict.default_model()
+    registry.rollback("me", "damaged")
+    assert predict.default_model() == store.place("train", "aaaa1")
+
+
+def test_one_that_is_gone_is_not_gone_back_to() -> None:
+    promote("aaaa1")
+    promote("aaaa2")
+    damage("aaaa1")
+    with pytest.raises(ModelError, match="train/aaaa1 cannot be the champion"):
+        registry.rollback("me", "")
+    assert champions() == ["aaaa1", "aaaa2"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text[:-20],
+        lambda text: "",
+        lambda text: "[]",
+        lambda text: text.replace('"why"', '"wyh"'),
+        lambda text: text.replace('"aaaa2"', '"aaaa1"', 1),  # champion and history disagree
+        lambda text: text.replace('"rolled_back": false', '"rolled_back": true'),
+    ],
+)
+def test_a_damaged_alias_is_an_error_that_says_what_to_do(change, capsys: pytest.CaptureFixture[str]) -> None:
+    promote("aaaa1")
+    promote("aaaa2")
+    path = registry.alias_file()
+    path.write_text(damaged := change(path.read_text()))
+    for asked in (registry.champion, registry.history, predict.default_model, lambda: promote("bbbb3")):
+        with pytest.raises(ArtifactError, match=rf"{path}: damaged \(.*\).*promote the model to use"):
+            asked()
+    assert path.read_text() == damaged
+    assert main(["rollback"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_model_used_is_the_champion_else_the_newest() -> None:
+    assert predict.default_model() == store.place("train", "bbbb3")
+    promote("aaaa1")
+    assert predict.default_model() == store.place("train", "aaaa1")
+
+
+# --- several at once, and kills ---
+
+PROMOTE_ALL = """
+import sys
+from artdetect import registry
+print("ready", flush=True)
+sys.stdin.readline()
+for key in sys.argv[1:]:
+    registry.promote(key, {}, "me", "")
+"""
+
+
+def test_two_at_once_are_both_in_the_history() -> None:
+    """Each in turn promotes two models, five times: no entry is lost, and each knows which it replaced."""
+    keys = [["aaaa1", "bbbb3"] * 5, ["aaaa2", "bbbb3"] * 5]
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROMOTE_ALL, *part],
+            cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        ) for part in keys
+    ]  # fmt: skip
+    for child in children:
+        assert child.stdout
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        child.communicate("go\n")
+        assert child.returncode == 0
+    found = champions()
+    assert found.count("aaaa1") == found.count("aaaa2") == 5
+    assert [entry.previous for entry in registry.history()] == [None, *found[:-1]]
+
+
+KILLED = """
+import os, signal, sys
+from artdetect import atomic, registry, store
+import filelock
+
+def promote(at):
+    steps = begin = middle = end = 0
+    def called(frame, event, argument):
+        nonlocal steps, begin, middle, end
+        if event in ("call", "c_call"):
+            steps += 1
+            if steps == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+        if frame.f_code is atomic.write.__code__ and event in ("call", "return"):
+            begin, end = begin or steps, steps
+        if frame.f_code is atomic.write.__code__ and argument is os.fsync:
+            middle = middle or steps
+    sys.setprofile(called)
+    registry.promote("aaaa2", {}, "me", "killed")
+    sys.setprofile(None)
+    return f"{steps} {begin} {middle} {end}"
+
+for line in sys.stdin:  # at which call to die; 0: never, and then how many there were, which write, which syncs
+    read, write = os.pipe()
+    if not (child := os.fork()):
+        os.write(write, promote(int(line)).encode())
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(write)
+    print(status, os.read(read, 40).decode(), flush=True)
+    os.close(read)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_at_any_step_the_alias_is_the_old_or_the_new_one_and_the_next_promotion_works() -> None:
+    """At some of all calls that a promotion makes, in Python or in C, and at more of those that write."""
+    promote("aaaa1")
+    path = registry.alias_file()
+    old, seen, left = path.read_bytes(), set(), 0
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+
+        def child(at: int) -> list[int]:
+            print(at, file=process.stdin, flush=True)
+            return [int(word) for word in process.stdout.readline().split()]  # type: ignore[union-attr]
+
+        status, steps, begin, middle, end = child(0)
+        assert status == 0
+        for at in sorted({*range(1, steps, steps // 10), *range(begin, end, (end - begin) // 12), middle}):
+            path.write_bytes(old)
+            assert child(at) == [-signal.SIGKILL]
+            found = json.loads(path.read_text())["champion"]["train"]
+            assert [entry.train for entry in registry.history()] == (
+                ["aaaa1", "aaaa2"] if found == "aaaa2" else ["aaaa1"]
+            )
+            seen.add(found)
+            half = [file for file in path.parent.iterdir() if file != path]
+            left += len(half)
+            promote("bbbb3")
+            assert champions()[-1] == "bbbb3"
+            for file in half:  # which `artdetect gc` does
+                file.unlink()
+            assert list(path.parent.iterdir()) == [path]
+        process.stdin.close()
+    assert seen == {"aaaa1", "aaaa2"}  # killed before the rename, and behind it
+    assert left  # and in the middle of writing
+
+
+# --- the command line ---
+
+
+def test_a_key_may_be_cut_short_as_long_as_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["promote", "bbbb", "--why", "looks good"]) == 0
+    entry = registry.champion()
+    assert entry
+    assert (entry.train, entry.why, entry.artifacts) == ("bbbb3", "looks good", {"train": "bbbb3"})
+    assert "@" in entry.by
+    see = "`artdetect models` lists the models"
+    for name, said in (
+        ("aaaa", "aaaa: could be train/aaaa1, train/aaaa2. Give more characters"),
+        ("bb", f"'bb': give 4 characters of a key at least. {see}"),
+        ("cccc", f"cccc: no such key. There are: train/bbbb3, train/aaaa2, train/aaaa1. {see}"),
+    ):
+        assert main(["promote", name]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["promote", "bbbb3"]) == 0
+    assert "is the champion already" in capsys.readouterr().out
+    assert main(["promote", "aaaa2"]) == 0
+    assert registry.champion().why == "promoted by hand, without a gate"  # type: ignore[union-attr]
+    assert main(["rollback", "--why", "worse"]) == 0
+    assert "train/bbbb3 is the champion again, no longer train/aaaa2" in capsys.readouterr().out
+
+
+def test_no_model_at_all_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(tmp_path / "none"))
+    assert main(["models"]) == 0
+    assert "Train one with `artdetect run`" in capsys.readouterr().out
+    assert main(["promote", "aaaa1"]) == 2
+    assert "none yet" in capsys.readouterr().err
+
+
+def test_the_table_of_models_has_the_scores_the_marks_and_what_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
+    share = {"value": 0.75, "low": 0.5, "high": 0.875}
+    with store.build("balance", "b1", {}) as out:
+        (out / "balance.parquet").write_text("x")
+    inputs = {"train": store.load("train", "aaaa2").digest, "balance": store.load("balance", "b1").digest}
+    with store.build("evaluate", "e1", {"inputs": inputs}) as out:
+        (out / "metrics.json").write_text(json.dumps({"pictures": 1234, "accuracy": share, "roc_auc": share}))
+    promote("aaaa1")
+    promote("aaaa2", "a gate\nsaid so")
+    for file in store.place("train", "aaaa1").iterdir():
+        file.unlink()
+    store.place("train", "aaaa1").rmdir()
+    assert main(["models", "--json"]) == 0
+    rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
+    assert list(rows) == ["bbbb3", "aaaa2", "aaaa1"]
+    assert {key: row["mark"] for key, row in rows.items()} == {"bbbb3": None, "aaaa2": "champion", "aaaa1": "previous"}
+    assert rows["aaaa2"]["evaluation"] == {
+        "key": "e1", "pictures": 1234, "data": "b1", "accuracy": share, "roc_auc": share,
+    }  # fmt: skip
+    assert (rows["aaaa1"]["fault"], rows["aaaa1"]["trained"], rows["bbbb3"]["why"]) == ("missing", None, None)
+    assert rows["aaaa2"]["fault"] == f"{MODEL_FILE}: not a model"
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert "champion" in lines[2]
+    assert "0.750 (0.500–0.875)" in lines[2]
+    assert "1,234 pictures of balance b1" in lines[2]
+    assert lineage_keys("aaaa2") == {"train": "aaaa2", "evaluate": "e1", "balance": "b1"}

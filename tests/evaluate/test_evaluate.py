@@ -1,0 +1,197 @@
+"""The stage: a trained net of the notebook's, and a detector that says all that one can say."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from artdetect import evaluate
+from artdetect.evaluate.config import EvaluateConfig
+from artdetect.evaluate.metrics import summary
+from artdetect.model.decision import DecisionRule
+from artdetect.model.detector import Detector
+from artdetect.pictures import images
+from artdetect.pictures.corruptions import GRID
+from artdetect.pictures.images import Geometry
+
+CONFIG = EvaluateConfig(resamples=100, robustness=6)
+COLUMNS = ["path", "sha256", "label", "style", "generator", "p_ai", "called", "verdict"]
+
+
+def run(trained: Path, model: Path, out: Path, config: EvaluateConfig = CONFIG) -> Path:
+    out.mkdir(exist_ok=True)
+    artifacts = trained / "artifacts"
+    folders = artifacts / "index" / "k1", artifacts / "balance" / "k1", model, trained / "data" / "raw" / "art"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARTDETECT_DATA", str(trained / "data"))
+        patch.setenv("ARTDETECT_ARTIFACTS", str(artifacts))
+        evaluate.run(config, *folders, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def notebook(trained: Path) -> Path:
+    return trained / "artifacts" / "train" / "k1"
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained: Path, notebook: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(trained, notebook, tmp_path_factory.mktemp("evaluated"))
+
+
+def read(folder: Path) -> tuple[pd.DataFrame, dict]:
+    return pd.read_parquet(folder / "predictions.parquet"), json.loads((folder / "metrics.json").read_text())
+
+
+def test_predictions_are_the_test_pictures_and_no_others(evaluated: Path, trained: Path) -> None:
+    table = pd.read_parquet(evaluated / "predictions.parquet")
+    assert list(table.columns) == COLUMNS
+    pictures = trained / "data" / "raw" / "art"
+    assert list(table.path) == sorted(str(path.relative_to(pictures)) for path in (pictures / "test").rglob("*.jpg"))
+
+
+def test_each_p_and_verdict_is_that_of_the_picture_by_itself(evaluated: Path, trained: Path, notebook: Path) -> None:
+    table, detector = pd.read_parquet(evaluated / "predictions.parquet"), Detector.load(notebook)
+    for row in table.itertuples():
+        pixels = images.load(trained / "data" / "raw" / "art" / row.path, detector.geometry)
+        scores = detector.scores(pixels[None])
+        assert scores.p_ai[0] == row.p_ai
+        assert detector.rule.called(scores.p_ai)[0] == row.called
+        assert detector.rule.verdicts(scores.p_ai, scores.novelty)[0] == row.verdict
+
+
+def test_the_metrics_of_the_stage_are_those_of_its_predictions(evaluated: Path, notebook: Path) -> None:
+    table, found = read(evaluated)
+    expected = json.loads(json.dumps(summary(table, 100, 129, Detector.load(notebook).rule.threshold)))
+    assert {name: found[name] for name in expected} == expected
+    assert set(found) - set(expected) == {
+        "by_size", "slices", "slices_tried", "baselines", "mistakes", "robustness",
+    }  # fmt: skip
+
+
+def test_the_parts_are_of_the_same_pictures(evaluated: Path) -> None:
+    table, found = read(evaluated)
+    assert [(row["size"], row["pictures"]) for row in found["by_size"]] == [("up to 256", len(table))]
+    assert found["robustness"]["pictures"] == 6
+    conditions = pd.read_parquet(evaluated / "robustness.parquet")
+    assert len(conditions) == 6 * (len(GRID) + 1)
+    clean = conditions[conditions.condition == "clean"].merge(table, on="sha256")
+    assert (clean.p_ai_x == clean.p_ai_y).all()
+    png = conditions[conditions.condition == "PNG"].merge(table, on="sha256")
+    assert (png.p_ai_x == png.p_ai_y).all()  # bit for bit, though the pictures stand in other batches
+    wrong = table[table.called != table.label]
+    assert {row["path"] for row in found["mistakes"]} == set(wrong.path[: evaluate.mistakes.MAX_ERRORS])
+    assert (evaluated / "mistakes.png").is_file() == (len(wrong) > 0)
+
+
+def test_the_palette_sees_that_ai_pictures_are_brighter_here(evaluated: Path) -> None:
+    baselines = {row["name"]: row for row in read(evaluated)[1]["baselines"]}
+    assert baselines["palette"]["roc_auc"]["value"] == 1
+
+
+def test_evaluating_again_gives_the_same_bytes(evaluated: Path, trained: Path, notebook: Path, tmp_path: Path) -> None:
+    again = run(trained, notebook, tmp_path / "again")
+    names = sorted(path.name for path in evaluated.iterdir())
+    assert names == sorted(path.name for path in again.iterdir())
+    for name in names:
+        assert (again / name).read_bytes() == (evaluated / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def rich(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector that judges by brightness, calls the LD pictures SD, and has embeddings of its training pictures."""
+    import keras
+    from keras import layers, ops
+
+    picture = keras.Input((16, 16, 3))
+    mean = layers.GlobalAveragePooling2D()(picture)
+    dense = layers.Dense(2, name="logits")
+    outputs = {
+        "probabilities": layers.Softmax()(dense(mean)),
+        "novelty": ops.mean(mean, axis=-1, keepdims=True),
+        "embedding": mean,
+        "generators": layers.Softmax()(layers.Dense(2, name="families", kernel_initializer="zeros")(mean)),
+    }
+    net = keras.Model(picture, outputs)
+    dense.set_weights([np.array([[20.0, 0]] * 3), np.array([-30.0, 0])])
+    net.get_layer("families").set_weights([np.zeros((3, 2)), np.array([0.0, 2.0])])
+    rule = DecisionRule(threshold=0.6, margin=1.0, novelty=0.5)
+    families = ("latent_diffusion", "stable_diffusion")
+    detector = Detector(net, "rich", Geometry(16, "squash"), {}, rule, families)
+    detector.save((folder := tmp_path_factory.mktemp("rich")) / "model.keras")
+    balance = pd.read_parquet(trained / "artifacts" / "balance" / "k1" / "balance.parquet")
+    train = balance[balance.split == "train"]
+    pixels = np.stack([images.load(trained / "data/raw/art" / path, detector.geometry) for path in train.path])
+    embedding = detector.scores(pixels).embedding
+    assert embedding is not None
+    np.savez(folder / "neighbours.npz", sha256=train.sha256.to_numpy("S64"), embedding=embedding.astype(np.float16))
+    return folder
+
+
+def test_what_a_detector_says_more_is_evaluated_too(trained: Path, rich: Path, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"robustness": 0})
+    table, found = read(run(trained, rich, tmp_path / "out", config))
+    assert list(table.columns) == [*COLUMNS, "novelty", "family", "family_p"]
+    assert set(table.family) == {"stable_diffusion"}
+    assert found["attribution"]["accuracy"]["value"] == 0.5
+    assert found["unsure"]["pictures"] == (table.verdict == "unsure").sum()
+    assert (table.called == np.where(table.p_ai >= 0.6, "AI", "human")).all()
+    assert "robustness" not in found
+    assert not (tmp_path / "out" / "robustness.parquet").exists()
+
+
+@pytest.fixture(scope="module")
+def strict(rich: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same detector with its line drawn so high that bright pictures are called human."""
+    detector, folder = Detector.load(rich), tmp_path_factory.mktemp("strict")
+    rule = DecisionRule(threshold=1 - 1e-9)
+    Detector(detector.model, "rich", detector.geometry, {}, rule, detector.families).save(folder / "model.keras")
+    shutil.copy(rich / "neighbours.npz", folder)
+    return folder
+
+
+def test_a_mistakes_neighbours_are_training_pictures_of_its_colour(trained: Path, strict: Path, tmp_path: Path) -> None:
+    table, found = read(run(trained, strict, tmp_path / "out", CONFIG.model_copy(update={"robustness": 0})))
+    assert len(found["mistakes"]) == (table.label != table.called).sum() == (table.label == "AI").sum()
+    for row in found["mistakes"]:
+        assert [near["label"] for near in row["nearest"]] == ["AI"] * 3
+        assert all(near["path"].startswith("train/AI_") for near in row["nearest"])
+    assert (tmp_path / "out" / "mistakes.png").is_file()
+
+
+def test_a_model_from_before_is_evaluated_on_pictures_that_it_did_not_learn_from(
+    trained: Path, strict: Path, tmp_path: Path
+) -> None:
+    """It learnt from a picture that is gone, one that validates now, and others that still train."""
+    folder = trained / "artifacts" / "balance" / "k1"
+    table = pd.read_parquet(folder / "balance.parquet")
+    learnt = table[table.split == "train"]
+    now = table.drop(index=learnt.index[0])
+    now.loc[learnt.index[1], "split"] = "validation"
+    (roots := tmp_path / "now" / "artifacts" / "balance" / "k1").mkdir(parents=True)
+    now.to_parquet(roots / "balance.parquet", index=False)
+    (tmp_path / "now" / "artifacts" / "index").symlink_to(trained / "artifacts" / "index")
+    (tmp_path / "now" / "data").symlink_to(trained / "data")
+    config = CONFIG.model_copy(update={"robustness": 0})
+    before, after = (read(run(root, strict, tmp_path / name, config)) for root, name in
+                     ((trained, "before"), (tmp_path / "now", "after")))  # fmt: skip
+    assert before[0].equals(after[0])
+    near = {row["path"] for mistake in after[1]["mistakes"] for row in mistake["nearest"]}
+    assert near <= set(learnt.path[1:])
+    assert {len(mistake["nearest"]) for mistake in after[1]["mistakes"]} == {3}
+
+
+def test_a_model_whose_pictures_are_all_gone_shows_mistakes_without_neighbours(
+    trained: Path, strict: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "model"
+    shutil.copytree(strict, gone)
+    with np.load(strict / "neighbours.npz") as known:
+        sha256 = np.array([f"{number:064x}" for number in range(len(known["sha256"]))], "S64")
+        np.savez(gone / "neighbours.npz", sha256=sha256, embedding=known["embedding"])
+    found = read(run(trained, gone, tmp_path / "out", CONFIG.model_copy(update={"robustness": 0})))[1]
+    assert found["mistakes"]
+    assert all(mistake["nearest"] == [] for mistake in found["mistakes"])

@@ -1,0 +1,119 @@
+"""The table "what runs again": for each change, the stages that run, and the reasons they give.
+
+One base run is built; each test changes a copy of it and runs the real flow against a real Prefect server.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from artdetect.compute import ComputeConfig
+from artdetect.core import paths
+from artdetect.monitoring import status
+from flows.pipeline import pipeline
+
+from .conftest import STAGES, artifacts, run, small, task_states
+
+FROM_INDEX = STAGES[1:]
+
+
+def artifact(stage: str) -> Path:
+    """The one artifact of a stage."""
+    (folder,) = [path.parent for path in (paths.artifacts() / stage).glob("*/record.json")]
+    return folder
+
+
+def picture(pictures: Path) -> Path:
+    """One of the human-made training pictures."""
+    return sorted((pictures / "train" / "impressionism").iterdir())[0]
+
+
+def test_nothing_changed_nothing_runs(pictures: Path) -> None:
+    """Prefect calls unchanged stages Cached."""
+    state = pipeline(small(pictures), return_state=True)
+    assert [(stage.stage, stage.ran) for stage in state.result()] == [(name, False) for name in STAGES]
+    cached = dict.fromkeys(STAGES, ("Cached", "COMPLETED"))
+    assert task_states(state.state_details.flow_run_id, cached) == cached
+
+
+def test_an_added_copy_wakes_only_what_it_reaches(pictures: Path) -> None:
+    """A second copy changes index and audit; balance drops it, so its table is as before and train stays cached.
+
+    Evaluate reads the index for the test pictures' files; they are as before, so what it finds wakes nothing.
+    """
+    shutil.copy(picture(pictures), pictures / "train" / "impressionism" / "zz-copy.jpg")
+    ran = run(small(pictures))
+    assert ran["index"] == "1 picture added"
+    assert list(ran) == ["index", "audit", "balance", "evaluate", "report"]
+
+
+def test_a_picture_touched_and_a_cache_entry_gone(pictures: Path) -> None:
+    """A builder was killed between publishing its artifact and Prefect's own record."""
+    os.utime(picture(pictures))
+    (artifact("train") / "prefect.json").unlink()
+    assert {stage.state for stage in status.status(small(pictures))} == {"current"}
+    assert run(small(pictures)) == {}
+    assert (artifact("train") / "prefect.json").exists()
+
+
+def test_pictures_removed_and_replaced_and_others_compute(pictures: Path) -> None:
+    """Also by one of the same size, a nanosecond later; the same time as well would be seen by no cache of facts.
+
+    Who computes changes nothing, and sees the same.
+    """
+    config = small(pictures)
+    others = config.model_copy(update={"compute": ComputeConfig(engine="processes", workers=2)})
+    assert {stage.state for stage in status.status(others)} == {"current"}
+    assert run(others) == {}
+
+    def seen() -> str:
+        return "; ".join(status.status(small(pictures))[1].why)
+
+    first, second, third = sorted((pictures / "train" / "impressionism").iterdir())[:3]
+    first.unlink()
+    assert seen() == "1 picture removed"
+    shutil.copy(sorted((pictures / "test" / "ukiyo_e").iterdir())[0], second)
+    assert seen() == "1 picture removed; 1 picture replaced"
+    before, data = third.stat(), bytearray(third.read_bytes())
+    data[-3] ^= 1
+    third.write_bytes(data)
+    os.utime(third, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert seen() == "1 picture removed; 2 pictures replaced"
+    ran = run(others)
+    assert ran["index"] == "1 picture removed; 2 pictures replaced"
+    assert list(ran) == FROM_INDEX
+
+
+def test_a_deleted_artifact_is_rebuilt(pictures: Path) -> None:
+    """It comes out as before, so nothing behind it runs."""
+    shutil.rmtree(artifact("balance"))
+    assert run(small(pictures)) == {"balance": "its artifact was deleted"}
+
+
+def test_a_corrupted_model_is_rebuilt(pictures: Path) -> None:
+    """And the dashboard shows how far its training is."""
+    model = artifact("train") / "model.keras"
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 1
+    model.write_bytes(data)
+    state = pipeline(small(pictures), return_state=True)
+    ran = {stage.stage: stage.why for stage in state.result() if stage.ran}
+    assert ran == {"train": "model.keras: content differs from its record"}
+    (shown,) = [found for found in artifacts(state.state_details.flow_run_id) if found.key == "train"]
+    assert shown.type == "progress"
+    assert float(shown.data) == 100.0
+    assert run(small(pictures)) == {}
+
+
+def test_a_refresh_rebuilds_one_stage(pictures: Path) -> None:
+    assert run(small(pictures), ("balance",)) == {"balance": "a refresh was asked for"}
+
+
+def test_a_vanished_data_set_is_noticed(pictures: Path, archive: Path) -> None:
+    config = small(archive)
+    run(config)
+    (unpacked,) = [path for path in (paths.data() / "raw").glob("drawn-art-*") if path.is_dir()]
+    shutil.rmtree(unpacked)
+    ran = run(config)
+    assert list(ran) == ["download"]
+    assert ran["download"].endswith("is gone")

@@ -1,0 +1,259 @@
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from artdetect.cli import main
+from artdetect.core.errors import ConfigError, ModelError, StorageError
+from artdetect.model import export as exports
+from artdetect.model import tensorflow_setup
+from artdetect.model.detector import Detector, read_card
+from artdetect.model.export import CARD, FORMATS, ONNX_FILE, TOLERANCE, ExportResult, Format, export
+from artdetect.pictures.images import Geometry
+from tests.tiny_dataset import write
+
+SIZE = 16
+OUTPUTS = {"probabilities": 2, "generators": 3, "novelty": 1, "embedding": 4}
+
+every_format = pytest.mark.parametrize("format", FORMATS)
+
+
+@pytest.fixture(scope="module")
+def plain() -> Detector:
+    """One output, without a name."""
+    tensorflow_setup.load_tensorflow()
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(5)
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 3), name="picture"),
+            layers.Conv2D(4, 3, strides=2),
+            layers.BatchNormalization(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.5),
+            layers.Dense(2, activation="softmax"),
+        ]
+    )
+    return Detector(net, "plain", Geometry(SIZE, "crop"), {"seed": 5, "trained_on": 44}, digest="0123456789")
+
+
+@pytest.fixture(scope="module")
+def named(plain: Detector) -> Detector:
+    """Outputs with names, features as artnet pools them, and constants that are no weights of the net."""
+    import keras
+    from keras import layers, ops
+
+    picture = keras.Input((None, None, 3), name="picture")
+    x = layers.Normalization(mean=[0.5, 0.4, 0.3], variance=[0.1, 0.2, 0.3])(picture)
+    x = layers.ReLU(6.0)(layers.DepthwiseConv2D(3, padding="same")(layers.Conv2D(6, 3, strides=2)(x)))
+    x = ops.concatenate([ops.mean(x, axis=(1, 2)), ops.sqrt(ops.var(x, axis=(1, 2)) + 1e-6)], axis=-1)
+    embedding = layers.Dense(OUTPUTS["embedding"], name="embedding")(x)
+    outputs = {
+        "probabilities": layers.Dense(2, activation="softmax", name="probabilities")(embedding),
+        "generators": layers.Dense(OUTPUTS["generators"], activation="softmax", name="generators")(embedding),
+        "novelty": ops.sqrt(ops.sum(ops.square(embedding), axis=-1, keepdims=True)),
+        "embedding": embedding,
+    }
+    return Detector(keras.Model(picture, outputs), "named", Geometry(SIZE, "crop"), {})
+
+
+def pixels(number: int) -> np.ndarray:
+    return np.random.default_rng(number).random((number, SIZE, SIZE, 3), np.float32)
+
+
+def answers(exported: ExportResult, pictures: np.ndarray) -> dict[str, np.ndarray]:
+    """What somebody gets who has nothing but the export."""
+    if exported.path.name == ONNX_FILE:
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(exported.path)
+        values = session.run(None, {"picture": pictures})
+        return dict(zip([output.name for output in session.get_outputs()], values, strict=True))
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(exported.path)
+    return {name: value.numpy() for name, value in loaded.serve(pictures).items()}
+
+
+def changed_after(format: Format, change: Callable[[np.ndarray], np.ndarray]):
+    """A writer after which the model's weights are others, as if what was written had gone wrong."""
+    right = exports._WRITERS[format]
+
+    def writer(model, picture, folder: Path):
+        written = right(model, picture, folder)
+        model.set_weights([change(weight) for weight in model.get_weights()])
+        return written
+
+    return writer
+
+
+# --- what comes out ---
+
+
+@every_format
+def test_an_export_answers_as_the_model_does_for_any_number_of_pictures(
+    plain: Detector, format: Format, tmp_path: Path
+) -> None:
+    exported = export(plain, format, tmp_path / "out")
+    for number in (1, 2, 7):
+        given = answers(exported, pixels(number))
+        assert list(given) == ["probabilities"]
+        expected = plain.model(pixels(number), training=False).numpy()
+        np.testing.assert_allclose(given["probabilities"], expected, atol=1e-6)
+    assert list(exported.differences) == ["probabilities"]
+    assert 0 <= exported.differences["probabilities"] <= TOLERANCE
+
+
+@every_format
+def test_outputs_keep_their_names(named: Detector, format: Format, tmp_path: Path) -> None:
+    exported = export(named, format, tmp_path / "out")
+    given = answers(exported, pixels(3))
+    assert {name: value.shape for name, value in given.items()} == {name: (3, k) for name, k in OUTPUTS.items()}
+    for name, expected in named.model(pixels(3), training=False).items():
+        np.testing.assert_allclose(given[name], expected.numpy(), atol=1e-5)
+    assert exported.differences.keys() == OUTPUTS.keys()
+    assert all(0 <= difference <= TOLERANCE for difference in exported.differences.values())
+
+
+@every_format
+def test_the_card_is_the_models_and_names_it(plain: Detector, format: Format, tmp_path: Path) -> None:
+    plain.save(tmp_path / "model.keras")
+    exported = export(plain, format, tmp_path / "out")
+    card = json.loads((tmp_path / "out" / CARD).read_text())
+    assert card == read_card(tmp_path / "model.keras") | {"model": "plain-01234567"}
+    assert (card["geometry"], card["classes"]) == ({"size": SIZE, "fit": "crop"}, ["AI", "human"])
+    assert exported.path == tmp_path / "out" / (ONNX_FILE if format == "onnx" else "")
+    assert {path.name for path in tmp_path.iterdir()} == {"model.keras", "out"}
+
+
+def test_onnx_takes_pictures_of_the_geometrys_size_and_old_runtimes_read_it(plain: Detector, tmp_path: Path) -> None:
+    import onnx
+
+    net = onnx.load(export(plain, "onnx", tmp_path / "out").path)
+    onnx.checker.check_model(net, full_check=True)
+    (picture,) = net.graph.input
+    assert [dim.dim_param or dim.dim_value for dim in picture.type.tensor_type.shape.dim] == ["N", SIZE, SIZE, 3]
+    assert {opset.version for opset in net.opset_import if not opset.domain} == {17}
+    assert not net.graph.doc_string
+
+
+@every_format
+def test_converters_are_quiet(
+    plain: Detector, format: Format, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    export(plain, format, tmp_path / "out")
+    print("still heard", file=sys.stderr)
+    assert capfd.readouterr() == ("", "still heard\n")
+
+
+# --- what is refused ---
+
+
+@every_format
+@pytest.mark.parametrize("change", [lambda weight: weight * 1.01, lambda weight: weight * np.nan])
+def test_what_answers_differently_is_refused_and_leaves_what_was_there(
+    plain: Detector,
+    format: Format,
+    change: Callable[[np.ndarray], np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    earlier = write(tmp_path / "earlier" / CARD, b"{}")
+    weights = plain.model.get_weights()
+    monkeypatch.setitem(exports._WRITERS, format, changed_after(format, change))
+    try:
+        for name in ("earlier", "out"):
+            with pytest.raises(ModelError, match=rf"plain-01234567: as {format} it answers differently: probabilities"):
+                export(plain, format, tmp_path / name)
+    finally:
+        plain.model.set_weights(weights)
+    assert [path.name for path in tmp_path.iterdir()] == ["earlier"]
+    assert earlier.read_text() == "{}"
+
+
+@pytest.mark.parametrize("given", [{}, {"novelty": np.zeros(1)}, {"probabilities": np.zeros((1, 2))}])
+def test_another_name_or_shape_is_no_rounding(given: dict[str, np.ndarray]) -> None:
+    wanted = {"probabilities": np.zeros((5, 2))}
+    assert exports._differences(lambda _: wanted, lambda _: given, SIZE)["probabilities"] == np.inf
+
+
+def test_an_op_that_onnx_lacks_is_named_and_the_other_format_has_it(plain: Detector, tmp_path: Path) -> None:
+    import keras
+    from keras import layers, ops
+
+    picture = keras.Input((SIZE, SIZE, 3), name="picture")
+    x = ops.gelu(layers.Flatten()(picture), approximate=False)
+    gelu = replace(plain, model=keras.Model(picture, layers.Dense(2, activation="softmax")(x)))
+    with pytest.raises(ModelError, match=r"cannot be exported as onnx \(.*Erfc.*\)\. Try the other format") as error:
+        export(gelu, "onnx", tmp_path / "out")
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+    assert export(gelu, "saved_model", tmp_path / "out").path.is_dir()
+
+
+@pytest.mark.parametrize("package", ["tf2onnx", "onnxruntime"])
+def test_a_missing_package_is_one_line_that_says_how_to_get_it(
+    plain: Detector, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match=rf"ONNX needs {package}\. Run `pip install 'artdetect\[export\]'`"):
+        export(plain, "onnx", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+    export(plain, "saved_model", tmp_path / "out")
+
+
+# --- where it goes ---
+
+
+def test_an_earlier_export_is_replaced_as_a_whole(plain: Detector, tmp_path: Path) -> None:
+    export(plain, "saved_model", tmp_path / "new" / "out")
+    export(plain, "onnx", tmp_path / "new" / "out")
+    assert {path.name for path in (tmp_path / "new" / "out").iterdir()} == {ONNX_FILE, CARD}
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
+
+
+def test_an_empty_folder_becomes_the_export(plain: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert export(plain, "saved_model", Path("out")).path == tmp_path / "out"
+    assert (tmp_path / "out" / "saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize("there", ["a file", "a foreign SavedModel", "an export with a file added"])
+def test_anything_else_is_left_alone(plain: Detector, there: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    kept = {
+        "a file": [out],
+        "a foreign SavedModel": [out / "saved_model.pb"],
+        "an export with a file added": [out / ONNX_FILE, out / CARD, out / "mine.txt"],
+    }[there]
+    for path in kept:
+        write(path, b"mine")
+    with pytest.raises(StorageError, match=rf"{out}: there is something that is no export\. Name a folder"):
+        export(plain, "saved_model", out)
+    assert all(path.read_text() == "mine" for path in kept)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+# --- the command ---
+
+
+@every_format
+def test_the_command_says_what_it_wrote_and_how_near_it_is(
+    plain: Detector, format: Format, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain.save(tmp_path / "model.keras")
+    places = ["--model", str(tmp_path / "model.keras"), "--out", str(tmp_path / "out")]
+    assert main(["export", "--format", format, *places]) == 0
+    path, said = capsys.readouterr().out.splitlines()
+    assert Path(path) == tmp_path / "out" / (ONNX_FILE if format == "onnx" else "")
+    assert re.fullmatch(r"It answers as the model does; largest differences: probabilities \d\.\de[-+]\d\d", said)
+    assert main(["export", "--format", format, "--model", str(tmp_path / "model.keras"), "--out", str(tmp_path)]) == 2
+    assert "there is something that is no export" in capsys.readouterr().err

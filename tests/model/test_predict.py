@@ -1,0 +1,207 @@
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from artdetect import compute, evaluate
+from artdetect.artifacts import registry, store
+from artdetect.core.errors import ModelError
+from artdetect.evaluate.config import EvaluateConfig
+from artdetect.model import predict
+from artdetect.model.decision import DecisionRule
+from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.pictures import images
+from artdetect.pictures.images import Geometry
+from tests.index.test_index import bury
+from tests.model.test_detector import talkative
+from tests.tiny_dataset import jpeg, write
+
+
+@pytest.fixture
+def detector(model: Path) -> Detector:
+    return Detector.load(model)
+
+
+def paths_of(verdicts: list[predict.Verdict]) -> list[str]:
+    return [verdict.path for verdict in verdicts]
+
+
+# --- what is looked at ---
+
+
+def test_folders_are_searched_whole_sorted_and_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("b.jpg", "a.JPG", "sub/c.webp", "sub/deeper/d.png", "notes.txt", "._a.jpg"):
+        write(tmp_path / "in" / name, b"x")
+    monkeypatch.chdir(tmp_path)
+    found = list(predict.find_pictures([Path("in")]))
+    assert found == [tmp_path / "in" / name for name in ("a.JPG", "b.jpg", "sub/c.webp", "sub/deeper/d.png")]
+
+
+def test_a_named_file_counts_whatever_its_name_and_the_order_given_is_kept(tmp_path: Path) -> None:
+    write(tmp_path / "odd.bin", b"x")
+    write(tmp_path / "in" / "a.jpg", b"x")
+    sources = [tmp_path / "odd.bin", tmp_path / "in", tmp_path / "absent.jpg"]
+    assert list(predict.find_pictures(sources)) == [sources[0], tmp_path / "in" / "a.jpg", sources[2]]
+
+
+def test_a_link_back_does_not_hang(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.jpg", b"x")
+    (tmp_path / "in" / "loop").symlink_to("..")
+    assert list(predict.find_pictures([tmp_path / "in"])) == [tmp_path / "in" / "a.jpg"]
+
+
+def test_a_folder_that_cannot_be_listed_is_a_row_with_an_error(tmp_path: Path, detector: Detector) -> None:
+    write(tmp_path / "in" / "a.jpg", jpeg(1))
+    bury(tmp_path / "in")
+    good, bad = predict.predict(detector, predict.find_pictures([tmp_path / "in"]))
+    assert good.error is None
+    assert bad.path.startswith(f"{tmp_path}/in/ddd")
+    assert bad.error
+
+
+# --- verdicts ---
+
+
+def test_a_bad_file_is_a_row_and_the_rest_goes_on(tmp_path: Path, detector: Detector) -> None:
+    contents = {"a.jpg": jpeg(1), "b.jpg": b"", "c.jpg": b"<html>", "d.jpg": jpeg(2)[:-100], "e.jpg": jpeg(3)}
+    for name, content in contents.items():
+        write(tmp_path / name, content)
+    rows = list(predict.predict(detector, [*predict.find_pictures([tmp_path]), tmp_path / "absent.jpg", tmp_path]))
+    assert [Path(row.path).name for row in rows[:5]] == list(contents)
+    assert [row.error is None for row in rows] == [True, False, False, False, True, False, False]
+    for row in rows:
+        assert row.model == detector.id
+        if row.error:
+            assert {row.verdict, row.p_ai, row.called, row.novelty, row.generator} == {None}
+            assert row.error.startswith(f"{row.path}: ")
+        else:
+            assert row.verdict == row.called == ("AI" if row.p_ai >= detector.rule.threshold else "human")
+
+
+def test_rows_say_what_the_rule_makes_of_what_the_model_says(tmp_path: Path) -> None:
+    """Of pictures from human to AI; the last, which is unlike the others, needs more than p(AI) = 0.88."""
+    families = ("reds", "greens", "blues")
+    detector = Detector(talkative(), "artnet", Geometry(32, "squash"), {}, DecisionRule(0.5, 1.0, 0.4), families)
+    colours = {"a": (20, 220, 10), "b": (100, 120, 10), "c": (120, 100, 10), "d": (220, 20, 10), "e": (220, 170, 255)}
+    for name, colour in colours.items():
+        Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
+    rows = list(predict.predict(detector, predict.find_pictures([tmp_path])))
+    assert [row.verdict for row in rows] == ["human", "unsure", "unsure", "AI", "unsure"]
+    assert [row.called for row in rows] == ["human", "human", "AI", "AI", "AI"]
+    assert [row.generator for row in rows] == [None, None, "other", "reds", "other"]
+    assert [row.novelty for row in rows] == pytest.approx([10 / 255] * 4 + [1], rel=1e-4)
+    margins = [10 * (red - green) / 255 for red, green, _ in colours.values()]
+    assert [row.p_ai for row in rows] == pytest.approx(1 / (1 + np.exp(np.negative(margins))), abs=1e-4)
+    assert list(rows[0].as_dict()) == ["path", "verdict", "p_ai", "model", "error", "called", "novelty", "generator"]
+
+
+def test_only_bad_files_and_no_files_are_no_crash(tmp_path: Path, detector: Detector) -> None:
+    (row,) = predict.predict(detector, [tmp_path / "absent.jpg"])
+    assert row.error
+    assert list(predict.predict(detector, [])) == []
+
+
+def test_a_thousand_pictures_are_a_handful_of_model_calls(tmp_path: Path, detector: Detector) -> None:
+    import keras
+    import tensorflow as tf
+
+    calls = tf.Variable(0)
+
+    class Counter(keras.layers.Layer):
+        def call(self, inputs):
+            calls.assign_add(1)
+            return inputs
+
+    picture = keras.Input((32, 32, 3))
+    counting = replace(detector, model=keras.Model(picture, detector.model(Counter()(picture))))
+    calls.assign(0)
+    content = [jpeg(seed, side=8) for seed in range(20)]
+    files = [write(tmp_path / f"{number:04d}.jpg", content[number % 20]) for number in range(1000)]
+    rows = list(predict.predict(counting, files))
+    assert paths_of(rows) == [str(file) for file in files]
+    assert 1 <= int(calls) <= 8
+    expected = detector.p_ai(np.stack([images.load(file, detector.geometry) for file in files[:20]]))
+    assert [row.p_ai for row in rows] == list(expected) * 50
+
+
+def test_pictures_are_asked_for_only_as_they_are_needed(tmp_path: Path, detector: Detector) -> None:
+    """A folder of any size: not more than a chunk, and what is decoded ahead, is taken before its verdicts come."""
+    file, taken = write(tmp_path / "a.jpg", jpeg(1)), []
+
+    def endless():
+        while True:
+            taken.append(1)
+            yield file
+
+    verdicts = predict.predict(detector, endless())
+    next(verdicts)
+    assert predict.CHUNK <= len(taken) <= predict.CHUNK + compute.PREFETCH * compute.processors() * compute.WORKER_CHUNK
+
+
+def test_a_picture_gets_the_p_it_got_in_the_evaluation(
+    trained: Path, model: Path, detector: Detector, tmp_path: Path
+) -> None:
+    pictures = trained / "data" / "raw" / "art"
+    index, balance = (trained / "artifacts" / stage / "k1" for stage in ("index", "balance"))
+    evaluate.run(EvaluateConfig(resamples=100, robustness=0), index, balance, model, pictures, tmp_path)
+    evaluated = pd.read_parquet(tmp_path / "predictions.parquet")
+    rows = list(predict.predict(detector, [pictures / path for path in evaluated.path]))
+    assert [row.p_ai for row in rows] == list(evaluated.p_ai)
+    assert [row.verdict for row in rows] == list(evaluated.verdict)
+
+
+@pytest.mark.parametrize("options", [{}, {"side": 300}, {"side": 7, "quality": 30}])
+def test_a_path_and_its_bytes_are_the_same_pixels(tmp_path: Path, detector: Detector, options: dict) -> None:
+    """The notebook's upload path scaled twice."""
+    file = write(tmp_path / "a.jpg", jpeg(5, **options))
+    one, other = (images.load(source, detector.geometry) for source in (file, file.read_bytes()))
+    np.testing.assert_array_equal(one, other)
+    assert one.max() > 1
+
+
+# --- which model ---
+
+
+def test_a_model_is_found_by_folder_by_file_and_as_the_newest(model: Path) -> None:
+    ids = {predict.find_model(path).id for path in (model, model / MODEL_FILE, None)}
+    assert len(ids) == 1
+
+
+def test_the_champion_comes_before_the_newest(model: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(roots / "artifacts"))
+    shutil.copytree(model, first := roots / "artifacts" / "train" / "k1")
+    registry.promote("k1", {}, "me", "the only one")
+    with store.build("train", "k2", {}) as out:
+        shutil.copy(model / MODEL_FILE, out)
+        (out / "more").write_text("another digest")
+    assert store.newest("train") == store.load("train", "k2")
+    assert predict.default_model() == first
+    assert predict.find_model().digest == Detector.load(first).digest
+    shutil.rmtree(first)
+    with pytest.raises(ModelError, match=r"the champion, train/k1, cannot be used: missing"):
+        predict.find_model()
+
+
+def test_no_model_yet_says_how_to_get_one(roots: Path) -> None:
+    with pytest.raises(ModelError, match=r"there is no model yet\. Train one with `artdetect run`"):
+        predict.find_model()
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=f"{tmp_path}/absent: there is no such model"):
+        predict.find_model(tmp_path / "absent")
+
+
+def test_a_damaged_newest_model_is_not_taken(model: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(model, roots / "artifacts" / "train" / "k1")
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(roots / "artifacts"))
+    with (roots / "artifacts" / "train" / "k1" / MODEL_FILE).open("r+b") as file:
+        file.seek(-10, os.SEEK_END)
+        file.write(b"\0")
+    with pytest.raises(ModelError, match="there is no model yet"):
+        predict.find_model()

@@ -1,0 +1,99 @@
+"""The metrics, read as Prometheus reads them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from artdetect.artifacts import registry, run_ledger, store
+from artdetect.artifacts.run_ledger import Run, StageRecord
+from artdetect.core import paths
+from artdetect.monitoring import prometheus_metrics
+
+
+@pytest.fixture(autouse=True)
+def root(roots: Path) -> Path:
+    return roots / "artifacts"
+
+
+def make(stage: str, key: str, inputs: dict[str, str] | None = None, **metrics: object) -> str:
+    """An artifact with metrics, made from others' digests; its own."""
+    with store.build(stage, key, {"inputs": inputs or {}}) as out:
+        (out / "metrics.json").write_text(json.dumps({"name": key, **metrics}))
+    return store.at(stage, key).digest
+
+
+def write(name: str, ended: str, flow: str = "pipeline", state: str = "completed", **more: object) -> None:
+    run_ledger.write(Run(id=name, flow=flow, name=name, began="2026-05-01T00:00:00+00:00", ended=ended, state=state,
+                   **{"stages": []} | more))  # fmt: skip
+
+
+def read() -> dict[tuple[str, ...], float]:
+    """Name and labels' values of each sample, and its value."""
+    text = prometheus_metrics.write().read_text()
+    families = list(text_string_to_metric_families(text))
+    assert all(family.documentation and family.name.startswith("artdetect_") for family in families)
+    samples = [sample for family in families for sample in family.samples]
+    found = {(sample.name.removeprefix("artdetect_"), *sample.labels.values()): sample.value for sample in samples}
+    assert len(found) == len(samples)
+    return found
+
+
+def test_an_empty_project_has_metrics_too() -> None:
+    assert read() == {("gate_verdicts", "kept"): 0, ("gate_verdicts", "promoted"): 0}
+
+
+def test_of_each_flow_the_last_run_counts() -> None:
+    write("a", "2026-05-01T00:01:00+00:00")
+    write("b", "2026-05-01T00:10:00+00:00", state="failed", error="ModelError: no")
+    write("c", "2026-05-01T00:05:00+00:00", flow="retrain", facts={"verdict": "promoted"})
+    found = read()
+    assert found["run_success", "pipeline"] == 0
+    assert found["run_success", "retrain"] == 1
+    assert found["run_duration_seconds", "pipeline"] == 600
+    assert found["run_end_timestamp_seconds", "retrain"] == 1777593900
+    assert found["run_last_success_timestamp_seconds", "pipeline"] == 1777593660
+    assert found["runs", "pipeline", "failed"] == found["runs", "pipeline", "completed"] == 1
+    assert found["gate_verdicts", "promoted"] == 1
+
+
+def test_of_each_stage_the_last_use_counts() -> None:
+    make("train", "k1")
+    for name, minute, ran in (("a", 1, True), ("b", 2, False)):
+        use = StageRecord(stage="train", key="k1", ran=ran, why="", seconds=minute)
+        write(name, f"2026-05-01T00:0{minute}:00+00:00", stages=[use])
+    found = read()
+    assert (found["stage_ran", "train"], found["stage_build_seconds", "train"]) == (0, 2)
+    peak = store.at("train", "k1").record["peak_memory_mb"]
+    assert found["stage_peak_memory_bytes", "train"] == peak * 2**20
+    assert found["artifacts", "train"] == 1
+    size = (store.place("train", "k1") / "metrics.json").stat().st_size
+    assert found["artifacts_bytes", "train"] == size
+
+
+def test_the_champion_and_the_newest_model_by_their_newest_evaluation() -> None:
+    old = make("train", "champion1")
+    for key, accuracy in (("earlier", 0.7), ("later", 0.8)):
+        make("evaluate", key, {"train": old}, pictures=50, accuracy={"value": accuracy}, roc_auc={"value": 0.9},
+             calibration={"ece": {"value": 0.05}})  # fmt: skip
+    new = make("train", "newest1")
+    make("evaluate", "k3", {"train": new}, pictures=60, accuracy={"value": 0.6}, roc_auc=None)
+    registry.promote("champion1", {}, "a person", "good")
+    found = read()
+    assert found["model_info", "champion", "champion1"] == found["model_info", "newest", "newest1"] == 1
+    assert found["model_test_accuracy_ratio", "champion"] == 0.8
+    assert found["model_test_ece_ratio", "champion"] == 0.05
+    assert found["model_test_pictures", "newest"] == 60
+    assert ("model_test_roc_auc", "newest") not in found
+    registry.alias_file().write_text("{")
+    assert ("model_info", "champion", "champion1") not in read()
+
+
+def test_incoming_pictures_are_those_that_count_by_label_and_generator() -> None:
+    taken = ("AI/flux.1/1.jpg", "AI/flux.1/baroque/2.jpg", "human/museum/3.jpg")
+    for place in (*taken, "human/museum/.4.jpg.tmp", "human/museum/notes.txt", 'AI/a"b/5.jpg', "provenance/a.json"):
+        (paths.incoming() / place).parent.mkdir(parents=True, exist_ok=True)
+        (paths.incoming() / place).touch()
+    found = {name[1:]: value for name, value in read().items() if name[0] == "incoming_pictures"}
+    assert found == {("flux.1", "AI"): 2, ("museum", "human"): 1}

@@ -1,0 +1,89 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from artdetect.pictures.labels import AI, CLASSES, HUMAN, Origin, incoming, normal_style, origin, split
+
+
+def test_ai_is_class_0() -> None:
+    assert (CLASSES[AI], CLASSES[HUMAN]) == ("AI", "human")
+    assert (AI, HUMAN) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("baroque", Origin("human", "baroque", "human")),
+        ("AI_LD_baroque", Origin("AI", "baroque", "latent_diffusion")),
+        ("AI_SD_post_impressionism", Origin("AI", "post_impressionism", "stable_diffusion")),
+        ("AI_Flux.1-dev_realism", Origin("AI", "realism", "Flux.1-dev")),
+        ("AI_sd_realism", Origin("AI", "realism", "sd")),
+        ("ukiyo-e", Origin("human", "ukiyo_e", "human")),
+        ("AI_SD_ukiyo-e", Origin("AI", "ukiyo_e", "stable_diffusion")),
+        ("Art Nouveau", Origin("human", "art_nouveau", "human")),
+        ("aivazovsky", Origin("human", "aivazovsky", "human")),
+    ],
+)
+def test_a_folder_of_the_grammar_says_label_style_and_generator(folder: str, said: Origin) -> None:
+    assert origin(folder) == said
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["__MACOSX", "_", ".git", ".", "..", "", "ai_sd_x", "Ai_SD_x", "AI-SD-x", "AI_LD", "AI_", "AI", "ai", "AI art",
+     "AI2024", "a/b", "what?", "line\nbreak", "AI_SD_line\nbreak"],
+)  # fmt: skip
+def test_what_does_not_follow_the_grammar_is_not_guessed_at(folder: str) -> None:
+    assert origin(folder) is None
+
+
+@given(st.text())
+def test_any_name_is_an_origin_or_none(folder: str) -> None:
+    said = origin(folder)
+    if said is not None:
+        assert said.label == ("AI" if folder.startswith("AI_") else "human")
+        assert said.style == normal_style(said.style)
+
+
+@given(st.text())
+def test_a_hidden_folder_is_never_human_art(name: str) -> None:
+    assert origin(f".{name}") is None
+    assert origin(f"_{name}") is None
+
+
+@given(st.text(alphabet="abcdeXYZ 123-_", min_size=1))
+def test_spellings_of_one_style_are_one_style(style: str) -> None:
+    spelt = {style, style.replace("_", "-"), style.replace("-", "_"), style.upper(), style.lower()}
+    assert len({normal_style(name) for name in spelt}) == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("AI/flux", Origin("AI", "unknown", "flux")),
+        ("AI/LD/Art Nouveau", Origin("AI", "art_nouveau", "latent_diffusion")),
+        ("human/wikiart", Origin("human", "unknown", "human")),
+        ("human/wikiart/ukiyo-e/2024/May", Origin("human", "ukiyo_e", "human")),
+    ],
+)
+def test_an_incoming_folder_says_label_generator_and_style(folder: str, said: Origin) -> None:
+    assert incoming(folder) == said
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["", "AI", "human", "AI/", "ai/flux", "AI/../x", "AI/.x", "AI/human", "AI/a b", "AI/flux/_x", "Human/x", "x"],
+)
+def test_an_incoming_folder_that_does_not_is_not_guessed_at(folder: str) -> None:
+    assert incoming(folder) is None
+
+
+@given(st.text())
+def test_any_incoming_folder_is_an_origin_or_none(folder: str) -> None:
+    assert incoming(folder) is None or incoming(folder).label in CLASSES
+
+
+def test_one_incoming_picture_in_five_is_for_test() -> None:
+    found = [split(f"{number:016x}" + "0" * 48) for number in range(1000)]
+    assert found.count("test") == 200
+    assert set(found) == {"train", "test"}

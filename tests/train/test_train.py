@@ -1,0 +1,191 @@
+"""The stage with a net that is trained by steps: what it writes, from what, and after a kill."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from artdetect.model.decision import logit
+from artdetect.model.detector import MODEL_FILE, Detector, read_card
+from artdetect.pictures.images import Geometry
+from artdetect.train import gradient_training
+from artdetect.train.config import TrainConfig
+from artdetect.train.presets import compact, recipe
+from tests import PROJECT
+from tests.tiny_dataset import jpeg, write
+from tests.train.training_helpers import run
+
+OUTPUTS = (MODEL_FILE, "history.csv", "metrics.json")
+
+
+def contents(out: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in OUTPUTS}
+
+
+@pytest.fixture(scope="module")
+def elsewhere(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where another process wrote the outputs of the same training, a freshly made compact model, whose file has more
+    that could differ, and in `killed` the work folder that a kill after two epochs would have left.
+    """
+    folder = tmp_path_factory.mktemp("elsewhere")
+    inputs = [trained / "artifacts" / "balance" / "k1", trained / "data" / "raw" / "art"]
+    program = f"""
+from pathlib import Path
+import keras
+from artdetect.detector import Detector
+from artdetect.images import Geometry
+from artdetect.train.config import TrainConfig
+
+from artdetect.train.presets import compact
+from tests.train.training_helpers import keeping_after, run
+folder, inputs = Path({str(folder)!r}), tuple(map(Path, {[str(path) for path in inputs]!r}))
+keep = keeping_after(2, folder / "work", folder / "killed" / "work")
+run(TrainConfig(preset="notebook", epochs=3), inputs, folder, keep)
+keras.utils.set_random_seed(129)
+Detector(compact(), "compact", Geometry(64, "crop"), {{}}).save(folder / "compact.keras")
+"""
+    subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT, check=True,
+        env=os.environ | {"PYTHONHASHSEED": "7", "ARTDETECT_DATA": str(trained / "data")},
+    )  # fmt: skip
+    return folder
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process(elsewhere: Path, model: Path) -> None:
+    import keras
+
+    assert contents(elsewhere / "out") == contents(model)
+    keras.utils.set_random_seed(129)
+    Detector(compact(), "compact", Geometry(64, "crop"), {}).save(elsewhere / "here.keras")
+    assert (elsewhere / "here.keras").read_bytes() == (elsewhere / "compact.keras").read_bytes()
+
+
+def test_a_training_that_was_killed_ends_as_one_that_was_not(
+    inputs: tuple[Path, Path], model: Path, elsewhere: Path
+) -> None:
+    epochs: list[float] = []
+    config = TrainConfig(preset="notebook", epochs=3)
+    out = run(config, inputs, elsewhere / "killed", lambda row, total: epochs.append(row["epoch"]))
+    assert epochs == [3]
+    assert contents(out) == contents(model)
+
+
+@pytest.mark.parametrize("preset", ["notebook", "compact"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_in_half_precision_weights_and_probabilities_are_float32(preset: str, precision: str) -> None:
+    import keras
+
+    from artdetect.train.training_loop import precision_policy
+
+    before = keras.config.dtype_policy()
+    with precision_policy(precision):
+        layers = {layer.name: layer for layer in recipe(preset, size=16).build().layers}
+    assert keras.config.dtype_policy() is before
+    assert layers.pop("probabilities").compute_dtype == "float32"
+    layers.pop("picture", None)
+    assert {layer.compute_dtype for layer in layers.values()} == {precision}
+    assert {layer.variable_dtype for layer in layers.values()} == {"float32"}
+    assert {layer.compute_dtype for layer in recipe(preset, size=16).build().layers} == {"float32"}
+
+
+def test_a_model_trained_in_bfloat16_is_stored_as_any_other(
+    inputs: tuple[Path, Path], model: Path, tmp_path: Path
+) -> None:
+    out = run(TrainConfig(preset="notebook", epochs=1, precision="bfloat16"), inputs, tmp_path)
+    cards = [read_card(folder / MODEL_FILE) for folder in (out, model)]
+    configs = [zipfile.ZipFile(folder / MODEL_FILE).read("config.json").decode() for folder in (out, model)]
+    scales = [f'"scale": {1 / card["temperature"]}' for card in cards]
+    assert configs[0].replace(scales[0], "") == configs[1].replace(scales[1], "") != configs[1]
+    assert [card.pop("precision") for card in cards] == ["bfloat16", "float32"]
+    assert [{**card, "temperature": 0, "rule": {}} for card in cards] == [cards[0] | {"temperature": 0, "rule": {}}] * 2
+    mine, yours = (Detector.load(folder).model.get_weights() for folder in (out, model))
+    assert any(not np.array_equal(one, other) for one, other in zip(mine, yours, strict=True))
+
+
+def test_the_stage_counts_each_picture_by_the_balance_weight(
+    inputs: tuple[Path, Path], model: Path, tmp_path: Path
+) -> None:
+    balance, pictures = inputs
+    table = pd.read_parquet(balance / "balance.parquet")
+    table.loc[(table.split != "test") & (table.label == "AI"), "weight"] = 3.0
+    table.to_parquet(tmp_path / "balance.parquet", index=False)
+    out = run(TrainConfig(preset="notebook", epochs=1), (tmp_path, pictures), tmp_path)
+    before, after = (pd.read_csv(folder / "history.csv").iloc[0] for folder in (model, out))
+    assert after.loss != before.loss
+    assert after.val_loss != before.val_loss
+
+
+@pytest.mark.parametrize("preset", ["notebook", "compact"])
+def test_a_calibrated_net_divides_its_logits(preset: str) -> None:
+    pictures = np.random.default_rng(1).random((3, 16, 16, 3), np.float32)
+    net = recipe(preset, size=16).build()
+    hot = gradient_training.calibrated(net, 2.5)
+    assert [layer.name for layer in hot.layers[-3:]] == ["logits", "temperature", "probabilities"]
+    expected, found = (logit(model(pictures).numpy().astype(float)) for model in (net, hot))
+    np.testing.assert_allclose(found, expected / 2.5, rtol=1e-4, atol=1e-5)
+    assert hot.count_params() == net.count_params()
+
+
+def test_another_seed_is_another_model(inputs: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
+    other = Detector.load(run(TrainConfig(preset="notebook", epochs=1, seed=130), inputs, tmp_path))
+    mine = Detector.load(model)
+    assert all(
+        not np.array_equal(one, another)
+        for one, another in zip(mine.model.get_weights(), other.model.get_weights(), strict=True)
+        if one.ndim > 1
+    )
+
+
+def test_the_metrics_name_the_best_epoch_and_the_model_is_that_epochs(inputs: tuple[Path, Path], model: Path) -> None:
+    """On the validation pictures, and on no others, the stored model scores what the history says of its epoch, once
+    the temperature is taken out.
+    """
+    from artdetect.pictures import images, labels
+
+    metrics, history = json.loads((model / "metrics.json").read_text()), pd.read_csv(model / "history.csv")
+    row = history.iloc[metrics["best_epoch"] - 1]
+    assert row.val_accuracy == history.val_accuracy.max()
+    assert metrics["epochs"] == len(history)
+    detector = Detector.load(model)
+    assert metrics["parameters"] == detector.model.count_params()
+
+    balance, pictures = inputs
+    table = pd.read_parquet(balance / "balance.parquet")
+    validation = table[table.split == "validation"]
+    p_ai = detector.p_ai(np.stack([images.load(pictures / path, detector.geometry) for path in validation.path]))
+    truth = (validation.label == "AI").to_numpy()
+    assert ((p_ai >= 0.5) == truth).mean() == pytest.approx(row.val_accuracy)
+    margins = logit(p_ai) * detector.about["temperature"]
+    assert np.logaddexp(0, np.where(truth, -margins, margins)).mean() == pytest.approx(row.val_loss, rel=1e-4)
+    assert (detector.about["trained_on"], detector.about["validated_on"]) == (
+        (table.split == "train").sum(),
+        len(validation),
+    )
+    assert labels.CLASSES == ("AI", "human")
+
+
+def test_validation_and_test_pictures_do_not_train(inputs: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
+    """With other pictures in their place the training goes the same way, and only validation differs."""
+    balance, pictures = inputs
+    table = pd.read_parquet(balance / "balance.parquet")
+    for number, row in enumerate(table.itertuples()):
+        content = (pictures / row.path).read_bytes()
+        if row.split != "train":
+            content = jpeg((9, number))
+            table.loc[row.Index, "sha256"] = hashlib.sha256(content).hexdigest()
+        if row.split != "test":  # what is not there cannot be read
+            write(tmp_path / "pictures" / row.path, content)
+    (tmp_path / "balance").mkdir()
+    table.to_parquet(tmp_path / "balance" / "balance.parquet", index=False)
+    out = run(TrainConfig(preset="notebook", epochs=3), (tmp_path / "balance", tmp_path / "pictures"), tmp_path)
+    before, after = pd.read_csv(model / "history.csv"), pd.read_csv(out / "history.csv")
+    assert after.loss.tolist() == before.loss.tolist()
+    assert after.val_loss.tolist() != before.val_loss.tolist()
