@@ -4,17 +4,22 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 SAMPLE := data/sample/drawn-art.zip
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help setup demo test check serve-up serve-down bench bench-full clean
+.PHONY: help setup demo test test-slow test-bits test-all check up down bench bench-full clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    set up, then the whole pipeline on the drawn sample set"
-	@echo "make test    set up, then all tests"
-	@echo "make serve-up    set up, then Prefect's server, dashboard, deployments and a worker; make serve-down stops them"
-	@echo "make check   set up, then formatting, lint and types"
-	@echo "make bench   what it costs: nothing to do, growing sizes, beside the notebook; bench-full: at full size"
-	@echo "make clean   remove the environment, Prefect's state, the sample set and data/cache; artifacts stay"
+	@echo "make demo       set up, then run the whole pipeline on the drawn demo data set"
+	@echo "make test       set up, then run the tests"
+	@echo "make test-slow  the long proofs: kills at many moments, processes, full sizes"
+	@echo "make test-bits  the tests that compare bits once more, with TensorFlow's kernels capped at AVX2"
+	@echo "make test-all   all three"
+	@echo "make check      set up, then check formatting, lint, types and the import layers"
+	@echo "make up         set up, then start Prefect's server, dashboard, deployments and a worker"
+	@echo "make down       stop them"
+	@echo "make bench      what it costs: nothing to do, growing sizes, beside the notebook; bench-full: at full size"
+	@echo "make clean      remove the environment, Prefect's state, the demo data set and data/cache; artifacts stay"
 
 setup: $(READY)
 
@@ -26,25 +31,34 @@ $(READY): pyproject.toml constraints.txt
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip --disable-pip-version-check install --quiet --editable '.[dev]'
 	@touch $@
 
-$(SAMPLE): $(READY) $(wildcard artdetect/sample/*.py)
-	@echo "Drawing the sample set"
-	@$(BIN)/artdetect sample data/sample
+$(SAMPLE): $(READY) $(wildcard artdetect/demo_data/*.py)
+	@echo "Drawing the demo data set"
+	@$(BIN)/artdetect demo-data data/sample
 
 demo: $(SAMPLE)
 	@$(BIN)/artdetect run --config configs/sample.toml
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(PYTEST) -m "not slow"
+
+test-slow: $(READY)
+	@$(PYTEST) -m slow
+
+test-bits: $(READY)
+	@ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m bits
+
+test-all: test test-slow test-bits
 
 check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 
-serve-up: $(SAMPLE)
+up: $(SAMPLE)
 	@$(BIN)/python -m artdetect.services up
 
-serve-down: $(READY)
+down: $(READY)
 	@$(BIN)/python -m artdetect.services down
 
 bench: demo

@@ -1,6 +1,39 @@
-"""artdetect tells AI-generated from human-made art, shows which regions speak for it, and keeps its model current.
+"""Tells AI-generated from human-made art, shows why, and retrains unattended.
 
-The library behind the flows: pure functions on files and tables, never importing Prefect.
+    from artdetect import find_model, find_pictures, predict
+
+    for verdict in predict(find_model(), find_pictures([folder])):
+        print(verdict.path, verdict.verdict, verdict.p_ai)
+
+`__all__` has the public names. Each is loaded when it is first used, so that importing the package costs nothing.
 """
 
-__version__ = "0.1.0"
+from typing import TYPE_CHECKING, Any
+
+from artdetect.core.version import __version__
+
+if TYPE_CHECKING:
+    from artdetect.core.errors import ArtdetectError
+    from artdetect.explain.methods.xrai import XRAI
+    from artdetect.model.detector import Detector
+    from artdetect.model.predict import Verdict, find_model, find_pictures, predict
+
+__all__ = ["XRAI", "ArtdetectError", "Detector", "Verdict", "__version__", "find_model", "find_pictures", "predict"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ArtdetectError":
+        from artdetect.core import errors as module
+    elif name == "XRAI":
+        from artdetect.explain.methods import xrai as module  # type: ignore[no-redef]
+    elif name == "Detector":
+        from artdetect.model import detector as module  # type: ignore[no-redef]
+    elif name in __all__:
+        from artdetect.model import predict as module  # type: ignore[no-redef]
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

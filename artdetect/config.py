@@ -1,4 +1,4 @@
-"""The config: one section a stage, read from a TOML file, changed by `--set section.key=value`."""
+"""The config: one section per stage, read from a TOML file, changed by `--set section.key=value`."""
 
 import difflib
 import os
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from pydantic import Field, ValidationError
 
 from artdetect.audit.config import AuditConfig
@@ -19,7 +20,6 @@ from artdetect.core.errors import ConfigError
 from artdetect.download.config import DownloadConfig
 from artdetect.evaluate.config import EvaluateConfig
 from artdetect.explain.config import ExplainConfig
-from artdetect.formatting import toml
 from artdetect.gate.config import GateConfig
 from artdetect.index.config import IndexConfig
 from artdetect.ingest.config import IngestConfig
@@ -32,7 +32,7 @@ _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 
 
 class Config(Section):
-    """Everything a run can choose: a section a stage, named after it; those of other flows; `compute`, in no key."""
+    """All settings: a section for each stage, named after it; those of other flows; `compute`, which is in no key."""
 
     download: DownloadConfig
     index: IndexConfig = Field(default_factory=IndexConfig)
@@ -50,9 +50,14 @@ class Config(Section):
 
 
 def load(path: Path, changes: Iterable[str] = ()) -> Config:
-    """The config in a TOML file, with `section.key=value` changes; ConfigError says which key or value is wrong.
+    """Read a config from a TOML file and apply changes.
 
-    A relative path in the file is relative to the project, one in a change to the working directory.
+    Args:
+        path: The file. A relative `download.url` in it is relative to the project.
+        changes: `section.key=value` each. A relative `download.url` here is relative to the working directory.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or value in it is wrong.
     """
     path = path if path.is_absolute() or path.exists() else paths.project() / path
     try:
@@ -62,17 +67,17 @@ def load(path: Path, changes: Iterable[str] = ()) -> Config:
         raise ConfigError(f"{path}: there is no such config file. There are: {known}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not readable as TOML ({error})") from error
-    _locate(values, paths.project())
+    _resolve_url(values, paths.project())
     return _changed(values, changes, str(path))
 
 
 def changed(config: Config, changes: Iterable[str]) -> Config:
-    """The config with `section.key=value` changes; ConfigError as of `load`."""
+    """The config with `section.key=value` changes; ConfigError if one is wrong."""
     return _changed(config.model_dump(mode="json"), changes, "config")
 
 
 def chosen(config: Config | Path, changes: Iterable[str] = ()) -> Config:
-    """What a flow was given, a config or its file, with changes; ConfigError as of `load`."""
+    """The config that a flow was given, itself or as a file, with changes; ConfigError as `load`."""
     return changed(config, changes) if isinstance(config, Config) else load(config, changes)
 
 
@@ -83,22 +88,22 @@ def _changed(values: dict[str, Any], changes: Iterable[str], source: str) -> Con
 
 
 def dump(config: Config) -> str:
-    """The TOML text that `load` makes this config of; a data set in the project by its relative path."""
-    values = config.model_dump(mode="json")
+    """The TOML text from which `load` makes this config; the path of a data set in the project is relative."""
+    values = config.model_dump(mode="json", exclude_none=True)  # TOML has no null
     if (url := Path(config.download.url)).is_relative_to(paths.project()):
         values["download"]["url"] = url.relative_to(paths.project()).as_posix()
-    return toml.dumps(values)
+    return tomli_w.dumps(values)
 
 
 def parse(values: dict[str, Any], source: str = "config") -> Config:
-    """A validated config; ConfigError names the first wrong key or value, and the near miss."""
+    """Validate a config; ConfigError names the first wrong key or value, and a similar key."""
     try:
         return Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{source}: {_explain(error)}") from None
 
 
-def _locate(values: dict[str, Any], folder: Path) -> None:
+def _resolve_url(values: dict[str, Any], folder: Path) -> None:
     """Make a relative local `download.url` absolute."""
     section = values.get("download")
     if isinstance(section, dict) and isinstance(url := section.get("url"), str) and url and not _ADDRESS.match(url):
@@ -115,7 +120,7 @@ def _parse(change: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError:
         value = text.strip()  # a bare word or a path
     values = {section: {key: value}}
-    _locate(values, Path.cwd())
+    _resolve_url(values, Path.cwd())
     return values
 
 
@@ -127,17 +132,17 @@ def _merge(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "constrained-float")  # a union's branch is no key
+    key = ".".join(str(part) for part in first["loc"] if part != "constrained-float")  # a union's branch is no key
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(place, known_keys(), n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known_keys())}"
-        return f"{place} is not a key of the config. {hint}"
+        near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]}?" if near else f"The keys are: {', '.join(known_keys())}"
+        return f"{key} is not a key of the config. {hint}"
     if first["type"] == "missing":
-        return f"{place} is missing"
-    return f"{place} = {first['input']!r} is not usable: {first['msg']}"
+        return f"{key} is missing"
+    return f"{key} = {first['input']!r} is not usable: {first['msg']}"
 
 
 def known_keys() -> list[str]:
-    """Every section.key, and the sections themselves."""
+    """Every `section.key`, and the names of the sections."""
     sections: dict[str, Any] = {name: field.annotation for name, field in Config.model_fields.items()}
     return [*sections, *(f"{name}.{key}" for name, section in sections.items() for key in section.model_fields)]

@@ -1,7 +1,7 @@
-"""Retraining: when it is due, where it starts from, what becomes of a judged challenger. The flow is flows/retrain.py.
+"""Retraining: when it is due, what it starts from, and when its result is promoted. The flow is flows/retrain.py.
 
-A challenger learns from the old and the incoming pictures; the gate judges it and the champion on the same test
-pictures; only then, and in one step, the alias moves.
+A challenger is trained on the known and the incoming pictures. The gate compares it with the champion on the same test
+pictures. Only then does the champion alias move, in one step.
 """
 
 from collections import Counter
@@ -20,57 +20,60 @@ from artdetect.index.config import IndexConfig
 from artdetect.ingest import incoming
 from artdetect.train.config import TrainConfig
 
-FLOW = "retrain"  # its name in the ledger of runs, and who promotes
-GRADIENT_PRESETS = (
-    "compact",
-    "finetune",
-    "notebook",
-)  # presets that learn by steps, and so can begin with given weights
+FLOW = "retrain"  # the flow's name in the run ledger, and the promoter's name in the champion's history
+GRADIENT_PRESETS = ("compact", "finetune", "notebook")  # trained by gradient descent, so they can start from weights
 
 
 class RetrainConfig(Section):
     """Section `retrain`."""
 
-    least: int = Field(
-        100, ge=1, description="new pictures in data/incoming, since the last judged retraining, that are worth one"
+    min_new_pictures: int = Field(
+        100, ge=1, description="how many new pictures since the last retraining make another one due"
     )
-    start: Literal["scratch", "champion"] = Field(
+    initial_weights: Literal["scratch", "champion"] = Field(
         "scratch",
-        description="what compact, finetune and notebook begin with; the old pictures are learnt from either way. "
-        "artnet always fits its head anew, on features that are kept",
+        description="what compact, finetune and notebook start from; they are trained on all pictures either way. "
+        "artnet always fits its head anew, on cached features",
     )
 
 
 def new_pictures() -> "Counter[str]":
-    """How many pictures came in since the last judged retraining, or else since the champion's, by where they are."""
+    """`<label>/<generator>` -> number of pictures that arrived since the last retraining that reached the gate.
+
+    Before the first such retraining: since the champion was trained.
+    """
     return incoming.added_since(_known_index())
 
 
 def skip_reason(config: RetrainConfig) -> str | None:
-    """Why no retraining is due, in words; None where one is."""
+    """Why no retraining is due, in words; None if one is due."""
     new = new_pictures().total()
-    if new >= config.least:
+    if new >= config.min_new_pictures:
         return None
-    return f"{new:,} new pictures since the last retraining, {config.least:,} are worth one"
+    return f"{new:,} new pictures since the last retraining, {config.min_new_pictures:,} are needed"
 
 
-def index_judged_on() -> str | None:
-    """The key of the index that the last judged retraining saw, as far as the ledger can be read."""
-    judged = (run for run in reversed(run_ledger.read()) if run.flow == FLOW and run.state == "completed")
-    return next((use.key for run in judged for use in run.stages if use.stage == "index"), None)
+def last_index() -> str | None:
+    """The key of the index that the last completed retraining used, if the run ledger has one."""
+    completed = (run for run in reversed(run_ledger.read()) if run.flow == FLOW and run.state == "completed")
+    return next((use.key for run in completed for use in run.stages if use.stage == "index"), None)
 
 
 def _known_index() -> Path | None:
-    """The index that new pictures are new to: the last judged retraining's, or else the champion's."""
+    """The index whose pictures are not new: that of the last completed retraining, or else the champion's."""
     champion = registry.champion()
-    keys = (index_judged_on(), champion.artifacts.get("index") if champion else None)
-    return next((store.place("index", key) for key in keys if key and store.verify("index", key) is None), None)
+    keys = (last_index(), champion.artifacts.get("index") if champion else None)
+    return next((artifact.folder for key in keys if key and (artifact := store.find("index", key))), None)
 
 
 def current_champion() -> Promotion | None:
-    """The champion. Before the first promotion it is the model that predict uses, which becomes the champion by this.
+    """The champion. Before the first promotion, this promotes the model that predict uses.
 
-    None where there is no model at all. ModelError where the champion is no longer whole.
+    Returns:
+        The champion, or None if there is no model at all.
+
+    Raises:
+        ModelError: The champion's artifact is missing or damaged.
     """
     if registry.champion_model():
         return registry.champion()
@@ -82,39 +85,57 @@ def current_champion() -> Promotion | None:
 
 
 def reference() -> Promotion | None:
-    """The oldest champion that a rollback can reach and that is whole; None where there is none before the present."""
-    standing = registry.active_promotions(registry.history())
-    earlier = (entry for entry in standing if entry.train != standing[-1].train)
-    return next((entry for entry in earlier if store.verify("train", entry.train) is None), None)
+    """The oldest intact champion that a rollback can reach; None if there is none before the current one."""
+    active = registry.active_promotions(registry.history())
+    earlier = (promotion for promotion in active if promotion.train != active[-1].train)
+    return next((promotion for promotion in earlier if store.verify("train", promotion.train) is None), None)
 
 
 def training_split_of(model: Promotion | None) -> Artifact | None:
-    """The balance that says which pictures a model learnt from, as far as it is still there."""
+    """The balance artifact that lists the pictures a model was trained on, if it still exists."""
     key = model.artifacts.get("balance") if model else None
-    return store.at("balance", key) if key and store.verify("balance", key) is None else None
+    return store.find("balance", key) if key else None
 
 
 def challenger_sections(
     index: IndexConfig, train: TrainConfig, retrain: RetrainConfig, champion: Promotion | None
 ) -> dict[str, Section]:
-    """The sections in which a challenger's config differs: incoming pictures, and initial weights where configured."""
-    changes: dict[str, Section] = {"index": index.model_copy(update={"incoming": True})}
-    if retrain.start == "champion" and champion and train.preset in GRADIENT_PRESETS:
-        changes["train"] = train.model_copy(update={"start": champion.train})
-    return changes
+    """The config sections in which a challenger differs: it uses incoming pictures and, if configured, initial weights.
 
+    Args:
+        index: The configured section `index`.
+        train: The configured section `train`.
+        retrain: The configured section `retrain`.
+        champion: The champion, whose weights the challenger may start from.
 
-def promote_if_passed(judged: Path, made: Mapping[str, str], champion: Promotion | None) -> tuple[bool, str]:
-    """Promote the challenger if the gate's artifact folder says so; whether it was, and what came of it in a sentence.
-
-    `made` maps stages to the keys of the challenger's artifacts. ModelError where another model was promoted since
-    `champion` was judged against.
+    Returns:
+        Section name -> the section to use instead.
     """
-    verdict = gate.verdict(judged)
-    if champion and champion.train == made["train"]:
-        return False, f"The challenger came out as the champion itself, {champion.train}: nothing to promote."
+    sections: dict[str, Section] = {"index": index.model_copy(update={"incoming": True})}
+    if retrain.initial_weights == "champion" and champion and train.preset in GRADIENT_PRESETS:
+        sections["train"] = train.model_copy(update={"initial_weights": champion.train})
+    return sections
+
+
+def promote_if_passed(gate_folder: Path, keys: Mapping[str, str], champion: Promotion | None) -> tuple[bool, str]:
+    """Promote the challenger if it passed the gate.
+
+    Args:
+        gate_folder: The gate's artifact folder.
+        keys: Stage -> key of the challenger's artifacts.
+        champion: The champion that the challenger was compared with.
+
+    Returns:
+        Whether the challenger was promoted, and a sentence about the outcome.
+
+    Raises:
+        ModelError: Another model has been promoted since `champion` was compared with.
+    """
+    verdict = gate.verdict(gate_folder)
+    if champion and champion.train == keys["train"]:
+        return False, f"The challenger came out identical to the champion, {champion.train}: nothing to promote."
     if verdict["verdict"] != "promote":
         return False, f"Kept the champion, {champion.train}." if champion else "There is still no champion."
-    registry.promote(made["train"], made, FLOW, verdict["sentence"], replacing=champion.train if champion else None)
-    before = f" in place of {champion.train}." if champion else ": the first champion."
-    return True, f"Promoted {made['train']}{before}"
+    registry.promote(keys["train"], keys, FLOW, verdict["sentence"], replacing=champion.train if champion else None)
+    replaced = f" in place of {champion.train}." if champion else ": the first champion."
+    return True, f"Promoted {keys['train']}{replaced}"

@@ -1,11 +1,11 @@
-"""Everything that unattended running needs, on this machine: Prefect's server and dashboard, the deployments, a worker.
+"""The services for unattended running on this machine: Prefect's server and dashboard, the deployments, a worker.
 
-    python -m artdetect.services up        or `make up`; again after an edit of prefect.yaml or a move of the project
+    python -m artdetect.services up        or `make up`; repeat it after editing prefect.yaml or moving the project
     python -m artdetect.services down      or `make down`
-    python -m artdetect.services status    what runs, and where
+    python -m artdetect.services status    which services run
 
-supervisord (configs/supervisord.conf) keeps the processes alive. While it is up, Prefect commands given in the project
-use its server by the profile that `up` writes and `down` removes; all state is in .prefect/.
+supervisord (configs/supervisord.conf) keeps the processes alive. While they run, Prefect commands in the project use
+this server, because `up` writes a Prefect profile and `down` removes it. All state is in .prefect/.
 """
 
 import os
@@ -24,14 +24,14 @@ from artdetect.core import paths
 from artdetect.core.errors import ArtdetectError, ServerError
 
 POOL = "artdetect"
-PORT = 4200  # ARTDETECT_PORT; artifacts are served on the next one
-STARTED_WITHIN = 180.0  # seconds; the first start makes the database
-LONGEST_SOCKET = 95  # bytes of the socket's path that every system takes, with what supervisord adds meanwhile
+PORT = 4200  # unless ARTDETECT_PORT is set; artifacts are served on the next port
+START_TIMEOUT = 180.0  # seconds; the first start creates the database
+MAX_SOCKET_PATH = 95  # bytes that every system accepts, including a suffix that supervisord adds
 ALREADY_STARTED = 60  # supervisord's fault code
 
 
 def up() -> None:
-    """Start what does not run, deploy prefect.yaml, start the worker. Doing it twice changes nothing."""
+    """Start the services that do not run, register the deployments of prefect.yaml, start the worker."""
     with _lock():
         _start_supervisor()
         for program in ("server", "files"):
@@ -44,7 +44,7 @@ def up() -> None:
 
 
 def down() -> None:
-    """Stop all of it; runs under way end as crashed, and what they had finished stays."""
+    """Stop all services. Active runs end as crashed; the stages that they finished stay cached."""
     with _lock():
         _profile().unlink(missing_ok=True)
         if _programs() is None:
@@ -57,18 +57,18 @@ def down() -> None:
 
 
 def status() -> list[tuple[str, str]]:
-    """Each program and its state in supervisord's words; empty where nothing was started."""
+    """Each service and its state in supervisord's words; empty if nothing was started."""
     programs = _programs() or []
     return [(program["name"], f"{program['statename'].lower()} {program['description']}") for program in programs]
 
 
 def port() -> int:
-    """Of the server; `ARTDETECT_PORT` or 4200."""
+    """The port of the server: `ARTDETECT_PORT`, or 4200."""
     return int(os.environ.get("ARTDETECT_PORT") or PORT)
 
 
 def dashboard() -> str:
-    """Its address."""
+    """The address of the dashboard."""
     return f"http://127.0.0.1:{port()}"
 
 
@@ -88,8 +88,8 @@ def _profile() -> Path:
 
 def _socket() -> Path:
     socket = _state() / "supervisor.sock"
-    if len(os.fsencode(socket)) > LONGEST_SOCKET:
-        raise ServerError(f"{socket}: too long a path for a socket: move the project to a shorter one")
+    if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
+        raise ServerError(f"{socket}: this path is too long for a socket: move the project to a shorter path")
     return socket
 
 
@@ -118,7 +118,7 @@ def _supervisor() -> Any:
 
 
 def _programs() -> list[dict[str, Any]] | None:
-    """supervisord's programs, or None where it does not run."""
+    """supervisord's programs, or None if it does not run."""
     try:
         return _supervisor().getAllProcessInfo()
     except OSError:
@@ -149,7 +149,7 @@ def _start(program: str) -> None:
 
 
 def _await_server() -> None:
-    until = time.monotonic() + STARTED_WITHIN
+    until = time.monotonic() + START_TIMEOUT
     while time.monotonic() < until:
         states = {program["name"]: program["statename"] for program in _programs() or []}
         if states.get("server") in ("FATAL", "EXITED", "BACKOFF"):
@@ -161,12 +161,12 @@ def _await_server() -> None:
             time.sleep(0.5)
     raise ServerError(
         f"Prefect's server does not answer at {dashboard()}: see the end of {_state() / 'server.log'}. "
-        "If another program has that port, choose one with ARTDETECT_PORT"
+        "If another program uses that port, choose another one with ARTDETECT_PORT"
     )
 
 
 def _write_profile() -> None:
-    """What makes `prefect` and `artdetect`, given in the project, use this server; see [tool.prefect] in pyproject."""
+    """Make `prefect` and `artdetect` use this server in the project; see [tool.prefect] in pyproject.toml."""
     _profile().write_text(f'active = "{POOL}"\n\n[profiles.{POOL}]\nPREFECT_API_URL = "{dashboard()}/api"\n')
 
 
@@ -180,7 +180,7 @@ def _prefect(*arguments: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code: 0, or 2 where something did not start; `status`: 1 where not everything runs."""
+    """Run a command; the exit code is 0, 1 (`status`: not everything runs), or 2 (something did not start)."""
     if list(arguments) not in (["up"], ["down"], ["status"]):
         print("usage: python -m artdetect.services up | down | status", file=sys.stderr)
         return 2
@@ -191,9 +191,9 @@ def main(arguments: Sequence[str]) -> int:
         elif arguments[0] == "down":
             down()
         else:
-            found = status()
-            print("\n".join(f"{name:8}{state}" for name, state in found) or "nothing runs: make serve-up starts it")
-            return 0 if found and all(state.startswith("running") for _, state in found) else 1
+            services = status()
+            print("\n".join(f"{name:8}{state}" for name, state in services) or "nothing runs. Start it with `make up`")
+            return 0 if services and all(state.startswith("running") for _, state in services) else 1
     except ArtdetectError as error:
         print(f"artdetect: {error}", file=sys.stderr)
         return 2

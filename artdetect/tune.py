@@ -1,8 +1,8 @@
-"""tune: better settings for `artnet`, found by trials that validation judges; test pictures are not even read.
+"""tune: searches better settings for `artnet` by trials that are scored on validation pictures alone.
 
-Optuna proposes settings, and a database below artifacts/tune/ keeps what came of them, so that a search that was killed
-goes on with the trials that are missing. What is proposed depends on the trials that finished and on nothing else: a
-search that was killed ends with the same trials as one that was not.
+Optuna proposes the settings. A database below artifacts/tune/ stores the scores, so that an interrupted search
+continues with the missing trials. A proposal depends only on the finished trials, so an interrupted search ends with
+the same trials as an uninterrupted one. Test pictures are never read.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from artdetect.artifacts import store
+from artdetect.artifacts import file_names, store
 from artdetect.core import digests, paths
 from artdetect.core.config_section import Section
 from artdetect.core.errors import ArtifactError, ConfigError
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from artdetect.model.feature_cache import FeatureCache
     from artdetect.train.artnet import FittedHead
 
-# A trial's value is the weighted sum of two parts, and smaller is better: how it does on generators that it never saw
-# counts as much as how it does on those that it knows.
-LOSS = 1.0  # weight of the log loss of validation pictures, calibrated: clean, and in `VIEWS`
-SHORTFALL = 1.0  # weight of 1 - ROC-AUC, averaged over the generators that are left out of training in turn
-VIEWS = (101, 102)  # degraded views that judge: no trial learns from them, as train.views ends at 32
+# The value of a trial, which the search minimises, is the weighted sum of two parts: performance on unseen generators
+# counts as much as performance on known ones.
+LOSS_WEIGHT = 1.0  # of the calibrated log loss on validation pictures: clean, and in `VALIDATION_VIEWS`
+SHORTFALL_WEIGHT = 1.0  # of 1 - ROC-AUC, averaged over the generators, each left out of training in turn
+VALIDATION_VIEWS = (101, 102)  # degraded views for scoring: no trial trains on them, as train.degraded_views ends at 32
 
-RANDOM = 8  # trials before the sampler learns from what came of them
+RANDOM_TRIALS = 8  # trials before the sampler uses the scores of earlier ones
 BEST_FILE = "best.toml"
 TRIALS_FILE = "trials.csv"
 _STUDY_FILE = "study.db"
@@ -46,12 +46,12 @@ _PACKAGES = ("keras", "numpy", "optuna", "pandas", "pillow", "pyarrow", "scikit-
 
 def _ordered(ends: tuple[int, int]) -> tuple[int, int]:
     if ends[0] > ends[1]:
-        raise ValueError("the first must not be greater than the second")
+        raise ValueError("the lowest value must not exceed the highest")
     return ends
 
 
 def _spaced(choices: tuple[str, ...]) -> tuple[str, ...]:
-    """Lists of blocks as `_own` writes them."""
+    """Lists of blocks in the form of `_settings_of`."""
     return tuple(", ".join(_names(choice)) for choice in choices)
 
 
@@ -64,38 +64,40 @@ Components = Annotated[int, Field(ge=2, le=4096)]
 
 
 class TuneConfig(Section):
-    """Section `tune`: choices and [lowest, highest]. What section `train` says belongs to the space in any case."""
+    """Section `tune`: the search space. The settings in section `train` always belong to it."""
 
-    trials: int = Field(20, ge=1, description="finished ones in all, whichever run made them")
-    timeout: float | None = Field(None, gt=0, description="seconds after which a run begins no further trial")
-    seed: int = Field(129, ge=0, lt=2**31, description="of what is proposed")
+    trials: int = Field(20, ge=1, description="number of finished trials, over all runs")
+    timeout: float | None = Field(None, gt=0, description="seconds after which a run starts no further trial")
+    seed: int = Field(129, ge=0, lt=2**31, description="seed of the proposals")
 
-    blocks: Annotated[tuple[str, ...], AfterValidator(_spaced)] = Field(
+    feature_blocks: Annotated[tuple[str, ...], AfterValidator(_spaced)] = Field(
         ("stem..block5", "stem..block10", "block3..block13", "stem..top"),
-        description='of train.blocks, which have commas between them: "stem, block3..block5"',
+        description='choices of train.feature_blocks, each a list with commas: "stem, block3..block5"',
     )
-    views: Annotated[tuple[Views, Views], AfterValidator(_ordered)] = Field((0, 8), description="of train.views")
-    components: Annotated[tuple[Components, Components], AfterValidator(_ordered)] = Field(
-        (50, 1600), description="of train.components, drawn from their logarithm"
+    degraded_views: Annotated[tuple[Views, Views], AfterValidator(_ordered)] = Field(
+        (0, 8), description="lowest and highest train.degraded_views"
+    )
+    pca_components: Annotated[tuple[Components, Components], AfterValidator(_ordered)] = Field(
+        (50, 1600), description="lowest and highest train.pca_components, searched on a logarithmic scale"
     )
     head: tuple[Literal["linear", "mlp"], ...] = Field(
-        ("linear", "mlp"), description="of train.head; its penalty is chosen in each trial"
+        ("linear", "mlp"), description="choices of train.head; each trial selects its penalty"
     )
-    backbone: tuple[str, ...] = Field((), description="of train.backbone; none further if left out")
+    backbone: tuple[str, ...] = Field((), description="further choices of train.backbone")
 
 
 @dataclass(frozen=True)
 class TrialScore:
-    """What validation says of settings."""
+    """The score of settings on validation pictures."""
 
-    loss: float
-    shortfall: float  # 0 where no generator has enough pictures to be left out
-    penalty: float  # of the head, which was chosen
+    loss: float  # mean log loss over the views
+    shortfall: float  # 1 - mean ROC-AUC on left-out generators; 0 if no generator has enough pictures
+    penalty: float  # of the selected head
 
     @property
     def value(self) -> float:
-        """What the search makes small."""
-        return LOSS * self.loss + SHORTFALL * self.shortfall
+        """The value that the search minimises."""
+        return LOSS_WEIGHT * self.loss + SHORTFALL_WEIGHT * self.shortfall
 
 
 @dataclass(frozen=True)
@@ -104,29 +106,33 @@ class Trial:
 
     number: int  # from 0, without gaps
     settings: Mapping[str, Any]
-    judged: TrialScore
+    score: TrialScore
 
     def row(self) -> dict[str, Any]:
-        """As tables show it."""
-        figures = {"value": self.judged.value, **asdict(self.judged)}
+        """The trial as a row of a table."""
+        figures = {"value": self.score.value, **asdict(self.score)}
         return {"trial": self.number, **{name: round(x, 6) for name, x in figures.items()}, **self.settings}
 
     def __str__(self) -> str:
-        found = f"{self.judged.value:.4f} = log loss {self.judged.loss:.4f} + shortfall {self.judged.shortfall:.4f}"
-        return f"trial {self.number}: {found}, {', '.join(f'{name} {x}' for name, x in self.settings.items())}"
+        value = f"{self.score.value:.4f} = log loss {self.score.loss:.4f} + shortfall {self.score.shortfall:.4f}"
+        return f"trial {self.number}: {value}, {', '.join(f'{name} {x}' for name, x in self.settings.items())}"
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """Settings to be tried, as the config that has them."""
+    """Settings to try next."""
 
-    number: int  # of the trial that it will be
+    number: int  # of the trial
     config: TrainConfig
     trial: "optuna.Trial"
 
 
 def check(train: TrainConfig) -> None:
-    """Raise ConfigError where nothing can be tuned: for want of Optuna, or because the preset has no such settings."""
+    """Check that these settings can be tuned.
+
+    Raises:
+        ConfigError: Optuna is not installed, or the preset is not artnet.
+    """
     if find_spec("optuna") is None:
         raise ConfigError("tuning needs Optuna. Run `pip install 'artdetect[tune]'`")
     if train.preset != "artnet":
@@ -134,21 +140,25 @@ def check(train: TrainConfig) -> None:
 
 
 class Study:
-    """The trials of one search. Used as a context, it has them to itself and waits for another that does.
+    """The trials of one search, in a context that locks out other processes.
 
-    `balance` is the digest of balance's outputs; `say` is told when there is something to wait for.
+    Args:
+        config: Section `tune`.
+        train: Section `train`.
+        balance: The digest of balance's outputs.
+        log: Called with a message if the context has to wait for another process.
 
     Raises:
-        ConfigError: see `check`.
-        ArtifactError: the database is damaged.
+        ConfigError: See `check`.
+        ArtifactError: The database is damaged.
     """
 
-    def __init__(self, config: TuneConfig, train: TrainConfig, balance: str, say: Callable[[str], None]):
+    def __init__(self, config: TuneConfig, train: TrainConfig, balance: str, log: Callable[[str], None]):
         from optuna.distributions import distribution_to_json
 
         check(train)
-        self._config, self._train, self._say = config, train, say
-        self._space = _space(config, train)
+        self._config, self._train, self._log = config, train, log
+        self._space = _search_space(config, train)
         searched = {name: distribution_to_json(distribution) for name, distribution in self._space.items()}
         self.parts: dict[str, Any] = {
             "config": {
@@ -170,7 +180,7 @@ class Study:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            self._say("another run is tuning the same, waiting")
+            self._log("waiting for another run of the same search")
             self._lock.acquire()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -188,72 +198,73 @@ class Study:
 
     @property
     def trials(self) -> list[Trial]:
-        """The finished ones, in the order in which they were."""
+        """The finished trials, in the order in which they finished."""
         return [
             Trial(number, {name: trial.params[name] for name in self._space}, TrialScore(**trial.user_attrs))
             for number, trial in enumerate(_finished(self._study))
         ]
 
     @property
-    def start(self) -> Trial | None:
-        """The trial of the settings in section `train`, once there is one."""
-        return next((trial for trial in self.trials if trial.settings == _own(self._train)), None)
+    def initial_trial(self) -> Trial | None:
+        """The trial of the settings in section `train`, once it is finished."""
+        return next((trial for trial in self.trials if trial.settings == _settings_of(self._train)), None)
 
     @property
     def ranking(self) -> list[Trial]:
-        """The finished ones, the best first."""
-        return sorted(self.trials, key=lambda trial: trial.judged.value)
+        """The finished trials, the best first."""
+        return sorted(self.trials, key=lambda trial: trial.score.value)
 
     def summary(self) -> list[str]:
-        """What was found, in words; of at least one trial."""
-        best, start = self.ranking[0], self.start
-        begun = "Nothing was better than what it began with" if best == start else f"What it began with: {start}"
+        """The result in sentences. At least one trial must have finished."""
+        best, initial = self.ranking[0], self.initial_trial
         return [
             f"The best of {len(self.trials)} trials, {best}.",
-            f"{begun}.",
-            "Judged by validation alone, which also chose: expect a little less of the test set.",
+            "Nothing was better than the initial settings." if best == initial else f"Initial settings: {initial}.",
+            "Validation pictures both selected and scored it: test performance will be slightly lower.",
         ]
 
     @property
     def unfinished(self) -> bool:
         """Whether trials are missing."""
-        return len(self.trials) < self._config.trials or self.start is None
+        return len(self.trials) < self._config.trials or self.initial_trial is None
 
     def config(self, settings: Mapping[str, Any]) -> TrainConfig:
         """Section `train` with a trial's settings."""
-        chosen = {**settings, "blocks": _names(settings["blocks"])}
-        return TrainConfig.model_validate(self._train.model_dump() | chosen)
+        changes = {**settings, "feature_blocks": _names(settings["feature_blocks"])}
+        return TrainConfig.model_validate(self._train.model_dump() | changes)
 
     def propose(self) -> Proposal:
-        """What to try next: the settings in section `train` if they were not yet, else what the sampler thinks of.
+        """The next settings: those in section `train` if not tried yet, else the sampler's proposal.
 
         Raises:
-            ConfigError: there is no such backbone, or a block of the space is not in it.
-            ModelError: the weights of a backbone are not at hand.
+            ConfigError: There is no such backbone, or it lacks a block of the search space.
+            ModelError: The weights of a backbone are not available.
         """
         import optuna
 
-        _check_blocks(self._space["backbone"].choices, self._space["blocks"].choices, self._train.weights)
+        _check_blocks(self._space["backbone"].choices, self._space["feature_blocks"].choices, self._train.weights)
         number = len(self.trials)
-        self._study.sampler = optuna.samplers.TPESampler(seed=self._config.seed + number, n_startup_trials=RANDOM)
+        self._study.sampler = optuna.samplers.TPESampler(
+            seed=self._config.seed + number, n_startup_trials=RANDOM_TRIALS
+        )
         waiting = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-        if self.start is None and not waiting:  # one waits where a kill came between these two lines
-            self._study.enqueue_trial(_own(self._train))
+        if self.initial_trial is None and not waiting:  # one is waiting if a process was killed between these two lines
+            self._study.enqueue_trial(_settings_of(self._train))
         trial = self._study.ask(self._space)
         return Proposal(number, self.config(trial.params), trial)
 
-    def tell(self, proposal: Proposal, judged: TrialScore) -> Trial:
-        """Keep what came of a proposal."""
+    def tell(self, proposal: Proposal, score: TrialScore) -> Trial:
+        """Store the score of a proposal; returns the finished trial."""
         import optuna
 
-        for name, figure in asdict(judged).items():
+        for name, figure in asdict(score).items():
             proposal.trial.set_user_attr(name, figure)
-        self._study.tell(proposal.trial, judged.value, state=optuna.trial.TrialState.COMPLETE)
+        self._study.tell(proposal.trial, score.value, state=optuna.trial.TrialState.COMPLETE)
         return self.trials[-1]
 
 
 def _open(file: Path) -> "optuna.Study":
-    """The study in this file, new or not; what a killed run left unfinished in it counts as failed."""
+    """The study in this file, created if missing. Unfinished trials of a killed process are marked as failed."""
     import optuna
     from sqlalchemy.exc import DatabaseError
 
@@ -264,7 +275,7 @@ def _open(file: Path) -> "optuna.Study":
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     except (DatabaseError, optuna.exceptions.StorageInternalError, RuntimeError) as error:
         raise ArtifactError(
-            f"{file}: not usable ({str(error).splitlines()[0]}). If it is damaged, delete it to begin the search again"
+            f"{file}: not usable ({str(error).splitlines()[0]}). If it is damaged, delete it to start the search again"
         ) from error
     return study
 
@@ -275,34 +286,34 @@ def _finished(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
     return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
 
 
-def _own(train: TrainConfig) -> dict[str, Any]:
-    """The settings in section `train`, as trials have them."""
+def _settings_of(train: TrainConfig) -> dict[str, Any]:
+    """The settings in section `train`, in the form that trials have them."""
     return {
-        "blocks": ", ".join(train.blocks),
-        "views": train.views,
-        "components": train.components,
+        "feature_blocks": ", ".join(train.feature_blocks),
+        "degraded_views": train.degraded_views,
+        "pca_components": train.pca_components,
         "head": train.head,
         "backbone": train.backbone,
     }
 
 
-def _space(config: TuneConfig, train: TrainConfig) -> dict[str, Any]:
-    """What each setting is chosen from, widened so that it holds the settings in section `train`."""
+def _search_space(config: TuneConfig, train: TrainConfig) -> dict[str, Any]:
+    """The distribution of each setting, extended to include the settings in section `train`."""
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
-    own = _own(train)
+    initial = _settings_of(train)
 
     def choice(name: str) -> CategoricalDistribution:
-        return CategoricalDistribution(list(dict.fromkeys([*getattr(config, name), own[name]])))
+        return CategoricalDistribution(list(dict.fromkeys([*getattr(config, name), initial[name]])))
 
     def number(name: str, log: bool) -> IntDistribution:
         low, high = getattr(config, name)
-        return IntDistribution(min(low, own[name]), max(high, own[name]), log=log)
+        return IntDistribution(min(low, initial[name]), max(high, initial[name]), log=log)
 
     return {
-        "blocks": choice("blocks"),
-        "views": number("views", log=False),
-        "components": number("components", log=True),
+        "feature_blocks": choice("feature_blocks"),
+        "degraded_views": number("degraded_views", log=False),
+        "pca_components": number("pca_components", log=True),
         "head": choice("head"),
         "backbone": choice("backbone"),
     }
@@ -310,7 +321,7 @@ def _space(config: TuneConfig, train: TrainConfig) -> dict[str, Any]:
 
 @cache
 def _check_blocks(names: tuple[str, ...], choices: tuple[str, ...], weights: str) -> None:
-    """Raise ConfigError unless every backbone has all blocks: before the first trial rather than in the last."""
+    """Raise ConfigError unless every backbone has all blocks, so that no later trial fails."""
     tensorflow_setup.load_tensorflow()
     from artdetect.model import backbones
     from artdetect.model.feature_cache import Extractor
@@ -318,17 +329,21 @@ def _check_blocks(names: tuple[str, ...], choices: tuple[str, ...], weights: str
     from artdetect.train.artnet import SIZE
 
     for name in names:
-        taps = backbones.block_outputs(backbones.load(name, weights))
+        activations = backbones.block_outputs(backbones.load(name, weights))
         for choice in choices:
-            Extractor(name, tuple(_names(choice)), Geometry(SIZE, "crop"), weights).statistics(taps)
+            Extractor(name, tuple(_names(choice)), Geometry(SIZE, "crop"), weights).statistics(activations)
 
 
 def score_trial(
     config: TrainConfig, balance_folder: Path, pictures: Path, progress: Progress | None = None
 ) -> TrialScore:
-    """Train with these settings and ask validation; of the data set, whose root is `pictures`, nothing else is read.
+    """Train with these settings and score the result on validation pictures. Test pictures are not read.
 
-    `progress(done, all, what)` is called while pictures are decoded and features computed.
+    Args:
+        config: Section `train` with the settings.
+        balance_folder: The balance artifact.
+        pictures: The data set's root.
+        progress: Called with (done, all, label) while pictures are decoded and features computed.
     """
     import numpy as np
     import pandas as pd
@@ -337,29 +352,29 @@ def score_trial(
     from artdetect.model.feature_cache import FeatureCache
     from artdetect.train import artnet, calibration, heads
 
-    learning = [("split", "in", ["train", "validation"])]
-    table = pd.read_parquet(balance_folder / "balance.parquet", filters=learning)
+    without_test = [("split", "in", ["train", "validation"])]
+    table = pd.read_parquet(balance_folder / file_names.BALANCE, filters=without_test)
     table["file"] = [paths.picture(pictures, path) for path in table.path]
     train, validation = (table[table.split == split].reset_index(drop=True) for split in ("train", "validation"))
-    extractor = artnet.extractor_of(config)
-    views = artnet.features(extractor, config.views, train, validation, progress)
-    judges = [views[0], *(FeatureCache(extractor, number) for number in VIEWS)]
-    for number, view in enumerate(judges):
-        what = f"features of judging view {number} of {len(VIEWS)}"
-        view.ensure(list(zip(validation.sha256, validation.file, strict=True)), with_label(progress, what))
+    extractor = artnet.make_extractor(config)
+    views = artnet.cached_features(extractor, config.degraded_views, train, validation, progress)
+    val_views = [views[0], *(FeatureCache(extractor, number) for number in VALIDATION_VIEWS)]
+    for number, view in enumerate(val_views):
+        label = f"features of validation view {number} of {len(VALIDATION_VIEWS)}"
+        view.ensure(list(zip(validation.sha256, validation.file, strict=True)), with_label(progress, label))
 
     fitted = artnet.fit(config, views, train, validation)
-    hot = calibration.fit_temperature(fitted.validation)
+    temperature = calibration.fit_temperature(fitted.validation)
     classes, weights = validation.label.map(CLASSES.index).to_numpy(np.int64), validation.weight.to_numpy(np.float32)
-    logits = (_logits(fitted, view, list(validation.sha256)) for view in judges)
-    losses = [heads.log_loss(logit / hot, classes, weights) for logit in logits]
+    logits = (_logits(fitted, view, list(validation.sha256)) for view in val_views)
+    losses = [heads.log_loss(view_logits / temperature, classes, weights) for view_logits in logits]
     aucs = [row["roc_auc"]["value"] for row in fitted.left_out]
     shortfall = 1 - float(np.mean(aucs)) if aucs else 0.0
     return TrialScore(float(np.mean(losses)), shortfall, fitted.candidates[0]["penalty"])
 
 
 def _logits(fitted: "FittedHead", view: "FeatureCache", sha256s: list[str]) -> "np.ndarray":
-    """What the head says of pictures, [N, 2]."""
+    """The head's logits for pictures, [N, 2]."""
     import numpy as np
 
     from artdetect.train.artnet import CHUNK

@@ -1,8 +1,8 @@
-"""What each part of `artnet` is worth: one change a row, several seeds, on validation pictures and left-out generators.
+"""What each part of `artnet` contributes: one change per row, several seeds, on validation and left-out generators.
 
     python -m benchmarks.ablation WORK [--seeds 3] [--real FOLDER] [--only ROW ...]
 
-Validation is scored clean and in four degraded views that no row trains on. Writes docs/ablation.md.
+Validation pictures are scored clean and in four degraded views that no row trains on. Writes docs/ablation.md.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.harness import PROJECT, stamp, table
-from benchmarks.presets import _data, _run
+from benchmarks.presets import run, unpack_data
 
-JUDGED_ON = (101, 102, 103, 104)  # numbers of the views
+VALIDATION_VIEWS = (101, 102, 103, 104)  # numbers of the degraded views
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,25 @@ class Row:
 
     name: str
     config: tuple[tuple[str, Any], ...] = ()
-    without: str | None = None  # a step of the degraded views
+    without: str | None = None  # a kind of degradation
 
 
 ROWS = (
     Row("default"),
-    Row("no degraded views", (("views", 0),)),
-    Row("1 degraded view", (("views", 1),)),
-    Row("2 degraded views", (("views", 2),)),
-    Row("8 degraded views", (("views", 8),)),
-    Row("blocks: stem to block5", (("blocks", ("stem..block5",)),)),
-    Row("blocks: stem to block13", (("blocks", ("stem..block13",)),)),
-    Row("blocks: block3 to block13", (("blocks", ("block3..block13",)),)),
-    Row("blocks: all of them", (("blocks", ("stem..top",)),)),
-    Row("blocks: last only", (("blocks", ("top",)),)),
-    Row("100 components", (("components", 100),)),
-    Row("400 components", (("components", 400),)),
-    Row("1600 components", (("components", 1600),)),
+    Row("no degraded views", (("degraded_views", 0),)),
+    Row("1 degraded view", (("degraded_views", 1),)),
+    Row("2 degraded views", (("degraded_views", 2),)),
+    Row("8 degraded views", (("degraded_views", 8),)),
+    Row("blocks: stem to block5", (("feature_blocks", ("stem..block5",)),)),
+    Row("blocks: stem to block13", (("feature_blocks", ("stem..block13",)),)),
+    Row("blocks: block3 to block13", (("feature_blocks", ("block3..block13",)),)),
+    Row("blocks: all of them", (("feature_blocks", ("stem..top",)),)),
+    Row("blocks: last only", (("feature_blocks", ("top",)),)),
+    Row("100 components", (("pca_components", 100),)),
+    Row("400 components", (("pca_components", 400),)),
+    Row("1600 components", (("pca_components", 1600),)),
     Row("MLP head", (("head", "mlp"),)),
-    Row("backbone efficientnet-lite2", (("backbone", "efficientnet-lite2"), ("blocks", ("stem..block13",)))),
+    Row("backbone efficientnet-lite2", (("backbone", "efficientnet-lite2"), ("feature_blocks", ("stem..block13",)))),
     *(Row(f"views without {step}", without=step) for step in ("save", "rescale", "blur", "noise", "crop", "colour")),
 )
 
@@ -57,20 +57,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="+")
     parser.add_argument("--real", type=Path, default=os.environ.get("ARTDETECT_REAL_DATA"))
-    chosen = parser.parse_args()
-    if chosen.real is None:
+    options = parser.parse_args()
+    if options.real is None:
         sys.exit("name the folder of the real pictures with --real or ARTDETECT_REAL_DATA")
-    base = _data(Path(chosen.real), chosen.work / "pictures")[0]
+    base = unpack_data(Path(options.real), options.work / "pictures")[0]
     os.environ["ARTDETECT_DATA"], os.environ["ARTDETECT_ARTIFACTS"] = (
-        str(chosen.work / n) for n in ("data", "artifacts")
+        str(options.work / n) for n in ("data", "artifacts")
     )
-    tables = [_balanced(chosen.work, base, seed) for seed in range(1, chosen.seeds + 1)]
+    tables = [_balanced(options.work, base, seed) for seed in range(1, options.seeds + 1)]
     lines = []
     for row in ROWS:
-        if chosen.only and row.name not in chosen.only:
+        if options.only and row.name not in options.only:
             continue
-        found = [judge(row, base, seed + 1, *parts) for seed, parts in enumerate(tables)]
-        lines.append([row.name, *(_spread([scores[name] for scores in found]) for name in HEADS)])
+        results = [evaluate(row, seed + 1, *splits) for seed, splits in enumerate(tables)]
+        lines.append([row.name, *(_spread([scores[name] for scores in results]) for name in HEADS)])
         print(lines[-1], flush=True)
         _write(lines, tables)
 
@@ -81,14 +81,14 @@ HEADS = ("accuracy", "ROC-AUC", "degraded accuracy", "degraded ROC-AUC", "left-o
 def _balanced(work: Path, base: Path, seed: int) -> tuple[Any, Any]:
     import pandas as pd
 
-    said = _run(work, base, "artnet", seed)
-    table = pd.read_parquet(said["balance"])
+    metrics = run(work, base, "artnet", seed)
+    table = pd.read_parquet(metrics["balance"])
     table["file"] = [base / path for path in table.path]
     return tuple(table[table.split == split].reset_index(drop=True) for split in ("train", "validation"))  # type: ignore[return-value]
 
 
-def judge(row: Row, base: Path, seed: int, train: Any, validation: Any) -> dict[str, float]:
-    """The row's scores for one draw of train and validation."""
+def evaluate(row: Row, seed: int, train: Any, validation: Any) -> dict[str, float]:
+    """The row's scores for one split into train and validation."""
     import numpy as np
     from sklearn.metrics import roc_auc_score
 
@@ -99,45 +99,47 @@ def judge(row: Row, base: Path, seed: int, train: Any, validation: Any) -> dict[
     from artdetect.train.config import TrainConfig
 
     config = TrainConfig(seed=seed, **dict(row.config))
-    extractor = Extractor(config.backbone, config.blocks, Geometry(artnet.SIZE, "crop"), config.weights)
+    extractor = Extractor(config.backbone, config.feature_blocks, Geometry(artnet.SIZE, "crop"), config.weights)
     items = [*zip(train.sha256, train.file, strict=True), *zip(validation.sha256, validation.file, strict=True)]
     with _without(row.without) as number:
-        views = [FeatureCache(extractor, number(view)) for view in range(config.views + 1)]
+        views = [FeatureCache(extractor, number(view)) for view in range(config.degraded_views + 1)]
         for view in views:
             view.ensure(items)
-    judged = [FeatureCache(extractor, view) for view in (0, *JUDGED_ON)]
-    for view in judged:
+    val_views = [FeatureCache(extractor, view) for view in (0, *VALIDATION_VIEWS)]
+    for view in val_views:
         view.ensure(items[len(train) :])
     fitted = artnet.fit(config, views, train, validation)
     truth = (validation.label == "AI").to_numpy()
-    margins = []
-    for view in judged:
+    ai_logits = []
+    for view in val_views:
         logits = fitted.head(fitted.embedding(view.read(list(validation.sha256))))
-        margins.append(logits[:, AI] - logits[:, HUMAN])
-    clean, worn = margins[0], margins[1:]
-    losses = [np.logaddexp(0, -np.where(truth, margin, -margin)).mean() for margin in margins]
+        ai_logits.append(logits[:, AI] - logits[:, HUMAN])
+    clean, degraded = ai_logits[0], ai_logits[1:]
+    losses = [np.logaddexp(0, -np.where(truth, view, -view)).mean() for view in ai_logits]
     return {
         "accuracy": float(((clean > 0) == truth).mean()),
         "ROC-AUC": float(roc_auc_score(truth, clean)),
-        "degraded accuracy": mean(float(((margin > 0) == truth).mean()) for margin in worn),
-        "degraded ROC-AUC": mean(float(roc_auc_score(truth, margin)) for margin in worn),
-        "left-out ROC-AUC": mean(part["roc_auc"]["value"] for part in fitted.left_out),
+        "degraded accuracy": mean(float(((view > 0) == truth).mean()) for view in degraded),
+        "degraded ROC-AUC": mean(float(roc_auc_score(truth, view)) for view in degraded),
+        "left-out ROC-AUC": mean(generator["roc_auc"]["value"] for generator in fitted.left_out),
         "log loss": float(np.mean(losses)),
     }
 
 
 @contextmanager
-def _without(step: str | None) -> Iterator[Callable[[int], int]]:
-    """Views without one of their steps; their numbers are moved, so that they are kept apart from whole ones."""
+def _without(degradation: str | None) -> Iterator[Callable[[int], int]]:
+    """Degraded views without one kind of degradation. Shifted numbers keep their caches apart."""
     from artdetect.pictures import degraded_views
 
-    if step is None:
+    if degradation is None:
         yield lambda number: number
         return
     names = [function.__name__.removeprefix("_") for function in degraded_views.DEGRADATIONS]
-    left = tuple(function for name, function in zip(names, degraded_views.DEGRADATIONS, strict=True) if name != step)
-    offset = 1000 * (1 + names.index(step))
-    with patch.object(degraded_views, "STEPS", left):
+    rest = tuple(
+        function for name, function in zip(names, degraded_views.DEGRADATIONS, strict=True) if name != degradation
+    )
+    offset = 1000 * (1 + names.index(degradation))
+    with patch.object(degraded_views, "DEGRADATIONS", rest):
         yield lambda number: number and number + offset
 
 
@@ -147,16 +149,16 @@ def _spread(values: list[float]) -> str:
 
 def _write(lines: list[list[str]], tables: list[tuple[Any, Any]]) -> None:
     train, validation = tables[0]
-    run = {line[0] for line in lines}
+    done = {line[0] for line in lines}
     text = (
-        "# What each part of artnet is worth\n\n"
-        f"One change a row, {len(tables)} seeds (each draws validation and balance anew), mean and standard deviation. "
-        f"Trained on {len(train):,}, judged on {len(validation):,} validation pictures of WikiArt paintings and Stable "
-        "Diffusion 1.x, 224 px; the test set was not looked at. Degraded: four views of each picture, 1 to 3 random "
-        "degradations chained, that no row trained on. Left-out: a head that never saw a generator, on its pictures "
-        "against human-made validation pictures, mean over three generators. With so few validation pictures, "
-        "differences below 0.01 are noise.\n\nMade by `python -m benchmarks.ablation`. "
-        f"Not run: {', '.join(row.name for row in ROWS if row.name not in run) or 'none'}.\n\n"
+        "# What each part of artnet contributes\n\n"
+        f"One change per row, {len(tables)} seeds (each with its own validation split and balance), mean and standard "
+        f"deviation. Trained on {len(train):,} pictures and scored on {len(validation):,} validation pictures of "
+        "WikiArt paintings and Stable Diffusion 1.x, 224 px. The test set was not used. Degraded: four views of each "
+        "picture, 1 to 3 random degradations chained, that no row trained on. Left-out: a head trained without a "
+        "generator, on its pictures against human-made validation pictures, mean over three generators. With so few "
+        "validation pictures, differences below 0.01 are noise.\n\nMade by `python -m benchmarks.ablation`. "
+        f"Not run: {', '.join(row.name for row in ROWS if row.name not in done) or 'none'}.\n\n"
     )
     page = PROJECT / "docs" / "ablation.md"
     page.write_text(text + table(["", *HEADS], lines) + f"\n\n{stamp()}\n")

@@ -1,4 +1,4 @@
-"""What the audit says of the sample set, and of real pictures where `ARTDETECT_REAL_DATA` names a folder of them.
+"""The audit of the drawn sample set, and of real pictures where `ARTDETECT_REAL_DATA` names a folder of them.
 
 make demo && .venv/bin/python -m benchmarks.audits
 """
@@ -17,32 +17,32 @@ REAL = {"20 original files of AI-ArtBench": "aiartbench-samples", "paintings and
 
 
 def main() -> None:
-    """Audit each set and publish."""
+    """Audit each data set and publish the results."""
     sets = {"the drawn sample set": PROJECT / "data" / "sample" / "drawn-art.zip"}
     if folder := os.environ.get("ARTDETECT_REAL_DATA"):
         sets |= {name: Path(folder, place) for name, place in REAL.items()}
-    rows, said = [], []
+    rows, sentences = [], []
     for name, place in sets.items():
-        found = audited(place)
-        count = {finding["name"]: finding["count"] for finding in found["findings"]}
-        auc = found["shortcut"]["auc"]
+        result = run_audit(place)
+        count = {finding["name"]: finding["count"] for finding in result["findings"]}
+        auc = result["shortcut"]["auc"]
         rows.append(
             [
                 name,
-                *(f"{found['shortcut']['pictures'][label]:,}" for label in ("AI", "human")),
+                *(f"{result['shortcut']['pictures'][label]:,}" for label in ("AI", "human")),
                 *(count[finding] for finding in ("unreadable", "duplicates", "near_duplicates", "low_information")),
                 f"{auc['value']:.3f} ({auc['low']:.3f}–{auc['high']:.3f})",
             ]
         )
-        (sentence,) = [finding["sentence"] for finding in found["findings"] if finding["name"] == "shortcut"]
-        said.append(f"* {name}: {sentence}")
-    heads = ["data set", "AI", "human", "unreadable", "doubles", "near-duplicates", "flat", "shortcut test's AUC"]
+        (sentence,) = [finding["sentence"] for finding in result["findings"] if finding["name"] == "shortcut"]
+        sentences.append(f"* {name}: {sentence}")
+    header = ["data set", "AI", "human", "unreadable", "doubles", "near-duplicates", "flat", "shortcut test's AUC"]
     text = "What the audit finds at its defaults; cross-validated AUC of file properties alone, 95 % intervals."
-    publish("Audits", f"{text}\n\n{table(heads, rows)}\n\n" + "\n".join(said))
+    publish("Audits", f"{text}\n\n{table(header, rows)}\n\n" + "\n".join(sentences))
 
 
-def audited(place: Path) -> dict[str, Any]:
-    """The audit of an archive or folder of pictures, in a data root of its own."""
+def run_audit(place: Path) -> dict[str, Any]:
+    """Audit an archive or folder of pictures in a data root of its own."""
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["ARTDETECT_DATA"] = scratch
         folders = {stage: Path(scratch, stage) for stage in ("download", "index", "audit")}

@@ -1,4 +1,4 @@
-"""A real headless Chromium, driven by its DevTools protocol: what a page says once it is drawn, and a picture of it."""
+"""Drives a headless Chromium over the DevTools protocol: the visible text of a page, and screenshots of it."""
 
 import base64
 import itertools
@@ -16,20 +16,24 @@ import httpx
 from websockets.sync.client import ClientConnection, connect
 
 
-def program() -> str | None:
-    """Where Chromium is, None where there is none."""
+def executable() -> str | None:
+    """The path of Chromium, or None if it is not installed."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 class Page:
-    """One tab."""
+    """One browser tab."""
 
     def __init__(self, socket: ClientConnection):
         self._socket = socket
         self._numbers = itertools.count(1)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """A DevTools command and its answer; RuntimeError where Chromium refuses it."""
+        """Send a DevTools command and return its result.
+
+        Raises:
+            RuntimeError: Chromium reports an error.
+        """
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
@@ -40,15 +44,21 @@ class Page:
                 return answer["result"]
 
     def open(self, address: str, until: Callable[[str], bool], seconds: float = 60) -> str:
-        """Go there and wait until its visible text is as wanted; the text, also where it never was."""
+        """Open a page and wait for its text, as `wait` does.
+
+        Args:
+            address: the URL.
+            until: whether the visible text is complete.
+            seconds: how long to wait at most.
+        """
         self.call("Page.navigate", url=address)
         return self.wait(until, seconds)
 
     def wait(self, until: Callable[[str], bool], seconds: float = 60) -> str:
-        """The visible text once it is as wanted, or after so many seconds."""
-        last = time.monotonic() + seconds
+        """The visible text as soon as `until` is true of it, or after `seconds`."""
+        deadline = time.monotonic() + seconds
         while not until(text := self.evaluate("document.body ? document.body.innerText : ''")):
-            if time.monotonic() > last:
+            if time.monotonic() > deadline:
                 break
             time.sleep(0.25)
         return text
@@ -57,47 +67,55 @@ class Page:
         """The value of a JavaScript expression in the page."""
         return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
 
-    def picture(self, file: Path, width: int = 1280, height: int = 800) -> None:
-        """A PNG of the page at this size in CSS pixels, once it has stopped moving."""
-        self.size(width, height)
+    def screenshot(self, file: Path, width: int = 1280, height: int = 800) -> None:
+        """Write a screenshot of the page at this size in CSS pixels, after animations have ended."""
+        self.resize(width, height)
         time.sleep(1.5)  # the dashboard fades pages in
         shot = self.call("Page.captureScreenshot", format="png")
         file.write_bytes(base64.b64decode(shot["data"]))
 
-    def size(self, width: int, height: int) -> None:
-        """Make the window as large as this, in CSS pixels."""
+    def resize(self, width: int, height: int) -> None:
+        """Set the size of the window in CSS pixels."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
 
 @contextmanager
 def browser(scheme: str = "light") -> Iterator[Page]:
-    """A tab of a Chromium of its own, which prefers this colour scheme; it is gone afterwards."""
-    executable = program()
-    if executable is None:
-        raise RuntimeError("there is no chromium on this machine")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+    """A tab of a new Chromium process, which is terminated afterwards.
+
+    Args:
+        scheme: the preferred colour scheme, "light" or "dark".
+
+    Raises:
+        RuntimeError: Chromium is not installed or does not start.
+    """
+    chromium = executable()
+    if chromium is None:
+        raise RuntimeError("Chromium is not installed. Install the package chromium")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0"]
-        command = [executable, *flags, f"--user-data-dir={home}", "about:blank"]
-        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [chromium, *flags, f"--user-data-dir={profile}", "about:blank"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            port = _port(Path(home), running)
+            port = _port(Path(profile), process)
             (tab, *_) = [tab for tab in httpx.get(f"http://127.0.0.1:{port}/json").json() if tab["type"] == "page"]
             with connect(tab["webSocketDebuggerUrl"], max_size=None) as socket:
                 page = Page(socket)
                 page.call("Page.enable")
                 page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-                page.size(1280, 800)
+                page.resize(1280, 800)
                 yield page
         finally:
-            running.terminate()
-            running.wait(timeout=30)
+            process.terminate()
+            process.wait(timeout=30)
 
 
-def _port(home: Path, running: "subprocess.Popen[bytes]") -> int:
-    until = time.monotonic() + 60
-    while time.monotonic() < until and running.poll() is None:
+def _port(profile: Path, process: "subprocess.Popen[bytes]") -> int:
+    """The DevTools port, as soon as Chromium has written it to its profile."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
         try:
-            return int((home / "DevToolsActivePort").read_text().split()[0])
+            return int((profile / "DevToolsActivePort").read_text().split()[0])
         except (OSError, IndexError, ValueError):
             time.sleep(0.1)
-    raise RuntimeError("chromium did not start")
+    raise RuntimeError("Chromium did not start within 60 s")

@@ -1,9 +1,10 @@
-"""The same work by threads and by the workers of a Dask cluster: the same bytes, also where a worker is killed?
+"""Threads and Dask clusters on the same work: are the outputs the same bytes, even if a worker is killed?
 
     python -m benchmarks.cluster WORK MODEL ... [--pictures 500] [--real FOLDER]
 
-FOLDER (or ARTDETECT_REAL_DATA) holds realart.zip, of which pictures are drawn by lot; each MODEL is an artifact folder.
-Models that see 64 pixels or more explain `--large` pictures with 8 steps, others `--small` with the default settings.
+FOLDER (or ARTDETECT_REAL_DATA) contains realart.zip, from which pictures are sampled. Each MODEL is an artifact folder.
+Models with an input of 64 pixels or more explain `--large` pictures with 8 steps, others `--small` pictures with the
+default settings.
 """
 
 import argparse
@@ -24,9 +25,10 @@ from typing import Any
 from artdetect.core import digests
 from benchmarks.harness import Measured, measure, part, publish, table
 
-CREWS = (("threads", 2, False), ("dask", 1, False), ("dask", 2, False), ("dask", 2, True))
-FEW = (CREWS[0], CREWS[0], CREWS[2])  # threads twice: where even they give other bits, a cluster cannot give the same
-STEPS = 8  # of integrated gradients for a model that costs much
+# (engine, workers, whether one worker is killed)
+SETUPS = (("threads", 2, False), ("dask", 1, False), ("dask", 2, False), ("dask", 2, True))
+FEW_SETUPS = (SETUPS[0], SETUPS[0], SETUPS[2])  # threads twice: if even their bits differ, a cluster's must, too
+EXPENSIVE_STEPS = 8  # steps of integrated gradients for an expensive model
 
 
 def main() -> None:
@@ -34,72 +36,72 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("--pictures", type=int, default=500)
-    parser.add_argument("--small", type=int, default=500, help="pictures for a model that costs little")
-    parser.add_argument("--large", type=int, default=96, help="pictures for a model that costs much")
+    parser.add_argument("--small", type=int, default=500, help="pictures for a cheap model")
+    parser.add_argument("--large", type=int, default=96, help="pictures for an expensive model")
     parser.add_argument("--real", type=Path, default=os.environ.get("ARTDETECT_REAL_DATA"))
-    chosen = parser.parse_args()
-    if chosen.real is None:
+    options = parser.parse_args()
+    if options.real is None:
         sys.exit("name the folder of the real pictures with --real or ARTDETECT_REAL_DATA")
-    work = chosen.work.absolute()
+    work = options.work.absolute()
     os.environ["PREFECT_HOME"] = str(work / "prefect")
-    pictures = _drawn(Path(chosen.real), work, chosen.pictures)
+    pictures = _sample(Path(options.real), work, options.pictures)
 
-    rows = _compared(
-        f"facts and pixels, {chosen.pictures} pictures",
-        ("facts", "pixels"),
-        lambda root, crew: measure("benchmarks.cluster:read", pictures, *crew, data=root / "data"),
+    rows = _compare(
+        f"metadata and pixels, {options.pictures} pictures",
+        ("file_metadata", "pixels"),
+        lambda root, setup: measure("benchmarks.cluster:read", pictures, *setup, data=root / "data"),
         work,
     )
-    for model in chosen.models:
+    for model in options.models:
         measured = measure("benchmarks.cluster:side", model.absolute()).result
-        dear = measured["side"] >= 64
-        count, steps = (chosen.large, STEPS) if dear else (chosen.small, None)
-        source = _drawn(Path(chosen.real), work, count)
-        rows += _compared(
+        expensive = measured["side"] >= 64
+        count, steps = (options.large, EXPENSIVE_STEPS) if expensive else (options.small, None)
+        source = _sample(Path(options.real), work, count)
+        rows += _compare(
             f"maps, `{measured['id']}`, {count} pictures" + (f", {steps} steps" if steps else ""),
             ("explain",),
-            lambda root, crew, given=(source, model.absolute(), steps): measure(
-                "benchmarks.cluster:explain", root / "out", *given, *crew, data=root / "data"
+            lambda root, setup, arguments=(source, model.absolute(), steps): measure(
+                "benchmarks.cluster:explain", root / "out", *arguments, *setup, data=root / "data"
             ),
             work,
-            FEW if dear else CREWS,
+            FEW_SETUPS if expensive else SETUPS,
         )
         publish("Cluster", _text(rows))
 
 
-def _compared(
-    what: str, parts: tuple[str, ...], run: Callable[[Path, Any], Measured], work: Path, crews: Sequence[Any] = CREWS
+def _compare(
+    title: str, parts: tuple[str, ...], run: Callable[[Path, Any], Measured], work: Path, setups: Sequence[Any] = SETUPS
 ) -> list[list[str]]:
-    """A row for each crew; each works in a root of its own, with nothing cached."""
-    rows, first, kept = [], None, work / "first"
-    for crew in crews:
+    """One row per setup; each works in its own folder, with nothing cached."""
+    rows, first, first_root = [], None, work / "first"
+    for setup in setups:
         root = work / "root"
         shutil.rmtree(root, ignore_errors=True)
-        measured = run(root, crew)
-        engine, workers, killed = crew
+        measured = run(root, setup)
+        engine, workers, killed = setup
         wall = sum(measured.cost(name).wall for name in parts)
         if first is None:
             first = measured, wall
-            shutil.rmtree(kept, ignore_errors=True)
-            root.rename(kept)
+            shutil.rmtree(first_root, ignore_errors=True)
+            root.rename(first_root)
         same = measured.result["digest"] == first[0].result["digest"]
         rows.append(
             [
-                what,
+                title,
                 f"{engine}, {workers}" + (", one killed" if killed else ""),
                 f"{wall:.1f}",
                 f"{wall / first[1]:.2f}",
                 f"{measured.whole.cpu / first[0].whole.cpu:.2f}",
                 str(measured.result["killed"]),
-                "same" if same else f"{_apart(kept / 'out', root / 'out'):.0e} apart",
+                "same" if same else f"{_max_difference(first_root / 'out', root / 'out'):.0e} apart",
             ]
         )
-        print(rows[-1], *([] if same else _differing(kept / "out", root / "out")), flush=True)
+        print(rows[-1], *([] if same else _differing_files(first_root / "out", root / "out")), flush=True)
     return rows
 
 
-def _differing(one: Path, other: Path) -> list[str]:
-    """The files that are not the same in both folders, or in one of them only; without the table's parts."""
+def _differing_files(one: Path, other: Path) -> list[str]:
+    """The files that differ between the folders or exist in only one of them; without the shards of the table."""
     found = [
         {path.relative_to(out).as_posix(): digests.file_digest(path) for path in out.rglob("*.*") if path.is_file()}
         for out in (one, other)
@@ -108,31 +110,31 @@ def _differing(one: Path, other: Path) -> list[str]:
     return [name for name in names if found[0].get(name) != found[1].get(name) and not name.startswith("parts/")]
 
 
-def _apart(one: Path, other: Path) -> float:
-    """The largest difference of two batches' heatmaps, in parts of the largest value of each map."""
+def _max_difference(one: Path, other: Path) -> float:
+    """The largest difference between the heatmaps of two jobs, relative to the largest value of each map."""
     import numpy as np
 
     from artdetect.explain import explanation
 
     names = sorted(path.relative_to(one) for path in one.rglob("*.npz"))
     maps = [[explanation.load(out / name).heatmap for out in (one, other)] for name in names]
-    return max((float(np.abs(mine - theirs).max() / np.abs(mine).max()) for mine, theirs in maps), default=np.nan)
+    return max((float(np.abs(first - second).max() / np.abs(first).max()) for first, second in maps), default=np.nan)
 
 
 def _text(rows: list[list[str]]) -> str:
-    heads = ["what", "who", "wall s", "wall", "CPU", "killed", "bytes"]
-    said = (
-        "Real pictures. Wall seconds without imports and the start of a cluster; wall and CPU as parts of what two "
-        "threads need, CPU of the whole process with all that it started, imports and TensorFlow in every worker "
-        "among it. A killed worker's CPU is not counted where nobody waited for it. Others used the machine meanwhile. "
-        "The last column says whether index, pixels, figures, arrays and tables are the same bytes as the first row's, "
-        "or how far the maps are apart, in parts of their largest value."
+    heads = ["work", "engine, workers", "wall s", "wall", "CPU", "killed", "bytes"]
+    text = (
+        "Real pictures. Wall seconds exclude imports and the start of a cluster. Wall and CPU are relative to two "
+        "threads; CPU is that of the whole process and its children, including imports and TensorFlow in every worker. "
+        "The CPU time of a killed worker is not counted unless its end was awaited. Other work used the machine at the "
+        "same time. The last column says whether index, pixels, figures, arrays and tables are the same bytes as in "
+        "the first row, or how much the maps differ, relative to their largest value."
     )
-    return f"{said}\n\n{table(heads, rows)}"
+    return f"{text}\n\n{table(heads, rows)}"
 
 
-def _drawn(real: Path, work: Path, count: int) -> Path:
-    """A folder with so many pictures."""
+def _sample(real: Path, work: Path, count: int) -> Path:
+    """A folder with a sample of `count` pictures."""
     folder = work / f"pictures-{count}"
     shutil.rmtree(folder, ignore_errors=True)
     with zipfile.ZipFile(real / "realart.zip") as file:
@@ -145,7 +147,7 @@ def _drawn(real: Path, work: Path, count: int) -> Path:
 
 
 def side(model: str) -> dict[str, Any]:
-    """In a process of its own: a model's name and the pixels of its pictures' side."""
+    """Run in its own process: a model's id and the side of its input in pixels."""
     from artdetect.model import predict
 
     detector = predict.find_model(Path(model))
@@ -153,7 +155,7 @@ def side(model: str) -> dict[str, Any]:
 
 
 def read(pictures: str, engine: str, workers: int, kill: bool) -> dict[str, Any]:
-    """In a process of its own: index and pixel cache of a folder; what they are."""
+    """Run in its own process: index a folder and fill the pixel cache; returns the digest of both."""
     import pandas as pd
 
     from artdetect import compute, index
@@ -164,22 +166,22 @@ def read(pictures: str, engine: str, workers: int, kill: bool) -> dict[str, Any]
 
     out = paths.data() / "index"
     out.mkdir(parents=True)
-    with compute.use_compute(compute.ComputeConfig.model_validate({"engine": engine, "workers": workers})) as crew:
+    with compute.use_compute(compute.ComputeConfig.model_validate({"engine": engine, "workers": workers})) as context:
         if engine == "dask":
             list(compute.chunks(_warm, range(workers), 1))
 
         def busy() -> bool:
-            return any(crew.cluster.client.processing().values())
+            return any(context.cluster.client.processing().values())
 
         with _killer(kill, busy) as killed:
-            with part("facts"):
+            with part("file_metadata"):
                 index.run(index.IndexConfig(), scan.scan(Path(pictures)), out)
             rows = pd.read_parquet(out / "index.parquet")
             pixels = PixelCache(Geometry(224, "crop"))
             with part("pixels"):
                 pixels.ensure([(row.sha256, Path(pictures, row.path)) for row in rows.itertuples()])
-    seen = pixels.read(pixels.rows(list(rows.sha256)))
-    digest = hashlib.sha256((out / "index.parquet").read_bytes() + seen.tobytes()).hexdigest()
+    values = pixels.read(pixels.rows(list(rows.sha256)))
+    digest = hashlib.sha256((out / "index.parquet").read_bytes() + values.tobytes()).hexdigest()
     return {"digest": digest, "killed": killed()}
 
 
@@ -190,13 +192,13 @@ def _warm(chunk: tuple[int, ...]) -> None:
 def explain(
     out: str, pictures: str, model: str, steps: int | None, engine: str, workers: int, kill: bool
 ) -> dict[str, Any]:
-    """In a process of its own: the flow that explains a folder; digest of its figures, arrays and tables."""
+    """Run in its own process: explain a folder with the flow; returns the digest of figures, arrays and tables."""
     from artdetect.compute import ComputeConfig
     from artdetect.explain.config import ExplainConfig
     from flows.explain import explain as flow
 
     compute = ComputeConfig.model_validate({"engine": engine, "workers": workers})
-    config = ExplainConfig(quality=0, **({"steps": steps} if steps else {}))
+    config = ExplainConfig(quality_pictures=0, **({"steps": steps} if steps else {}))
     with _killer(kill, lambda: next(Path(out).rglob("*.png"), None) is not None) as killed, part("explain"):
         done = flow(Path(pictures), Path(out), Path(model), config, compute)
     assert not done["errors"]
@@ -208,7 +210,7 @@ def explain(
 
 @contextmanager
 def _killer(kill: bool, ready: Callable[[], bool]) -> Iterator[Callable[[], int]]:
-    """If wanted, kills one worker of this process with SIGKILL as soon as it is `ready`; gives how many it killed."""
+    """If `kill`, kill one worker of this process with SIGKILL once `ready()` is true; yields a count of the killed."""
     import psutil
 
     killed: list[int] = []

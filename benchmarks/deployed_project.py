@@ -1,4 +1,4 @@
-"""A copy of the project that is up, as `make serve-up` leaves it: real server, real worker, ports of its own."""
+"""A copy of the project after `make up`, with a real server, a real worker, and its own ports."""
 
 import os
 import shutil
@@ -15,25 +15,25 @@ import httpx
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIG = "site.toml"
-# For `tests.tiny_dataset` pictures: seconds a stage, and a gate that only asks for more than chance.
+# For the pictures of `tests.tiny_dataset`: seconds per stage, and a gate that only requires more than chance.
 SMALL = """
 download.url = "data/raw/art"
-evaluate.resamples = 100
-evaluate.robustness = 0
+evaluate.bootstrap_resamples = 100
+evaluate.robustness_pictures = 0
 [train]
 preset = "notebook"
 epochs = 3
 [explain]
-per_rule = 0
+pictures_per_group = 0
 steps = 2
 algorithm = "fast"
 [retrain]
-least = 5
+min_new_pictures = 5
 [gate]
-old = 1
-drift = 1
-new = -1
-calibration = 1
+max_drop_known = 1
+max_drop_since_first = 1
+min_gain_new = -1
+max_ece_rise = 1
 """
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
@@ -44,11 +44,12 @@ class Site:
     def __init__(self, folder: Path, port: int):
         self.folder = folder
         self.dashboard = f"http://127.0.0.1:{port}"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ARTDETECT_", "PREFECT_"))}
-        self.environment = kept | {"ARTDETECT_PORT": str(port), "PYTHONPATH": str(folder), "NO_COLOR": "1"}
+        own = ("ARTDETECT_", "PREFECT_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        self.environment = inherited | {"ARTDETECT_PORT": str(port), "PYTHONPATH": str(folder), "NO_COLOR": "1"}
 
     def do(self, *command: str | Path, code: int = 0) -> str:
-        """Run `python -m …` in the project; what it printed. AssertionError on another exit code."""
+        """Run `python -m …` in the project; returns its output. AssertionError if the exit code is not `code`."""
         done = subprocess.run(
             [sys.executable, "-m", *map(str, command)],
             cwd=self.folder,
@@ -61,48 +62,53 @@ class Site:
         return done.stdout
 
     def start(self, deployment: str, **parameters: Any) -> None:
-        """A run of a deployment, "flow/name", as the dashboard starts it; without a wait."""
+        """Start a run of a deployment, "flow/name", as the dashboard does, and do not wait for it."""
         from prefect.client.orchestration import SyncPrefectClient
 
-        with SyncPrefectClient(f"{self.dashboard}/api") as client:  # asks again where SQLite was busy
+        with SyncPrefectClient(f"{self.dashboard}/api") as client:  # it retries if SQLite was busy
             found = client.read_deployment_by_name(deployment)
             client.create_flow_run_from_deployment(found.id, parameters=parameters)
 
-    def ask(self, what: str, **filters: Any) -> list[dict[str, Any]]:
-        """Rows of the server's API."""
-        answer = httpx.post(f"{self.dashboard}/api/{what}/filter", json=filters, timeout=90)
-        answer.raise_for_status()
-        return answer.json()
+    def query(self, table: str, **filters: Any) -> list[dict[str, Any]]:
+        """Rows of a table from the server's API."""
+        response = httpx.post(f"{self.dashboard}/api/{table}/filter", json=filters, timeout=90)
+        response.raise_for_status()
+        return response.json()
 
     def runs(self, flow: str) -> list[dict[str, Any]]:
-        """The flow's runs but those of its schedule that are still to come, the oldest first."""
-        found = self.ask("flow_runs", flows={"name": {"any_": [flow]}}, sort="EXPECTED_START_TIME_ASC")
+        """The flow's runs, oldest first, without those that its schedule has yet to start."""
+        found = self.query("flow_runs", flows={"name": {"any_": [flow]}}, sort="EXPECTED_START_TIME_ASC")
         return [run for run in found if not (run["state_type"] == "SCHEDULED" and run["auto_scheduled"])]
 
     def tasks(self, run: dict[str, Any]) -> dict[str, str]:
-        """The name of each task of a run, and of its state."""
+        """Task name -> state name, for each task of a run."""
         return {task["name"]: task["state_name"] for task in self._tasks(run)}
 
     def seconds(self, run: dict[str, Any]) -> dict[str, float]:
-        """How long each task of a run took."""
+        """Task name -> duration, for each task of a run."""
         return {task["name"]: task["total_run_time"] for task in self._tasks(run)}
 
     def _tasks(self, run: dict[str, Any]) -> list[dict[str, Any]]:
-        return self.ask("task_runs", flow_runs={"id": {"any_": [run["id"]]}})
+        return self.query("task_runs", flow_runs={"id": {"any_": [run["id"]]}})
 
     def artifacts(self, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """What the run shows on the dashboard, by key."""
-        found = self.ask("artifacts", artifacts={"flow_run_id": {"any_": [run["id"]]}})
+        """Key -> what the run shows on the dashboard."""
+        found = self.query("artifacts", artifacts={"flow_run_id": {"any_": [run["id"]]}})
         return {artifact["key"]: artifact for artifact in found}
 
     def log(self) -> str:
-        """The end of what the worker wrote."""
+        """The end of the worker's log."""
         return (self.folder / ".prefect" / "worker.log").read_text()[-5000:]
 
 
 @contextmanager
 def site(folder: Path, config: str) -> Iterator[Site]:
-    """A copy of this project in `folder`, up, with `config` (TOML) as what its deployments work on; down afterwards."""
+    """A copy of this project in `folder` whose services run until the block ends.
+
+    Args:
+        folder: A folder that does not contain the project yet.
+        config: The TOML text of the config that the deployments use.
+    """
     for part in ("artdetect", "flows", "tasks", "configs"):
         shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT / "pyproject.toml", folder)
@@ -118,10 +124,10 @@ def site(folder: Path, config: str) -> Iterator[Site]:
         up.do("artdetect.services", "down")
 
 
-def eventually(found: Callable[[], bool], seconds: float = 120) -> bool:
-    """Whether it comes true within so many seconds."""
+def eventually(condition: Callable[[], bool], seconds: float = 120) -> bool:
+    """Whether a condition becomes true within so many seconds."""
     until = time.monotonic() + seconds
-    while not found():
+    while not condition():
         if time.monotonic() > until:
             return False
         time.sleep(0.5)
@@ -129,7 +135,7 @@ def eventually(found: Callable[[], bool], seconds: float = 120) -> bool:
 
 
 def _port() -> int:
-    """A port that is free, as is the one after it."""
+    """A free port; the one after it is free, too."""
     while True:
         with socket.socket() as one, socket.socket() as two:
             one.bind(("127.0.0.1", 0))

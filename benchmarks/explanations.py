@@ -1,9 +1,9 @@
-"""What explanations cost beside the saliency package, whether they are the same, and how good they are.
+"""Explanations beside those of the saliency package: their cost, whether they are the same, and how good they are.
 
     python -m benchmarks.explanations [--model FILE ...] [--pictures FOLDER] [--endless 1000]
 
 Costs are measured with nets of random weights at 32 and 256 pixels (the notebook's, and a small one at 256) and with
-each model that is named; completeness and quality only with named models, on pictures drawn from FOLDER by lot.
+each `--model`; completeness and quality only with these models, on random pictures of FOLDER.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks.harness import cpu_now, measure, part, publish, table
 
-BLOCK = 128  # pictures: a multiple of what an explainer takes at a time
-TIMED = 3  # pictures that saliency explains; ours are as many or more
+BLOCK = 128  # pictures: a multiple of the group that an explainer works on
+TIMED = 3  # pictures that saliency explains; ours explains as many or more
 
 
 def main() -> None:
@@ -30,44 +30,52 @@ def main() -> None:
 
 
 def costs(models: list[Path], pictures: Path | None) -> str:
-    """Ours and saliency's CPU seconds a picture, and how far the maps are apart."""
+    """CPU seconds per picture of ours and of saliency, and how far the maps are apart."""
     rows = []
     for name, size, batch, count in (("notebook", 32, 1, 32), ("notebook", 256, 100, 3), ("small", 256, 100, 3)):
-        measured = measure("benchmarks.explanations:beside", name, size, batch, count, None)
+        measured = measure("benchmarks.explanations:compare", name, size, batch, count, None)
         rows.append(_row(f"{name} net, random weights", measured))
     for model in models if pictures else []:
-        measured = measure("benchmarks.explanations:beside", str(model), 0, 100, TIMED, str(pictures))
+        measured = measure("benchmarks.explanations:compare", str(model), 0, 100, TIMED, str(pictures))
         rows.append(_row(f"`{measured.result['model']}`, real pictures", measured))
     heads = ["net", "px", "saliency, batch", "compat", "ratio", "apart", "regions", "default", "to 100 steps"]
-    said = (
-        "CPU seconds a picture of saliency's XRAI (eager gradients in batches as named, 100 steps), of ours with "
-        '`compat="saliency"`, the ratio, and the largest difference of the maps in parts of their range. "regions": '
-        "how many times less segmentation, dilation and ranking take alone, identical in all cases. "
-        '"default": saliency beside our default settings, and the correlation of their maps with those of 100 steps.'
+    text = (
+        "CPU seconds per picture of saliency's XRAI (eager gradients in batches as given, 100 steps), of ours with "
+        '`compat="saliency"`, the ratio, and the largest difference of the maps as a share of their range. "regions": '
+        "by which factor segmentation, dilation and ranking alone are faster, with identical results. "
+        '"default": the ratio for our default settings, and the correlation of their maps with those of 100 steps.'
     )
-    return f"{said}\n\n{table(heads, rows)}"
+    return f"{text}\n\n{table(heads, rows)}"
 
 
 def _row(name: str, measured: Any) -> list[Any]:
-    found = measured.result
-    theirs, ours, default = (measured.cost(what).cpu / found[what] for what in ("saliency", "compat", "default"))
+    result = measured.result
+    theirs, ours, default = (measured.cost(name).cpu / result[name] for name in ("saliency", "compat", "default"))
     regions = measured.cost("their regions").cpu / measured.cost("our regions").cpu
-    correlation = found["correlation"]
+    correlation = result["correlation"]
     return [
         name,
-        found["size"],
-        f"{theirs:.2f}, {found['batch']}",
+        result["size"],
+        f"{theirs:.2f}, {result['batch']}",
         f"{ours:.3f}",
         f"{theirs / ours:.1f}",
-        f"{found['apart']:.0e}",
+        f"{result['apart']:.0e}",
         f"{regions:.1f}",
         f"{theirs / default:.1f}",
-        f"{sum(correlation) / len(correlation):.4f} (least {min(correlation):.4f})",
+        f"{sum(correlation) / len(correlation):.4f} (lowest {min(correlation):.4f})",
     ]
 
 
-def beside(name: str, size: int, batch: int, count: int, folder: str | None) -> dict[str, Any]:
-    """In a process of its own: saliency and ours on the same pictures and net."""
+def compare(name: str, size: int, batch: int, count: int, folder: str | None) -> dict[str, Any]:
+    """In a process of its own: run saliency and ours on the same pictures and net.
+
+    Args:
+        name: As for `net_and_pictures`.
+        size: As for `net_and_pictures`.
+        batch: Pictures per call of the net by saliency.
+        count: Pictures that ours explains.
+        folder: As for `net_and_pictures`.
+    """
     import numpy as np
     import saliency.core as saliency
     import tensorflow as tf
@@ -94,10 +102,10 @@ def beside(name: str, size: int, batch: int, count: int, folder: str | None) -> 
     with part("compat"):
         ours = compat(images)
     with part("default"):
-        usual = default(images)
+        defaults = default(images)
     reference = long(images)
     parameters = saliency.XRAIParameters(steps=100, return_xrai_segments=True)
-    targets = [int(target) for target in ours.targets]
+    targets = [one.target for one in ours]
     saliency.XRAI().GetMask(images[0], call, targets[0], batch_size=batch)
     theirs = []
     with part("saliency"):
@@ -108,18 +116,18 @@ def beside(name: str, size: int, batch: int, count: int, folder: str | None) -> 
     for image, one in zip(images[:TIMED], ours, strict=False):
         attributions = one.attributions.max(axis=-1)
         with part("our regions"):
-            found = ranking.rank(attributions, regions.as_saliency(image, 5), "full", 50)
+            heatmap, ranks = ranking.rank(attributions, regions.as_saliency(image, 5), "full", 50)
         with part("their regions"):
-            wanted = saliency.XRAI().GetMaskWithDetails(
+            expected = saliency.XRAI().GetMaskWithDetails(
                 image, call, None, base_attribution=one.attributions, extra_parameters=parameters
             )
-        assert np.array_equal(found[0], wanted.attribution_mask.astype(np.float32))
-        assert np.array_equal(found[1], wanted.segments)
+        assert np.array_equal(heatmap, expected.attribution_mask.astype(np.float32))
+        assert np.array_equal(ranks, expected.segments)
     apart = [
-        float(np.abs(one.heatmap - wanted.attribution_mask).max() / np.ptp(wanted.attribution_mask))
-        for one, wanted in zip(ours, theirs, strict=False)
+        float(np.abs(one.heatmap - expected.attribution_mask).max() / np.ptp(expected.attribution_mask))
+        for one, expected in zip(ours, theirs, strict=False)
     ]
-    assert all(np.array_equal(one.ranks, wanted.segments) for one, wanted in zip(ours, theirs, strict=False))
+    assert all(np.array_equal(one.ranks, expected.segments) for one, expected in zip(ours, theirs, strict=False))
     return {
         "model": label,
         "size": images.shape[1],
@@ -130,13 +138,23 @@ def beside(name: str, size: int, batch: int, count: int, folder: str | None) -> 
         "apart": max(apart),
         "correlation": [
             float(np.corrcoef(one.heatmap.ravel(), other.heatmap.ravel())[0, 1])
-            for one, other in zip(usual, reference, strict=True)
+            for one, other in zip(defaults, reference, strict=True)
         ],
     }
 
 
 def net_and_pictures(name: str, size: int, count: int, folder: str | None) -> tuple[str, Any, Any]:
-    """A name, a model and pictures for it, float32 [N, H, W, 3]: of `folder` by lot, or drawn for a net by name."""
+    """A model and pictures for it.
+
+    Args:
+        name: An artifact folder or a model file where `folder` is given, otherwise "notebook" or "small".
+        size: Side of the pictures for these two; px.
+        count: Pictures, at most.
+        folder: A folder of pictures, of which some are chosen at random; None = synthetic pictures.
+
+    Returns:
+        A name, the model, and pictures as float32 [N, H, W, 3] in [0, 1].
+    """
     import keras
     import numpy as np
 
@@ -148,8 +166,8 @@ def net_and_pictures(name: str, size: int, count: int, folder: str | None) -> tu
     if folder is not None:
         detector = predict.find_model(Path(name))
         files = list(predict.find_pictures([Path(folder)]))
-        lot = np.random.default_rng(129).permutation(len(files))[:count]
-        pictures = [images.to_input(images.load(files[number], detector.geometry)) for number in sorted(lot)]
+        sample = np.random.default_rng(129).permutation(len(files))[:count]
+        pictures = [images.to_input(images.load(files[number], detector.geometry)) for number in sorted(sample)]
         return detector.id, detector.classifier, np.stack(pictures)
     keras.utils.set_random_seed(129)
     if name == "notebook":
@@ -166,11 +184,11 @@ def net_and_pictures(name: str, size: int, count: int, folder: str | None) -> tu
                 layers.Dense(2, activation="softmax"),
             ]
         )
-    return name, model, np.stack([_drawn(size, number) for number in range(count)])
+    return name, model, np.stack([_synthetic(size, number) for number in range(count)])
 
 
-def _drawn(size: int, number: int) -> Any:
-    """A picture of soft blots with some grain, float32 [size, size, 3]."""
+def _synthetic(size: int, number: int) -> Any:
+    """A picture of soft blots with some grain, float32 [size, size, 3] in [0, 1]."""
     import numpy as np
     from scipy.ndimage import gaussian_filter
 
@@ -182,13 +200,12 @@ def _drawn(size: int, number: int) -> Any:
 
 def pace(count: int) -> str:
     """Memory and pace of a long stream."""
-    found = measure("benchmarks.explanations:endless", count).result
-    blocks = found["blocks"]
+    blocks = measure("benchmarks.explanations:endless", count).result["blocks"]
     ratio = blocks[-1]["cpu"] / blocks[0]["cpu"]
     return (
         f"{count:,} pictures of 64 pixels as one stream, the notebook's net with random weights, regions from artworks "
         f"of 256 pixels. Memory after the first {BLOCK} {blocks[0]['mb']:.0f} MB, after the last "
-        f"{blocks[-1]['mb']:.0f} MB (most in between {max(row['mb'] for row in blocks):.0f}). CPU seconds of the "
+        f"{blocks[-1]['mb']:.0f} MB (at most {max(row['mb'] for row in blocks):.0f}). CPU seconds of the "
         f"last {BLOCK} pictures to those of the first: {ratio:.2f}."
     )
 
@@ -207,10 +224,10 @@ def endless(count: int) -> dict[str, Any]:
     explainer(images, artworks=[np.zeros((256, 256, 3), np.uint8)])
 
     def artworks():
-        return ((_drawn(256, number) * 255).astype(np.uint8) for number in range(count))
+        return ((_synthetic(256, number) * 255).astype(np.uint8) for number in range(count))
 
     blocks, cpu, wall = [], cpu_now(), time.perf_counter()
-    pictures = (_drawn(64, number) for number in range(count))
+    pictures = (_synthetic(64, number) for number in range(count))
     for number, _ in enumerate(explainer.stream(pictures, None, artworks()), 1):
         if number % BLOCK == 0:
             memory = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
@@ -221,40 +238,41 @@ def endless(count: int) -> dict[str, Any]:
 
 
 def quality(models: list[Path], pictures: Path) -> str:
-    """Completeness beside saliency's steps, and the check of the maps."""
+    """Completeness with our settings and with saliency's, and the check of the maps."""
     parts = []
     for model in models:
-        found = measure("benchmarks.explanations:checked", str(model), str(pictures)).result
-        errors = found["completeness"]
+        result = measure("benchmarks.explanations:check", str(model), str(pictures)).result
+        errors = result["completeness"]
         parts.append(
-            f"`{found['model']}`, {found['pictures']} pictures. Completeness error of the default settings "
+            f"`{result['model']}`, {result['pictures']} pictures. Completeness error of the default settings "
             f"{errors['default']:.3f}, of saliency's 100 steps {errors['saliency']:.3f} (same baselines), where the "
-            f"score is {found['score']:.2f} on average.\n\n" + "\n".join(found["lines"])
+            f"score is {result['score']:.2f} on average.\n\n{result['table']}"
         )
     return "\n\n".join(parts)
 
 
-def checked(name: str, folder: str) -> dict[str, Any]:
-    """In a process of its own: what is said of a model's explanations."""
+def check(name: str, folder: str) -> dict[str, Any]:
+    """In a process of its own: check the explanations of a model."""
     import numpy as np
 
-    from artdetect.explain import quality as checks
+    from artdetect.explain import quality
     from artdetect.explain.methods.xrai import XRAI
+    from artdetect.explain.render import quality_table
 
     label, model, images = net_and_pictures(name, 0, 24, folder)
     explainer = XRAI(model)
     explanations = explainer(images)
-    theirs = XRAI(model, steps=100, rule="saliency")(images)
-    answer = checks.check(explainer, images, explanations, seed=129).as_dict()
+    theirs = XRAI(model, steps=100, quadrature="saliency")(images)
+    result = quality.check(explainer, images, explanations, seed=129).as_dict()
     return {
         "model": label,
         "pictures": len(images),
-        "score": float(np.abs(explanations.scores).mean()),
+        "score": result["mean_abs_score"],
         "completeness": {
-            "default": float(explanations.completeness_error.mean()),
-            "saliency": float(theirs.completeness_error.mean()),
+            "default": result["completeness_error"],
+            "saliency": float(np.mean([one.completeness_error for one in theirs])),
         },
-        "lines": checks.markdown(answer),
+        "table": quality_table(result),
     }
 
 

@@ -1,7 +1,7 @@
-"""What the benchmarks share: a function measured in a process of its own, and the page its result goes to.
+"""What the benchmarks share: measuring a function in a process of its own, and publishing results.
 
-CPU time is user + sys of the process and all it started; wall time is only good for ratios within one run on a machine
-that others use too. The peak is VmHWM: the most memory the process ever held, mapped files included.
+CPU time is user + sys of the process and all its children. On a shared machine, wall time is only good for ratios
+within one run. The peak is VmHWM: the most memory the process ever held, including mapped files.
 """
 
 import importlib
@@ -31,7 +31,7 @@ HEAD = "# Results\n\nWritten by the scripts beside it; `make bench` and `make be
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds."""
+    """CPU and wall time in seconds."""
 
     cpu: float
     wall: float
@@ -39,7 +39,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run cost: as a whole with the interpreter's start and all imports, and by the parts it names."""
+    """The cost of a run: as a whole, including interpreter start and imports, and of its named parts."""
 
     whole: Cost
     parts: dict[str, Cost]
@@ -47,33 +47,35 @@ class Measured:
     result: Any
 
     def cost(self, name: str) -> Cost:
-        """Of the parts of this name together, numbered or not: "train" is "train 1" and "train 2"."""
+        """The sum over the parts of this name, numbered or not: "train" is "train 1" and "train 2"."""
         parts = [cost for part, cost in self.parts.items() if f"{part} ".startswith(f"{name} ")]
         return Cost(sum(cost.cpu for cost in parts), sum(cost.wall for cost in parts))
 
 
 def measure(target: str, *arguments: Any, data: Path | None = None) -> Measured:
-    """Call `target`, "module:function", in a fresh Python process; arguments and result are what JSON can hold.
+    """Call a function in a fresh Python process. If it fails, exit with the output of that process.
 
-    `data` becomes its ARTDETECT_DATA and, beside it, ARTDETECT_ARTIFACTS. Exits with the process's own words if it
-    fails.
+    Args:
+        target: The function, as "module:function".
+        *arguments: Its arguments. They and the result must be representable in JSON.
+        data: Becomes ARTDETECT_DATA; ARTDETECT_ARTIFACTS is the folder `artifacts` next to it.
     """
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "TF_CPP_MIN_LOG_LEVEL": "2"}
     if data is not None:
         environment |= {"ARTDETECT_DATA": str(data), "ARTDETECT_ARTIFACTS": str(data.with_name("artifacts"))}
     with tempfile.TemporaryDirectory() as scratch:
-        said = Path(scratch, "measured.json")
+        result_file = Path(scratch, "measured.json")
         command = [sys.executable, "-c", "from benchmarks.harness import call; call()"]
-        command += [target, json.dumps(arguments, default=str), str(said)]
+        command += [target, json.dumps(arguments, default=str), str(result_file)]
         whole = timed(command, environment)
-        measured = json.loads(said.read_text())
+        measured = json.loads(result_file.read_text())
     parts = {name: Cost(**part) for name, part in measured["parts"].items()}
     return Measured(whole, parts, measured["peak_mb"], measured["result"])
 
 
 def timed(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Cost:
-    """What a command costs, run in the project; exits with its own words if it fails."""
-    _commit()  # now, since others may work on the tree meanwhile
+    """The cost of a command, run in the project folder. If it fails, exit with its output."""
+    _commit()  # now, because the working tree may change during the run
     before, start = _cpu(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, errors="replace")
     cost = Cost(_cpu(resource.RUSAGE_CHILDREN) - before, time.perf_counter() - start)
@@ -82,26 +84,26 @@ def timed(command: Sequence[str], environment: Mapping[str, str] | None = None) 
     return cost
 
 
-_parts: dict[str, Cost] = {}  # of the process that is measured
+_parts: dict[str, Cost] = {}  # of the measured process
 
 
 @contextmanager
 def part(name: str) -> Iterator[None]:
-    """Within a measured function: what this block costs goes under `name`; blocks of one name add up."""
+    """Within a measured function: record the cost of this block under `name`. Blocks of one name add up."""
     cpu, wall = cpu_now(), time.perf_counter()
     yield
-    sofar = _parts.get(name, Cost(0, 0))
-    _parts[name] = Cost(sofar.cpu + cpu_now() - cpu, sofar.wall + time.perf_counter() - wall)
+    before = _parts.get(name, Cost(0, 0))
+    _parts[name] = Cost(before.cpu + cpu_now() - cpu, before.wall + time.perf_counter() - wall)
 
 
 def cpu_now() -> float:
-    """Seconds of CPU this process and the finished ones that it started have used."""
+    """CPU seconds used by this process and its finished children."""
     return _cpu(resource.RUSAGE_SELF) + _cpu(resource.RUSAGE_CHILDREN)
 
 
 def call() -> None:
-    """The measured process: do what the command line says and write what it cost."""
-    target, arguments, said = sys.argv[1:]
+    """The entry point of the measured process: call the function on the command line and write its cost."""
+    target, arguments, result_file = sys.argv[1:]
     module, function = target.split(":")
     result = getattr(importlib.import_module(module), function)(*json.loads(arguments))
     measured = {
@@ -109,7 +111,7 @@ def call() -> None:
         "parts": {name: asdict(cost) for name, cost in _parts.items()},
         "peak_mb": _peak_mb(),
     }
-    Path(said).write_text(json.dumps(measured))
+    Path(result_file).write_text(json.dumps(measured))
 
 
 def _cpu(who: int) -> float:
@@ -118,7 +120,7 @@ def _cpu(who: int) -> float:
 
 
 def _peak_mb() -> float:
-    """VmHWM. Not ru_maxrss, which a process inherits from the one that started it."""
+    """VmHWM, because ru_maxrss is inherited from the parent process."""
     status = Path("/proc/self/status")
     if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
         return int(found[1]) / 1024
@@ -126,7 +128,7 @@ def _peak_mb() -> float:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table that is readable as it stands; the first column is text, the others are numbers."""
+    """A Markdown table with aligned source. The first column is text, the others are numbers."""
     cells = [[str(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(heads))]
     cells.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
@@ -136,17 +138,17 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def publish(title: str, text: str, results: Path = RESULTS) -> None:
-    """Print a benchmark's result and make it the section `title` of the page, in place of an older one."""
+    """Print a benchmark's result and write it as section `title` of the results page, replacing the old one."""
     section = f"## {title}\n\n{text.strip()}\n\n{stamp()}\n"
     print(f"\n{section}")
     page = results.read_text() if results.exists() else HEAD
     _, *sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)
-    kept = {old.partition("\n")[0]: old.strip() + "\n" for old in sections} | {f"## {title}": section}
-    results.write_text("\n".join([HEAD, *(kept[name] for name in sorted(kept))]))
+    by_title = {old.partition("\n")[0]: old.strip() + "\n" for old in sections} | {f"## {title}": section}
+    results.write_text("\n".join([HEAD, *(by_title[name] for name in sorted(by_title))]))
 
 
 def stamp() -> str:
-    """Of what code, when and on what machine a result is."""
+    """A line with commit, time, machine and versions."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "pillow", "numpy"))
     return (
         f"*{_commit()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {_processor()}, {os.cpu_count()} cores, "
@@ -156,7 +158,7 @@ def stamp() -> str:
 
 @cache
 def _commit() -> str:
-    """The commit at the first measurement, and whether the tree differed from it; the page itself does not count."""
+    """The commit at the first measurement, and whether the working tree differed from it, except for the results."""
     git = ["git", "-C", str(PROJECT)]
     try:
         name = subprocess.check_output([*git, "describe", "--always"], text=True, stderr=subprocess.DEVNULL).strip()

@@ -1,8 +1,8 @@
-"""What it costs to find out that nothing is to do: status and run on a finished demo, beside importing TensorFlow.
+"""The cost of a no-op: status and run on a finished demo, compared with importing TensorFlow.
 
     make demo && .venv/bin/python -m benchmarks.no_op
 
-The three take turns, so that a noisy machine disturbs them alike; medians of seconds, and their ratios.
+The three commands take turns, so that a noisy machine affects them alike. Results are medians of seconds, and ratios.
 """
 
 import statistics
@@ -30,7 +30,7 @@ def main(rounds: int = 7) -> None:
         base = base or (cpu, wall)
         rows.append([name, f"{cpu:.2f}", f"{cpu / base[0]:.2f}", f"{wall:.2f}", f"{wall / base[1]:.2f}"])
     heads = ["command", "CPU s", "of importing TensorFlow", "wall s", "of importing TensorFlow"]
-    text = f"Status and run of the finished demo, where nothing is to do; medians of {rounds}."
+    text = f"`status` and `run` on the finished demo, where everything is up to date; medians of {rounds} rounds."
     publish("No-op", f"{text}\n\n{table(heads, rows)}")
 
 

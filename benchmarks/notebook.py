@@ -1,11 +1,10 @@
-"""The notebook this project grew out of, from files to verdicts, as it was: what artdetect is measured against.
+"""The original notebook, unchanged, from files to verdicts: the baseline of the speed comparison.
 
     .venv/bin/python -m benchmarks.notebook FOLDER --epochs 3
 
-Its data and model path on a folder in AI-ArtBench's layout: Keras's ImageDataGenerator at 32x32 (which resizes with
-NEAREST), batches of 64 to train, of 1 to validate on the test set after every epoch and to predict. Two things differ:
-the number of AI pictures dropped is the surplus instead of the constant 55,015, and no progress bar is drawn, which
-would cost it more.
+It reads a folder in AI-ArtBench's layout with Keras's ImageDataGenerator at 32x32 (which resizes with NEAREST), trains
+in batches of 64, and validates on the test set after every epoch and predicts in batches of 1. Two things differ: it
+drops the surplus of AI pictures instead of the constant 55,015, and it draws no progress bar, which would slow it down.
 """
 
 import argparse
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def train(folder: str, epochs: int, model: str) -> dict[str, int]:
-    """Parts "list", "fit" and, of fit, "train 1", "validate 1", "train 2" ...; the result counts pictures."""
+    """Train. The measured parts are "list", "fit" and, within fit, "train 1", "validate 1", "train 2" ..."""
     import numpy as np
 
     with part("import"):
@@ -74,7 +73,7 @@ def train(folder: str, epochs: int, model: str) -> dict[str, int]:
 
 
 def network() -> "keras.Sequential":
-    """Its cell "Build Model", as it stands there."""
+    """The notebook's cell "Build Model", unchanged."""
     from keras import Sequential
     from keras.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D
 
@@ -91,7 +90,7 @@ def network() -> "keras.Sequential":
 
 
 def predict(listed: str, model: str) -> int:
-    """Part "work": its way with its test set, batches of 1 read from files; on the files that `listed` names."""
+    """Predict the files that `listed` names, one at a time, as the notebook does. The measured part is "work"."""
     import pandas as pd
 
     with part("import"):
@@ -107,7 +106,7 @@ def predict(listed: str, model: str) -> int:
 
 
 def _listed(folder: Path) -> "pd.DataFrame":
-    """What os.listdir gives: first the human folders, then the AI ones."""
+    """All files in the order of os.listdir: first the human folders, then the AI folders."""
     import pandas as pd
 
     paths, labels = [], []
@@ -138,15 +137,15 @@ def measured(folder: Path, epochs: int, model: Path) -> Measured:
 
 
 def main() -> None:
-    """Measure it alone and print JSON, seconds."""
+    """Measure the notebook alone and print JSON, in seconds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--epochs", type=int, default=3)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        run = measured(given.folder, given.epochs, Path(scratch, "best_model.keras"))
+        run = measured(options.folder, options.epochs, Path(scratch, "best_model.keras"))
         listed = Path(scratch, "test")
-        listed.write_text("\n".join(sorted(str(path) for path in (given.folder / "test").rglob("*.jpg"))))
+        listed.write_text("\n".join(sorted(str(path) for path in (options.folder / "test").rglob("*.jpg"))))
         again = measure("benchmarks.notebook:predict", listed, Path(scratch, "best_model.keras"))
     print(json.dumps({"train": run, "predict": again}, default=vars, indent=1))
 

@@ -1,9 +1,9 @@
-"""How well the presets do on real pictures: test, wear of the web, generators never seen, before and after retraining.
+"""How well the presets do on real pictures: on test, degraded and unseen generators, before and after retraining.
 
     python -m benchmarks.presets WORK [--seeds 5] [--presets artnet notebook compact] [--real FOLDER]
 
 FOLDER (or ARTDETECT_REAL_DATA) holds realart.zip and realart-incoming.zip. Everything runs through `artdetect run`, so
-what is there already is not run again; a seed draws validation and balances anew, and starts the training.
+up-to-date stages are skipped. A seed determines the validation split, the balance and the training.
 """
 
 import argparse
@@ -25,37 +25,37 @@ Values = list[float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--seeds", type=int, default=5, help="of artnet on the test set")
-    parser.add_argument("--few", type=int, default=2, help="of everything else")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds of artnet on the test set")
+    parser.add_argument("--few", type=int, default=2, help="number of seeds of everything else")
     parser.add_argument("--presets", nargs="+", default=["artnet", "notebook", "compact"])
     parser.add_argument("--real", type=Path, default=os.environ.get("ARTDETECT_REAL_DATA"))
-    chosen = parser.parse_args()
-    if chosen.real is None:
+    options = parser.parse_args()
+    if options.real is None:
         sys.exit("name the folder of the real pictures with --real or ARTDETECT_REAL_DATA")
-    base, before, after = _data(Path(chosen.real), chosen.work / "pictures")
-    seeds, few = range(1, chosen.seeds + 1), range(1, chosen.few + 1)
+    base, before, after = unpack_data(Path(options.real), options.work / "pictures")
+    seeds, few = range(1, options.seeds + 1), range(1, options.few + 1)
 
     presets = {
-        preset: [_run(chosen.work, base, preset, seed) for seed in (seeds if preset == "artnet" else few)]
-        for preset in chosen.presets
+        preset: [run(options.work, base, preset, seed) for seed in (seeds if preset == "artnet" else few)]
+        for preset in options.presets
     }
     publish("Presets on real pictures", _presets(presets))
     unseen = {
-        preset: [_run(chosen.work, before, preset, seed, "evaluate.robustness=0") for seed in few]
-        for preset in chosen.presets
+        preset: [run(options.work, before, preset, seed, "evaluate.robustness_pictures=0") for seed in few]
+        for preset in options.presets
     }
-    seen = [_run(chosen.work, after, "artnet", seed, "evaluate.robustness=0") for seed in few]
-    publish("A new generator, before and after its pictures are added", _incoming(unseen, seen))
+    retrained = [run(options.work, after, "artnet", seed, "evaluate.robustness_pictures=0") for seed in few]
+    publish("A new generator, before and after its pictures are added", _incoming(unseen, retrained))
     generators = [row["generator"] for row in presets["artnet"][0]["train"]["left_out"]]
     left_out = {
-        name: [_run(chosen.work, base, "artnet", seed, "evaluate.robustness=0", hold_out=name) for seed in few]
+        name: [run(options.work, base, "artnet", seed, "evaluate.robustness_pictures=0", held_out=name) for seed in few]
         for name in generators
     }
     publish("Leave one generator out", _left_out(left_out))
 
 
-def _data(real: Path, work: Path) -> tuple[Path, Path, Path]:
-    """The base set, the same with the new generator's test pictures, and with its training pictures as well."""
+def unpack_data(real: Path, work: Path) -> tuple[Path, Path, Path]:
+    """Three data sets: the base set, the new generator's test pictures added, its training pictures added as well."""
     base, before, after = (work / name for name in ("base", "before", "after"))
     if not after.exists():
         for folder in (base, before, after.with_name("part")):
@@ -79,10 +79,14 @@ def _unpack(archive: Path, folder: Path, only: str | None = None) -> None:
             target.write_bytes(file.read(name))
 
 
-def _run(work: Path, pictures: Path, preset: str, seed: int, *changes: str, hold_out: str = "") -> dict[str, Any]:
-    """The metrics of a run: those of the test, and under `train` those of the training; `predictions` is their file."""
+def run(work: Path, pictures: Path, preset: str, seed: int, *changes: str, held_out: str = "") -> dict[str, Any]:
+    """The metrics of a run, with those of training under `train`, and the paths of `predictions` and `balance`."""
     values = [f"download.url={pictures}", f"train.preset={preset}", f"train.seed={seed}", f"balance.seed={seed}"]
-    values += ["explain.per_rule=0", *changes, *([f'balance.hold_out="{hold_out}"'] if hold_out else [])]
+    values += [
+        "explain.pictures_per_group=0",
+        *changes,
+        *([f'balance.held_out_generators="{held_out}"'] if held_out else []),
+    ]
     command = [sys.executable, "-m", "artdetect.cli", "run", "--config", "configs/default.toml", "--json"]
     command += [part for value in values for part in ("--set", value)]
     environment = os.environ | {
@@ -93,15 +97,15 @@ def _run(work: Path, pictures: Path, preset: str, seed: int, *changes: str, hold
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{preset}, seed {seed}: {done.stderr[-3000:]}")
-    said = json.loads(done.stdout)
-    folders = {stage["stage"]: Path(stage["artifact"]) for stage in said["stages"]}
+    result = json.loads(done.stdout)
+    folders = {stage["stage"]: Path(stage["artifact"]) for stage in result["stages"]}
     train = json.loads((folders["train"] / "metrics.json").read_text())
-    print(f"{preset} seed {seed} {hold_out}: accuracy {said['metrics']['accuracy']['value']:.3f}", flush=True)
+    print(f"{preset} seed {seed} {held_out}: accuracy {result['metrics']['accuracy']['value']:.3f}", flush=True)
     files = {
         "predictions": folders["evaluate"] / "predictions.parquet",
         "balance": folders["balance"] / "balance.parquet",
     }
-    return said["metrics"] | {"train": train} | {name: str(file) for name, file in files.items()}
+    return result["metrics"] | {"train": train} | {name: str(file) for name, file in files.items()}
 
 
 def _presets(presets: dict[str, list[dict[str, Any]]]) -> str:
@@ -121,19 +125,29 @@ def _presets(presets: dict[str, list[dict[str, Any]]]) -> str:
                 _spread([part["mean_accuracy"]["value"] for part in grid if part]),
             ]
         )
-    heads = ["preset", "seeds", "accuracy", "ROC-AUC", "ECE", "unsure", "accuracy if sure", "grid: clean", "grid: mean"]
+    heads = [
+        "preset",
+        "seeds",
+        "accuracy",
+        "ROC-AUC",
+        "ECE",
+        "unsure",
+        "accuracy if decided",
+        "grid: clean",
+        "grid: mean",
+    ]
     first = next(iter(presets.values()))[0]
     return (
         f"{first['pictures']} test pictures, WikiArt paintings and Stable Diffusion 1.x. Mean and, in brackets, "
-        "standard deviation over seeds; the interval of a single run, over test pictures, is wider. "
+        "standard deviation over seeds. The interval of a single run, over test pictures, is wider. "
         f"The grid is {len(first['robustness']['rows']) - 1} degradations of {first['robustness']['pictures']} of them."
         "\n\n" + table(heads, rows)
     )
 
 
-def _incoming(unseen: dict[str, list[dict[str, Any]]], seen: list[dict[str, Any]]) -> str:
+def _incoming(unseen: dict[str, list[dict[str, Any]]], retrained: list[dict[str, Any]]) -> str:
     rows = [["`" + preset + "`, before", *_new_and_old(runs)] for preset, runs in unseen.items()]
-    rows.append(["`artnet`, after", *_new_and_old(seen)])
+    rows.append(["`artnet`, after", *_new_and_old(retrained)])
     heads = ["", "recall of the new generator", "… by verdict: AI", "… unsure", "accuracy on the old test"]
     return "Recall on 134 test pictures of DreamShaper, and accuracy on the old test set.\n\n" + table(heads, rows)
 
@@ -142,14 +156,13 @@ def _new_and_old(runs: Sequence[dict[str, Any]]) -> list[str]:
     import pandas as pd
 
     columns: list[Values] = [[], [], [], []]
-    for run in runs:
-        rows = pd.read_parquet(run["predictions"])
+    for metrics in runs:
+        rows = pd.read_parquet(metrics["predictions"])
         new = rows.generator.str.contains("DREAMSHAPER")
-        right = rows.called == rows.label
-        said = rows[new].verdict.value_counts(normalize=True)
-        for column, value in zip(
-            columns, (right[new].mean(), said.get("AI", 0.0), said.get("unsure", 0.0), right[~new].mean()), strict=True
-        ):
+        right = rows.predicted == rows.label
+        verdicts = rows[new].verdict.value_counts(normalize=True)
+        ai, unsure = verdicts.get("AI", 0.0), verdicts.get("unsure", 0.0)
+        for column, value in zip(columns, (right[new].mean(), ai, unsure, right[~new].mean()), strict=True):
             column.append(float(value))
     return [_spread(column) for column in columns]
 
@@ -161,17 +174,17 @@ def _left_out(left_out: dict[str, list[dict[str, Any]]]) -> str:
     rows, means = [], []
     for name, runs in left_out.items():
         aucs, recalls = [], []
-        for run in runs:
-            found = pd.read_parquet(run["predictions"])
-            found = found[found.generator.isin([name, "human"])]
-            truth = found.label == "AI"
-            aucs.append(float(roc_auc_score(truth, found.p_ai)))
-            recalls.append(float((found.called == "AI")[truth].mean()))
+        for metrics in runs:
+            predictions = pd.read_parquet(metrics["predictions"])
+            predictions = predictions[predictions.generator.isin([name, "human"])]
+            truth = predictions.label == "AI"
+            aucs.append(float(roc_auc_score(truth, predictions.p_ai)))
+            recalls.append(float((predictions.predicted == "AI")[truth].mean()))
         means += aucs
         rows.append([name, int(truth.sum()), _spread(aucs), _spread(recalls)])
     return (
-        "`artnet` trained without a generator (`balance.hold_out`), on that generator's test pictures against the "
-        f"human-made ones. Mean over generators and seeds: {sum(means) / len(means):.3f}.\n\n"
+        "`artnet` trained without a generator (`balance.held_out_generators`), on that generator's test pictures "
+        f"against the human-made ones. Mean over generators and seeds: {sum(means) / len(means):.3f}.\n\n"
         + table(["left out", "test pictures", "ROC-AUC", "recall"], rows)
     )
 

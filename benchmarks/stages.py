@@ -1,7 +1,7 @@
-"""artdetect's stages as the benchmarks measure them: through their public functions, each in a process of its own.
+"""artdetect's stages as the benchmarks measure them: through their public functions, each in its own process.
 
-`root` is a folder of its own for one measurement: data/ and a folder for what each stage writes. Every function names
-the part "import" for what is loaded once whatever the number of pictures, and "work" for the rest.
+`root` is the folder of one measurement, with data/ and a folder for the outputs of each stage. Every function marks the
+part "import", which does not depend on the number of pictures, and the part "work", which is the rest.
 """
 
 import shutil
@@ -14,12 +14,12 @@ CHAIN = ("index", "audit", "balance", "decode", "train", "evaluate")
 
 
 def run(stage: str, root: Path, pictures: Path, *arguments: Any) -> Measured:
-    """One of the functions below, measured."""
+    """Measure one of the functions below."""
     return measure(f"benchmarks.stages:{stage}", root, pictures, *arguments, data=root / "data")
 
 
 def index(root: str, pictures: str) -> int:
-    """Scan and index; the number of rows."""
+    """Scan and index; returns the number of rows."""
     with part("import"):
         import pyarrow.parquet as pq
 
@@ -31,7 +31,7 @@ def index(root: str, pictures: str) -> int:
 
 
 def scan_again(root: str, pictures: str) -> bool:
-    """Scan a folder in which nothing changed; whether it is sure."""
+    """Scan a folder in which nothing changed; returns whether the digest is known."""
     with part("import"):
         import pyarrow.parquet  # noqa: F401
 
@@ -40,8 +40,8 @@ def scan_again(root: str, pictures: str) -> bool:
         return scan.scan(Path(pictures)).digest is not None
 
 
-def glance(root: str, pictures: str) -> bool:
-    """What status does to see whether anything changed; whether it is sure."""
+def quick_scan(root: str, pictures: str) -> bool:
+    """The scan of `artdetect status`; returns whether the digest is known."""
     with part("import"):
         import pyarrow.parquet  # noqa: F401
 
@@ -62,7 +62,7 @@ def audit(root: str, pictures: str) -> None:
 
 
 def balance(root: str, pictures: str) -> dict[str, int]:
-    """Balance; the number of pictures by split."""
+    """Balance; returns the number of pictures per split."""
     with part("import"):
         import pandas as pd
 
@@ -75,7 +75,7 @@ def balance(root: str, pictures: str) -> dict[str, int]:
 
 
 def decode(root: str, pictures: str) -> int:
-    """Bring the notebook preset's pixels of all balanced pictures into the cache."""
+    """Fill the pixel cache for the notebook preset with all balanced pictures; returns their number."""
     with part("import"):
         import pandas as pd
 
@@ -89,7 +89,7 @@ def decode(root: str, pictures: str) -> int:
 
 
 def train(root: str, pictures: str, epochs: int, options: dict[str, Any]) -> dict[str, Any]:
-    """Train the notebook preset; what it trained on, and the CPU time at the end of each epoch."""
+    """Train the notebook preset; returns the numbers of pictures, and the CPU time at the end of each epoch."""
     with part("import"):
         import keras  # noqa: F401
         import pandas as pd
@@ -113,13 +113,13 @@ def train(root: str, pictures: str, epochs: int, options: dict[str, Any]) -> dic
 
 
 def epoch(run: Measured) -> float:
-    """CPU seconds of one epoch of a measured `train`, with its validation and what it writes; the first left out."""
+    """CPU seconds per epoch of a measured `train`, including validation and writing, without the first epoch."""
     ends = run.result["ends"]
     return (ends[-1] - ends[0]) / (len(ends) - 1)
 
 
 def evaluate(root: str, pictures: str) -> None:
-    """Evaluate on the test set, its pixels being in the cache."""
+    """Evaluate on the test set, whose pixels are in the cache."""
     with part("import"):
         import keras  # noqa: F401
 
@@ -132,18 +132,18 @@ def evaluate(root: str, pictures: str) -> None:
         evaluate.run(evaluate.EvaluateConfig(), *folders, Path(pictures), _fresh(root, "evaluate"))
 
 
-def predict(root: str, listed: str) -> int:
-    """Verdicts of the files that the file `listed` names, one a line; how many."""
+def predict(root: str, list_file: str) -> int:
+    """Predict the pictures that `list_file` lists, one path per line; returns their number."""
     from artdetect.model.predict import find_model, predict
 
     with part("import"):
         detector = find_model(Path(root, "train"))
     with part("work"):
-        return sum(verdict.p_ai is not None for verdict in predict(detector, listed_paths(listed)))
+        return sum(verdict.p_ai is not None for verdict in predict(detector, listed_paths(list_file)))
 
 
-def predict_cached(root: str, listed: str) -> int:
-    """Verdicts of these pictures from the pixel cache, as evaluate makes them; how many."""
+def predict_cached(root: str, list_file: str) -> int:
+    """Predict these pictures from the pixel cache, as evaluate does; returns their number."""
     import hashlib
 
     from artdetect.model import cached_scores
@@ -153,15 +153,15 @@ def predict_cached(root: str, listed: str) -> int:
     with part("import"):
         detector = find_model(Path(root, "train"))
     with part("fill"):
-        items = [(hashlib.sha256(path.read_bytes()).hexdigest(), path) for path in listed_paths(listed)]
+        items = [(hashlib.sha256(path.read_bytes()).hexdigest(), path) for path in listed_paths(list_file)]
         PixelCache(detector.geometry).ensure(items)
     with part("work"):
         return len(cached_scores.scores(detector, PixelCache(detector.geometry), [sha256 for sha256, _ in items]).p_ai)
 
 
-def listed_paths(listed: str) -> list[Path]:
-    """The paths in a file, one a line."""
-    return [Path(line) for line in Path(listed).read_text().splitlines()]
+def listed_paths(list_file: str) -> list[Path]:
+    """The paths in a file, one per line."""
+    return [Path(line) for line in Path(list_file).read_text().splitlines()]
 
 
 def _fresh(root: str, stage: str) -> Path:

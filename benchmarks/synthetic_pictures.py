@@ -1,10 +1,10 @@
-"""Draws any number of pictures in AI-ArtBench's layout, sizes and proportions, cheaply, for measuring at full size.
+"""Draws any number of pictures with AI-ArtBench's layout, sizes and proportions, for benchmarks at full scale.
 
     .venv/bin/python -m benchmarks.synthetic_pictures FOLDER 32000
 
-Picture number n is the same bytes in every run, so a folder grows: asking for more draws only what is missing. Content
-is pieces of procedural paintings under tones of their own, so that no two are near duplicates. It says nothing of the
-class: accuracy on these pictures means nothing.
+Picture number n has the same bytes in every run, so a folder can grow: a larger count draws only the missing pictures.
+A picture combines pieces of procedural paintings under random tones, so that no two are near-duplicates. Its content is
+independent of its class: accuracy on these pictures means nothing.
 """
 
 import argparse
@@ -31,17 +31,26 @@ STYLES = (
 
 @dataclass(frozen=True)
 class Kind:
-    """One source of AI-ArtBench in one of its splits: `share` of every `CYCLE` pictures come from it."""
+    """One source of AI-ArtBench in one of its splits.
+
+    Attributes:
+        folder: with a placeholder for the style.
+        side: px of the picture.
+        quality: of the JPEG.
+        grain: noise in grey levels, chosen so that files are as large as the originals.
+        share: how many of every `CYCLE` pictures are of this kind.
+    """
 
     folder: str
     side: int
-    quality: int  # of the JPEG
-    grain: float  # grey levels: what brings the files to the original's kilobytes
+    quality: int
+    grain: float
     share: int
 
 
-# Shares: AI-ArtBench's counts (train 50,000 human, 52,092 LD, 52,923 SD; test 10,000 each), to the nearest of 74.
-# Sides and qualities: its pictures. Kilobytes: 30 human, 124 SD in twenty originals; 18 LD is what 10.7 GB leave.
+# Shares: AI-ArtBench's counts (train 50,000 human, 52,092 LD, 52,923 SD; test 10,000 each), rounded to 74ths.
+# Sides and qualities: those of its pictures. Kilobytes: 30 human and 124 SD, measured on twenty originals; 18 LD
+# follows from the total of 10.7 GB.
 KINDS = (
     Kind("train/{style}", 256, 95, 1.0, 20),
     Kind("train/AI_LD_{style}", 256, 75, 10.5, 21),
@@ -51,27 +60,36 @@ KINDS = (
     Kind("test/AI_SD_{style}", 768, 75, 9.4, 4),
 )
 CYCLE = sum(kind.share for kind in KINDS)
-# One cycle's kinds, spread evenly, so that any number of pictures has about the right proportions.
-_TURNS = [
+# The kinds of one cycle, spread evenly, so that any number of pictures has roughly the right proportions.
+_ORDER = [
     kind for _, kind in sorted(((i + 0.5) / kind.share, k) for k, kind in enumerate(KINDS) for i in range(kind.share))
 ]
 
-PAINTINGS = 8  # a painter
-TONE = 34.0  # grey levels, standard deviation of a picture's own light and shade; makes its perceptual hash its own
+PAINTINGS = 8  # per painter
+TONE = 34.0  # grey levels: standard deviation of a picture's random tones, which make its perceptual hash unique
 
 
-def place(number: int) -> tuple[Kind, str]:
-    """What picture `number` is, and its path below the folder."""
-    cycle, turn = divmod(number, CYCLE)
-    kind = KINDS[_TURNS[turn]]
-    before = cycle * kind.share + _TURNS[:turn].count(_TURNS[turn])
+def kind_and_path(number: int) -> tuple[Kind, str]:
+    """The kind of picture `number`, and its path relative to the folder."""
+    cycle, position = divmod(number, CYCLE)
+    kind = KINDS[_ORDER[position]]
+    before = cycle * kind.share + _ORDER[:position].count(_ORDER[position])
     return kind, f"{kind.folder.format(style=STYLES[before % len(STYLES)])}/{number:06d}.jpg"
 
 
 def draw(folder: Path, count: int, workers: int | None = None) -> int:
-    """Have pictures 0 to `count` - 1 in `folder`; how many were missing. With 1 worker all is drawn in this process."""
-    missing = [number for number in range(count) if not (folder / place(number)[1]).exists()]
-    for parent in {(folder / place(number)[1]).parent for number in missing}:
+    """Draw those of the pictures 0 to `count` - 1 that `folder` lacks.
+
+    Args:
+        folder: created if missing.
+        count: pictures in the end.
+        workers: processes that draw; by default up to one per core. With 1, this process draws everything.
+
+    Returns:
+        The number of pictures drawn.
+    """
+    missing = [number for number in range(count) if not (folder / kind_and_path(number)[1]).exists()]
+    for parent in {(folder / kind_and_path(number)[1]).parent for number in missing}:
         parent.mkdir(parents=True, exist_ok=True)
     workers = workers or min(os.cpu_count() or 1, 1 + len(missing) // 200)
     if workers == 1:
@@ -84,9 +102,9 @@ def draw(folder: Path, count: int, workers: int | None = None) -> int:
 
 
 def link(source: Path, target: Path, numbers: Sequence[int]) -> None:
-    """Show these pictures of `source` in `target` too, as hard links (copies where the file system has none)."""
+    """Hard-link these pictures of `source` into `target`; copy them if the file system has no hard links."""
     for number in numbers:
-        path = place(number)[1]
+        path = kind_and_path(number)[1]
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(source / path, target / path)
@@ -97,8 +115,8 @@ def link(source: Path, target: Path, numbers: Sequence[int]) -> None:
 
 
 def _write(folder: Path, number: int) -> None:
-    """By a rename, so that a killed run leaves no half picture."""
-    kind, path = place(number)
+    """Write a picture atomically, so that a killed run leaves no partial file."""
+    kind, path = kind_and_path(number)
     target = folder / path
     part = target.with_name(f".{target.name}")
     picture(kind, number).save(part, "JPEG", quality=kind.quality)
@@ -106,7 +124,7 @@ def _write(folder: Path, number: int) -> None:
 
 
 def picture(kind: Kind, number: int) -> Image.Image:
-    """Picture `number`: two pieces of paintings, one let into the other, under the picture's own light and shade."""
+    """Picture `number`: two pieces of paintings, blended by a random mask, under random tones."""
     rng = np.random.default_rng([SEED, number])
     size = (kind.side, kind.side)
     ground, figure = _piece(rng, kind), _piece(rng, kind)
@@ -117,7 +135,7 @@ def picture(kind: Kind, number: int) -> Image.Image:
 
 
 def _piece(rng: np.random.Generator, kind: Kind) -> Image.Image:
-    """A square piece of a painting, turned and mirrored as chance will."""
+    """A square piece of a painting, randomly rotated and mirrored."""
     names = list(PAINTERS)
     painting = _painting(names[rng.integers(len(names))], int(rng.integers(PAINTINGS)), kind.side, kind.grain)
     x, y = (int(v) for v in rng.integers(0, painting.width - kind.side, 2))
@@ -128,7 +146,7 @@ def _piece(rng: np.random.Generator, kind: Kind) -> Image.Image:
 
 @cache
 def _painting(painter: str, number: int, side: int, grain: float) -> Image.Image:
-    """Painted at 512 px; larger pictures are cut from an enlarged one, smaller ones from it as it is."""
+    """A painting of 512 px, or 1024 px if pictures larger than 256 px are cut from it."""
     rng = np.random.default_rng([SEED, number])
     painting = PAINTERS[painter](rng)
     if side > 256:
@@ -138,15 +156,17 @@ def _painting(painter: str, number: int, side: int, grain: float) -> Image.Image
 
 
 def main() -> None:
-    """Draw and say what is there."""
+    """Draw the pictures and print a summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("count", type=int)
     parser.add_argument("--workers", type=int)
-    given = parser.parse_args()
-    drawn = draw(given.folder, given.count, given.workers)
-    sizes = [(given.folder / place(number)[1]).stat().st_size for number in range(given.count)]
-    print(f"{given.count} pictures, {drawn} of them new; {sum(sizes) / max(1, len(sizes)) / 1000:.1f} kB on average")
+    arguments = parser.parse_args()
+    drawn = draw(arguments.folder, arguments.count, arguments.workers)
+    sizes = [(arguments.folder / kind_and_path(number)[1]).stat().st_size for number in range(arguments.count)]
+    print(
+        f"{arguments.count} pictures, {drawn} of them new; {sum(sizes) / max(1, len(sizes)) / 1000:.1f} kB on average"
+    )
 
 
 if __name__ == "__main__":

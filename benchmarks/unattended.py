@@ -1,9 +1,9 @@
-"""New samples of an unseen generator, from ingest to a new champion, by deployments on a real server and worker.
+"""Unattended retraining: pictures of an unseen generator go from ingest to a new champion, on a real server and worker.
 
     ARTDETECT_REAL_DATA=… python -m benchmarks.unattended
 
-Trains on realart.zip, takes in realart-incoming.zip in a burst of ten, waits for the retrainings that follow, rolls
-back, and has a challenger judged that learnt from shuffled labels.
+Trains on realart.zip, ingests realart-incoming.zip in a burst of ten, waits for the retrainings that follow, rolls
+back, and lets the gate decide on a challenger that was trained on shuffled labels.
 """
 
 import itertools
@@ -26,14 +26,14 @@ download.url = "{pictures}"
 [train]
 preset = "artnet"
 [explain]
-per_rule = 1
+pictures_per_group = 1
 [report]
 title = "Unattended, on real pictures"
 """
 
 
 def main() -> None:
-    """Run the story and publish what came of it."""
+    """Run all steps and publish what happened."""
     real = Path(os.environ["ARTDETECT_REAL_DATA"])
     with tempfile.TemporaryDirectory(prefix="artdetect-", dir=os.environ.get("TMPDIR")) as place:
         folder = Path(place)
@@ -53,7 +53,7 @@ def _story(up: Site, old: Path, new: list[Path], folder: Path) -> list[str]:
         up.do("prefect", "deployment", "run", "pipeline/train", "--watch")
     first, second = up.runs("pipeline")
     assert eventually(lambda: set(up.tasks(second).values()) == {"Cached"}), up.tasks(second)
-    told = [
+    paragraphs = [
         f"`pipeline/train`: {seconds(first):.0f} s ({_ran(up, first)}); again, every stage Cached: "
         f"{seconds(second):.0f} s."
     ]
@@ -67,32 +67,32 @@ def _story(up: Site, old: Path, new: list[Path], folder: Path) -> list[str]:
         up.do("artdetect.cli", "ingest", batch, "--label", "AI", "--generator", "dreamshaper", "--config", CONFIG)
     assert eventually(lambda: _ended(up, BURST), 3600), up.log()
     runs = up.runs("retrain")
-    judged = [run for run in runs if "gate" in up.artifacts(run)]
+    gated = [run for run in runs if "gate" in up.artifacts(run)]
     times = sorted((run["start_time"], run["end_time"]) for run in runs)
     overlapping = sum(end > start for (_, end), (start, _) in itertools.pairwise(times))
-    told.append(
-        f"{len(new)} pictures of DreamShaper in {BURST} ingests: {len(runs)} flow runs, {len(judged)} of them "
-        f"retrainings, {overlapping} overlapping; a run that found nothing new took {min(map(seconds, runs)):.0f} s."
+    paragraphs.append(
+        f"{len(new)} pictures of DreamShaper in {BURST} ingests: {len(runs)} flow runs, {len(gated)} of them "
+        f"retrainings, {overlapping} overlapping; a run without new pictures took {min(map(seconds, runs)):.0f} s."
     )
-    for run, judgement in zip(judged, _judgements(up), strict=True):
-        told += [f"**{judgement['verdict']}**, {seconds(run):.0f} s; ran: {_ran(up, run)}.", _rules(judgement)]
+    for run, decision in zip(gated, _decisions(up), strict=True):
+        paragraphs += [f"**{decision['verdict']}**, {seconds(run):.0f} s; ran: {_ran(up, run)}.", _rules(decision)]
     promoted = _champion(up)
     assert promoted["by"] == "retrain"
 
-    up.do("artdetect.cli", "rollback", "--why", "to try it")
+    up.do("artdetect.cli", "rollback", "--reason", "to try it")
     assert _champion(up)["train"] == promoted["previous"]
-    up.do("artdetect.cli", "promote", promoted["train"], "--why", "back again")
-    told.append("Rolled back to the champion before, and promoted again by hand.")
+    up.do("artdetect.cli", "promote", promoted["train"], "--reason", "back again")
+    paragraphs.append("Rolled back to the champion before, and promoted again by hand.")
 
     shuffled = (up.folder / CONFIG).read_text().replace(str(old), str(_shuffled(old, folder)))
     (up.folder / "shuffled.toml").write_text(shuffled)
     words = ["prefect", "deployment", "run", "retrain/on-new-samples", "--watch", "-p", "force=true"]
     up.do(*words, "-p", "config=shuffled.toml")
-    judgement = _judgements(up)[-1]
-    told += [f"A challenger that learnt from shuffled labels: **{judgement['verdict']}**.", _rules(judgement)]
-    assert judgement["verdict"] == "keep"
+    decision = _decisions(up)[-1]
+    paragraphs += [f"A challenger that was trained on shuffled labels: **{decision['verdict']}**.", _rules(decision)]
+    assert decision["verdict"] == "keep"
     assert _champion(up)["train"] == promoted["train"]
-    return told
+    return paragraphs
 
 
 def _ran(up: Site, run: dict[str, Any]) -> str:
@@ -102,19 +102,19 @@ def _ran(up: Site, run: dict[str, Any]) -> str:
     return ", ".join(f"{name} {took[name]:.0f} s" for name in ran)
 
 
-def _judgements(up: Site) -> list[dict[str, Any]]:
-    """What the gate said, the oldest first."""
+def _decisions(up: Site) -> list[dict[str, Any]]:
+    """The decisions of the gate, the oldest first."""
     records = (up.folder / "artifacts" / "gate").glob("[!.]*/record.json")
     ordered = sorted(records, key=lambda record: json.loads(record.read_text())["started"])
     return [json.loads((record.parent / "gate.json").read_text()) for record in ordered]
 
 
-def _rules(judgement: dict[str, Any]) -> str:
-    return "\n".join(f"* {rule['name']}: {rule['sentence']}" for rule in judgement["rules"])
+def _rules(decision: dict[str, Any]) -> str:
+    return "\n".join(f"* {rule['name']}: {rule['sentence']}" for rule in decision["rules"])
 
 
 def seconds(run: dict[str, Any]) -> float:
-    """How long a flow run took."""
+    """The duration of a flow run."""
     return run["total_run_time"]
 
 
@@ -135,7 +135,7 @@ def _unpacked(archive: Path, folder: Path) -> Path:
 
 
 def _shuffled(pictures: Path, folder: Path) -> Path:
-    """The same data set with its training pictures dealt to its training folders by chance."""
+    """A copy of the data set whose training pictures are assigned to its training folders at random."""
     root = folder / "shuffled"
     shutil.copytree(pictures / "test", root / "test")
     files = sorted((pictures / "train").rglob("*.jpg"))

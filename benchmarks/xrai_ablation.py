@@ -1,9 +1,9 @@
-"""What XRAI's defaults rest on: settings side by side on training pictures, each beside noise in the same regions.
+"""The evidence for XRAI's defaults: settings side by side on training pictures, each beside noise in the same regions.
 
     python -m benchmarks.xrai_ablation MODEL PICTURES [--count 24]
 
-MODEL is an artifact folder or a model file, PICTURES a folder of pictures that it was trained on: the test set is no
-place for choices.
+MODEL is an artifact folder or a model file, PICTURES a folder of pictures that it was trained on: settings must not be
+chosen on the test set.
 """
 
 import argparse
@@ -27,18 +27,24 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--count", type=int, default=24)
     chosen = parser.parse_args()
-    found = measure("benchmarks.xrai_ablation:compared", str(chosen.model), str(chosen.pictures), chosen.count).result
-    said = (
-        f"`{found['model']}`, {chosen.count} training pictures by lot, 95 % intervals. Deletion and insertion are mean "
-        "logit margins, less those of noise in the same regions on the same pictures: below 0 is good for "
-        "deletion, above 0 for insertion. The last column is the correlation with the default's maps."
+    result = measure("benchmarks.xrai_ablation:compare", str(chosen.model), str(chosen.pictures), chosen.count).result
+    text = (
+        f"`{result['model']}`, {chosen.count} random training pictures, 95 % intervals. Deletion and insertion are "
+        "mean logit margins, less those of noise in the same regions on the same pictures: below 0 is good for "
+        "deletion, above 0 for insertion. The last column is the correlation with the maps of the default."
     )
     heads = ["setting", "deletion less noise", "insertion less noise", "completeness error", "to the default"]
-    publish("Explanations: choices", f"{said}\n\n{table(heads, found['rows'])}")
+    publish("Explanations: choices", f"{text}\n\n{table(heads, result['rows'])}")
 
 
-def compared(name: str, folder: str, count: int) -> dict[str, Any]:
-    """In a process of its own."""
+def compare(name: str, folder: str, count: int) -> dict[str, Any]:
+    """In a process of its own: check the maps of all `CHOICES`.
+
+    Args:
+        name: An artifact folder or a model file.
+        folder: A folder of pictures.
+        count: Pictures that are explained.
+    """
     import numpy as np
 
     from artdetect.explain import quality
@@ -47,23 +53,23 @@ def compared(name: str, folder: str, count: int) -> dict[str, Any]:
 
     warnings.filterwarnings("ignore")
     label, model, images = net_and_pictures(name, 0, count, folder)
-    rows, first = [], None
-    for what, settings in CHOICES.items():
+    rows, defaults = [], None
+    for choice, settings in CHOICES.items():
         explainer = XRAI(model, **settings)
-        found = explainer(images)
-        first = first or found
-        answer = quality.check(explainer, images, found, seed=129).as_dict()
-        noise = next(row for row in answer["rows"] if row["name"] == quality.NOISE)["difference"]
-        alike = [
-            np.corrcoef(one.ravel(), other.ravel())[0, 1]
-            for one, other in zip(found.heatmaps, first.heatmaps, strict=True)
+        explanations = explainer(images)
+        defaults = defaults or explanations
+        result = quality.check(explainer, images, explanations, seed=129).as_dict()
+        noise = next(row for row in result["rows"] if row["name"] == quality.NOISE)["difference"]
+        correlations = [
+            np.corrcoef(one.heatmap.ravel(), other.heatmap.ravel())[0, 1]
+            for one, other in zip(explanations, defaults, strict=True)
         ]
         rows.append(
             [
-                what,
+                choice,
                 *(_interval(noise[area]) for area in ("deletion_margin", "insertion_margin")),
-                f"{answer['completeness_error']:.3f}",
-                f"{np.mean(alike):.3f}",
+                f"{result['completeness_error']:.3f}",
+                f"{np.mean(correlations):.3f}",
             ]
         )
     return {"model": label, "rows": rows}

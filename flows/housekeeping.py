@@ -1,6 +1,6 @@
-"""Garbage collection by a timer: artifacts that nothing needs, what dead processes left, and old runs on the server.
+"""Scheduled garbage collection: artifacts that nothing needs, leftovers of dead processes, and old runs on the server.
 
-Deployed as `housekeeping/nightly`. The same as `artdetect gc`, which says the artifacts one by one.
+Deployed as `housekeeping/nightly`. It does the same as `artdetect gc`, which also lists every artifact.
 """
 
 from contextlib import suppress
@@ -27,7 +27,7 @@ from tasks.engine import logging_setup
 from tasks.engine.run_record import HOOKS, recorded
 
 logging_setup.install()
-PAGE = 200  # flow runs that the server gives at once
+PAGE_SIZE = 200  # flow runs per request
 
 
 @flow(
@@ -37,54 +37,63 @@ PAGE = 200  # flow runs that the server gives at once
     **HOOKS,
 )
 def housekeeping(settings: HousekeepingConfig = HousekeepingConfig()) -> dict[str, int]:
-    """Remove what nothing needs, and say what it came to: artifacts kept and removed, bytes freed, runs pruned.
+    """Remove what nothing needs.
 
     Args:
-        settings: What may go, and whether it really goes.
+        settings: What may be removed, and whether to remove it or only list it.
+
+    Returns:
+        Artifacts `kept` and `removed`, bytes `freed`, and flow runs `pruned`.
     """
     log = get_run_logger()
-    with recorded() as ledger:
-        found = collect(settings)
-        done = {"kept": found.total("kept")[0], "removed": found.total("removed")[0], "freed": found.freed}
-        lines, shown = render.totals(found), render.report(found)
+    with recorded() as run:
+        report = collect(settings)
+        counts = {"kept": report.total("kept")[0], "removed": report.total("removed")[0], "freed": report.freed}
+        lines, page = render.totals(report), render.page(report)
         if settings.prune_prefect:
             pruned = prune(settings.keep_days, settings.dry_run)
-            done["pruned"] = pruned["flow_runs"] or 0
+            counts["pruned"] = pruned["flow_runs"] or 0
             lines.append(render.pruned_runs(pruned, settings.dry_run))
-            shown += f"\n\n{lines[-1]}"
+            page += f"\n\n{lines[-1]}"
         for line in lines:
             log.info("housekeeping: %s", line)
-        create_markdown_artifact(shown, key="housekeeping", description="Garbage collection")
-        ledger.facts["housekeeping"] = done
-    return done
+        create_markdown_artifact(page, key="housekeeping", description="Garbage collection")
+        run.facts["housekeeping"] = counts
+    return counts
 
 
 def prune(days: float, dry_run: bool) -> dict[str, int | None]:
-    """Delete the flow runs that ended more than `days` days ago from the server in use, with what it keeps of them.
+    """Delete old flow runs, with everything that belongs to them, from the Prefect server in use.
 
-    How many (`flow_runs`), and the bytes of the server's database where it is a file here (`database_bytes`).
+    Args:
+        days: Runs that ended more than so many days ago are deleted.
+        dry_run: Count the runs and delete none.
+
+    Returns:
+        `flow_runs`, the number of runs, and `database_bytes`, the size of the server's database (None if it is not a
+        local file).
     """
     before = datetime.now(UTC) - timedelta(days=days)
-    gone = 0
+    count = 0
     with get_client(sync_client=True) as client:
-        while runs := _ended(client, before, gone if dry_run else 0):
+        while runs := _ended(client, before, count if dry_run else 0):
             for run in runs:
-                gone += 1
+                count += 1
                 if not dry_run:
                     _delete(client, run)
-    return {"flow_runs": gone, "database_bytes": _database_bytes()}
+    return {"flow_runs": count, "database_bytes": _database_bytes()}
 
 
 def _ended(client: SyncPrefectClient, before: datetime, offset: int) -> list[FlowRun]:
-    chosen = FlowRunFilter(
+    ended = FlowRunFilter(
         end_time=FlowRunFilterEndTime(before_=before),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=sorted(TERMINAL_STATES))),
     )
-    return client.read_flow_runs(flow_run_filter=chosen, limit=PAGE, offset=offset)
+    return client.read_flow_runs(flow_run_filter=ended, limit=PAGE_SIZE, offset=offset)
 
 
 def _delete(client: SyncPrefectClient, run: FlowRun) -> None:
-    with suppress(ObjectNotFound):  # another did
+    with suppress(ObjectNotFound):  # someone else deleted it
         client.delete_flow_run(run.id)
 
 

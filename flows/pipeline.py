@@ -1,6 +1,6 @@
-"""The pipeline: from an archive of pictures to a model, its honest test and its explained verdicts.
+"""The pipeline: from an archive of pictures to a model, its test on unseen pictures, and explained verdicts.
 
-Data flows left to right, one stage a line; a stage that finds its artifact made from the same things is Cached.
+Data flows from top to bottom, one stage per line. A stage whose inputs, code and settings did not change is Cached.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from tasks.train import train
 
 @dataclass(frozen=True)
 class DataArtifacts:
-    """The artifacts of the stages before a model."""
+    """The artifacts of the stages before training."""
 
     raw: Artifact
     index: Artifact
@@ -37,7 +37,7 @@ class DataArtifacts:
 
 @dataclass(frozen=True)
 class ModelArtifacts:
-    """The artifacts from a model on."""
+    """The artifacts of training and the stages after it."""
 
     train: Artifact
     evaluate: Artifact
@@ -47,22 +47,25 @@ class ModelArtifacts:
 
 @flow(name="pipeline", flow_run_name=run_name, persist_result=False, **HOOKS)
 def pipeline(config: ConfigFile = SAMPLE, changes: Changes = [], refresh: Refresh = []) -> list[StageOutcome]:  # noqa: B006
-    """Run every stage whose inputs changed; give what became of each.
+    """Run every stage whose inputs, code or settings changed.
 
     Args:
         config: A TOML file, relative to the project; or a whole config, section by section.
-        changes: Single values of it, as --set takes them: train.views=3
-        refresh: Stages to build again whatever there is.
+        changes: Single values to change, as for --set: train.degraded_views=3
+        refresh: Stages to build again even if they are current.
+
+    Returns:
+        What became of each stage.
     """
     config = configs.chosen(config, changes)
-    with recorded(refresh) as ledger, compute.use_compute(config.compute):
+    with recorded(refresh) as run, compute.use_compute(config.compute):
         build_model(config, prepare_data(config))
-        publish(ledger.runs)
-    return ledger.runs
+        publish(run.outcomes)
+    return run.outcomes
 
 
 def prepare_data(config: Config) -> DataArtifacts:
-    """The stages before a model."""
+    """Run the stages before training."""
     raw = download(config.download)
     pictures = scan(raw, config.index)
     table = index(config.index, pictures=pictures)
@@ -71,18 +74,18 @@ def prepare_data(config: Config) -> DataArtifacts:
     return DataArtifacts(raw, table, findings, balance(config.balance, index=table, audit=findings))
 
 
-def build_model(config: Config, seen: DataArtifacts) -> ModelArtifacts:
-    """The stages that make a model and judge it."""
-    made = train(config.train, balance=seen.balance, raw=seen.raw)
-    scores = evaluate(config.evaluate, index=seen.index, balance=seen.balance, train=made, raw=seen.raw)
-    maps = explain(config.explain, train=made, evaluate=scores, raw=seen.raw)
+def build_model(config: Config, data: DataArtifacts) -> ModelArtifacts:
+    """Train a model, evaluate it, explain some of its verdicts, and write the report."""
+    model = train(config.train, balance=data.balance, raw=data.raw)
+    scores = evaluate(config.evaluate, index=data.index, balance=data.balance, train=model, raw=data.raw)
+    maps = explain(config.explain, train=model, evaluate=scores, raw=data.raw)
     page = report(
         config.report,
-        index=seen.index,
-        audit=seen.audit,
-        balance=seen.balance,
-        train=made,
+        index=data.index,
+        audit=data.audit,
+        balance=data.balance,
+        train=model,
         evaluate=scores,
         explain=maps,
     )
-    return ModelArtifacts(made, scores, maps, page)
+    return ModelArtifacts(model, scores, maps, page)

@@ -1,7 +1,7 @@
-"""Retraining: when enough new samples have arrived, a challenger is trained and promoted if the gate lets it pass.
+"""Retraining: when enough new pictures have arrived, a challenger is trained, and promoted if it passes the gate.
 
-Deployed it runs after every ingest that added pictures, and each night; without enough new samples it does nothing.
-Until the very last step, which moves an alias at once, the champion is as it was.
+Deployed, it runs after every ingest that added pictures, and every night; without enough new pictures it does nothing.
+The champion stays in place until the very last step, which moves the alias at once.
 """
 
 from prefect import flow
@@ -26,53 +26,57 @@ from tasks.gate import gate
 
 @flow(name="retrain", flow_run_name=run_name, persist_result=False, **HOOKS)
 def retrain(config: ConfigFile = SAMPLE, changes: Changes = [], force: bool = False) -> list[StageOutcome]:  # noqa: B006
-    """Train and judge a challenger, and promote it or keep the champion; the stages' outcomes, none where not due.
+    """Train a challenger and compare it with the champion; promote it if it passes the gate.
 
     Args:
         config: A TOML file, relative to the project; or a whole config, section by section.
-        changes: Single values of it, as --set takes them: gate.old=0.01
-        force: Retrain with however few new pictures there are.
+        changes: Single values to change, as for --set: gate.max_drop_known=0.01
+        force: Retrain even if there are too few new pictures.
+
+    Returns:
+        What became of each stage; empty if no retraining was due.
     """
     config = configs.chosen(config, changes)
     log = get_run_logger()
-    if not force and (why := library.skip_reason(config.retrain)):
-        log.info("retrain: nothing to do, %s", why)
+    if not force and (reason := library.skip_reason(config.retrain)):
+        log.info("retrain: nothing to do, %s", reason)
         return []
 
-    with recorded() as ledger, compute.use_compute(config.compute):
+    with recorded() as run, compute.use_compute(config.compute):
         champion = library.current_champion()
         config = config.model_copy(
             update=library.challenger_sections(config.index, config.train, config.retrain, champion)
         )
-        seen = prepare_data(config)
-        made = build_model(config, seen)
-        judged = gate(
+        data = prepare_data(config)
+        challenger = build_model(config, data)
+        without_robustness = config.evaluate.model_copy(update={"robustness_pictures": 0})
+        decision = gate(
             config.gate,
-            index=seen.index,
-            audit=seen.audit,
-            balance=seen.balance,
-            challenger=made.train,
-            challenger_scores=made.evaluate,
-            **_judged(config.evaluate, "champion", champion, seen),
-            **_judged(config.evaluate.model_copy(update={"robustness": 0}), "reference", library.reference(), seen),
+            index=data.index,
+            audit=data.audit,
+            balance=data.balance,
+            challenger=challenger.train,
+            challenger_scores=challenger.evaluate,
+            **_former_model("champion", champion, config.evaluate, data),
+            **_former_model("reference", library.reference(), without_robustness, data),
             golden=golden.load(),
         )
-        publish(ledger.runs)
-        challenger = {use.stage: use.artifact.key for use in ledger.runs if use.name == use.stage}
-        promoted, outcome = library.promote_if_passed(judged.folder, challenger, champion)
-        ledger.facts["verdict"] = "promoted" if promoted else "kept"
+        publish(run.outcomes)
+        keys = {stage.stage: stage.artifact.key for stage in run.outcomes if stage.name == stage.stage}
+        promoted, outcome = library.promote_if_passed(decision.folder, keys, champion)
+        run.facts["verdict"] = "promoted" if promoted else "refused"
         log.info("retrain: %s", outcome)
-        publish_gate(judged.folder, outcome)
-    return ledger.runs
+        publish_gate(decision.folder, outcome)
+    return run.outcomes
 
 
-def _judged(
-    config: EvaluateConfig, role: str, entry: Promotion | None, seen: DataArtifacts
+def _former_model(
+    role: str, promotion: Promotion | None, config: EvaluateConfig, data: DataArtifacts
 ) -> dict[str, Artifact | None]:
-    """A former model as the gate takes it: itself, its scores on the present test pictures, what it learnt from."""
+    """The gate's inputs for an earlier model: itself, its scores on the present test pictures, its training split."""
     model, scores = None, None
-    if entry:
-        model = store.load("train", entry.train)
-        inputs = {"index": seen.index, "balance": seen.balance, "train": model, "raw": seen.raw}
-        scores = evaluate(config, called=f"evaluate {role}", **inputs)
-    return {role: model, f"{role}_scores": scores, f"{role}_balance": library.training_split_of(entry)}
+    if promotion:
+        model = store.load("train", promotion.train)
+        inputs = {"index": data.index, "balance": data.balance, "train": model, "raw": data.raw}
+        scores = evaluate(config, run_name=f"evaluate {role}", **inputs)
+    return {role: model, f"{role}_scores": scores, f"{role}_balance": library.training_split_of(promotion)}

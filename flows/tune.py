@@ -1,6 +1,6 @@
-"""The search for better settings of `artnet`, judged by validation alone; killed, the next run goes on with it.
+"""The search for better settings of `artnet`, scored on validation pictures alone.
 
-What it finds is a config, best.toml, for flows.pipeline.
+If it is killed, the next run continues it. Its result is a config, best.toml, for flows.pipeline.
 """
 
 import time
@@ -24,16 +24,16 @@ from tasks.tune import publish, trial
 
 @dataclass(frozen=True)
 class TuneResult:
-    """What a search ends with."""
+    """The result of a search."""
 
     ranking: list[Trial]  # the best first
-    summary: list[str]  # in words
+    summary: list[str]  # sentences
     best: Path  # the config with the best settings
 
 
 @flow(name="tune", flow_run_name=run_name, persist_result=False)
 def tune(config: ConfigFile = SAMPLE) -> TuneResult:
-    """Try settings until there are as many trials as section `tune` says, or its time is up."""
+    """Try settings until the number of trials or the time limit of section `tune` is reached."""
     config = configs.chosen(config)
     library.check(config.train)
     with recorded(), compute.use_compute(config.compute):
@@ -42,13 +42,13 @@ def tune(config: ConfigFile = SAMPLE) -> TuneResult:
 
 def _search(config: Config) -> TuneResult:
     log = get_run_logger()
-    seen = prepare_data(config)
-    began = time.monotonic()
-    with library.Study(config.tune, config.train, seen.balance.digest, log.info) as study:
+    data = prepare_data(config)
+    started = time.monotonic()
+    with library.Study(config.tune, config.train, data.balance.digest, log.info) as study:
         while study.unfinished:
             proposal = study.propose()
-            judged = trial(proposal.number, proposal.config, balance=seen.balance, raw=seen.raw)
-            log.info("%s", study.tell(proposal, judged))
-            if config.tune.timeout and time.monotonic() - began >= config.tune.timeout:
+            score = trial(proposal.number, proposal.config, balance=data.balance, raw=data.raw)
+            log.info("%s", study.tell(proposal, score))
+            if config.tune.timeout and time.monotonic() - started >= config.tune.timeout:
                 break
         return TuneResult(study.ranking, study.summary(), publish(study, config))

@@ -1,4 +1,4 @@
-"""audit as a task, and what a flow makes of its findings."""
+"""The audit stage as a task, and how a flow reports and enforces its findings."""
 
 from pathlib import Path
 
@@ -14,14 +14,17 @@ from tasks.engine.dashboard import publish_audit
 
 @stage
 def audit(config: AuditConfig, index: Artifact, raw: Artifact, out: Path) -> None:
-    """What a careful person would want to know before training."""
+    """Audit the data set before training."""
     library.run(config, index.folder, download.folder(raw.folder), out)
 
 
 def show_and_enforce(audited: Artifact) -> None:
-    """Show the findings on the dashboard, warn of those that fired, and stop the run where a rule says so.
+    """Show the findings on the dashboard, warn of those that fired, and stop the run if a rule demands it.
 
-    Outside the task, so that a cached audit warns and stops like a new one. Raises AuditFailed.
+    It is not part of the task, so that a cached audit warns and stops like a new one.
+
+    Raises:
+        AuditFailed: The rule of a finding that fired is "stop".
     """
     publish_audit(audited.folder)
     for finding in library.triggered(audited.folder):

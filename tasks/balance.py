@@ -1,4 +1,4 @@
-"""balance as a task."""
+"""The balance stage as a task."""
 
 from pathlib import Path
 
@@ -10,5 +10,5 @@ from tasks.engine.caching import stage
 
 @stage
 def balance(config: BalanceConfig, index: Artifact, audit: Artifact, out: Path) -> None:
-    """Which pictures train, which validate, which test."""
+    """Assign the pictures to train, validation and test."""
     library.run(config, index.folder, audit.folder, out)

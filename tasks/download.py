@@ -1,15 +1,15 @@
-"""download as a task, with retries: the one stage whose faults may pass by themselves."""
+"""The download stage as a task. Retries are in `artdetect.download.fetch`, which resumes a broken transfer."""
 
 from pathlib import Path
 
 from artdetect import download as library
 from artdetect.download.config import DownloadConfig
 from tasks.engine.caching import stage
-from tasks.engine.progress import Progress
+from tasks.engine.progress import ProgressDisplay
 
 
 @stage
 def download(config: DownloadConfig, out: Path) -> None:
-    """The data set as a folder of pictures."""
-    with Progress("download") as progress:
+    """Make the data set available as a folder of pictures."""
+    with ProgressDisplay("download") as progress:
         library.run(config, out, progress.log)

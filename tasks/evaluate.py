@@ -1,4 +1,4 @@
-"""evaluate as a task."""
+"""The task of the stage evaluate."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from artdetect import evaluate as library
 from artdetect.artifacts.store import Artifact
 from artdetect.evaluate.config import EvaluateConfig
 from tasks.engine.caching import stage
-from tasks.engine.progress import Progress
+from tasks.engine.progress import ProgressDisplay
 
 
 @stage
 def evaluate(
     config: EvaluateConfig, index: Artifact, balance: Artifact, train: Artifact, raw: Artifact, out: Path
 ) -> None:
-    """The test set, once: predictions, metrics with intervals, baselines, robustness and the worst mistakes."""
+    """Score the test set once: predictions, metrics with intervals, baselines, robustness and the worst errors."""
     folders = index.folder, balance.folder, train.folder, download.folder(raw.folder)
-    with Progress("evaluate") as progress:
+    with ProgressDisplay("evaluate") as progress:
         library.run(config, *folders, out, progress.log)

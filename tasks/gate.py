@@ -1,4 +1,4 @@
-"""gate as a task."""
+"""The task of the stage gate."""
 
 from pathlib import Path
 
@@ -27,7 +27,10 @@ def gate(
     golden: GoldenSet,
     out: Path,
 ) -> None:
-    """May the challenger take the champion's place?"""
+    """Decide whether the challenger may replace the champion.
+
+    Each artifact is an argument of its own, because the cache key is made of their digests, by name.
+    """
     library.run(
         config,
         index.folder,

@@ -1,21 +1,21 @@
-"""index as a task, and the look at the folder before it: only files that are new or changed are read."""
+"""The index stage as a task, and the scan before it, which reads only new and changed files."""
 
 from pathlib import Path
 
 from artdetect import download
 from artdetect import index as library
 from artdetect.artifacts.store import Artifact
-from artdetect.index import scan as look
+from artdetect.index import scan as scanning
 from artdetect.index.config import IndexConfig
 from artdetect.index.scan import DataSetState
 from tasks.engine.caching import stage
-from tasks.engine.progress import Progress
+from tasks.engine.progress import ProgressDisplay
 
 
 def scan(raw: Artifact, config: IndexConfig) -> DataSetState:
-    """The state of the pictures now; its digest is what the index depends on."""
-    with Progress("scan") as progress:
-        return look.scan(
+    """The current state of the pictures. The index depends on its digest."""
+    with ProgressDisplay("scan") as progress:
+        return scanning.scan(
             download.folder(raw.folder),
             lambda done, total: progress.log(done, total, "reading new pictures"),
             config.incoming,
@@ -24,5 +24,5 @@ def scan(raw: Artifact, config: IndexConfig) -> DataSetState:
 
 @stage
 def index(config: IndexConfig, pictures: DataSetState, out: Path) -> None:
-    """One row a picture: what its folder says of it and what its file is."""
+    """Write the index: one row per picture."""
     library.run(config, pictures, out)

@@ -1,4 +1,4 @@
-"""report as a task."""
+"""The report stage as a Prefect task."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def report(
     explain: Artifact,
     out: Path,
 ) -> None:
-    """One self-contained page with all of it."""
+    """Build the HTML report and the model card."""
     library.run(
         config,
         {

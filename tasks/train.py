@@ -1,4 +1,4 @@
-"""train as a task; every epoch shows in the log and as a progress artifact."""
+"""train as a task. Every epoch appears in the log and in a progress artifact."""
 
 from pathlib import Path
 
@@ -8,22 +8,22 @@ from artdetect import download
 from artdetect import train as library
 from artdetect.artifacts.store import Artifact
 from artdetect.train.config import TrainConfig
-from artdetect.train.training_loop import Row
+from artdetect.train.training_loop import HistoryRow
 from tasks.engine.caching import stage
-from tasks.engine.progress import Progress
+from tasks.engine.progress import ProgressDisplay
 
 
 @stage
 def train(config: TrainConfig, balance: Artifact, raw: Artifact, out: Path, work: Path) -> None:
-    """A model from the balanced pictures, chosen and calibrated on validation, resumed where a kill cut it off."""
+    """Train a model on the balanced pictures, calibrated on validation pictures. A killed training continues."""
     log = get_run_logger()
 
-    def report(row: Row, epochs: int) -> None:
+    def on_epoch(row: HistoryRow, epochs: int) -> None:
         log.info(
             "train: epoch %d of %d, loss %.4f, accuracy %.3f, validation loss %.4f, accuracy %.3f",
             row["epoch"], epochs, row["loss"], row["accuracy"], row["val_loss"], row["val_accuracy"],
         )  # fmt: skip
-        epochs_done.show(row["epoch"], epochs, "epochs")
+        epochs_shown.show(row["epoch"], epochs, "epochs")
 
-    with Progress("features") as seen, Progress("train", every=0) as epochs_done:
-        library.run(config, balance.folder, download.folder(raw.folder), out, work, report, seen.log)
+    with ProgressDisplay("features") as features, ProgressDisplay("train", every=0) as epochs_shown:
+        library.run(config, balance.folder, download.folder(raw.folder), out, work, on_epoch, features.log)

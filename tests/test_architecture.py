@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+import artdetect
 from artdetect import config as configs
 from artdetect.artifacts.stages import CHAIN, GATE, STAGES
 from artdetect.core.config_section import Section
@@ -45,17 +46,18 @@ def loaded(program: str, *arguments: str) -> set[str]:
     return set(ended.stdout.splitlines()[-1].split())
 
 
-def test_the_library_never_imports_prefect_or_the_flows() -> None:
-    """But for the command line, which starts the flow."""
-    assert len(LIBRARY) > 30
-    for source in LIBRARY:
-        allowed = {"flows"} if source.parent.name == "cli" else set()
-        assert not imported(source) & {"prefect", "flows", "tasks"} - allowed, source
-
-
 def test_no_test_or_product_file_needs_a_private_module_of_the_tests() -> None:
     for source in LIBRARY:
         assert "tests" not in imported(source), source
+
+
+def test_the_package_gives_its_public_names_and_loads_them_late() -> None:
+    assert not loaded("import artdetect; artdetect.ArtdetectError; dir(artdetect)") & {*SLOW, "numpy", "pydantic"}
+    for name in artdetect.__all__:
+        assert getattr(artdetect, name)
+        assert name in dir(artdetect)
+    with pytest.raises(AttributeError, match="'artdetect' has no attribute 'Guess'"):
+        artdetect.Guess  # noqa: B018
 
 
 def test_importing_the_library_loads_nothing_slow() -> None:
@@ -81,7 +83,9 @@ def test_status_over_built_artifacts_loads_nothing_slow(roots: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from artdetect import config, download, index, stages, status, store
+from artdetect import config, download, index
+from artdetect.artifacts import stages, store
+from artdetect.monitoring import status
 from artdetect.index import scan
 loaded = config.load(Path({str(roots / "art.toml")!r}))
 plan = stages.plan(stages.STAGES["download"], loaded.download, download.fingerprint(loaded.download))
@@ -104,7 +108,7 @@ def test_every_stage_has_a_section_a_module_with_run_and_inputs_that_come_before
     assert issubclass(section, Section)
     module = importlib.import_module(stage.module)
     assert callable(module.run)
-    assert section.__module__.startswith(stage.module)  # beside its stage: an option elsewhere wakes nothing
+    assert section.__module__.startswith(stage.module)  # beside its stage: an option elsewhere reruns nothing
     assert (PROJECT / "tasks" / f"{stage.name}.py").is_file()
     for source in stage.inputs:
         assert source in ("source", "pictures") or names.index(source) < names.index(stage.name)
@@ -117,7 +121,7 @@ def test_the_gate_is_a_stage_beside_the_chain() -> None:
     assert callable(importlib.import_module(GATE.module).run)
 
 
-def test_a_flow_can_be_told_to_build_again_every_stage_of_the_chain_and_no_other() -> None:
+def test_a_flow_can_rebuild_every_stage_of_the_chain_and_no_other() -> None:
     from flows.parameters import StageName
 
     assert get_args(StageName) == tuple(stage.name for stage in CHAIN)

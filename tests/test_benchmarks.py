@@ -33,7 +33,7 @@ def test_drawn_pictures_follow_ai_artbenchs_layout_and_sizes(tmp_path: Path, roo
 
 def test_any_number_of_pictures_has_the_originals_proportions() -> None:
     def counts(number: int) -> Counter[tuple[str, str]]:
-        places = [synthetic_pictures.place(n)[1].split("/") for n in range(number)]
+        places = [synthetic_pictures.kind_and_path(n)[1].split("/") for n in range(number)]
         return Counter((split, labels.origin(folder).generator) for split, folder, _ in places)
 
     whole = counts(185_015)
@@ -46,7 +46,7 @@ def test_any_number_of_pictures_has_the_originals_proportions() -> None:
 
 
 def test_all_styles_appear_in_every_kind() -> None:
-    folders = {path.rpartition("/")[0] for path in (synthetic_pictures.place(n)[1] for n in range(400))}
+    folders = {path.rpartition("/")[0] for path in (synthetic_pictures.kind_and_path(n)[1] for n in range(400))}
 
     assert len(folders) == 6 * len(synthetic_pictures.STYLES)
 

@@ -1,4 +1,4 @@
-"""Real pictures, where `ARTDETECT_REAL_DATA` names a folder that has them: what drawn ones cannot show."""
+"""Tests that need real pictures, in the folder that `ARTDETECT_REAL_DATA` names."""
 
 import io
 import json
@@ -19,8 +19,8 @@ REAL = Path(os.environ.get("ARTDETECT_REAL_DATA", "/nonexistent"))
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="ARTDETECT_REAL_DATA names no folder of real pictures")
 
 
-def to_balance(url: str, root: Path, balanced: bool = True) -> Path:
-    """Download to balance, each stage in a folder named after it."""
+def run_to_balance(url: str, root: Path, balanced: bool = True) -> Path:
+    """Run the stages from download to balance, each in a folder with its name."""
     folders = {name: root / name for name in ("download", "index", "audit", "balance")}
     for folder in folders.values():
         folder.mkdir()
@@ -36,12 +36,12 @@ def to_balance(url: str, root: Path, balanced: bool = True) -> Path:
 def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ARTDETECT_DATA", str(tmp_path_factory.mktemp("data")))
-        yield to_balance((REAL / "realart.zip").as_uri(), tmp_path_factory.mktemp("stages"))
+        yield run_to_balance((REAL / "realart.zip").as_uri(), tmp_path_factory.mktemp("stages"))
 
 
 def test_an_archive_of_real_pictures_becomes_a_balanced_split(balanced: Path) -> None:
     fired = [finding["name"] for finding in audit.triggered(balanced / "audit")]
-    assert fired == ["shortcut"]  # all 224 px: what is left is how well a picture compresses
+    assert fired == ["shortcut"]  # all are 224 px, so only the compressibility differs
     table = pd.read_parquet(balanced / "index" / "index.parquet")
     assert (len(table), int(table.ok.sum())) == (4071, 4071)
     assert set(table.width) == set(table.height) == {224}
@@ -52,9 +52,9 @@ def test_an_archive_of_real_pictures_becomes_a_balanced_split(balanced: Path) ->
         assert counts[part, "AI"] == counts[part, "human"]
 
 
-def test_the_audit_says_what_gives_ai_artbenchs_own_files_away(roots: Path) -> None:
+def test_the_audit_finds_the_shortcut_in_original_files_of_ai_artbench(roots: Path) -> None:
     """20 original files: every human one is 256 px wide, every Stable Diffusion one 768."""
-    root = to_balance(str(REAL / "aiartbench-samples"), roots, balanced=False)
+    root = run_to_balance(str(REAL / "aiartbench-samples"), roots, balanced=False)
     found = json.loads((root / "audit" / "audit.json").read_text())
     widths = {row["generator"]: (row["pictures"], row["width"]) for row in found["file_properties"]}
     assert widths == {"human": (10, "256"), "stable_diffusion": (10, "768")}
@@ -64,21 +64,21 @@ def test_the_audit_says_what_gives_ai_artbenchs_own_files_away(roots: Path) -> N
     assert "width 1.000, height 1.000" in fired["sentence"]
 
 
-def test_pictures_that_were_saved_again_are_found_and_others_are_not_confused_with_them(balanced: Path) -> None:
-    """4,071 different pictures hold no near-duplicates; every twentieth, halved and compressed, is one."""
+def test_recompressed_pictures_are_found_and_others_are_not_confused_with_them(balanced: Path) -> None:
+    """4,071 different pictures have no near-duplicates; every twentieth, halved and compressed, is one."""
     assert pd.read_parquet(balanced / "audit" / "groups.parquet").empty
     table = pd.read_parquet(balanced / "index" / "index.parquet")
     pictures = download.folder(balanced / "download")
-    again = table.iloc[::20].copy()
-    for position, path in enumerate(again.path):
+    copies = table.iloc[::20].copy()
+    for position, path in enumerate(copies.path):
         picture = images.decode(pictures / path)
         buffer = io.BytesIO()
         picture.resize((112, 112)).save(buffer, "JPEG", quality=60)
         grey = thumbnail(images.decode(buffer.getvalue()))
-        again.iloc[position, again.columns.get_loc("phash")] = phash(grey)
-    again["sha256"] = again.sha256.str[::-1]
+        copies.iloc[position, copies.columns.get_loc("phash")] = phash(grey)
+    copies["sha256"] = copies.sha256.str[::-1]
     config = audit.AuditConfig()
-    group = groups(pd.concat([table, again]), config.near_distance, config.low_contrast)
+    group = groups(pd.concat([table, copies]), config.near_distance, config.low_contrast)
     found = group[len(table) :] == group[: len(table) : 20]
     assert found.mean() > 0.98
     assert len(set(group[: len(table)])) == len(table)

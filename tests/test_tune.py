@@ -1,4 +1,4 @@
-"""The study: what it proposes, how it goes on, what its key depends on. Judges here are made up; no picture is read."""
+"""The study: its proposals, how it continues, what its key depends on. Scores are synthetic; no picture is read."""
 
 import importlib.util
 import threading
@@ -11,8 +11,8 @@ from artdetect.core.errors import ArtifactError, ConfigError
 from artdetect.train.config import TrainConfig
 from artdetect.tune import Study, TrialScore, TuneConfig
 
-TRAIN = TrainConfig(blocks=("block0", "block2"), views=3, components=400)
-SPACE = {"blocks": ("stem..block1", "stem,block3"), "views": (0, 2), "components": (50, 100)}
+TRAIN = TrainConfig(feature_blocks=("block0", "block2"), degraded_views=3, pca_components=400)
+SPACE = {"feature_blocks": ("stem..block1", "stem,block3"), "degraded_views": (0, 2), "pca_components": (50, 100)}
 
 
 @pytest.fixture(autouse=True)
@@ -21,61 +21,62 @@ def _no_nets(roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def study(train: TrainConfig = TRAIN, balance: str = "b", **settings: object) -> Study:
-    return Study(TuneConfig.model_validate(SPACE | settings), train, balance, say=pytest.fail)
+    return Study(TuneConfig.model_validate(SPACE | settings), train, balance, log=pytest.fail)
 
 
-def judged(config: TrainConfig) -> TrialScore:
-    return TrialScore(1 / config.components, 0.1 * config.views, 0.01)
+def score(config: TrainConfig) -> TrialScore:
+    return TrialScore(1 / config.pca_components, 0.1 * config.degraded_views, 0.01)
 
 
 def advance(opened: Study, trials: int) -> None:
     for _ in range(trials):
         proposal = opened.propose()
-        opened.tell(proposal, judged(proposal.config))
+        opened.tell(proposal, score(proposal.config))
 
 
-def test_the_first_trial_is_what_section_train_says_and_the_space_is_widened_to_hold_it() -> None:
+def test_the_first_trial_has_the_settings_of_section_train_and_the_space_includes_them() -> None:
     with study() as opened:
         first = opened.propose()
         assert first.config == TRAIN
-        trial = opened.tell(first, judged(first.config))
+        trial = opened.tell(first, score(first.config))
         assert trial.settings == {
-            "blocks": "block0, block2",
-            "views": 3,
-            "components": 400,
+            "feature_blocks": "block0, block2",
+            "degraded_views": 3,
+            "pca_components": 400,
             "head": "linear",
             "backbone": "efficientnet-lite0",
         }
-        assert opened.start == trial
+        assert opened.initial_trial == trial
         advance(opened, 7)
         tried = [trial.settings for trial in opened.trials]
-    assert {settings["blocks"] for settings in tried} <= {"stem..block1", "stem, block3", "block0, block2"}
-    assert {settings["views"] for settings in tried} <= {0, 1, 2, 3}
-    assert all(50 <= settings["components"] <= 400 for settings in tried)
+    assert {settings["feature_blocks"] for settings in tried} <= {"stem..block1", "stem, block3", "block0, block2"}
+    assert {settings["degraded_views"] for settings in tried} <= {0, 1, 2, 3}
+    assert all(50 <= settings["pca_components"] <= 400 for settings in tried)
     assert {settings["backbone"] for settings in tried} == {"efficientnet-lite0"}
 
 
+@pytest.mark.slow
 def test_killed_anywhere_the_next_run_ends_with_the_same_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the random ones, where the sampler looks at what came of the earlier ones."""
-    monkeypatch.setattr(tune, "RANDOM", 2)
-    with study() as unbroken:
-        advance(unbroken, 6)
-        expected = unbroken.trials
+    """Also beyond the random trials, where the sampler uses earlier scores."""
+    monkeypatch.setattr(tune, "RANDOM_TRIALS", 2)
+    with study() as uninterrupted:
+        advance(uninterrupted, 6)
+        expected = uninterrupted.trials
     assert len({str(trial.settings) for trial in expected}) > 3
-    (unbroken.folder / "study.db").unlink()
-    with study() as broken:
-        broken._study.enqueue_trial(expected[0].settings)  # killed between two lines of `propose`
+    (uninterrupted.folder / "study.db").unlink()
+    with study() as interrupted:
+        interrupted._study.enqueue_trial(expected[0].settings)  # killed between two lines of `propose`
     for trials in range(6):
-        with study() as broken:
-            advance(broken, 1)
-            proposal = broken.propose()
+        with study() as interrupted:
+            advance(interrupted, 1)
+            proposal = interrupted.propose()
             if trials % 2:
                 proposal.trial.set_user_attr("loss", 9.0)  # … and of `tell`
-    with study() as broken:
-        assert broken.trials == expected
+    with study() as interrupted:
+        assert interrupted.trials == expected
 
 
-def test_it_is_unfinished_while_trials_are_missing_or_the_start_is() -> None:
+def test_it_is_unfinished_while_trials_or_the_initial_settings_are_missing() -> None:
     with study(trials=2) as opened:
         advance(opened, 1)
         assert opened.unfinished
@@ -83,30 +84,35 @@ def test_it_is_unfinished_while_trials_are_missing_or_the_start_is() -> None:
         assert not opened.unfinished
     with study(trials=3) as opened:
         assert opened.unfinished
-    with study(TRAIN.model_copy(update={"views": 2, "blocks": ("stem..block1",)}), trials=1) as opened:
+    with study(TRAIN.model_copy(update={"degraded_views": 2, "feature_blocks": ("stem..block1",)}), trials=1) as opened:
         assert opened.unfinished
-    wide = {"views": (0, 4), "blocks": ("block0,block2", "stem")}
+    wide = {"degraded_views": (0, 4), "feature_blocks": ("block0,block2", "stem")}
     with study(trials=2, **wide) as opened:
         advance(opened, 2)
         assert not opened.unfinished
-        folder, begun = opened.folder, opened.start
-    with study(TRAIN.model_copy(update={"views": 4}), trials=2, **wide) as opened:
+        folder, initial = opened.folder, opened.initial_trial
+    with study(TRAIN.model_copy(update={"degraded_views": 4}), trials=2, **wide) as opened:
         assert opened.folder == folder
         assert opened.unfinished
         advance(opened, 1)
-        assert (opened.start, opened.trials[0]) == (opened.trials[2], begun)
+        assert (opened.initial_trial, opened.trials[0]) == (opened.trials[2], initial)
 
 
-def test_the_key_says_what_a_trial_depends_on() -> None:
+def test_the_key_contains_what_a_trial_depends_on() -> None:
     key = study().key
-    assert key == study(trials=99).key == study(timeout=1).key == study(blocks=("stem..block1", " stem , block3")).key
-    assert key == study(TRAIN.model_copy(update={"views": 1}), views=(0, 3)).key
+    assert (
+        key
+        == study(trials=99).key
+        == study(timeout=1).key
+        == study(feature_blocks=("stem..block1", " stem , block3")).key
+    )
+    assert key == study(TRAIN.model_copy(update={"degraded_views": 1}), degraded_views=(0, 3)).key
     others = [
         study(balance="other"),
         study(TRAIN.model_copy(update={"seed": 1})),
         study(TRAIN.model_copy(update={"size": 64})),
         study(seed=1),
-        study(views=(0, 4)),
+        study(degraded_views=(0, 4)),
         study(head=("linear",)),
     ]
     assert len({key, *(other.key for other in others)}) == 1 + len(others)
@@ -119,25 +125,25 @@ def test_the_best_is_the_smallest_value_and_the_earlier_one_of_equals() -> None:
         assert [trial.number for trial in opened.ranking] == [1, 2, 0]
         assert "best of 3 trials, trial 1: 0.1000 = log loss 0.1000 + shortfall 0.0000" in opened.summary()[0]
         assert "trial 0: 0.3000" in opened.summary()[1]
-        assert "blocks block0, block2" in opened.summary()[1]
+        assert "feature_blocks block0, block2" in opened.summary()[1]
 
 
 def test_a_second_search_of_the_same_waits_and_then_has_the_trials_of_the_first() -> None:
-    told = threading.Event()
-    waiting = Study(TuneConfig.model_validate(SPACE), TRAIN, "b", lambda words: told.set())
-    found: list[int] = []
+    waits = threading.Event()
+    waiting = Study(TuneConfig.model_validate(SPACE), TRAIN, "b", lambda message: waits.set())
+    trials: list[int] = []
 
     def second() -> None:
         with waiting as opened:
-            found.append(len(opened.trials))
+            trials.append(len(opened.trials))
 
     with study() as opened:
         thread = threading.Thread(target=second)
         thread.start()
-        assert told.wait(60)
+        assert waits.wait(60)
         advance(opened, 2)
     thread.join(60)
-    assert found == [2]
+    assert trials == [2]
 
 
 def test_a_damaged_database_is_named() -> None:
@@ -149,9 +155,16 @@ def test_a_damaged_database_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "space", [{"views": (3, 2)}, {"views": (0, 33)}, {"components": (1, 9)}, {"head": ("cnn",)}, {"trials": 0}]
+    "space",
+    [
+        {"degraded_views": (3, 2)},
+        {"degraded_views": (0, 33)},
+        {"pca_components": (1, 9)},
+        {"head": ("cnn",)},
+        {"trials": 0},
+    ],
 )
-def test_a_space_that_is_none_is_refused(space: dict) -> None:
+def test_an_invalid_space_is_refused(space: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(space))):
         TuneConfig.model_validate(space)
 

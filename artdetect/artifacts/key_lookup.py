@@ -1,16 +1,16 @@
-"""An artifact by the first characters of its key, as a person types it."""
+"""Finds an artifact by the first characters of its key, as a person types them."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from artdetect.core.errors import ArtifactError, ConfigError
 
-MIN_PREFIX = 4  # characters of a key that may stand for it
+MIN_PREFIX = 4  # characters that may stand for a key
 MAX_LISTED = 8  # candidates in a message
 
 
 class HasKey(Protocol):
-    """What has a stage and a key."""
+    """Anything with a stage and a key."""
 
     @property
     def stage(self) -> str: ...
@@ -19,43 +19,54 @@ class HasKey(Protocol):
     def key(self) -> str: ...
 
 
-Found = TypeVar("Found", bound=HasKey)
+T = TypeVar("T", bound=HasKey)
 
 
-def resolve(candidates: Sequence[Found], key: str, see: str) -> Found:
-    """The one with this key, or else the only one whose key begins so; errors as of `fitting` and `several`."""
-    found = match(candidates, key, see)
+def resolve(candidates: Sequence[T], key: str, hint: str) -> T:
+    """The one candidate with this key, or else the one whose key begins with it.
+
+    Args:
+        candidates: Oldest first; a message lists the newest.
+        key: A key or the first characters of one.
+        hint: A sentence for the message: how to find the right key.
+
+    Raises:
+        ArtifactError: No candidate matches, or several do.
+        ConfigError: Too few characters.
+    """
+    found = match(candidates, key, hint)
     if len(found) > 1:
         raise ambiguous(found, key)
     return found[0]
 
 
-def match(candidates: Sequence[Found], key: str, see: str) -> list[Found]:
-    """The one with this key, or else those whose key begins so: one at least.
+def match(candidates: Sequence[T], key: str, hint: str) -> list[T]:
+    """The candidates with this key, or else those whose key begins with it: at least one.
 
     Args:
-        candidates: The oldest first; the newest are listed in a message.
-        see: What to do to find the right one, a sentence for the message.
+        candidates: Oldest first; a message lists the newest.
+        key: A key or the first characters of one.
+        hint: A sentence for the message: how to find the right key.
 
     Raises:
-        ArtifactError: none fits.
-        ConfigError: too few characters.
+        ArtifactError: No candidate matches.
+        ConfigError: Too few characters.
     """
-    if exact := [one for one in candidates if one.key == key]:
+    if exact := [candidate for candidate in candidates if candidate.key == key]:
         return exact
     if len(key) < MIN_PREFIX:
-        raise ConfigError(f"{key!r}: give {MIN_PREFIX} characters of a key at least. {see}")
-    if found := [one for one in candidates if one.key.startswith(key)]:
+        raise ConfigError(f"{key!r}: give at least {MIN_PREFIX} characters of a key. {hint}")
+    if found := [candidate for candidate in candidates if candidate.key.startswith(key)]:
         return found
-    raise ArtifactError(f"{key}: no such key. There are: {format_keys(candidates[::-1]) or 'none yet'}. {see}")
+    raise ArtifactError(f"{key}: no such key. There are: {format_keys(candidates[::-1]) or 'none yet'}. {hint}")
 
 
-def ambiguous(found: Sequence[HasKey], key: str) -> ArtifactError:
-    """The error that says that all of these fit."""
-    return ArtifactError(f"{key}: could be {format_keys(found)}. Give more characters")
+def ambiguous(candidates: Sequence[HasKey], key: str) -> ArtifactError:
+    """The error for a key that all of these candidates match."""
+    return ArtifactError(f"{key}: could be {format_keys(candidates)}. Give more characters")
 
 
-def format_keys(names: Sequence[HasKey]) -> str:
-    """The first of these for a message."""
-    more = ["…"] if len(names) > MAX_LISTED else []
-    return ", ".join([f"{one.stage}/{one.key}" for one in names[:MAX_LISTED]] + more)
+def format_keys(candidates: Sequence[HasKey]) -> str:
+    """The first candidates as `<stage>/<key>`, for a message."""
+    more = ["…"] if len(candidates) > MAX_LISTED else []
+    return ", ".join([f"{candidate.stage}/{candidate.key}" for candidate in candidates[:MAX_LISTED]] + more)

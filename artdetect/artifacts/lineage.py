@@ -1,6 +1,8 @@
-"""Which evaluation a name means, and the artifacts that it was made from."""
+"""Which artifacts another was made from, and which evaluation a name stands for."""
 
 import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from artdetect.artifacts import key_lookup, registry, store
@@ -8,71 +10,110 @@ from artdetect.artifacts.stages import STAGES
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.core.errors import ArtifactError, ConfigError
 
-NAMING = ("evaluate", "train", "report")  # stages whose artifacts name an evaluation
+SELECTABLE = ("evaluate", "train", "report")  # stages whose artifacts stand for an evaluation
+
+
+class Lineage:
+    """Finds the artifacts that another was made from.
+
+    A record names its inputs by the digest of their outputs, which several artifacts may share. The source is then
+    the newest of them that had been started by that time, or else the oldest.
+    """
+
+    def __init__(self, artifacts: Iterable[StoredArtifact]) -> None:
+        self._with_digest: dict[str, list[StoredArtifact]] = defaultdict(list)
+        for artifact in sorted(artifacts, key=lambda artifact: (artifact.record["started"], artifact.key)):
+            self._with_digest[artifact.digest].append(artifact)
+
+    def sources(self, inputs: Mapping[str, str], started: str) -> dict[str, StoredArtifact]:
+        """Input name -> the artifact that it was; inputs whose artifact is gone, or that are none, are left out.
+
+        Args:
+            inputs: Input name -> digest, as in the record of the artifact that was made from them.
+            started: When the build of that artifact started, as in its record.
+        """
+        found = {}
+        for name, digest in inputs.items():
+            equal = self._with_digest.get(digest, [])
+            if name in STAGES:
+                equal = [artifact for artifact in equal if artifact.stage == name]
+            if equal:
+                earlier = [artifact for artifact in equal if artifact.record["started"] <= started]
+                found[name] = earlier[-1] if earlier else equal[0]
+        return found
+
+    def ancestors(self, artifact: StoredArtifact) -> dict[str, StoredArtifact]:
+        """Stage -> the artifact of that stage that this one was made from, directly or not; this one included."""
+        found = {artifact.stage: artifact}
+        waiting = [artifact]
+        while waiting:
+            current = waiting.pop()
+            for stage, source in self.sources(current.inputs, current.record["started"]).items():
+                if stage in STAGES and stage not in found:
+                    found[stage] = source
+                    waiting.append(source)
+        return found
+
+
+def read(root: Path | None = None) -> Lineage:
+    """The lineage of all artifacts with a readable record; `root` is another project's artifacts folder."""
+    return Lineage(artifact for stage in STAGES for artifact in store.stored(stage, root))
+
+
+def lineage(evaluation: Path) -> dict[str, StoredArtifact]:
+    """Stage -> the artifact of that stage that this evaluation was made from; the evaluation included."""
+    return read(evaluation.parent.parent).ancestors(store.read(evaluation))
+
+
+def lineage_keys(train_key: str) -> dict[str, str]:
+    """Stage -> key of the artifacts that a model was made from, and of its newest evaluation, as far as they exist."""
+    try:
+        ancestors = lineage(find(train_key))
+    except ArtifactError:  # not evaluated, or its evaluation is gone
+        return {"train": train_key}
+    return {stage: artifact.folder.name for stage, artifact in ancestors.items()} | {"train": train_key}
 
 
 def find(name: str) -> Path:
-    """The folder of the evaluation that `name` means.
+    """The folder of the evaluation that `name` stands for.
 
-    `name` is `newest`, `previous` (the one before it), `champion`, the folder of an artifact of `NAMING`, or its key or
-    the first characters of it. A model evaluated several times means its newest evaluation, a report means the one it
-    shows.
+    Args:
+        name: `newest`; `previous`, the one before it; `champion`; the folder of an artifact of a stage in `SELECTABLE`;
+            or its key or the first characters of it. A model stands for its newest evaluation, a report for the one
+            that it shows.
 
     Raises:
-        ArtifactError: nothing or several fit; the message lists the candidates.
-        ConfigError: so few characters, or a folder of a stage that names no evaluation.
+        ArtifactError: No artifact or several match; the message lists the candidates.
+        ConfigError: Too few characters, or a folder of a stage that stands for no evaluation.
     """
     if name in ("newest", "previous"):
         newest = _newest()
         return newest.folder if name == "newest" else previous(newest.folder)
     if name == "champion":
-        named = [_champion()]
+        candidates = [_champion()]
     elif os.sep in name or (Path(name) / store.RECORD).is_file():
-        named = [store.read(Path(name).resolve())]
-        if named[0].stage not in NAMING:
-            raise ConfigError(f"{name}: it is of stage {named[0].stage}; name one of {', '.join(NAMING)}")
+        candidates = [store.read(Path(name).resolve())]
+        if candidates[0].stage not in SELECTABLE:
+            raise ConfigError(f"{name}: it is of stage {candidates[0].stage}; name one of {', '.join(SELECTABLE)}")
     else:
-        named = _with_key(name)
-    meant = {found.folder: found for made in named if (found := _evaluation(made))}
-    if len(meant) > 1:
-        raise key_lookup.ambiguous(named, name)
-    if not meant:
+        candidates = _with_key(name)
+    evaluations = {found.folder for artifact in candidates if (found := _evaluation(artifact))}
+    if len(evaluations) > 1:
+        raise key_lookup.ambiguous(candidates, name)
+    if not evaluations:
         raise ArtifactError(
-            f"{key_lookup.format_keys(named)}: there is no evaluation of it. Make one with `artdetect run`"
+            f"{key_lookup.format_keys(candidates)}: there is no evaluation of it. Make one with `artdetect run`"
         )
-    return next(iter(meant))
+    return next(iter(evaluations))
 
 
 def previous(evaluation: Path) -> Path:
-    """The newest evaluation beside and before this one; ArtifactError if it is the first."""
-    beside = [made.folder for made in store.stored("evaluate", evaluation.parent.parent)]
-    place = beside.index(evaluation) if evaluation in beside else 0
-    if place == 0:
+    """The newest evaluation in the same folder before this one; ArtifactError if this is the first."""
+    folders = [artifact.folder for artifact in store.stored("evaluate", evaluation.parent.parent)]
+    position = folders.index(evaluation) if evaluation in folders else 0
+    if position == 0:
         raise ArtifactError(f"evaluate/{evaluation.name}: there is no evaluation before it. Name another to compare it")
-    return beside[place - 1]
-
-
-def lineage(evaluation: Path) -> dict[str, StoredArtifact]:
-    """Stage -> the artifact of it that this evaluation was made from, itself too; without those that are gone."""
-    root = evaluation.parent.parent
-    found = {"evaluate": store.read(evaluation)}
-    waiting = ["evaluate"]
-    while waiting:
-        made = found[waiting.pop()]
-        for stage, digest in made.inputs.items():
-            if stage in STAGES and stage not in found and (source := _source(root, stage, digest, made)):
-                found[stage] = source
-                waiting.append(stage)
-    return found
-
-
-def lineage_keys(train_key: str) -> dict[str, str]:
-    """Stage -> key of what made a model and judged it last, as far as it is still there."""
-    try:
-        behind = lineage(find(train_key))
-    except ArtifactError:  # not evaluated, or its evaluation is gone
-        return {"train": train_key}
-    return {stage: built.folder.name for stage, built in behind.items()} | {"train": train_key}
+    return folders[position - 1]
 
 
 def _newest() -> StoredArtifact:
@@ -83,33 +124,25 @@ def _newest() -> StoredArtifact:
 
 
 def _champion() -> StoredArtifact:
-    entry = registry.champion()
-    if entry is None:
+    promotion = registry.champion()
+    if promotion is None:
         raise ArtifactError("there is no champion yet. Make a model the champion with `artdetect promote KEY`")
-    return store.read(store.place("train", entry.train))
+    return store.read(store.place("train", promotion.train))
 
 
 def _with_key(key: str) -> list[StoredArtifact]:
-    """The artifacts of `NAMING` with this key, or else with keys that begin so: one at least."""
-    made = [made for stage in NAMING for made in store.stored(stage)]
-    made.sort(key=lambda made: made.record["started"])
-    return key_lookup.match(made, key, "Or name a folder, champion, newest or previous")
+    """The artifacts of the stages in `SELECTABLE` whose key is this or begins with it: at least one."""
+    artifacts = [artifact for stage in SELECTABLE for artifact in store.stored(stage)]
+    artifacts.sort(key=lambda artifact: artifact.record["started"])
+    return key_lookup.match(artifacts, key, "Or name a folder, champion, newest or previous")
 
 
-def _evaluation(made: StoredArtifact) -> StoredArtifact | None:
-    """The evaluation that an artifact of `NAMING` means."""
-    root = made.folder.parent.parent
-    if made.stage == "evaluate":
-        return made
-    if made.stage == "report":
-        return _source(root, "evaluate", made.inputs.get("evaluate"), made)
-    of_model = [found for found in store.stored("evaluate", root) if found.inputs.get("train") == made.record["digest"]]
+def _evaluation(artifact: StoredArtifact) -> StoredArtifact | None:
+    """The evaluation that an artifact of a stage in `SELECTABLE` stands for."""
+    if artifact.stage == "evaluate":
+        return artifact
+    evaluations = store.stored("evaluate", artifact.folder.parent.parent)
+    if artifact.stage == "report":
+        return Lineage(evaluations).sources(artifact.inputs, artifact.record["started"]).get("evaluate")
+    of_model = [evaluation for evaluation in evaluations if evaluation.inputs.get("train") == artifact.digest]
     return of_model[-1] if of_model else None
-
-
-def _source(root: Path, stage: str, digest: str | None, user: StoredArtifact) -> StoredArtifact | None:
-    """The artifact of `stage` with these outputs that was the newest when `user` was made."""
-    equal = [made for made in store.stored(stage, root) if made.record["digest"] == digest]
-    earlier = [made for made in equal if made.record["started"] <= user.record["started"]]
-    chosen = earlier or equal[:1]
-    return chosen[-1] if chosen else None

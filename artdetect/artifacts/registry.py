@@ -1,7 +1,7 @@
-"""Which model is used: the champion, an alias that is moved in one step and remembers where it has been.
+"""Which model is in use: the champion, an alias that moves in one step and records its history.
 
 `artifacts/models/champion.json` holds the champion and the history in one file, so that a kill at any moment leaves
-both as they were or both as they are to be. A file that is damaged is an error and never another model.
+either the old state of both or the new one. A damaged file is an error; no other model is used in its place.
 """
 
 import getpass
@@ -21,21 +21,21 @@ from artdetect.core.errors import ArtifactError, ModelError
 
 
 class Promotion(BaseModel):
-    """One move of the alias: a train artifact became the champion."""
+    """One move of the alias: a model became the champion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    train: str  # its key
-    artifacts: dict[str, str]  # stage -> key of what made and judged it; no gate: it was promoted by hand
-    at: str  # ISO, UTC
+    train: str  # the key of its artifact of stage train
+    artifacts: dict[str, str]  # stage -> key of what it was built from and evaluated by; no gate: promoted by hand
+    at: str  # ISO 8601, UTC
     by: str
     why: str
     previous: str | None  # the train key of the champion that it replaced
-    rolled_back: bool = False  # gone back to, not promoted
+    rolled_back: bool = False  # True if a rollback brought this model back
 
 
 class _Alias(BaseModel):
-    """The file's content."""
+    """The content of the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,21 +51,21 @@ class _Alias(BaseModel):
 
 
 def alias_file() -> Path:
-    """Where the champion and the history stand."""
+    """The file that holds the champion and the history."""
     return paths.artifacts() / "models" / "champion.json"
 
 
 def champion() -> Promotion | None:
-    """The champion, None where there was never one; ArtifactError where the file is damaged.
+    """The champion, or None if there was never one; ArtifactError if the file is damaged.
 
-    Whether its artifact is still whole is for `champion_model` to say.
+    Does not check the champion's artifact; `champion_model` does.
     """
-    entries = history()
-    return entries[-1] if entries else None
+    promotions = history()
+    return promotions[-1] if promotions else None
 
 
 def history() -> list[Promotion]:
-    """Every move of the alias, oldest first; ArtifactError where the file is damaged."""
+    """Every move of the alias, oldest first; ArtifactError if the file is damaged."""
     path = alias_file()
     try:
         alias = _Alias.model_validate_json(path.read_bytes())
@@ -73,101 +73,116 @@ def history() -> list[Promotion]:
         return []
     except ValidationError as error:
         raise ArtifactError(
-            f"{path}: damaged ({error.errors()[0]['msg']}), so nobody knows which model is the champion. Put a copy of "
-            "it back, or move it away and promote the model to use: `artdetect promote KEY`"
+            f"{path}: damaged ({error.errors()[0]['msg']}), so the champion is unknown. Restore a copy of the "
+            "file, or move it away and promote the model to use: `artdetect promote KEY`"
         ) from None
     return alias.history
 
 
-def active_promotions(entries: list[Promotion]) -> list[Promotion]:
-    """The promotions that stand: the last is the champion's, the one before it is what a rollback goes to.
+def active_promotions(promotions: list[Promotion]) -> list[Promotion]:
+    """The promotions that were not rolled back: the last made the champion, a rollback returns to the one before.
 
-    ValueError where an entry goes back to what was not before it.
+    Raises:
+        ValueError: A rollback in the history returns to a model that was not the champion before.
     """
-    standing: list[Promotion] = []
-    for entry in entries:
-        if not entry.rolled_back:
-            standing.append(entry)
-        elif [before.train for before in standing[-2:-1]] == [entry.train]:
-            standing.pop()
+    active: list[Promotion] = []
+    for promotion in promotions:
+        if not promotion.rolled_back:
+            active.append(promotion)
+        elif [before.train for before in active[-2:-1]] == [promotion.train]:
+            active.pop()
         else:
-            raise ValueError(f"the history goes back to train/{entry.train}, which was not before it")
-    return standing
+            raise ValueError(f"the history goes back to train/{promotion.train}, which was not before it")
+    return active
 
 
 def champion_model() -> Path | None:
-    """The champion's artifact folder, None where there was never one.
+    """The champion's artifact folder, or None if there was never a champion.
 
-    ModelError where it is no longer whole, ArtifactError where the alias is damaged.
+    Raises:
+        ModelError: The artifact is missing or damaged.
+        ArtifactError: The file of the alias is damaged.
     """
-    entry = champion()
-    if entry is None:
+    promotion = champion()
+    if promotion is None:
         return None
-    if fault := store.verify("train", entry.train):
+    if fault := store.verify("train", promotion.train):
         raise ModelError(
-            f"the champion, train/{entry.train}, cannot be used: {fault}. Go back with `artdetect rollback`, promote "
-            "another (`artdetect models` lists them), or name a model with --model"
+            f"the champion, train/{promotion.train}, cannot be used: {fault}. Go back with `artdetect rollback`, "
+            "promote another (`artdetect models` lists them), or name a model with --model"
         )
-    return store.place("train", entry.train)
+    return store.place("train", promotion.train)
 
 
 def promote(train_key: str, artifacts: Mapping[str, str], by: str, why: str, replacing: str | None = None) -> Promotion:
-    """Make a train artifact the champion; the new entry, or the present one where it is the champion already.
+    """Make a model the champion.
 
-    `artifacts`: stage -> key of everything that made and judged it; `replacing`: the champion it was judged against.
+    Args:
+        train_key: The key of the model's artifact of stage train.
+        artifacts: Stage -> key of everything that it was built from and evaluated by.
+        by: Who promotes the model.
+        why: The reason, for the history.
+        replacing: The train key of the champion that it was compared with, if it was.
 
-    ModelError where the artifact is not whole, or another than `replacing` is the champion by now.
+    Returns:
+        The new promotion, or the current one if the model is the champion already.
+
+    Raises:
+        ModelError: The artifact is missing or damaged, or `replacing` is no longer the champion.
     """
     _check(train_key)
     with _locked():
-        entries = history()
-        present = entries[-1] if entries else None
-        if present and present.train == train_key:
-            return present
-        if replacing and (present is None or present.train != replacing):
+        promotions = history()
+        current = promotions[-1] if promotions else None
+        if current and current.train == train_key:
+            return current
+        if replacing and (current is None or current.train != replacing):
             raise ModelError(
-                f"train/{train_key} was judged against train/{replacing}, which is no longer the champion. "
+                f"train/{train_key} was compared with train/{replacing}, which is no longer the champion. "
                 "Retrain again, or promote it by hand: `artdetect promote KEY`"
             )
-        entry = Promotion(
+        promotion = Promotion(
             train=train_key,
             artifacts=dict(artifacts) | {"train": train_key},
             at=_now(),
             by=by,
             why=why,
-            previous=present.train if present else None,
+            previous=current.train if current else None,
         )
-        _write([*entries, entry])
-    return entry
+        _write([*promotions, promotion])
+    return promotion
 
 
 def rollback(by: str, why: str) -> Promotion:
-    """Go back to the champion before the present one, or further back each time; the history only grows.
+    """Return to the champion before the current one; each further rollback goes one further back.
 
-    ModelError where there is none before it, or its artifact is no longer whole.
+    The history keeps everything: a rollback is another entry. Returns that entry.
+
+    Raises:
+        ModelError: There is no earlier champion, or its artifact is missing or damaged.
     """
     with _locked():
-        entries = history()
-        standing = active_promotions(entries)
-        if len(standing) < 2:
-            said = f"train/{standing[0].train} is the first champion" if standing else "there is no champion yet"
-            raise ModelError(f"nothing to roll back to: {said}. Promote a model with `artdetect promote KEY`")
-        before, present = standing[-2], standing[-1]
+        promotions = history()
+        active = active_promotions(promotions)
+        if len(active) < 2:
+            reason = f"train/{active[0].train} is the first champion" if active else "there is no champion yet"
+            raise ModelError(f"nothing to roll back to: {reason}. Promote a model with `artdetect promote KEY`")
+        before, current = active[-2], active[-1]
         _check(before.train)
-        entry = before.model_copy(
-            update={"at": _now(), "by": by, "why": why, "previous": present.train, "rolled_back": True}
+        promotion = before.model_copy(
+            update={"at": _now(), "by": by, "why": why, "previous": current.train, "rolled_back": True}
         )
-        _write([*entries, entry])
-    return entry
+        _write([*promotions, promotion])
+    return promotion
 
 
 def find(name: str) -> str:
-    """The key of the train artifact that `name`, its key or its first characters, means; errors as of `keys.only`."""
+    """The key of the model whose key is `name` or begins with it; errors as `key_lookup.resolve`."""
     return key_lookup.resolve(store.stored("train"), name, "`artdetect models` lists the models").key
 
 
 def current_user() -> str:
-    """Who runs this: user@host."""
+    """Who runs this process, as `user@host`."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
@@ -177,7 +192,7 @@ def current_user() -> str:
 
 def _check(train_key: str) -> None:
     if fault := store.verify("train", train_key):
-        raise ModelError(f"train/{train_key} cannot be the champion: {fault}. `artdetect models` lists what there is")
+        raise ModelError(f"train/{train_key} cannot be the champion: {fault}. `artdetect models` lists the models")
 
 
 def _now() -> str:
@@ -186,14 +201,15 @@ def _now() -> str:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    """One process at a time reads and writes; the kernel frees the lock of a killed holder."""
+    """One process at a time changes the file; the kernel frees the lock of a killed process."""
     from filelock import FileLock
 
     with FileLock(store.lock_file("models", "champion")):
         yield
 
 
-def _write(entries: list[Promotion]) -> None:
+def _write(promotions: list[Promotion]) -> None:
     """Replace the file in one atomic and durable step."""
-    alias = {"champion": entries[-1].model_dump(), "history": [entry.model_dump() for entry in entries]}
+    history = [promotion.model_dump() for promotion in promotions]
+    alias = {"champion": history[-1], "history": history}
     atomic.write(alias_file(), json.dumps(alias, indent=1))

@@ -1,8 +1,8 @@
-"""The run ledger: `artifacts/runs/<time>-<id>.json`, one small file a flow run, saying which artifacts it used.
+"""The run ledger: one small file per flow run, `artifacts/runs/<time>-<id>.json`, that lists the artifacts it used.
 
-The time in a file's name is when the run was last of use: its end, or when `artdetect run` found all of it current
-again. Garbage collection keeps what recent runs used, and removes the files of runs that nothing needs any more; the
-metrics tell of the last ones.
+The time in a file's name is when the run was last of use: when it ended, or when `artdetect run` last found all of its
+artifacts current. Garbage collection keeps what recent runs used, and removes the files of runs that nothing needs any
+more. The Prometheus metrics describe the last runs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,8 +18,8 @@ from artdetect.artifacts.store import Artifact
 from artdetect.core import atomic, paths
 from artdetect.core.errors import ArtifactError
 
-MAX_READ = 10  # of the newest runs, to find one that used the same artifacts
-_NAMED = "%Y%m%dT%H%M%S%fZ"
+MAX_READ = 10  # newest runs to search for one that used the same artifacts
+_TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
 
 class StageRecord(BaseModel):
@@ -29,9 +29,9 @@ class StageRecord(BaseModel):
 
     stage: str
     key: str
-    ran: bool  # built by this run
+    ran: bool  # whether this run built it
     why: str
-    seconds: float  # of the build, now or when it was built
+    seconds: float  # duration of the build, in this run or when it was built
 
 
 class Run(BaseModel):
@@ -48,41 +48,41 @@ class Run(BaseModel):
     error: str | None = None
     stages: list[StageRecord]
     facts: dict[str, Any] = {}
-    used: str | None = None  # when all of it was last found current again
+    used: str | None = None  # when its artifacts were last found current again
 
     @property
     def last(self) -> datetime:
-        """When it was last of use."""
+        """When the run was last of use, UTC."""
         return datetime.fromisoformat(self.used or self.ended).astimezone(UTC)
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """How long the run took, in seconds."""
         return (datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.began)).total_seconds()
 
     @property
     def artifacts(self) -> set[tuple[str, str]]:
-        """(stage, key) of all that it used."""
+        """(stage, key) of every artifact that the run used."""
         return {(use.stage, use.key) for use in self.stages}
 
 
 def folder() -> Path:
-    """Where the ledger is."""
+    """The folder of the ledger."""
     return paths.artifacts() / "runs"
 
 
 def file(run: Run) -> Path:
-    """Where this state of a run is in the ledger."""
-    return folder() / f"{run.last.strftime(_NAMED)}-{run.id}.json"
+    """The file of a run in its present state."""
+    return folder() / f"{run.last.strftime(_TIME_FORMAT)}-{run.id}.json"
 
 
 def now() -> str:
-    """The time as a run has it."""
+    """The current time in the format of a run's fields."""
     return datetime.now(UTC).isoformat()
 
 
 def write(run: Run) -> Path:
-    """Add a run to the ledger, in place of an earlier state of it; its file."""
+    """Write a run to the ledger, replacing an earlier state of it; returns its file."""
     path = file(run)
     atomic.write(path, run.model_dump_json(indent=1))
     for earlier in folder().glob(f"*Z-{run.id}.json"):
@@ -92,28 +92,34 @@ def write(run: Run) -> Path:
 
 
 def read() -> list[Run]:
-    """All runs, those of longest ago first; files that cannot be read are left out."""
-    found = []
+    """All runs, oldest first; files that cannot be read are skipped."""
+    runs = []
     for path in _files():
         with suppress(ArtifactError):
-            found.append(_load(path))
-    return found
+            runs.append(_load(path))
+    return runs
 
 
 def read_all() -> list[Run]:
-    """As `read`, but ArtifactError where a file cannot be read: for who removes what no run used."""
+    """All runs, oldest first; ArtifactError if a file cannot be read. For code that removes what no run used."""
     return [_load(path) for path in _files()]
 
 
 def latest(ledger: Iterable[Run]) -> dict[str, Run]:
-    """Of each flow the run that ended last."""
+    """Flow -> its run that ended last."""
     return {run.flow: run for run in sorted(ledger, key=lambda run: run.ended)}
 
 
 def refresh(artifacts: Sequence[Artifact], flow: str = "pipeline", name: str = "artdetect run") -> None:
-    """Note that all of these were found current and used: a run that needed no flow.
+    """Record that all these artifacts were found current, so that no flow had to run.
 
-    The newest run that used the same is refreshed, or else one written. A disk that takes no note fails no run.
+    Refreshes the newest run that used the same artifacts, or writes a new run. A disk that cannot be written to is no
+    error.
+
+    Args:
+        artifacts: The artifacts that were found current.
+        flow: The flow that would have built them.
+        name: The name of a new run.
     """
     same = {(artifact.stage, artifact.key) for artifact in artifacts}
     with suppress(OSError):
@@ -124,9 +130,13 @@ def refresh(artifacts: Sequence[Artifact], flow: str = "pipeline", name: str = "
                     return
         uses = [
             StageRecord(
-                stage=made.stage, key=made.key, ran=False, why="nothing changed", seconds=made.record["seconds"]
+                stage=artifact.stage,
+                key=artifact.key,
+                ran=False,
+                why="nothing changed",
+                seconds=artifact.record["seconds"],
             )
-            for made in artifacts
+            for artifact in artifacts
         ]
         time = now()
         write(Run(id=uuid4().hex, flow=flow, name=name, began=time, ended=time, state="completed", stages=uses))
@@ -140,7 +150,7 @@ def _load(path: Path) -> Run:
     try:
         return Run.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise ArtifactError(f"{path}: it has just gone: another run replaced it. Try again") from None
+        raise ArtifactError(f"{path}: another run has just replaced this file. Try again") from None
     except (OSError, ValidationError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ArtifactError(f"{path}: not a file of the run ledger ({reason}). Delete it to go on without it") from None

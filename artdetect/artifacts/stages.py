@@ -1,12 +1,12 @@
-"""The chain of stages and their keys: the one description that the flow, `artdetect status` and the dashboard share.
+"""The stages of the pipeline and their cache keys. The flow, `artdetect status` and the dashboard share this list.
 
-A key says what an artifact is made of: the digests of its inputs, its config section, the code it runs and the packages
-that matter to it. Never paths, times or run ids.
+A key is computed from everything that shapes an artifact: the digests of its inputs, its config section, the code that
+builds it, and the versions of the packages that this code uses. It never contains paths, times or run ids.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from artdetect.core import digests
 from artdetect.core.config_section import Section
@@ -14,11 +14,11 @@ from artdetect.core.config_section import Section
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the pipeline: `artdetect.<name>` does it, section `<name>` configures it."""
+    """One step of the pipeline: module `artdetect.<name>` does it, config section `<name>` configures it."""
 
     name: str
-    inputs: tuple[str, ...]  # whose digests it depends on: stages, but for what download and index bring themselves
-    packages: tuple[str, ...]
+    inputs: tuple[str, ...]  # names of the inputs whose digests the key contains
+    packages: tuple[str, ...]  # packages whose versions the key contains
 
     @property
     def module(self) -> str:
@@ -26,6 +26,9 @@ class Stage:
         return f"artdetect.{self.name}"
 
 
+StageName = Literal["download", "index", "audit", "balance", "train", "evaluate", "explain", "report"]  # as in CHAIN
+
+# Inputs are the stages of these names, except `source` (download.fingerprint) and `pictures` (index.scan).
 CHAIN = (
     Stage("download", ("source",), ()),
     Stage("index", ("pictures",), ("numpy", "pillow", "pyarrow", "scipy")),
@@ -64,7 +67,7 @@ CHAIN = (
         ("jinja2", "matplotlib", "pandas", "pillow"),
     ),
 )
-GATE = Stage(  # of a retraining; models and scores of a champion that there is not yet are `NONE`
+GATE = Stage(  # part of a retraining; where there is no champion yet, its inputs are `MISSING_INPUT`
     "gate",
     (
         *("index", "audit", "balance", "challenger", "challenger_scores"),
@@ -75,12 +78,12 @@ GATE = Stage(  # of a retraining; models and scores of a champion that there is 
     ("keras", "numpy", "pandas", "pillow", "pyarrow", "scipy", "tensorflow"),
 )
 STAGES = {stage.name: stage for stage in (*CHAIN, GATE)}
-NONE = "none"  # the digest of an input that a stage can do without
+MISSING_INPUT = "none"  # the digest of an optional input that is missing
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a stage would be built from now, and so its artifact's key (None while an input is unknown)."""
+    """What a stage would be built from now, and the key that follows from it (None while an input is unknown)."""
 
     stage: Stage
     parts: Mapping[str, Any]
@@ -88,7 +91,13 @@ class Plan:
 
 
 def plan(stage: Stage, config: Section, inputs: Mapping[str, str] | None) -> Plan:
-    """The plan of `stage` under its config section; `inputs`: name -> digest, None = not known yet."""
+    """Describe what a stage would be built from.
+
+    Args:
+        stage: The stage.
+        config: The stage's config section.
+        inputs: Input name -> digest; None if they are not known yet.
+    """
     parts: dict[str, Any] = {
         "config": config.key_parts(),
         "code": digests.code_digests(stage.module),

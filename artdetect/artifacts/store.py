@@ -1,12 +1,13 @@
 """Artifacts on disk: `artifacts/<stage>/<key>/`, published whole or not at all, each with a record of how it was made.
 
-A folder counts only if it has a record and its outputs still match it. The journal beside the folders remembers what
-every build was made of, so that a later run can say what changed.
+A folder counts as an artifact only if it has a record and its outputs match that record. The journal beside the folders
+lists what every build was made from, so that a later run can say what changed.
+
+Two classes: `Artifact` is what stages hand to each other, a reference to an artifact whose outputs were checked;
+`StoredArtifact` is a folder with its record as it was read, whose outputs may be damaged.
 """
 
 import json
-import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -16,77 +17,106 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from artdetect.core import digests, paths
+from artdetect.artifacts.file_names import METRICS, RECORD
+from artdetect.core import atomic, digests, host, paths
 from artdetect.core.errors import ArtifactError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RECORD = "record.json"
-JOURNAL = "journal.jsonl"  # of a stage, beside its artifacts
+JOURNAL = "journal.jsonl"  # one per stage, beside its artifacts
 CACHE_ENTRY = "prefect.json"  # Prefect's cache record; it lives and dies with the folder
-_FIELDS = {"stage": str, "key": str, "digest": str, "parts": dict, "outputs": dict, "started": str}  # of any record
+_REQUIRED_FIELDS = {"stage": str, "key": str, "digest": str, "parts": dict, "outputs": dict, "started": str}
 
 
 class Artifact(BaseModel):
-    """A published folder: what made it (`key`) and what came out (`digest`, over names and contents of its outputs)."""
+    """A reference to an artifact of this project: what made it (`key`) and what came out (`digest`).
+
+    It holds no path, so that Prefect's cache entries, which contain it, survive a move of the project.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     stage: str
     key: str
-    digest: str
+    digest: str  # over the names and contents of the outputs
 
     @property
     def folder(self) -> Path:
-        """Where the outputs are, on this machine."""
+        """The folder of the outputs on this machine."""
         return place(self.stage, self.key)
 
-    @property
+    @cached_property
     def record(self) -> Mapping[str, Any]:
-        """The run's metadata: key parts, outputs, metrics, versions, host, times; errors as of `read`."""
+        """The record of the build: key parts, outputs, metrics, versions, host, times. Raises as `read` does."""
         return read(self.folder).record
 
 
 @dataclass(frozen=True)
 class StoredArtifact:
-    """An artifact as its record has it, below this project's artifacts or another's; its outputs may be damaged."""
+    """An artifact's folder with its record, in this project or another; its outputs were not checked."""
 
     folder: Path
     record: Mapping[str, Any]
 
     @property
     def stage(self) -> str:
-        """Of which it is."""
+        """The stage that built the artifact."""
         return self.record["stage"]
 
     @property
     def key(self) -> str:
-        """What made it."""
+        """The artifact's key, which names everything that it was built from."""
         return self.record["key"]
 
     @property
+    def digest(self) -> str:
+        """The digest over names and contents of the artifact's outputs."""
+        return self.record["digest"]
+
+    @property
     def name(self) -> str:
-        """`<stage>/<key>`."""
+        """The name in messages, `<stage>/<key>`."""
         return f"{self.stage}/{self.key}"
 
     @property
     def inputs(self) -> Mapping[str, str]:
-        """Input name -> the digest of what it was."""
+        """Input name -> digest of each input that the artifact was built from."""
         return self.record["parts"].get("inputs", {})
 
     @property
     def outputs(self) -> Mapping[str, Any]:
-        """File name -> its bytes and sha256."""
+        """File name -> bytes and sha256 of each output."""
         return self.record["outputs"]
 
+    @property
+    def bytes(self) -> int:
+        """Size of all outputs together, in bytes."""
+        return sum(output["bytes"] for output in self.outputs.values())
+
+    @property
+    def at(self) -> datetime:
+        """When the artifact's build began, UTC."""
+        return datetime.fromisoformat(self.record["started"]).astimezone(UTC)
+
+    @property
+    def seconds(self) -> float:
+        """How long the artifact's build took, in seconds."""
+        return float(self.record["seconds"])
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that the process had held by the end of the build, in bytes."""
+        return int(self.record["peak_memory_mb"]) * 2**20
+
     def table(self, name: str) -> "pd.DataFrame":
-        """A Parquet output; ArtifactError if it is missing or does not match the record."""
+        """Read a Parquet output; ArtifactError if it is missing or does not match the record."""
         import pandas as pd
 
         path = self.folder / name
@@ -97,23 +127,30 @@ class StoredArtifact:
 
 
 def read(folder: Path) -> StoredArtifact:
-    """The artifact in this folder by its record alone; ArtifactError if that is missing or not an artifact's."""
+    """Read the artifact in a folder by its record alone; ArtifactError if there is no record of an artifact."""
     try:
         record = json.loads((folder / RECORD).read_bytes())
     except (OSError, ValueError):
         raise ArtifactError(f"{folder}: there is no artifact with a readable {RECORD}") from None
-    if not isinstance(record, dict) or any(not isinstance(record.get(name), kind) for name, kind in _FIELDS.items()):
+    if not isinstance(record, dict) or any(
+        not isinstance(record.get(name), kind) for name, kind in _REQUIRED_FIELDS.items()
+    ):
         raise ArtifactError(f"{folder}: its {RECORD} is not that of an artifact")
     return StoredArtifact(folder, record)
 
 
 def stored(stage: str, root: Path | None = None) -> list[StoredArtifact]:
-    """A stage's artifacts whose record can be read, oldest first; `root`: another project's artifacts folder."""
+    """List a stage's artifacts that have a readable record, oldest first.
+
+    Args:
+        stage: The stage's name.
+        root: The artifacts folder of another project; this project's if left out.
+    """
     found = []
     for record in ((root or paths.artifacts()) / stage).glob(f"[!.]*/{RECORD}"):
         with suppress(ArtifactError):
             found.append(read(record.parent))
-    return sorted(found, key=lambda made: (made.record["started"], made.key))
+    return sorted(found, key=lambda artifact: (artifact.record["started"], artifact.key))
 
 
 def place(stage: str, key: str) -> Path:
@@ -129,30 +166,42 @@ def lock_file(stage: str, key: str) -> Path:
 
 
 def load(stage: str, key: str) -> Artifact:
-    """The artifact at this place; ArtifactError if there is none or it does not match its record."""
-    if fault := verify(stage, key):
+    """The artifact with this key; ArtifactError if there is none or it does not match its record."""
+    artifact, fault = check(stage, key)
+    if artifact is None:
         raise ArtifactError(f"{stage}/{key}: {fault}. Run the pipeline again to rebuild it")
-    return at(stage, key)
+    return artifact
 
 
-def at(stage: str, key: str) -> Artifact:
-    """The artifact at this place by its record alone, for a caller that has just asked for its `problem`."""
-    return Artifact(stage=stage, key=key, digest=read(place(stage, key)).record["digest"])
+def find(stage: str, key: str) -> Artifact | None:
+    """The artifact with this key; None if there is none or it does not match its record."""
+    return check(stage, key)[0]
 
 
 def verify(stage: str, key: str) -> str | None:
-    """Why the artifact at this place cannot be used, or None. Reads every output and compares it with the record."""
+    """Why the artifact with this key cannot be used, or None."""
+    return check(stage, key)[1]
+
+
+def check(stage: str, key: str) -> tuple[Artifact | None, str | None]:
+    """The artifact with this key, or why it cannot be used. Reads every output and compares it with the record."""
+    fault = _fault(stage, key)
+    if fault:
+        return None, fault
+    return Artifact(stage=stage, key=key, digest=read(place(stage, key)).digest), None
+
+
+def _fault(stage: str, key: str) -> str | None:
     folder = place(stage, key)
     if not folder.is_dir():
         return "missing"
     try:
-        record = read(folder).record
-        if (record["stage"], record["key"]) != (stage, key):
-            return f"{RECORD}: it is that of {record['stage']}/{record['key']}"
-        outputs = record["outputs"]
-        if digests.value_digest(outputs) != record["digest"]:
+        artifact = read(folder)
+        if (artifact.stage, artifact.key) != (stage, key):
+            return f"{RECORD}: it is that of {artifact.name}"
+        if digests.value_digest(artifact.outputs) != artifact.digest:
             return f"{RECORD}: its digest differs from its outputs"
-        for name, output in outputs.items():
+        for name, output in artifact.outputs.items():
             if fault := _difference(folder / name, output):
                 return f"{name}: {fault}"
     except (ArtifactError, OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -172,10 +221,16 @@ def _difference(path: Path, output: Mapping[str, Any]) -> str | None:
 
 @contextmanager
 def build(stage: str, key: str, parts: Mapping[str, Any], run: Mapping[str, Any] | None = None) -> Iterator[Path]:
-    """A temporary folder to write a stage's outputs to; published with its record if the block ends well.
+    """Give a temporary folder for a stage's outputs; publish it with its record if the block ends without an error.
 
-    The caller holds the lock on `lock_file(stage, key)`. `parts` are what the key was made from, `run` is what else the
-    record should say (flow run id and name). An output named metrics.json also stands in the record.
+    The caller holds the lock on `lock_file(stage, key)`. The content of an output named metrics.json is also copied
+    into the record.
+
+    Args:
+        stage: The stage's name.
+        key: The artifact's key.
+        parts: What the key was computed from.
+        run: More fields for the record, such as the flow run's id and name.
     """
     target = place(stage, key)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -189,7 +244,7 @@ def build(stage: str, key: str, parts: Mapping[str, Any], run: Mapping[str, Any]
             for path in sorted(temporary.rglob("*"))
             if path.is_file()
         }
-        metrics = temporary / "metrics.json"
+        metrics = temporary / METRICS
         record = {
             "stage": stage,
             "key": key,
@@ -201,7 +256,7 @@ def build(stage: str, key: str, parts: Mapping[str, Any], run: Mapping[str, Any]
             "started": started.isoformat(),
             "seconds": round(time.perf_counter() - clock, 3),
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-            "host": {"name": platform.node(), "system": platform.platform(), "cpus": os.cpu_count()},
+            "host": host.description(),
             "revision": _git_revision(),
             **(run or {}),
         }
@@ -214,11 +269,9 @@ def build(stage: str, key: str, parts: Mapping[str, Any], run: Mapping[str, Any]
 
 
 def _publish(temporary: Path, target: Path) -> None:
-    """Make `temporary` durable and give it its name in one atomic step."""
+    """Sync `temporary` to the disk and rename it to `target` in one atomic step."""
     for path in [*temporary.rglob("*"), temporary]:
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+        atomic.sync(path)
     temporary.chmod(0o755)  # mkdtemp's folders are private; artifacts may be shared
     if target.exists():
         discarded = temporary.with_suffix(".old")
@@ -236,14 +289,14 @@ def sweep(stage: str, key: str) -> None:
 
 
 def journal(stage: str) -> list[dict[str, Any]]:
-    """What this stage was ever built from, oldest first: [{"key", "started", "parts"}]."""
+    """What every build of this stage was made from, oldest first: [{"key", "started", "parts"}]."""
     try:
         lines = (paths.artifacts() / stage / JOURNAL).read_text(errors="replace").splitlines()
     except OSError:
         return []
     entries = []
     for line in lines:
-        with suppress(ValueError):  # blank, or torn by a kill
+        with suppress(ValueError):  # an empty line, or one cut off by a kill
             entry = json.loads(line)
             if isinstance(entry, dict) and {"key", "parts"} <= entry.keys():
                 entries.append(entry)
@@ -251,10 +304,9 @@ def journal(stage: str) -> list[dict[str, Any]]:
 
 
 def newest(stage: str) -> Artifact | None:
-    """The stage's artifact that was built last and is still whole."""
-    keys = (made.folder.name for made in reversed(stored(stage)))
-    key = next((key for key in keys if verify(stage, key) is None), None)
-    return None if key is None else at(stage, key)
+    """The stage's artifact that was built last and still matches its record."""
+    keys = (artifact.folder.name for artifact in reversed(stored(stage)))
+    return next((artifact for key in keys if (artifact := find(stage, key))), None)
 
 
 def _git_revision() -> str | None:

@@ -1,7 +1,8 @@
-"""Who is using an artifact: a shared flock(2) a run and artifact, which the kernel frees when its holder dies.
+"""Who uses an artifact: one shared flock(2) per run and artifact, which the kernel frees when the run's process dies.
 
-A run claims an artifact before it looks whether there is one, and holds the claim until it ends. Whoever removes
-artifacts takes the lock alone, beside the builder's (`store.lock_file`): what is built or in use stays.
+A run locks an artifact before it checks whether the artifact exists, and holds the lock until the run ends. Garbage
+collection takes the same lock exclusively, and the builder's lock (`store.lock_file`), so that it removes nothing that
+is being built or used.
 """
 
 import fcntl
@@ -17,19 +18,19 @@ from artdetect.artifacts import store
 
 
 class UseLocks:
-    """The artifacts that a run uses; given back by `release`, or when this object or its process dies."""
+    """Locks on the artifacts that a run uses; freed by `release`, or when this object or its process dies."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, str], int] = {}
         weakref.finalize(self, _close, self._held)
 
-    def claim(self, stage: str, key: str) -> None:
-        """Keep this artifact from being removed, whether it exists yet or not; waits while it is being removed."""
+    def acquire(self, stage: str, key: str) -> None:
+        """Protect this artifact from removal, whether it exists yet or not; wait while it is being removed."""
         if (stage, key) not in self._held:
             self._held[stage, key] = _locked(use_file(stage, key), fcntl.LOCK_SH)
 
     def release(self) -> None:
-        """Give all of them back."""
+        """Free all locks."""
         _close(self._held)
 
 
@@ -40,7 +41,7 @@ def use_file(stage: str, key: str) -> Path:
 
 @contextmanager
 def exclusive(stage: str, key: str) -> Iterator[bool]:
-    """Whether nobody builds or uses this artifact; if so, nobody does until the block ends."""
+    """Try to lock an artifact against builders and users until the block ends; yields whether that succeeded."""
     builder = FileLock(store.lock_file(stage, key), thread_local=False)
     try:
         builder.acquire(timeout=0)
@@ -62,17 +63,17 @@ def exclusive(stage: str, key: str) -> Iterator[bool]:
 
 
 def forget(stage: str, key: str) -> None:
-    """Remove the lock files of an artifact that is gone, within `alone`: who waits for one then takes a new one."""
+    """Remove the lock files of an artifact that is gone, inside `exclusive`; processes that wait take new files."""
     use_file(stage, key).unlink(missing_ok=True)
     store.lock_file(stage, key).unlink(missing_ok=True)
 
 
-def _locked(path: Path, how: int) -> int:
-    """A descriptor of the file, locked; of the one that bears the name, should another be removed meanwhile."""
+def _locked(path: Path, operation: int) -> int:
+    """A locked descriptor of the file that has this name, even if another file was removed from there meanwhile."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, how)
+            fcntl.flock(descriptor, operation)
         except BaseException:
             os.close(descriptor)
             raise
@@ -81,6 +82,6 @@ def _locked(path: Path, how: int) -> int:
         os.close(descriptor)
 
 
-def _close(held: dict[tuple[str, str], int]) -> None:
-    while held:
-        os.close(held.popitem()[1])
+def _close(descriptors: dict[tuple[str, str], int]) -> None:
+    while descriptors:
+        os.close(descriptors.popitem()[1])

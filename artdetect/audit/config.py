@@ -14,28 +14,30 @@ def _rule(what: str) -> Any:
 
 
 class AuditConfig(Section):
-    """Section `audit`: a rule for each finding, and what counts as one.
+    """Section `audit`: a rule for each finding, and the thresholds.
 
-    Every finding is counted whatever its rule says: "warn" also writes a line to the log, "stop" ends the run with
-    `AuditFailed`. All warn unless told otherwise, since balance keeps what can be kept out of training.
+    Every finding is counted, whatever its rule is. "warn" also writes a line to the log; "stop" ends the run with
+    `AuditFailed`. The default is "warn", because balance keeps the problematic pictures out of training if it can.
     """
 
     unreadable: Level = _rule("pictures that cannot be read")
     duplicates: Level = _rule("files with the same content")
-    near_duplicates: Level = _rule("pictures that look alike: saved again, resized or slightly cropped")
-    train_test_overlap: Level = _rule("pictures in train and in test, the same or alike")
-    two_labels: Level = _rule("pictures under both labels, the same or alike")
-    low_information: Level = _rule("pictures with next to nothing on them")
-    folder_grammar: Level = _rule("files left out, and folders whose names may be meant otherwise")
+    near_duplicates: Level = _rule("pictures that look alike: compressed again, resized or slightly cropped")
+    train_test_overlap: Level = _rule("pictures that are in train and in test, identical or alike")
+    two_labels: Level = _rule("pictures under both labels, identical or alike")
+    low_information: Level = _rule("pictures with almost no content")
+    folder_grammar: Level = _rule("skipped files, and folders whose names may be misread")
     shortcut: Level = _rule("file properties that give the label away")
 
     near_distance: int = Field(
-        4, ge=0, le=8, description="bits of 64 in which the perceptual hashes of near-duplicates may differ"
+        4, ge=0, le=8, description="number of the 64 bits of a perceptual hash in which near-duplicates may differ"
     )
     low_contrast: float = Field(
-        2.0, ge=0, description="a picture of less contrast (standard deviation of its grey values) says next to nothing"
+        2.0,
+        ge=0,
+        description="contrast (standard deviation of grey values) below which a picture has almost no content",
     )
     shortcut_auc: float = Field(
-        0.6, ge=0.5, le=1, description="AUC of file properties alone from which they are a shortcut; 0.5 is chance"
+        0.6, ge=0.5, le=1, description="AUC of file properties alone at which they count as a shortcut; 0.5 is chance"
     )
-    seed: int = Field(129, ge=0, description="of the shortcut test's folds and resampling")
+    seed: int = Field(129, ge=0, description="seed of the shortcut test's folds and resampling")

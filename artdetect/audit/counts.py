@@ -1,4 +1,4 @@
-"""The audit's two tables: how many pictures there are of what, and what their files look like."""
+"""The two tables of the audit: numbers of pictures, and properties of their files."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,13 +7,13 @@ if TYPE_CHECKING:
 
 
 def counts(table: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Pictures by label, generator, style and split."""
+    """The number of pictures by label, generator, style and split."""
     groups = table.groupby(["label", "generator", "style", "split"]).size().rename("pictures").reset_index()
     return groups.to_dict("records")
 
 
 def file_properties(table: "pd.DataFrame") -> list[dict[str, Any]]:
-    """What the files of each generator look like: a difference here is a shortcut a model can take."""
+    """The properties of the files of each generator. A difference here is a shortcut that a model can take."""
     rows = []
     for (label, generator), group in table.groupby(["label", "generator"]):
         rows.append(

@@ -1,4 +1,4 @@
-"""Folder names: which files were left out, and which folders may be meant otherwise than they were read."""
+"""Folder names: which files were skipped, and which folders may have been misread."""
 
 import re
 from collections import Counter
@@ -7,12 +7,12 @@ from pathlib import PurePosixPath
 
 from artdetect.pictures import labels
 
-NOTICE = "NOTICE.txt"  # belongs to a data set: no file that was forgotten
+NOTICE = "NOTICE.txt"  # belongs to a data set, so it does not count as skipped
 MACOS = "leftovers of macOS"
 
-_AI_SOMETHING = re.compile(r"ai[ _.-]*([a-z0-9.+]+)[ _-]+(.+)", re.IGNORECASE)
-# Words in the name of a folder of human art that make one ask.
-_OF_MACHINES = frozenset(
+_SIMILAR_TO_AI = re.compile(r"ai[ _.-]*([a-z0-9.+]+)[ _-]+(.+)", re.IGNORECASE)
+# Words that are suspicious in the name of a folder of human art.
+_GENERATOR_WORDS = frozenset(
     {
         *("ai", "dalle", "dalle2", "dalle3", "diffusion", "fake", "firefly", "flux", "gan", "generated", "imagen"),
         *("ld", "midjourney", "mj", "sd", "sd15", "sd21", "sdxl", "stylegan", "synthetic"),
@@ -21,19 +21,23 @@ _OF_MACHINES = frozenset(
 
 
 def skipped_files(skipped: Mapping[str, Sequence[str]]) -> Counter[tuple[str, str]]:
-    """(reason, folder) -> files. `skipped`: reason -> paths, as the index writes it."""
-    found: Counter[tuple[str, str]] = Counter()
+    """The number of skipped files by (reason, folder).
+
+    Args:
+        skipped: Reason -> paths, as in skipped.json.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
     for reason, paths in skipped.items():
         for path in map(PurePosixPath, paths):
             if str(path) != NOTICE:
-                litter = "__MACOSX" in path.parts or path.name.startswith("._")
-                found[MACOS if litter else reason, str(path.parent)] += 1
-    return found
+                is_leftover = "__MACOSX" in path.parts or path.name.startswith("._")
+                counts[MACOS if is_leftover else reason, str(path.parent)] += 1
+    return counts
 
 
 def suggest(folder: str) -> str | None:
-    """What the name of a folder that says neither AI nor human may be meant as: ai_sd_baroque -> AI_SD_baroque."""
-    match = _AI_SOMETHING.fullmatch(PurePosixPath(folder).name)
+    """The likely meaning of a folder name outside the grammar, for instance ai_sd_baroque -> AI_SD_baroque."""
+    match = _SIMILAR_TO_AI.fullmatch(PurePosixPath(folder).name)
     if match is None:
         return None
     token, style = match.groups()
@@ -42,15 +46,16 @@ def suggest(folder: str) -> str | None:
 
 
 def suspicious(paths: Iterable[str]) -> Counter[str]:
-    """Folder -> pictures, of those that count as human art though their name sounds of a generator.
+    """The number of pictures by folder, for folders of human art whose names sound like a generator.
 
-    `paths`: of the human pictures.
+    Args:
+        paths: The paths of the human pictures.
     """
     folders = Counter("/".join(path.split("/", 2)[:2]) for path in paths)
     return Counter(
         {
             folder: pictures
             for folder, pictures in folders.items()
-            if _OF_MACHINES & set(re.split(r"[ _.+-]", folder.split("/")[1].lower()))
+            if _GENERATOR_WORDS & set(re.split(r"[ _.+-]", folder.split("/")[1].lower()))
         }
     )

@@ -1,6 +1,6 @@
-"""The command line. Errors that a person can cause are one line and exit code 2; heavy imports wait until needed.
+"""The command line. An error that a person can cause is one line and exit code 2. Heavy imports wait until needed.
 
-A module a group of commands; `add` of each brings its parsers.
+Each module is a group of commands; its `add` adds their parsers.
 """
 
 import argparse
@@ -9,29 +9,29 @@ import os
 import sys
 from collections.abc import Sequence
 
-from artdetect import __version__
 from artdetect.cli import inference, ingest, maintenance, models, pipeline, serve
 from artdetect.core import json_logging
 from artdetect.core.errors import ArtdetectError, storage_error
+from artdetect.core.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code: 0 done, 1 done in part (see each command), 2 an error a person can mend."""
-    chosen = _parser().parse_args(arguments)
-    if chosen.log_json:
+    """Run one command; the exit code is 0 (done), 1 (partly done, see each command) or 2 (an error)."""
+    options = _parser().parse_args(arguments)
+    if options.log_json:
         json_logging.enable()
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be valid in any encoding
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = chosen.command(chosen)
-        sys.stdout.flush()  # here, where a full disk is still one line
+        code = options.command(options)
+        sys.stdout.flush()  # here, where the error of a full disk is still reported as one line
         return code
     except ArtdetectError as error:
         return _fail(error)
-    except BrokenPipeError:  # the reader, say `head`, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has stopped reading
         return 0
     except KeyboardInterrupt:
-        return _fail("interrupted; run the same command again to go on")
+        return _fail("interrupted; run the same command again to resume")
     except OSError as error:
         if (known := storage_error(error)) is None:
             raise
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end_output() -> None:
-    """Drop what stdout does not take, or Python would try again at exit and complain in many lines."""
+    """Discard what stdout does not accept, or Python would try again at exit and print a traceback."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -59,18 +59,20 @@ def _fail(error: object) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="artdetect", description="Tells AI-generated from human-made art, and shows why."
+        prog="artdetect",
+        description="Tells AI-generated from human-made art, and shows why.",
+        epilog="`artdetect COMMAND --help` lists the options of a command.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     _add_log(parser, default=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for group in (pipeline, ingest, inference, serve, models, maintenance):
         group.add(commands)
-    for command in {*commands.choices.values()}:  # also after the command; it must not undo what stands before it
+    for command in {*commands.choices.values()}:  # so that it may follow the command, without resetting it
         _add_log(command, default=argparse.SUPPRESS)
     return parser
 
 
 def _add_log(parser: argparse.ArgumentParser, default: object) -> None:
-    said = "write the log, and an error, as one JSON object a line (as ARTDETECT_LOG=json does)"
-    parser.add_argument("--log-json", action="store_true", default=default, help=said)
+    description = "write log lines and errors as JSON objects, one per line (like ARTDETECT_LOG=json)"
+    parser.add_argument("--log-json", action="store_true", default=default, help=description)

@@ -1,4 +1,4 @@
-"""The one place where the library starts Prefect flows: the command line's own runs of them."""
+"""The only module of artdetect that imports the flows: it runs them for the command line."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def run_pipeline(config: "Config", refresh: Sequence[str]) -> "list[StageOutcome]":
-    """Run the pipeline; `refresh` names stages to build again, which the caller has checked."""
+    """Run the pipeline; `refresh` names stages to build again, whose names the caller has checked."""
     from flows.pipeline import pipeline
     from tasks.engine.connection import connected
 
@@ -20,7 +20,7 @@ def run_pipeline(config: "Config", refresh: Sequence[str]) -> "list[StageOutcome
 
 
 def run_retrain(config: "Config", force: bool) -> "list[StageOutcome]":
-    """Train a challenger, judge it, and promote it if it passes the gate."""
+    """Train a challenger, and promote it if it passes the gate."""
     from flows.retrain import retrain
     from tasks.engine.connection import connected
 

@@ -1,4 +1,4 @@
-"""The commands for pictures: predict, explain."""
+"""The commands that use a model: predict, explain."""
 
 import argparse
 import csv
@@ -11,8 +11,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from artdetect.cli.options import MODEL_HELP, Commands
+from artdetect.cli.options import MODEL_HELP, Commands, add_command
 from artdetect.core.errors import ConfigError, DataError, StorageError
+from artdetect.explain.method_settings import METHODS
 from artdetect.formatting.text import printable
 
 if TYPE_CHECKING:
@@ -24,44 +25,47 @@ T = TypeVar("T")
 
 def add(commands: Commands) -> None:
     """Add these commands' parsers."""
-    predict = commands.add_parser(
-        "predict", help="verdicts for pictures and folders; exit 1 if a picture could not be read"
-    )
-    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    predict = add_command(commands, "predict", "give verdicts on pictures; exit code 1 if a picture could not be read")
+    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture or a folder of pictures")
     predict.add_argument("--model", type=Path, help=MODEL_HELP)
     shape = predict.add_mutually_exclusive_group()
-    shape.add_argument("--json", action="store_true", help="one JSON object a line")
-    shape.add_argument("--csv", type=Path, metavar="FILE")
+    shape.add_argument("--json", action="store_true", help="print one JSON object per line")
+    shape.add_argument("--csv", type=Path, metavar="FILE", help="write a CSV table to FILE")
     predict.set_defaults(command=_predict)
 
-    explain = commands.add_parser(
+    explain = add_command(
+        commands,
         "explain",
-        help="which regions spoke for the verdict: figures, arrays and a table; goes on where it was cut off",
+        "show which regions led to a verdict: figures, arrays and a table; resumes after an interruption",
     )
-    explain.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-    explain.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or empty, or an earlier run's")
+    explain.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture or a folder of pictures")
+    explain.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder: new, empty, or of an earlier run"
+    )
     explain.add_argument("--model", type=Path, help=MODEL_HELP)
-    explain.add_argument("--method", choices=["xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"])
-    explain.add_argument("--steps", type=int, help="of integrated gradients (32)")
-    explain.add_argument("--algorithm", choices=["full", "fast"], help="XRAI's region ranking (full)")
-    explain.add_argument("--quality", type=int, metavar="N", help="pictures on which the maps are checked (12)")
-    explain.add_argument("--common-scale", action="store_true", help="one range of colours for all figures")
+    explain.add_argument("--method", choices=list(METHODS), help="attribution method (default: xrai)")
+    explain.add_argument("--steps", type=int, metavar="N", help="steps of integrated gradients (default: 32)")
+    explain.add_argument("--algorithm", choices=["full", "fast"], help="region ranking of XRAI (default: full)")
+    explain.add_argument(
+        "--quality", type=int, metavar="N", help="number of pictures on which the maps are checked (default: 12)"
+    )
+    explain.add_argument("--common-scale", action="store_true", help="use one colour scale for all figures")
     explain.set_defaults(command=_explain)
 
 
-def _predict(chosen: argparse.Namespace) -> int:
+def _predict(arguments: argparse.Namespace) -> int:
     from artdetect.model import predict
 
-    detector = predict.find_model(chosen.model)
+    detector = predict.find_model(arguments.model)
     failed = 0
     with ExitStack() as stack:
-        table = csv.writer(stack.enter_context(_open_table(chosen.csv))) if chosen.csv else None
+        table = csv.writer(stack.enter_context(_open_table(arguments.csv))) if arguments.csv else None
         if table:
             table.writerow([field.name for field in fields(predict.Verdict)])
-        verdicts = predict.predict(detector, _pictures(chosen.paths))
-        for verdict in _counted(verdicts) if chosen.csv or not sys.stdout.isatty() else verdicts:
+        verdicts = predict.predict(detector, _pictures(arguments.paths))
+        for verdict in _with_counter(verdicts) if arguments.csv or not sys.stdout.isatty() else verdicts:
             failed += verdict.error is not None
-            if chosen.json:
+            if arguments.json:
                 print(json.dumps(verdict.as_dict()))
             elif table:
                 table.writerow(verdict.as_dict().values())
@@ -72,16 +76,16 @@ def _predict(chosen: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _counted(rows: Iterator[T]) -> Iterator[T]:
-    """The same, with their number on stderr where that is a terminal."""
+def _with_counter(rows: Iterator[T]) -> Iterator[T]:
+    """Pass rows on, and show their number on stderr if that is a terminal."""
     if not sys.stderr.isatty():
         yield from rows
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    shown = SpinnerColumn(), TextColumn("{task.completed:,.0f} pictures"), TimeElapsedColumn()
-    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
+    columns = SpinnerColumn(), TextColumn("{task.completed:,.0f} pictures"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
         for row in rows:
             yield row
@@ -93,7 +97,9 @@ def _pictures(sources: Sequence[Path]) -> Iterator[Path]:
 
     found = predict.find_pictures(sources)
     if (first := next(found, None)) is None:
-        raise DataError(f"found no pictures in {', '.join(map(str, sources))}. Name files, or folders that hold some")
+        raise DataError(
+            f"found no pictures in {', '.join(map(str, sources))}. Name files, or folders that contain some"
+        )
     return itertools.chain([first], found)
 
 
@@ -101,42 +107,44 @@ def _open_table(path: Path) -> IO[str]:
     try:
         return path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
     except FileNotFoundError:
-        raise StorageError(f"{path}: there is no folder {path.parent}: make it first") from None
+        raise StorageError(f"{path}: there is no folder {path.parent}: create it first") from None
 
 
-def _explain(chosen: argparse.Namespace) -> int:
+def _explain(arguments: argparse.Namespace) -> int:
     from artdetect.explain.batch_job import TABLE, ExplanationJob, chunks
     from artdetect.model import predict
 
-    config = _explain_config(chosen)
-    detector = predict.find_model(chosen.model)
-    next(_pictures(chosen.paths))  # DataError where there are none
-    batch = ExplanationJob(detector, config, chosen.out)
-    rows = (row for chunk in chunks(batch.waiting(chosen.paths)) for row in batch.explain(chunk))
+    config = _explain_config(arguments)
+    detector = predict.find_model(arguments.model)
+    next(_pictures(arguments.paths))  # DataError if there are none
+    job = ExplanationJob(detector, config, arguments.out)
+    rows = (row for chunk in chunks(job.pending(arguments.paths)) for row in job.explain(chunk))
     explained = failed = 0
-    for row in rows if sys.stdout.isatty() else _counted(rows):
+    for row in rows if sys.stdout.isatty() else _with_counter(rows):
         explained, failed = explained + (row["error"] is None), failed + (row["error"] is not None)
-        said = row["error"] or f"{batch.out / row['name']}.png"
-        print(*map(printable, (row["path"], row["verdict"] or "error", said)), sep="\t", flush=True)
-    batch.finish()
-    told = f"{explained} explained, {batch.unchanged} explained before and unchanged, {failed} unreadable"
-    print(f"{told}: {printable(str(batch.out / TABLE))}", file=sys.stderr)
+        figure_or_error = row["error"] or f"{job.out / row['name']}.png"
+        print(*map(printable, (row["path"], row["verdict"] or "error", figure_or_error)), sep="\t", flush=True)
+    job.finish()
+    counts = f"{explained} explained, {job.unchanged} explained before and unchanged, {failed} unreadable"
+    print(f"{counts}: {printable(str(job.out / TABLE))}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _explain_config(chosen: argparse.Namespace) -> "ExplainConfig":
+def _explain_config(arguments: argparse.Namespace) -> "ExplainConfig":
     from pydantic import ValidationError
 
-    from artdetect.explain.config import SETTINGS, ExplainConfig
+    from artdetect.explain.config import ExplainConfig
 
-    options = ("method", "steps", "algorithm", "quality", "common_scale")
-    given = {name: value for name in options if (value := getattr(chosen, name)) is not None}
+    keys = {"quality": "quality_pictures"}  # option -> key of the section
+    keys |= {name: name for name in ("method", "steps", "algorithm", "common_scale")}
+    given = {key: value for option, key in keys.items() if (value := getattr(arguments, option)) is not None}
     try:
         config = ExplainConfig(**given)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"--{first['loc'][0]} {first['input']}: {first['msg']}") from None
+        option = next(option for option, key in keys.items() if key == first["loc"][0])
+        raise ConfigError(f"--{option} {first['input']}: {first['msg']}") from None
     for name in ("steps", "algorithm"):
-        if name in given and name not in SETTINGS[config.method]:
+        if name in given and name not in config.settings():
             raise ConfigError(f"--{name}: method {config.method} has no such setting")
     return config

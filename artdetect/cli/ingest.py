@@ -1,4 +1,4 @@
-"""The command for pictures that come in: ingest."""
+"""The command ingest."""
 
 import argparse
 import json
@@ -6,101 +6,108 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artdetect.cli.options import Commands, add_config
+from artdetect.cli.options import Commands, add_command, add_config
 from artdetect.core.errors import ConfigError
 from artdetect.formatting.text import printable
 from artdetect.pictures.labels import CLASSES
 
 if TYPE_CHECKING:
-    from artdetect.config import Config
     from artdetect.ingest import IngestResult, Provenance
 
-SHOWN = 20  # names of a kind; all of them with --json
-ABOUT = ("label", "generator", "origin", "style", "source", "licence", "note")
+MAX_LISTED = 20  # names per list; --json prints all
+PROVENANCE = ("label", "generator", "origin", "style", "source", "licence", "note")
 
 
 def add(commands: Commands) -> None:
     """Add this command's parser."""
-    ingest = commands.add_parser("ingest", help="take new pictures for training and test; exit 1 if some were rejected")
-    ingest.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="data/inbox is emptied if left out")
-    ingest.add_argument("--label", choices=CLASSES, help="what all pictures in FOLDER are")
+    ingest = add_command(
+        commands, "ingest", "add new pictures to the training and test data; exit code 1 if some were rejected"
+    )
+    ingest.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of pictures (default: data/inbox, which is emptied)",
+    )
+    ingest.add_argument("--label", choices=CLASSES, help="label of all pictures in FOLDER")
     name = ingest.add_mutually_exclusive_group()
-    name.add_argument("--generator", metavar="NAME", help="which made the AI pictures, for instance flux")
-    name.add_argument("--origin", metavar="NAME", help="where the human art comes from, for instance wikiart")
-    ingest.add_argument("--style", metavar="NAME", help="of all of them; unknown if left out")
-    ingest.add_argument("--source", metavar="URL", help="where they were got")
-    ingest.add_argument("--licence", metavar="TEXT")
-    ingest.add_argument("--note", metavar="TEXT")
+    name.add_argument("--generator", metavar="NAME", help="generator of the AI pictures, such as flux")
+    name.add_argument("--origin", metavar="NAME", help="source of the human art, such as wikiart")
+    ingest.add_argument("--style", metavar="NAME", help="art style of all pictures (default: unknown)")
+    ingest.add_argument("--source", metavar="URL", help="where the pictures come from")
+    ingest.add_argument("--licence", metavar="TEXT", help="licence of the pictures")
+    ingest.add_argument("--note", metavar="TEXT", help="any remark, for the provenance record")
     add_config(ingest)
-    ingest.add_argument("--json", action="store_true")
+    ingest.add_argument("--json", action="store_true", help="print JSON")
     ingest.set_defaults(command=_ingest)
 
 
-def _ingest(chosen: argparse.Namespace) -> int:
+def _ingest(arguments: argparse.Namespace) -> int:
     from artdetect import config, ingest
 
-    loaded = config.load(chosen.config, chosen.set)
-    if chosen.folder is None:
-        if given := [name for name in ABOUT if getattr(chosen, name) is not None]:
-            raise ConfigError(f"--{given[0]} is said of a FOLDER; in data/inbox the folders' names say it")
-        result = ingest.inbox(loaded, _counted)
+    loaded = config.load(arguments.config, arguments.set)
+    if arguments.folder is None:
+        if given := [name for name in PROVENANCE if getattr(arguments, name) is not None]:
+            raise ConfigError(f"--{given[0]} needs a FOLDER; in data/inbox, the names of the folders give the labels")
+        result = ingest.inbox(loaded, _show_progress)
     else:
-        result = ingest.folder(chosen.folder, _said(chosen), loaded, _counted)
-    if chosen.json:
+        result = ingest.folder(arguments.folder, _provenance(arguments), loaded, _show_progress)
+    if arguments.json:
         print(json.dumps(result.as_dict(), indent=1))
     else:
-        _show(result, loaded)
+        _show(result)
     if result.added:
         from artdetect.cli.flows import announce
 
-        if said := announce(result):
-            print(said, file=sys.stderr)
+        if problem := announce(result):
+            print(problem, file=sys.stderr)
     return 1 if result.rejected else 0
 
 
-def _said(chosen: argparse.Namespace) -> "Provenance":
+def _provenance(arguments: argparse.Namespace) -> "Provenance":
     from artdetect.ingest.provenance import provenance_of
 
-    wanted = {"AI": "generator", "human": "origin"}
-    if chosen.label is None:
-        raise ConfigError("say what the pictures are: --label AI --generator NAME, or --label human --origin NAME")
-    name = getattr(chosen, wanted[chosen.label])
+    required = {"AI": "generator", "human": "origin"}
+    if arguments.label is None:
+        raise ConfigError("the label is missing: give --label AI --generator NAME, or --label human --origin NAME")
+    name = getattr(arguments, required[arguments.label])
     if name is None:
-        raise ConfigError(f"--label {chosen.label} needs --{wanted[chosen.label]} NAME")
+        raise ConfigError(f"--label {arguments.label} needs --{required[arguments.label]} NAME")
     return provenance_of(
-        chosen.label, name, chosen.style, source=chosen.source, licence=chosen.licence, note=chosen.note
+        arguments.label, name, arguments.style, source=arguments.source, licence=arguments.licence, note=arguments.note
     )
 
 
-def _counted(done: int, total: int) -> None:
-    """How far it is, on stderr where that is a terminal."""
+def _show_progress(done: int, total: int) -> None:
+    """Show the progress on stderr if that is a terminal."""
     if sys.stderr.isatty():
         print(f"\r{done:,} of {total:,} pictures", end="" if done < total else "\n", file=sys.stderr, flush=True)
 
 
-def _show(result: "IngestResult", config: "Config") -> None:
+def _show(result: "IngestResult") -> None:
     from artdetect.core import paths
     from artdetect.pictures.labels import row
 
-    for where, count in result.by_origin.items():
-        splits = [row(picture.path, picture.sha256).split for picture in result.added]
-        print(f"{count:,} added to {paths.incoming() / where}")
+    for origin, count in result.by_origin.items():
+        print(f"{count:,} added to {paths.incoming() / origin}")
     if result.added:
-        print(f"  {splits.count('train'):,} to train, {splits.count('test'):,} to test")
+        splits = [row(picture.path, picture.sha256).split for picture in result.added]
+        print(f"  {splits.count('train'):,} for training, {splits.count('test'):,} for the test set")
     if result.known:
-        print(f"{len(result.known):,} known before, by their content")
-    _list("look like one that was there; each such pair counts as one picture", [f"{a}: {b}" for a, b in result.near])
-    _list(f"rejected; see {paths.rejected()}", [f"{one.name}: {one.reason}" for one in result.rejected])
+        print(f"{len(result.known):,} already known (same content)")
+    _list("near-duplicates of known pictures; each pair counts as one picture", [f"{a}: {b}" for a, b in result.near])
+    _list(f"rejected; see {paths.rejected()}", [f"{picture.name}: {picture.reason}" for picture in result.rejected])
     for reason, names in result.left.items():
-        _list(f"left: {reason}", names)
+        _list(f"left in place: {reason}", names)
     if result.compared_with:
         print(f"Compared with {' and '.join(result.compared_with)}")
     else:
-        print("Nothing new")
+        print("There are no new pictures")
 
 
-def _list(what: str, lines: "list[str]") -> None:
+def _list(title: str, lines: "list[str]") -> None:
     if lines:
-        print(f"{len(lines):,} {what}", *(f"  {printable(line)}" for line in lines[:SHOWN]), sep="\n")
-    if len(lines) > SHOWN:
-        print(f"  … and {len(lines) - SHOWN:,} more")
+        print(f"{len(lines):,} {title}", *(f"  {printable(line)}" for line in lines[:MAX_LISTED]), sep="\n")
+    if len(lines) > MAX_LISTED:
+        print(f"  … and {len(lines) - MAX_LISTED:,} more")

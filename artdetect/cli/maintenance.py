@@ -1,33 +1,42 @@
-"""The commands for what is on disk: gc, pin."""
+"""The commands for stored artifacts: gc, pin, unpin."""
 
 import argparse
 import json
 
-from artdetect.cli.options import Commands
+from artdetect.cli.options import KEY_HELP, Commands, add_command
 from artdetect.core.errors import ConfigError
 
 
 def add(commands: Commands) -> None:
     """Add these commands' parsers."""
-    gc = commands.add_parser(
-        "gc", help="remove artifacts that neither a champion, nor a pin, nor a recent run needs, and what the dead left"
+    gc = add_command(
+        commands, "gc", "delete artifacts that no champion, pin or recent run needs, and leftovers of crashed processes"
     )
-    gc.add_argument("--dry-run", action="store_true", help="say what would go, and remove nothing")
-    gc.add_argument("--keep-last", type=int, default=10, metavar="N", help="runs that keep what they used (10)")
-    gc.add_argument("--keep-days", type=float, default=30, metavar="D", help="days whose runs do so as well (30)")
-    gc.add_argument("--cache", action="store_true", help="also the caches of data/cache: all is computed again")
-    gc.add_argument("--prefect", action="store_true", help="also flow runs older than D days from Prefect's server")
-    gc.add_argument("--json", action="store_true")
+    gc.add_argument("--dry-run", action="store_true", help="list what would be deleted, and delete nothing")
+    gc.add_argument(
+        "--keep-last", type=int, default=10, metavar="N", help="keep artifacts of the last N runs (default: 10)"
+    )
+    gc.add_argument(
+        "--keep-days", type=float, default=30, metavar="D", help="and of the runs of the last D days (default: 30)"
+    )
+    gc.add_argument("--cache", action="store_true", help="also delete the caches in data/cache, which are recomputed")
+    gc.add_argument(
+        "--prune-prefect", action="store_true", help="also delete flow runs older than D days from Prefect's server"
+    )
+    gc.add_argument("--json", action="store_true", help="print JSON")
     gc.set_defaults(command=_gc)
 
-    pin = commands.add_parser("pin", help="keep an artifact, and all that it came from, until the pin is removed")
-    pin.add_argument("key", metavar="KEY", help="of any stage; its first 4 characters do. A report's keeps a whole run")
-    pin.add_argument("--remove", action="store_true", help="take the pin off")
-    pin.add_argument("--why", help="shown where it is kept")
+    pin = add_command(commands, "pin", "protect an artifact, and everything it was made from, from gc")
+    pin.add_argument("key", metavar="KEY", help=f"artifact key; {KEY_HELP}. Pinning a report keeps its whole run")
+    pin.add_argument("--reason", metavar="TEXT", help="shown by gc")
     pin.set_defaults(command=_pin)
 
+    unpin = add_command(commands, "unpin", "remove a pin")
+    unpin.add_argument("key", metavar="KEY", help=f"key of a pinned artifact; {KEY_HELP}")
+    unpin.set_defaults(command=_unpin)
 
-def _gc(chosen: argparse.Namespace) -> int:
+
+def _gc(arguments: argparse.Namespace) -> int:
     from pydantic import ValidationError
 
     from artdetect.housekeeping import HousekeepingConfig, render
@@ -35,37 +44,41 @@ def _gc(chosen: argparse.Namespace) -> int:
 
     try:
         config = HousekeepingConfig(
-            dry_run=chosen.dry_run,
-            keep_last=chosen.keep_last,
-            keep_days=chosen.keep_days,
-            prune_prefect=chosen.prefect,
+            dry_run=arguments.dry_run,
+            keep_last=arguments.keep_last,
+            keep_days=arguments.keep_days,
+            prune_prefect=arguments.prune_prefect,
         )
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0]).replace("_", "-")
-        raise ConfigError(f"--{name} {first['input']}: {first['msg']}") from None
-    found = collect(config, chosen.cache)
+        option = str(first["loc"][0]).replace("_", "-")
+        raise ConfigError(f"--{option} {first['input']}: {first['msg']}") from None
+    report = collect(config, arguments.cache)
     pruned = None
     if config.prune_prefect:
         from artdetect.cli.flows import prune_prefect
 
         pruned = prune_prefect(config.keep_days, config.dry_run)
-    if chosen.json:
-        print(json.dumps(found.as_dict() | ({} if pruned is None else {"prefect": pruned}), indent=1))
+    if arguments.json:
+        print(json.dumps(report.as_dict() | ({} if pruned is None else {"prefect": pruned}), indent=1))
         return 0
-    print(render.table(found))
+    print(render.table(report))
     if pruned is not None:
         print("", render.pruned_runs(pruned, config.dry_run), sep="\n")
     return 0
 
 
-def _pin(chosen: argparse.Namespace) -> int:
+def _pin(arguments: argparse.Namespace) -> int:
     from artdetect.housekeeping import pins
 
-    if chosen.remove:
-        gone = pins.unpin(chosen.key)
-        print(f"{gone.stage}/{gone.key} is no longer pinned")
-        return 0
-    made = pins.pin(chosen.key, chosen.why)
-    print(f"{made.stage}/{made.key} is pinned: it stays, and all that it came from")
+    pin = pins.pin(arguments.key, arguments.reason)
+    print(f"{pin.stage}/{pin.key} is pinned: gc keeps it and everything it was made from")
+    return 0
+
+
+def _unpin(arguments: argparse.Namespace) -> int:
+    from artdetect.housekeeping import pins
+
+    pin = pins.unpin(arguments.key)
+    print(f"{pin.stage}/{pin.key} is no longer pinned")
     return 0

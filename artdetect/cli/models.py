@@ -4,101 +4,115 @@ import argparse
 import json
 from pathlib import Path
 
-from artdetect.cli.options import MODEL_HELP, Commands
+from artdetect.cli.options import KEY_HELP, MODEL_HELP, Commands, add_command
 from artdetect.core.errors import ConfigError
 from artdetect.formatting.text import printable
 
 
 def add(commands: Commands) -> None:
     """Add these commands' parsers."""
-    models = commands.add_parser("models", help="the trained models: scores, on which data, and which is the champion")
-    models.add_argument("--json", action="store_true", help="for programs")
+    models = add_command(
+        commands, "models", "list the trained models: scores, test data, and which one is the champion"
+    )
+    models.add_argument("--json", action="store_true", help="print JSON")
     models.set_defaults(command=_models)
 
-    promote = commands.add_parser("promote", help="make a model the champion, which predict, explain and export use")
-    promote.add_argument("key", metavar="KEY", help="of `artdetect models`; its first 4 characters do")
-    promote.add_argument("--why", default="promoted by hand, without a gate", metavar="TEXT", help="for the history")
+    promote = add_command(
+        commands, "promote", "make a model the champion, which predict, explain, serve and export use"
+    )
+    promote.add_argument("key", metavar="KEY", help=f"key of a model (see `artdetect models`); {KEY_HELP}")
+    promote.add_argument(
+        "--reason", default="promoted by hand, without a gate", metavar="TEXT", help="recorded in the history"
+    )
     promote.set_defaults(command=_promote)
 
-    rollback = commands.add_parser("rollback", help="go back to the champion before this one; again, further back")
-    rollback.add_argument("--why", default="rolled back by hand", metavar="TEXT", help="for the history")
+    rollback = add_command(commands, "rollback", "return to the previous champion; repeat to go further back")
+    rollback.add_argument("--reason", default="rolled back by hand", metavar="TEXT", help="recorded in the history")
     rollback.set_defaults(command=_rollback)
 
-    export = commands.add_parser("export", help="write a model for use elsewhere, checked against the original")
-    export.add_argument("--format", choices=["onnx", "saved_model"], required=True)
-    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or empty, or an earlier export")
+    export = add_command(commands, "export", "write a model for other software, checked against the original")
+    export.add_argument("--format", choices=["onnx", "saved_model"], required=True, help="file format")
+    export.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder: new, empty, or of an earlier export"
+    )
     export.add_argument("--model", type=Path, help=MODEL_HELP)
     export.set_defaults(command=_export)
 
-    compare = commands.add_parser(
-        "compare", help="two evaluated models: what differs, is the new one better, and where did it get worse"
+    compare = add_command(
+        commands, "compare", "compare two evaluated models: what changed, is the new one better, where did it get worse"
     )
     compare.add_argument(
         "first",
         metavar="RUN",
-        help="champion, newest, previous, a key of evaluate, train or report (4 characters do), or such a folder",
+        help=f"champion, newest, previous, or an artifact of evaluate, train or report: its folder or key; {KEY_HELP}",
     )
     compare.add_argument(
-        "second", nargs="?", metavar="RUN", help="the new one; if left out, RUN is compared with the one before it"
+        "second", nargs="?", metavar="RUN", help="the newer one (default: compare the first RUN with the one before it)"
     )
-    compare.add_argument("--format", choices=["text", "json", "markdown"], default="text")
-    compare.add_argument("--flips", type=int, default=20, metavar="N", help="pictures to list in each direction (20)")
+    compare.add_argument("--format", choices=["text", "json", "markdown"], default="text", help="default: text")
+    compare.add_argument(
+        "--flips",
+        type=int,
+        default=20,
+        metavar="N",
+        help="how many changed verdicts to list in each direction (default: 20)",
+    )
     compare.set_defaults(command=_compare)
 
 
-def _models(chosen: argparse.Namespace) -> int:
+def _models(arguments: argparse.Namespace) -> int:
     from artdetect.monitoring import model_table
 
     rows = model_table.table()
-    if chosen.json:
+    if arguments.json:
         print(json.dumps(rows, indent=1, allow_nan=False))
     else:
         print(model_table.render(rows) if rows else "There is no model yet. Train one with `artdetect run`.")
     return 0
 
 
-def _promote(chosen: argparse.Namespace) -> int:
+def _promote(arguments: argparse.Namespace) -> int:
     from artdetect.artifacts import lineage, registry
 
-    key = registry.find(chosen.key)
+    key = registry.find(arguments.key)
     before = registry.champion()
     if before and before.train == key:
         print(f"train/{key} is the champion already, since {before.at}: {printable(before.why)}")
         return 0
-    entry = registry.promote(key, lineage.lineage_keys(key), registry.current_user(), chosen.why)
-    print(f"train/{key} is the champion" + (f", before it train/{entry.previous}" if entry.previous else ""))
+    promotion = registry.promote(key, lineage.lineage_keys(key), registry.current_user(), arguments.reason)
+    print(f"train/{key} is the champion" + (f" in place of train/{promotion.previous}" if promotion.previous else ""))
     return 0
 
 
-def _rollback(chosen: argparse.Namespace) -> int:
+def _rollback(arguments: argparse.Namespace) -> int:
     from artdetect.artifacts import registry
 
-    entry = registry.rollback(registry.current_user(), chosen.why)
-    print(f"train/{entry.train} is the champion again, no longer train/{entry.previous}")
+    promotion = registry.rollback(registry.current_user(), arguments.reason)
+    print(f"train/{promotion.train} is the champion again, in place of train/{promotion.previous}")
     return 0
 
 
-def _export(chosen: argparse.Namespace) -> int:
+def _export(arguments: argparse.Namespace) -> int:
     from artdetect.model import predict
     from artdetect.model.export import export
 
-    exported = export(predict.find_model(chosen.model), chosen.format, chosen.out)
+    exported = export(predict.find_model(arguments.model), arguments.format, arguments.out)
     print(exported.path)
     differences = ", ".join(f"{name} {difference:.1e}" for name, difference in exported.differences.items())
-    print(f"It answers as the model does; largest differences: {differences}")
+    print(f"Its outputs equal the model's; largest differences: {differences}")
     return 0
 
 
-def _compare(chosen: argparse.Namespace) -> int:
+def _compare(arguments: argparse.Namespace) -> int:
     from artdetect import compare
 
-    if chosen.flips < 0:
-        raise ConfigError(f"--flips {chosen.flips}: expected 0 or more")
-    new = compare.find(chosen.second or chosen.first)
-    old = compare.find(chosen.first) if chosen.second else compare.previous(new)
-    found = compare.compare(old, new, flips=chosen.flips)
-    if chosen.format == "json":
-        print(json.dumps(found, indent=1, allow_nan=False))
+    if arguments.flips < 0:
+        raise ConfigError(f"--flips {arguments.flips}: expected 0 or more")
+    new = compare.find(arguments.second or arguments.first)
+    old = compare.find(arguments.first) if arguments.second else compare.previous(new)
+    result = compare.compare(old, new, flips=arguments.flips)
+    if arguments.format == "json":
+        print(json.dumps(result, indent=1, allow_nan=False))
     else:
-        print(compare.render_markdown(found) if chosen.format == "markdown" else compare.render_text(found))
+        print(compare.render_markdown(result) if arguments.format == "markdown" else compare.render_text(result))
     return 0

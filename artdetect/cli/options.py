@@ -1,17 +1,38 @@
-"""What the commands' parsers share."""
+"""Options that several commands share."""
 
 import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from artdetect.artifacts.key_lookup import MIN_PREFIX
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 SAMPLE = Path("configs/sample.toml")
-MODEL_HELP = "artifact folder or model file; if left out the champion, or the newest where none was promoted"
+MODEL_HELP = "artifact folder or model file (default: the champion, or the newest model before the first promotion)"
+KEY_HELP = f"the first {MIN_PREFIX} characters are enough"
+
+
+def add_command(commands: Commands, name: str, description: str) -> argparse.ArgumentParser:
+    """Add a command's parser, with its description in both the list of commands and its own help.
+
+    Args:
+        commands: The subparsers to add it to.
+        name: The command's name, as it is typed.
+        description: What the command does, in lower case and without a full stop.
+
+    Returns:
+        The new parser, which has no options yet but `--help`.
+    """
+    return commands.add_parser(name, help=description, description=f"{description[0].upper()}{description[1:]}.")
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """`--config` and `--set`, which say what a run is of."""
-    parser.add_argument("--config", type=Path, default=SAMPLE, help=f"TOML file ({SAMPLE})")
+    """Add `--config` and `--set`."""
+    parser.add_argument("--config", type=Path, default=SAMPLE, help=f"TOML file (default: {SAMPLE})")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one value of the config"
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="change one value of the config; repeatable",
     )

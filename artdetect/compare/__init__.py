@@ -1,9 +1,10 @@
-"""compare: two evaluated models side by side. What differs, is the new one better, and where did it get worse?"""
+"""compare: two evaluated models side by side: what differs, whether the new one is better, and where it is worse."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect.artifacts import file_names
 from artdetect.artifacts.lineage import find, lineage, previous
 from artdetect.artifacts.stages import STAGES
 from artdetect.artifacts.store import StoredArtifact
@@ -11,6 +12,7 @@ from artdetect.compare.render import render_markdown, render_text
 from artdetect.core.errors import DataError
 from artdetect.model.detector import MODEL_FILE, model_id
 from artdetect.pictures.labels import CLASSES
+from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.confidence_intervals import CONFIDENCE, wilson
 from artdetect.stats.paired_bootstrap import UNCLEAR, differences, mcnemar, scorer
 
@@ -19,43 +21,57 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "find", "previous", "render_markdown", "render_text"]
 
-STAGES_BEHIND = ("index", "audit", "balance", "train", "evaluate")  # an evaluation: what its lineage should hold
+LINEAGE_STAGES = ("index", "audit", "balance", "train", "evaluate")  # behind an evaluation
 SMALL_SAMPLE = 100  # pictures of a class, below which a bootstrap is too narrow
 SIDES = ("old", "new")
 
 
 def compare(a: Path, b: Path, resamples: int = 1000, seed: int = 129, flips: int = 20) -> dict[str, Any]:
-    """What differs between evaluation folder `a`, the old one, and `b`, the new one; JSON-able, absent values are None.
+    """Compare two evaluations on the test pictures that they have in common.
 
-    `old`, `new`: which they are; `changes`: of config, code, packages and pictures; `data`: what they learnt from and
-    were tested on; `metrics`, `mcnemar`, `flips`, `by_generator`, `by_style`: on the test pictures of both, told by
-    their content (copies count once); `notes`: what to bear in mind. Lists of pictures end after `flips`.
+    The stored predictions are compared, and nothing is scored again. Pictures are identified by content, and copies
+    count once.
+
+    Args:
+        a: The old evaluation's artifact folder.
+        b: The new evaluation's artifact folder.
+        resamples: Bootstrap resamples behind the intervals.
+        seed: The seed of the bootstrap.
+        flips: The most pictures to list of each kind.
+
+    Returns:
+        A JSON-able dictionary, where absent values are None.
+        old, new: which evaluations they are.
+        changes: differences of config, code, packages and pictures.
+        data: what the models were trained and tested on.
+        metrics, mcnemar, unsure, flips, by_generator, by_style: on the common test pictures.
+        notes: what to bear in mind.
 
     Raises:
-        ArtifactError: one of the two, or the balance behind it, does not match its record.
+        ArtifactError: an evaluation, or the balance behind it, does not match its record.
         DataError: they have no test picture in common under the same label.
     """
-    made = dict(zip(SIDES, map(lineage, (a, b)), strict=True))
-    tested = {side: _contents(parts["evaluate"].table("predictions.parquet")) for side, parts in made.items()}
-    then, now = (table.add_suffix(f"_{side}") for side, table in tested.items())
-    common = then.join(now, how="inner").sort_values("path_new")
+    lineages = dict(zip(SIDES, map(lineage, (a, b)), strict=True))
+    tested = {side: _contents(parts["evaluate"].table(file_names.PREDICTIONS)) for side, parts in lineages.items()}
+    old_table, new_table = (table.add_suffix(f"_{side}") for side, table in tested.items())
+    common = old_table.join(new_table, how="inner").sort_values("path_new")
     agreed = (common.label_old == common.label_new) & common.label_new.isin(CLASSES)
     both, left_out = common[agreed], common[~agreed]
     if both.empty:
-        sizes = " and ".join(f"{made[side]['evaluate'].name} ({len(tested[side]):,} pictures)" for side in SIDES)
-        under = f": all {len(common):,} in both stand under another label" if len(common) else ""
-        raise DataError(f"{sizes} have no test picture in common{under}. Compare models tested on the same pictures")
+        sizes = " and ".join(f"{lineages[side]['evaluate'].name} ({len(tested[side]):,} pictures)" for side in SIDES)
+        reason = f": the labels differ for all {len(common):,} that are in both" if len(common) else ""
+        raise DataError(f"{sizes} have no test picture in common{reason}. Compare models tested on the same pictures")
 
     truth = (both.label_new == "AI").to_numpy()
     lost, won = both[both.right_old & ~both.right_new], both[~both.right_old & both.right_new]
     old, new = (
-        scorer(truth, both[f"p_ai_{side}"].to_numpy(), (both[f"called_{side}"] == "AI").to_numpy()) for side in SIDES
+        scorer(truth, both[f"p_ai_{side}"].to_numpy(), (both[f"predicted_{side}"] == "AI").to_numpy()) for side in SIDES
     )
-    found: dict[str, Any] = {
-        **{side: _about(parts) for side, parts in made.items()},
-        "changes": _changes(made["old"], made["new"]),
+    result: dict[str, Any] = {
+        **{side: _describe(parts) for side, parts in lineages.items()},
+        "changes": _changes(lineages["old"], lineages["new"]),
         "data": {
-            "splits": _splits(made, tested),
+            "splits": _splits(lineages, tested),
             "test": {side: len(table) for side, table in tested.items()} | {"common": len(common)},
             "left_out": {
                 "count": len(left_out),
@@ -67,39 +83,42 @@ def compare(a: Path, b: Path, resamples: int = 1000, seed: int = 129, flips: int
         },
         "pictures": {"AI": int(truth.sum()), "human": int((~truth).sum())},
         "same_predictions": all(
-            bool((both[f"{name}_old"] == both[f"{name}_new"]).all()) for name in ("p_ai", "called", "verdict")
+            bool((both[f"{name}_old"] == both[f"{name}_new"]).all()) for name in ("p_ai", "predicted", "verdict")
         ),
         "confidence": CONFIDENCE,
         "resamples": resamples,
         "seed": seed,
-        "metrics": differences(truth, old, new, resamples, seed),
+        "metrics": differences(truth, old, new, Bootstrap(resamples, seed)),
         "mcnemar": {"right_to_wrong": len(lost), "wrong_to_right": len(won), "p": mcnemar(len(lost), len(won))},
         "unsure": _unsure(both),
         "flips": {"right_to_wrong": _flips(lost, flips), "wrong_to_right": _flips(won, flips)},
         "by_generator": _groups(both, "generator"),
         "by_style": _groups(both, "style"),
     }
-    return found | {"notes": _notes(found)}
+    return result | {"notes": _notes(result)}
 
 
 def _contents(predictions: "pd.DataFrame") -> "pd.DataFrame":
-    """A row a content, by sha256: path, label, style, generator, p_ai, verdict, called, right.
+    """One row per content, indexed by sha256: path, label, style, generator, p_ai, verdict, predicted, right.
 
-    Label is "AI + human" for one that stands under both; `called` is the verdict where a model must choose.
+    The label is "AI + human" where a content stands under both. Tables without the column `predicted` have no unsure
+    verdicts, so the verdict is the predicted class.
     """
     labels = predictions.groupby("sha256").label.transform("nunique")
-    called = predictions["called" if "called" in predictions else "verdict"]
-    right = called == predictions.label
+    predicted = predictions["predicted" if "predicted" in predictions else "verdict"]
+    right = predicted == predictions.label
     label = predictions.label.where(labels == 1, " + ".join(CLASSES))
-    return predictions.assign(label=label, called=called, right=right).drop_duplicates("sha256").set_index("sha256")
+    return (
+        predictions.assign(label=label, predicted=predicted, right=right).drop_duplicates("sha256").set_index("sha256")
+    )
 
 
-def _about(made: Mapping[str, StoredArtifact]) -> dict[str, Any]:
-    """Which run it is, and which artifacts behind it are gone."""
-    train, evaluate = made.get("train"), made["evaluate"]
+def _describe(parts: Mapping[str, StoredArtifact]) -> dict[str, Any]:
+    """The model, its artifacts (None where they no longer exist), and when it was trained and evaluated."""
+    train, evaluate = parts.get("train"), parts["evaluate"]
     return {
         "folder": str(evaluate.folder),
-        "artifacts": {stage: made[stage].key if stage in made else None for stage in STAGES_BEHIND},
+        "artifacts": {stage: parts[stage].key if stage in parts else None for stage in LINEAGE_STAGES},
         "model": train and model_id(train.record["parts"]["config"]["preset"], train.outputs[MODEL_FILE]["sha256"]),
         "trained": train and {"started": train.record["started"], "revision": train.record.get("revision")},
         "evaluated": {"started": evaluate.record["started"], "revision": evaluate.record.get("revision")},
@@ -110,39 +129,42 @@ def _about(made: Mapping[str, StoredArtifact]) -> dict[str, Any]:
 def _changes(old: Mapping[str, StoredArtifact], new: Mapping[str, StoredArtifact]) -> dict[str, list[dict[str, Any]]]:
     """Kind (config, code, packages, inputs) -> name, stages, old, new of each difference between stages of both.
 
-    Inputs are those that no stage made: the data set's pictures.
+    Inputs that are artifacts of a stage are not listed, only the data set's pictures.
     """
-    found: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {}
+    changes: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {}
     for kind in ("config", "code", "packages", "inputs"):
-        found[kind] = {}
-        for stage in (stage for stage in STAGES_BEHIND if stage in old and stage in new):
-            then, now = (made[stage].record["parts"].get(kind, {}) for made in (old, new))
-            for key in sorted({*then, *now}):
-                values = then.get(key), now.get(key)
+        changes[kind] = {}
+        for stage in (stage for stage in LINEAGE_STAGES if stage in old and stage in new):
+            before, after = (parts[stage].record["parts"].get(kind, {}) for parts in (old, new))
+            for key in sorted({*before, *after}):
+                values = before.get(key), after.get(key)
                 if values[0] == values[1] or (kind == "inputs" and key in STAGES):
                     continue
                 name = f"{stage}.{key}" if kind == "config" else key
                 row = {"name": name, "stages": [], "old": values[0], "new": values[1]}
-                found[kind].setdefault((name, *map(str, values)), row)["stages"].append(stage)
-    return {kind: list(rows.values()) for kind, rows in found.items()}
+                changes[kind].setdefault((name, *map(str, values)), row)["stages"].append(stage)
+    return {kind: list(rows.values()) for kind, rows in changes.items()}
 
 
 def _splits(
-    made: Mapping[str, Mapping[str, StoredArtifact]], tested: "Mapping[str, pd.DataFrame]"
+    lineages: Mapping[str, Mapping[str, StoredArtifact]], tested: "Mapping[str, pd.DataFrame]"
 ) -> list[dict[str, Any]]:
-    """Split x label -> old and new pictures and those of each generator; only tests where a balance is gone."""
+    """One row per split and label: the number of pictures, in all and of each generator, on both sides.
+
+    Where a side's balance no longer exists, only its test split is known.
+    """
     counts: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
-    for side, parts in made.items():
-        gone = "balance" not in parts
-        used = tested[side].assign(split="test") if gone else parts["balance"].table("balance.parquet")
-        for (split, label, generator), count in used.groupby(["split", "label", "generator"]).size().items():
+    for side, parts in lineages.items():
+        exists = "balance" in parts
+        table = parts["balance"].table(file_names.BALANCE) if exists else tested[side].assign(split="test")
+        for (split, label, generator), count in table.groupby(["split", "label", "generator"]).size().items():
             counts.setdefault((split, label), {}).setdefault(side, {})[generator] = int(count)
     order = ("train", "validation", "test", "held_out")
     return [
         {"split": split, "label": label}
         | {
             side: {"pictures": sum(generators.values()), "generators": generators}
-            if (generators := sides.get(side, {})) or split == "test" or "balance" in made[side]
+            if (generators := sides.get(side, {})) or split == "test" or "balance" in lineages[side]
             else None
             for side in SIDES
         }
@@ -151,15 +173,15 @@ def _splits(
 
 
 def _unsure(both: "pd.DataFrame") -> dict[str, float] | None:
-    """The share of pictures that each is unsure of; None where neither is of any."""
+    """The share of unsure verdicts on each side; None where there are none at all."""
     shares = {side: float((both[f"verdict_{side}"] == "unsure").mean()) for side in SIDES}
     return shares if any(shares.values()) else None
 
 
-def _flips(rows: "pd.DataFrame", shown: int) -> dict[str, Any]:
-    """The number of flipped pictures, and those `shown` whose probability changed most."""
+def _flips(rows: "pd.DataFrame", limit: int) -> dict[str, Any]:
+    """The number of flipped pictures, and up to `limit` of them, the largest change of p(AI) first."""
     change = (rows.p_ai_new - rows.p_ai_old).abs()
-    first = rows.loc[change.sort_values(ascending=False, kind="stable").index[:shown]]
+    first = rows.loc[change.sort_values(ascending=False, kind="stable").index[:limit]]
     return {
         "count": len(rows),
         "pictures": [
@@ -178,7 +200,7 @@ def _flips(rows: "pd.DataFrame", shown: int) -> dict[str, Any]:
 
 def _groups(both: "pd.DataFrame", column: str) -> list[dict[str, Any]]:
     """Old and new accuracy of each style or generator, worst change first."""
-    found = []
+    groups = []
     for name, rows in both.groupby(f"{column}_new"):
         right = {side: int(rows[f"right_{side}"].sum()) for side in SIDES}
         row = {column: name, "label": " + ".join(sorted(set(rows.label_new))), "pictures": len(rows)}
@@ -188,34 +210,32 @@ def _groups(both: "pd.DataFrame", column: str) -> list[dict[str, Any]]:
         row["change"] = (right["new"] - right["old"]) / len(rows)
         row["right_to_wrong"] = int((rows.right_old & ~rows.right_new).sum())
         row["wrong_to_right"] = int((~rows.right_old & rows.right_new).sum())
-        found.append(row)
-    return sorted(found, key=lambda row: row["change"])
+        groups.append(row)
+    return sorted(groups, key=lambda row: row["change"])
 
 
-def _notes(found: Mapping[str, Any]) -> list[str]:
-    """What to bear in mind when reading the numbers, a sentence each."""
+def _notes(result: Mapping[str, Any]) -> list[str]:
+    """What to bear in mind when reading the numbers, one sentence each."""
     notes = []
-    if found["same_predictions"]:
-        notes.append("both predict exactly the same for every common picture: all differences are zero")
-    elif found["old"]["model_digest"] == found["new"]["model_digest"] is not None:
-        notes.append("both evaluate the same model; only how it was evaluated differs")
-    test = found["data"]["test"]
+    if result["same_predictions"]:
+        notes.append("both give the same predictions for every common picture, so all differences are zero")
+    elif result["old"]["model_digest"] == result["new"]["model_digest"] is not None:
+        notes.append("both evaluate the same model; only the evaluation differs")
+    test = result["data"]["test"]
     for side in SIDES:
         if alone := test[side] - test["common"]:
-            notes.append(
-                f"the test of the {side} one has {alone:,} of {test[side]:,} pictures that the other's has not"
-            )
-    if count := found["data"]["left_out"]["count"]:
-        notes.append(f"the labels differ for {count:,} of the common pictures: left out")
-    few = [f"{count:,} {label}" for label, count in found["pictures"].items() if count < SMALL_SAMPLE]
-    if few and not found["same_predictions"]:
-        notes.append(f"only {' and '.join(few)} pictures are common: intervals of so few are too narrow")
-    accuracy, p = found["metrics"]["accuracy"], found["mcnemar"]["p"]
+            notes.append(f"{alone:,} of the {test[side]:,} test pictures of the {side} evaluation are not in the other")
+    if count := result["data"]["left_out"]["count"]:
+        notes.append(f"{count:,} common pictures are left out, because their labels differ")
+    few = [f"{count:,} {label}" for label, count in result["pictures"].items() if count < SMALL_SAMPLE]
+    if few and not result["same_predictions"]:
+        notes.append(f"only {' and '.join(few)} pictures are common, and the intervals of so few are too narrow")
+    accuracy, p = result["metrics"]["accuracy"], result["mcnemar"]["p"]
     if accuracy["verdict"] != UNCLEAR and p >= 1 - CONFIDENCE:
         notes.append(
-            f"accuracy: so few verdicts flipped that it may well be chance (McNemar's exact test, p = {p:.2g})"
+            f"so few predictions flipped that the change of accuracy may be chance (McNemar's exact test, p = {p:.2g})"
         )
-    gone = [f"{stage} ({side})" for side in SIDES for stage, key in found[side]["artifacts"].items() if key is None]
-    if gone:
-        notes.append(f"these artifacts behind them are gone and not compared: {', '.join(gone)}")
+    missing = [f"{stage} ({side})" for side in SIDES for stage, key in result[side]["artifacts"].items() if key is None]
+    if missing:
+        notes.append(f"these artifacts no longer exist and are not compared: {', '.join(missing)}")
     return notes

@@ -1,7 +1,7 @@
-"""Per-picture work in chunks, over threads, processes or a cluster: the one place that knows how many and where.
+"""Per-picture work in chunks, on threads, processes or a cluster: the one place that knows how many and where.
 
-Stages hand over a function of a chunk and get the results back in order, so that nothing they write depends on who did
-the work. An engine is one method of `Crew`.
+Stages pass a function of a chunk and get the results in order, so that nothing they write depends on where the work was
+done. `ComputeContext.executor` chooses the engine.
 """
 
 import threading
@@ -26,39 +26,39 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-WORKER_CHUNK = 32  # pictures that a worker takes at a time
-WORKER_CHUNK_BYTES = 4 * 2**20  # … or so many bytes of what comes out
-PREFETCH = 2  # chunks a worker that are under way or wait to be taken: bounds memory, keeps workers busy
+WORKER_CHUNK = 32  # pictures per task of a worker
+WORKER_CHUNK_BYTES = 4 * 2**20  # … or so many bytes of output
+PREFETCH = 2  # chunks per worker that are running or waiting to be consumed: bounds memory, keeps workers busy
 
 
 class ComputeConfig(Section):
-    """Section `compute`: who does the per-picture work. It shapes no output and so enters no key."""
+    """Section `compute`: where per-picture work runs. It does not affect outputs, so it is in no cache key."""
 
     engine: Literal["threads", "processes", "dask"] = Field(
-        "threads", description="threads share memory and start at once; dask works on a cluster"
+        "threads", description="threads share memory and start at once; dask uses a cluster"
     )
     workers: int | None = Field(
-        None, ge=1, le=1024, description="the processors at hand, or the cluster's threads, if left out"
+        None, ge=1, le=1024, description="number of workers; all processors, or all threads of the cluster, if left out"
     )
     address: str | None = Field(
         None,
         pattern=r"^[a-z]+://\S+:\d+$",
-        description='of a Dask scheduler, "tcp://host:8786"; a cluster on this machine if left out',
+        description='address of a Dask scheduler, "tcp://host:8786"; a cluster on this machine if left out',
     )
 
     @model_validator(mode="after")
     def _address_of_a_cluster(self) -> Self:
         if self.address and self.engine != "dask":
-            raise ValueError(f'an address is of a Dask scheduler: set engine = "dask" with it, not "{self.engine}"')
+            raise ValueError(f'it is the address of a Dask scheduler: set engine = "dask" with it, not "{self.engine}"')
         return self
 
 
 class ComputeContext:
-    """Who works in a context, from `use` on. As a context manager, it ends the cluster that it started."""
+    """Where work runs, once `use_compute` has chosen it. As a context manager, it closes the cluster it started."""
 
     def __init__(self, config: ComputeConfig):
         self.config = config
-        self._before: ComputeContext | None = None
+        self._outer: ComputeContext | None = None
         self._blocks = 0
         self._cluster: Cluster | None = None
         self._starting = threading.Lock()
@@ -71,15 +71,15 @@ class ComputeContext:
         self._blocks -= 1
         if self._blocks:
             return
-        if _CREW.get() is self:
-            _CREW.set(self._before or _DEFAULT)
+        if _CONTEXT.get() is self:
+            _CONTEXT.set(self._outer or _DEFAULT)
         if self._cluster:
             self._cluster.close()
             self._cluster = None
 
     @property
     def cluster(self) -> "Cluster":
-        """The Dask cluster, started or connected to when it is first needed; ComputeError where that fails."""
+        """The Dask cluster, started or connected to when it is first needed; ComputeError if that fails."""
         from artdetect.compute.dask_cluster import Cluster
 
         with self._starting:
@@ -90,16 +90,16 @@ class ComputeContext:
 
     @property
     def workers(self) -> int:
-        """How many chunks are worked on at a time; ComputeError where a cluster has no workers."""
+        """How many chunks run at a time; ComputeError if a cluster has no workers."""
         return self.config.workers or (self.cluster.threads if self.config.address else processors())
 
-    def hands(self) -> tuple[Executor, int, AbstractContextManager[None]]:
-        """Who takes chunks, how many at a time, and what says in words that one of them was lost."""
+    def executor(self) -> tuple[Executor, int, AbstractContextManager[None]]:
+        """The executor, how many chunks it runs at a time, and a context that translates its errors."""
         workers = self.workers
         if self.config.engine == "threads":
             return ThreadPoolExecutor(workers, thread_name_prefix="artdetect"), workers, nullcontext()
         if self.config.engine == "processes":
-            # Started afresh rather than forked: a fork of a process that runs TensorFlow or Prefect can hang.
+            # Spawned, not forked: a fork of a process that runs TensorFlow or Prefect can hang.
             return ProcessPoolExecutor(workers, mp_context=get_context("spawn")), workers, nullcontext()
         from artdetect.compute.dask_cluster import translate_errors
 
@@ -107,38 +107,42 @@ class ComputeContext:
 
 
 _DEFAULT = ComputeContext(ComputeConfig())
-_CREW: ContextVar[ComputeContext] = ContextVar("crew", default=_DEFAULT)
+_CONTEXT: ContextVar[ComputeContext] = ContextVar("compute", default=_DEFAULT)
 
 
 def use_compute(config: ComputeConfig) -> ComputeContext:
-    """Choose who works for this context (a flow run, a command) from now on, or `with` it, until the block ends.
+    """Choose where work runs in this context (a flow run, a command) from now on, or in a `with` block until it ends.
 
-    Chosen again, the same go on. A cluster that was started without a block ends with the process.
+    The same config again continues the same context. A cluster that was started outside a block ends with the process.
     """
-    before = _CREW.get()
-    if before.config == config and before is not _DEFAULT:
-        return before
-    crew = ComputeContext(config)
-    crew._before = before
-    _CREW.set(crew)
-    return crew
+    current = _CONTEXT.get()
+    if current.config == config and current is not _DEFAULT:
+        return current
+    context = ComputeContext(config)
+    context._outer = current
+    _CONTEXT.set(context)
+    return context
 
 
 def chunks(work: Callable[[tuple[T, ...]], R], items: Iterable[T], size: int) -> Iterator[tuple[tuple[T, ...], R]]:
-    """Each chunk of `size` items with `work(chunk)`, in order; the last chunk may be smaller.
+    """Yield each chunk of items with `work(chunk)`, in order.
 
-    Items are taken as work proceeds, `AHEAD` chunks a worker. `work` must be a module's function or a `partial` of one,
-    since another process may have to import it.
+    Items are consumed as the work proceeds, `PREFETCH` chunks per worker ahead.
+
+    Args:
+        work: A module's function, or a `partial` of one, because another process may have to import it.
+        items: The items.
+        size: Items per chunk; the last chunk may be smaller.
 
     Raises:
-        ComputeError: a worker process died, or a cluster is not there, has no workers or lost a chunk for good.
-        Exception: whatever `work` raises, once the chunks before are handed out; chunks behind it may have run.
+        ComputeError: A worker process died, or a cluster is not available, has no workers or lost a chunk for good.
+        Exception: Whatever `work` raises, once the earlier chunks are consumed; later chunks may have run already.
     """
     running: deque[tuple[tuple[T, ...], Future[R]]] = deque()
     remaining = iter(items)
-    executor, workers, words = _CREW.get().hands()
+    executor, workers, translate_errors = _CONTEXT.get().executor()
     try:
-        with words:
+        with translate_errors:
             while chunk := tuple(islice(remaining, size)):
                 running.append((chunk, executor.submit(work, chunk)))
                 if len(running) >= PREFETCH * workers:
@@ -147,7 +151,7 @@ def chunks(work: Callable[[tuple[T, ...]], R], items: Iterable[T], size: int) ->
                 yield _oldest(running)
     except BrokenExecutor as error:
         raise ComputeError(
-            "a worker process died, perhaps for want of memory: run again to go on, with fewer compute.workers"
+            "a worker process died, perhaps for lack of memory: run again to resume, with fewer compute.workers"
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)

@@ -1,7 +1,7 @@
-"""A Dask cluster as an engine of `compute`: one on this machine for a run, or one that is there already.
+"""A Dask cluster as an engine of `compute`: a local one for a run, or one that exists already.
 
-A worker that dies costs the chunk it had: Dask starts it again and has the chunk done once more. Every chunk goes with
-the digests of the code and the versions of the packages that it is meant for, and a worker with others refuses it.
+If a worker dies, Dask restarts it and repeats the chunk. Every chunk carries the digests of the code and the versions
+of the packages that the run uses, and a worker that has others refuses it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from artdetect.artifacts.stages import CHAIN
-from artdetect.compute import processors
+from artdetect.compute.processors import VARIABLE
 from artdetect.core import digests
 from artdetect.core.errors import ComputeError
 
@@ -30,12 +30,12 @@ PACKAGES = tuple(sorted({package for stage in CHAIN for package in stage.package
 
 
 class Cluster:
-    """A connection to a cluster; `close` ends it, and with it a cluster that was started here.
+    """A connection to a cluster; `close` ends it, and stops a cluster that was started here.
 
     Args:
-        address: Of its scheduler, "tcp://host:8786"; None = start one on this machine.
-        workers: Worker processes to start on this machine, 1 or more, one thread each.
-        share: Processors that each of those may take as its own.
+        address: Address of the scheduler, such as "tcp://host:8786"; None = start a cluster on this machine.
+        workers: Number of worker processes to start on this machine, 1 or more, one thread each.
+        share: Processors that each of these processes may use.
 
     Raises:
         ComputeError: Dask is not installed, or the scheduler does not answer.
@@ -48,38 +48,40 @@ class Cluster:
             raise ComputeError(f'engine = "dask" needs packages that are not installed ({error}): {INSTALL}') from error
         with ExitStack() as stack:
             stack.enter_context(translate_errors(address))
-            place = address or stack.enter_context(_local(workers, share))
-            self.client = stack.enter_context(distributed.Client(place, timeout=CONNECT_TIMEOUT, set_as_default=False))
+            scheduler = address or stack.enter_context(_local(workers, share))
+            self.client = stack.enter_context(
+                distributed.Client(scheduler, timeout=CONNECT_TIMEOUT, set_as_default=False)
+            )
             self._stack = stack.pop_all()
 
     @property
     def address(self) -> str:
-        """Of its scheduler."""
+        """The address of the scheduler."""
         return str(self.client.scheduler.address)
 
     @property
     def threads(self) -> int:
-        """Chunks that its workers do at a time, now; ComputeError where it has none."""
+        """How many chunks the workers run at a time at present; ComputeError if there are no workers."""
         threads = sum(self.client.nthreads().values())
         if not threads:
             raise ComputeError(
                 f"{self.address}: this Dask cluster has no workers: start some with `dask worker {self.address}`, or "
-                "say with compute.workers how many it will have, where it starts them as they are needed"
+                "set compute.workers to the number it will have if it starts them on demand"
             )
         return threads
 
     def executor(self) -> Executor:
-        """Its workers; shut down, it forgets what they have to do for it and leaves them."""
+        """An executor on the workers; its shutdown cancels its work and leaves the workers running."""
         return _Workers(self.client)
 
     def close(self) -> None:
-        """Leave the cluster; one that was started here ends."""
+        """Disconnect; stops a cluster that was started here."""
         self._stack.close()
 
 
 @contextmanager
 def translate_errors(address: str | None = None) -> Iterator[None]:
-    """Says in one line what Dask says of lost chunks and schedulers; `address` while connecting to one."""
+    """Turn Dask's errors about lost chunks and schedulers into a ComputeError; `address` is given while connecting."""
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError
     from distributed.comm import CommClosedError
@@ -88,28 +90,28 @@ def translate_errors(address: str | None = None) -> Iterator[None]:
         yield
     except KilledWorker as error:
         raise ComputeError(
-            f"a chunk of pictures killed {error.allowed_failures + 1} workers, one after the other, perhaps for want "
-            "of memory: run again to go on, with fewer compute.workers or more memory each"
+            f"a chunk of pictures killed {error.allowed_failures + 1} workers, one after the other, perhaps for lack "
+            "of memory: run again to resume, with fewer compute.workers or more memory each"
         ) from error
     except (FutureCancelledError, CommClosedError) as error:
-        raise ComputeError(f"the Dask scheduler is gone ({error}): start it and run again to go on") from error
+        raise ComputeError(f"the Dask scheduler is gone ({error}): start it and run again to resume") from error
     except OSError as error:
         if address is None:
             raise
         raise ComputeError(
-            f"compute.address {address}: no Dask scheduler answers ({error}): start it with `dask scheduler`, or leave "
-            "the address out for workers on this machine"
+            f"compute.address {address}: no Dask scheduler answers ({error}): start it with `dask scheduler`, or omit "
+            "the address to use workers on this machine"
         ) from error
 
 
 @contextmanager
 def _local(workers: int, share: int) -> Iterator[distributed.LocalCluster]:
-    """Processes that are started afresh, since a fork of a process that runs TensorFlow can hang."""
+    """Spawned worker processes, because a fork of a process that runs TensorFlow can hang."""
     import dask
     from distributed import LocalCluster
 
-    # TensorFlow keeps as many threads as in this process: thus its gradients were seen to be the same bits.
-    limits = dict.fromkeys((processors.VARIABLE, "OMP_NUM_THREADS"), str(share))
+    # TensorFlow uses as many threads as in this process: then its gradients came out bit-identical.
+    limits = dict.fromkeys((VARIABLE, "OMP_NUM_THREADS"), str(share))
     settings = {"distributed.worker.multiprocessing-method": "spawn"}
     with (
         tempfile.TemporaryDirectory(prefix="artdetect-dask-", ignore_cleanup_errors=True) as scratch,
@@ -117,7 +119,7 @@ def _local(workers: int, share: int) -> Iterator[distributed.LocalCluster]:
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            memory_limit=None,  # chunks are small, and a worker that Dask holds back for its models would wait for ever
+            memory_limit=None,  # chunks are small, and a worker that Dask pauses for its models would wait forever
             dashboard_address="127.0.0.1:0",  # a free port
             local_directory=scratch,
             env=limits,
@@ -131,29 +133,29 @@ class _Workers(Executor):
         self._client = client
 
     def submit(self, work: Callable[..., R], /, *args: Any, **kwargs: Any) -> Any:
-        """Dask's own future, which takes the work back when it is let go of."""
+        """Submit work; Dask cancels it when the returned future is released."""
         module = work.func.__module__ if isinstance(work, partial) else work.__module__
         return self._client.submit(partial(_checked, work, module, environment(module)), *args, **kwargs, pure=False)
 
 
 def _checked(work: Callable[..., R], module: str, expected: Mapping[str, str], *args: Any) -> R:
-    """A worker's part: the work, if it is what was meant."""
+    """Runs on a worker: does the work if the worker has the expected environment."""
     check_environment(module, expected)
     return work(*args)
 
 
 @cache
 def environment(module: str) -> Mapping[str, str]:
-    """The digests of the code that a module of this project runs, and the versions of the packages, here."""
+    """The digests of the code that a module runs, and the versions of the packages, on this machine."""
     code = digests.code_digests(module) if module.startswith("artdetect.") else {}
     return code | digests.versions(PACKAGES)
 
 
 def check_environment(module: str, expected: Mapping[str, str]) -> None:
-    """ComputeError where `made_of` is not as `expected`."""
+    """Raise ComputeError if the `environment` of a module is not the expected one."""
     found = environment(module)
     if changed := sorted(name for name in {**expected, **found} if expected.get(name) != found.get(name)):
         raise ComputeError(
-            f"worker on {platform.node()}: {', '.join(changed[:3])} differ from what this run is made of, so that its "
-            "results would not be the same: install the same code and packages there and start it again"
+            f"worker on {platform.node()}: {', '.join(changed[:3])} differ from this run's, so that its results would "
+            "not be the same: install the same code and packages there and restart the worker"
         )

@@ -2,11 +2,11 @@
 
 import os
 
-VARIABLE = "ARTDETECT_PROCESSORS"  # of the environment: how many processors a process may take as its own
+VARIABLE = "ARTDETECT_PROCESSORS"  # environment variable: how many processors a process may use
 
 
 def processors() -> int:
-    """Processors that this process may use."""
+    """The number of processors that this process may use."""
     given = os.environ.get(VARIABLE, "")
     if given.isdecimal() and int(given):
         return int(given)

@@ -1,45 +1,88 @@
-"""Small files that are there as a whole or not at all, and on the disk before anything relies on them."""
+"""Write files whole or not at all. The only module that knows how to replace a file safely.
+
+`write` is for state that must survive a loss of power. `replacing` is for files that a library writes by path.
+"""
 
 import errno
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from platform import node
 
-_NEED_NOT = (errno.EBADF, errno.EINVAL, errno.ENOTSUP)  # of file systems that cannot sync a folder, and then need not
+_CANNOT_SYNC = (errno.EBADF, errno.EINVAL, errno.ENOTSUP)  # from file systems that cannot sync folders, nor need to
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Write a file, text as UTF-8, or leave the old one; others may read it. Its folders are made.
+    """Replace a file durably: it and its name are on disk when this returns.
 
-    It and its name are on the disk when this returns. A kill leaves `.<name>-….tmp` beside it at most, which
-    `artdetect ingest` and `artdetect gc` clear below incoming pictures and artifacts.
+    Missing folders are created. The file is readable by everyone. If this fails, the old file stays as it was.
+
+    Args:
+        path: The file to replace.
+        content: Its new content; text is encoded as UTF-8.
     """
-    made = [folder for folder in path.parents if not folder.exists()]
+    with replacing(path, durable=True) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
+    """Yield a temporary file in the folder of `path`, which takes the name of `path` if the block succeeds.
+
+    Readers see the old file or the whole new one. A killed process leaves at most `.<host>-<process>-….tmp`, which
+    `sweep` removes; `artdetect ingest` and `artdetect gc` also clear such files below incoming pictures and artifacts.
+
+    Args:
+        path: The file to replace. Missing folders are created.
+        durable: Whether the file and its name must be on disk before this returns. Caches need not.
+    """
+    new_folders = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".tmp", dir=path.parent)
+    # The host is part of the name because machines may share the folder.
+    handle, name = tempfile.mkstemp(prefix=f".{node()}-{os.getpid()}-", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, 0o644)  # mkstemp's are private
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(handle)
-        os.replace(temporary, path)  # noqa: PTH105  a str
+        os.fchmod(handle, 0o644)  # mkstemp creates private files
+        os.close(handle)
+        yield temporary
+        if durable:
+            sync(temporary)
+        temporary.replace(path)
     except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)  # noqa: PTH108
+        temporary.unlink(missing_ok=True)
         raise
-    for folder in (path.parent, *(new.parent for new in made)):
-        sync(folder)
+    if durable:
+        for folder in (path.parent, *(created.parent for created in new_folders)):
+            sync_folder(folder)
 
 
-def sync(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Flush a file or folder to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NEED_NOT:
-            raise
     finally:
         os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk, on file systems that can do so."""
+    try:
+        sync(folder)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files below `folder` that belong to processes of this machine that no longer run."""
+    for leftover in folder.rglob(f".{node()}-*.tmp"):
+        *_, process, _ = leftover.name.rsplit("-", 2)
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            leftover.unlink(missing_ok=True)
+        except (ValueError, PermissionError):  # not a file of ours, or the process of another user
+            continue

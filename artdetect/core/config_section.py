@@ -1,4 +1,4 @@
-"""The base of all config sections. Each section lives beside its stage, so that an option elsewhere wakes nothing."""
+"""The base of all config sections. Each section is defined beside its stage, so that no other stage depends on it."""
 
 from typing import Any
 
@@ -11,5 +11,5 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def key_parts(self) -> dict[str, Any]:
-        """What of this section shapes the stage's outputs, as JSON values: all, unless a section says less."""
+        """The settings that shape the stage's outputs, as JSON values: all of them, unless a section overrides this."""
         return self.model_dump(mode="json")

@@ -1,17 +1,17 @@
-"""Every error that a person can cause, each saying what was received, where, and what to do next.
+"""Every error that a person can cause. Its message says what was received, where, and what to do next.
 
-The command line prints the message as one line and exits 2; nothing here ever reaches a user as a traceback.
+The command line prints the message as one line and exits with code 2; users never see a traceback of these errors.
 
     ArtdetectError
-    ├── ConfigError       a config file, a section, a key or a value is not usable
+    ├── ConfigError       a config file, section, key or value cannot be used
     ├── DownloadError     an address or an archive could not become a folder of pictures
-    ├── DataError         the pictures at hand do not make a data set (empty, one class only, moved while in use)
-    ├── AuditFailed       the audit found what a rule of section `audit` tells to stop at
+    ├── DataError         the pictures do not make a data set (none, one class only, changed while in use)
+    ├── AuditFailed       the audit found something at which section `audit` says to stop
     ├── PictureError      one picture cannot be read
-    ├── ModelError        no model, or a file that is not one of ours
-    ├── ServerError       Prefect's server does not answer
+    ├── ModelError        there is no model, or the file is not a model of this project
+    ├── ServerError       the Prefect server does not answer
     ├── ArtifactError     an artifact is missing or does not match its record
-    ├── ComputeError      a worker process died, or a cluster is not there
+    ├── ComputeError      a worker process died, or a cluster is not available
     └── StorageError      the disk is full, or a folder cannot be read or written
 """
 
@@ -24,7 +24,7 @@ class ArtdetectError(Exception):
 
 
 class ConfigError(ArtdetectError):
-    """A config file, a section, a key or a value is not usable."""
+    """A config file, section, key or value cannot be used."""
 
 
 class DownloadError(ArtdetectError):
@@ -32,23 +32,23 @@ class DownloadError(ArtdetectError):
 
 
 class DataError(ArtdetectError):
-    """The pictures at hand do not make a data set."""
+    """The pictures do not make a data set."""
 
 
-class AuditFailed(ArtdetectError):  # noqa: N818  no error of the audit: it did its work
-    """The audit found what a rule of section `audit` tells to stop at."""
+class AuditFailed(ArtdetectError):  # noqa: N818  the audit itself did not fail
+    """The audit found something at which section `audit` says to stop."""
 
 
 class PictureError(ArtdetectError):
-    """One picture cannot be read; the others go on."""
+    """One picture cannot be read; the others are processed."""
 
 
 class ModelError(ArtdetectError):
-    """There is no model, or the file is not one of ours."""
+    """There is no model, or the file is not a model of this project."""
 
 
 class ServerError(ArtdetectError):
-    """Prefect's server does not answer."""
+    """The Prefect server does not answer."""
 
 
 class ArtifactError(ArtdetectError):
@@ -56,7 +56,7 @@ class ArtifactError(ArtdetectError):
 
 
 class ComputeError(ArtdetectError):
-    """A worker process died, or a cluster is not there."""
+    """A worker process died, or a cluster is not available."""
 
 
 class StorageError(ArtdetectError):
@@ -80,7 +80,7 @@ _ADVICE = {
 
 
 def storage_error(error: OSError) -> StorageError | None:
-    """The StorageError that says in one line what an OSError means, or None where it is not about storage."""
+    """The StorageError that says in one line what an OSError means; None if it is not about storage."""
     advice = _ADVICE.get(error.errno or 0)
     if advice is None:
         return None

@@ -1,4 +1,4 @@
-"""Where things live: the project, data/ and artifacts/. The only place that reads their environment variables."""
+"""Where things are: the project, data/ and artifacts/. The only module that reads their environment variables."""
 
 import os
 from pathlib import Path
@@ -21,37 +21,37 @@ def artifacts() -> Path:
 
 
 def raw() -> Path:
-    """Downloaded data sets, one folder each, never changed by the pipeline."""
+    """Downloaded data sets, one folder each; the pipeline never changes them."""
     return data() / "raw"
 
 
 def incoming() -> Path:
-    """Pictures that came in since: accepted ones by label, generator and content, and their provenance."""
+    """Accepted new pictures, by label, generator and content, with their provenance."""
     return data() / "incoming"
 
 
 def inbox() -> Path:
-    """Where people drop new pictures; it is emptied into `incoming` and `rejected`."""
+    """Where people drop new pictures; ingest moves them to `incoming` or `rejected`."""
     return data() / "inbox"
 
 
 def rejected() -> Path:
-    """Pictures that were given and not taken, each with the reason beside it."""
+    """New pictures that were not accepted, each with the reason beside it."""
     return data() / "rejected"
 
 
 def picture(root: Path, path: str) -> Path:
-    """The file behind a path of the index; `root` is the data set's folder."""
+    """The file that a path of the index stands for; `root` is the data set's folder."""
     return data() / path if path.startswith("incoming/") else root / path
 
 
 def cache() -> Path:
-    """What only saves time; may be deleted at any moment."""
+    """Caches, which only save time and may be deleted at any moment."""
     return data() / "cache"
 
 
 def portable(path: Path) -> str:
-    """A path as records keep it: relative to the data root where it lies inside, so that a project can move."""
+    """A path for records: relative to the data root if it is inside, so that a project can move."""
     path = path.resolve()
     return path.relative_to(data()).as_posix() if path.is_relative_to(data()) else path.as_posix()
 

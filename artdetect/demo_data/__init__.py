@@ -1,8 +1,8 @@
 """Draws a small data set in AI-ArtBench's layout, so that the whole pipeline runs in minutes without a download.
 
-"Human" pictures come from a procedural painter; "AI" pictures come from the same painter, seen through one of two
-simulated generators. The painter is shared so that content says nothing of the class: what tells it is how a faint
-texture lies, a canvas's weave aslant or a generator's stripes upright.
+"Human" pictures come from a procedural painter. "AI" pictures come from the same painter, followed by one of two
+simulated generators. The content is therefore independent of the class. The classes differ only in the direction of a
+faint texture: the weave of a canvas is slanted, the stripes of a generator are upright.
 """
 
 import multiprocessing
@@ -37,24 +37,28 @@ def draw(
     test: int = 16,
     workers: int | None = None,
 ) -> Path:
-    """Draws the sample set and returns the path of its zip, `folder`/drawn-art.zip; an older one is replaced.
+    """Draw the demo data set as a zip, `folder`/drawn-art.zip, replacing an older one.
 
     Args:
-        folder: where the zip goes; made where it is missing.
+        folder: where the zip goes; created if missing.
         seed: the same seed, styles and counts give the same bytes on one machine, whatever `workers` is.
         styles: some of `STYLES`.
-        train, test: pictures per style and maker. There are two AI makers for one human one, so both splits hold twice
-            as much AI as human art, unbalanced like AI-ArtBench.
-        workers: processes that draw; by default one a core. With 1 all is drawn in this process.
+        train: training pictures per style and maker. There are two AI makers and one human one, so both splits hold
+            twice as much AI as human art; AI-ArtBench is unbalanced in the same way.
+        test: test pictures per style and maker.
+        workers: processes that draw; by default one per core. With 1, this process draws everything.
+
+    Returns:
+        The path of the zip.
 
     Raises:
-        ConfigError: unknown style, a negative number, or nothing to draw.
+        ConfigError: a style is unknown, a number is negative, or there is nothing to draw.
     """
     if unknown := sorted(set(styles) - set(STYLES)):
-        raise ConfigError(f"Unknown `styles`; the drawn sample has {', '.join(STYLES)}. Received: {', '.join(unknown)}")
+        raise ConfigError(f"Unknown `styles`; choose from {', '.join(STYLES)}. Received: {', '.join(unknown)}")
     if min(seed, train, test) < 0 or not styles or not train + test:
         raise ConfigError(
-            f"The drawn sample needs styles and pictures. Received: {styles=}, {seed=}, {train=}, {test=}"
+            f"The demo data set needs styles and pictures. Received: {styles=}, {seed=}, {train=}, {test=}"
         )
     jobs = [
         (split, maker, style, number)
@@ -69,7 +73,7 @@ def draw(
     try:
         with part.open("wb") as file:
             with zipfile.ZipFile(file, "w") as archive:
-                archive.writestr(zipfile.ZipInfo(f"{ROOT}/NOTICE.txt"), NOTICE)  # ZipInfo: always the same date, 1980
+                archive.writestr(zipfile.ZipInfo(f"{ROOT}/NOTICE.txt"), NOTICE)  # ZipInfo: the date is always 1980
                 for (split, maker, style, number), content in zip(jobs, _files(seed, jobs, workers), strict=True):
                     name = f"{GENERATORS[maker].folder.format(style=style)}/{style}-{number:04d}.jpg"
                     archive.writestr(zipfile.ZipInfo(f"{ROOT}/{split}/{name}"), content)
@@ -81,7 +85,7 @@ def draw(
 
 
 def _files(seed: int, jobs: list[tuple[str, int, str, int]], workers: int | None) -> Iterator[bytes]:
-    """The JPEG files of `jobs`, in their order."""
+    """The JPEG files, in the order of `jobs`, which are (split, maker, style, number)."""
     seeded = [
         (GENERATORS[maker], style, (seed, SPLITS.index(split), maker, STYLES.index(style), number))
         for split, maker, style, number in jobs
@@ -91,6 +95,6 @@ def _files(seed: int, jobs: list[tuple[str, int, str, int]], workers: int | None
     if workers == 1:
         yield from (jpeg(*job) for job in seeded)
         return
-    # spawn, as a fork of a process in which TensorFlow or a server runs may hang.
+    # spawn: a fork of a process that runs TensorFlow or a server may hang.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(jpeg, *zip(*seeded, strict=True), chunksize=8)

@@ -1,6 +1,6 @@
-"""Who is said to have made a picture, and the marks that leaves: a generator's traces, or a canvas's weave.
+"""The makers of the demo pictures and the traces they leave: a generator's stripes or a canvas's weave.
 
-All makers share one painter and one kind of weathering, so that content and simple statistics say nothing of the class.
+All makers share one painter and one simulated camera, so that content and simple statistics do not reveal the class.
 """
 
 import io
@@ -16,18 +16,26 @@ from artdetect.demo_data.styles import PAINTERS
 
 @dataclass(frozen=True)
 class SimulatedGenerator:
-    """Who is said to have made a picture: the folder it goes to, the file it becomes and, for AI, the traces it bears.
+    """A maker of pictures: where its files go, what they look like and, for AI, the traces it leaves.
 
-    `side`, `canvas`, `latent` and `window` are pixels. Sides and qualities are those of AI-ArtBench, where they give
-    the label away: the audit has to find that in this set too.
+    Sides and JPEG qualities are those of AI-ArtBench, where they give the label away. The audit has to find this in the
+    demo data, too.
+
+    Attributes:
+        folder: folder name, with a placeholder for the style.
+        side: the file's side in px.
+        quality: the JPEG's quality, 1-100.
+        canvas: the picture's side in px before it is enlarged to `side`.
+        latent: side of the simulated latent in px; 0 = no generator, a human painting.
+        window: side in px of the patch that the simulated decoder works on, which is the period of its stripes.
     """
 
     folder: str
     side: int
     quality: int
-    canvas: int  # side of the picture before it is enlarged to `side`
-    latent: int = 0  # side of the simulated latent; 0 = no generator
-    window: int = 1  # side of the patch that the simulated decoder works on: the period of its traces
+    canvas: int
+    latent: int = 0
+    window: int = 1
 
 
 GENERATORS = (
@@ -35,33 +43,33 @@ GENERATORS = (
     SimulatedGenerator("AI_LD_{style}", side=256, quality=75, canvas=256, latent=160, window=16),
     SimulatedGenerator("AI_SD_{style}", side=768, quality=95, canvas=384, latent=240, window=18),
 )
-# Traces and canvases: strength in grey levels (standard deviation), and between which shares of it a picture bears.
-# A small residual network trained from scratch sees stripes this weak in some ten epochs; much weaker ones it misses.
+# Strength of stripes and weave: standard deviation in grey levels, and the range of the random factor per picture.
+# A small residual network, trained from scratch, learns such weak stripes in ten epochs, but not much weaker ones.
 TEXTURE, SHARES = 8.0, (0.7, 1.2)
-# Red against green, as paintings hold little fine detail in it; the same stripes in grey take far longer to learn.
+# Red against green, where paintings have little fine detail. The same stripes in grey take far longer to learn.
 TINT = (1.0, -0.8, -0.2)
-THREADS = (11.0, 17.0)  # px of 256: period of a canvas's weave, around that of the generators' stripes
-STEP = 2.0  # grey levels, standard deviation, between the windows of one picture
+THREADS = (11.0, 17.0)  # px of 256: period of a canvas's weave, similar to that of the stripes
+STEP = 2.0  # grey levels: standard deviation between the windows of one picture
 
 
 def _scaled(picture: Array, side: int, filter: Image.Resampling) -> Array:
-    """`picture` (h, w, channels) as float32 at another size."""
+    """`picture` [H, W, C] as float32, resized to `side` x `side`."""
     bands = [Image.fromarray(band.astype(np.float32)) for band in np.moveaxis(picture, -1, 0)]
     return np.stack([np.asarray(band.resize((side, side), filter)) for band in bands], -1)
 
 
 def _tinted(rng: np.random.Generator, stripes: Array) -> Array:
-    """`stripes` (n, n) in the strength and colours that traces and canvases share, (n, n, 3)."""
+    """`stripes` [N, N] with a random strength and tint, [N, N, 3]; stripes and weave share the distribution."""
     tint = TINT + rng.normal(0, 0.15, 3)
     tint *= TEXTURE * rng.uniform(*SHARES) / np.sqrt(np.mean(tint**2))
     return (stripes / stripes.std())[..., None].astype(np.float32) * tint.astype(np.float32)
 
 
 def _generated(rng: np.random.Generator, painting: Array, maker: SimulatedGenerator) -> Array:
-    """`painting` (n, n, 3) as the simulated generator of `maker` would give it, (canvas, canvas, 3), float 0-255.
+    """The painting [N, N, 3] as a simulated generator renders it, float [canvas, canvas, 3], 0-255.
 
-    A small latent, coarse in tone, is decoded window by window: neighbours differ by a step in tone, and the decoder's
-    kernels leave upright stripes, locked to the windows and longer than what scaling to a model's input removes.
+    A small latent with coarse tones is decoded window by window. Neighbouring windows differ by a step in tone, and
+    the decoder leaves upright stripes, aligned with the windows and too wide to be lost at a model's input size.
     """
     latent = np.round(_scaled(painting, maker.latent, Image.Resampling.BOX) / 6) * 6
     picture = _scaled(latent, maker.canvas, Image.Resampling.BICUBIC)
@@ -72,10 +80,10 @@ def _generated(rng: np.random.Generator, painting: Array, maker: SimulatedGenera
 
 
 def _woven(rng: np.random.Generator, painting: Array, maker: SimulatedGenerator) -> Array:
-    """`painting` (n, n, 3) on a twill canvas, (canvas, canvas, 3), float 0-255.
+    """The painting [N, N, 3] on a twill canvas, float [canvas, canvas, 3], 0-255.
 
-    The weave has the strength, colours and period of the generators' stripes but runs aslant: how much texture there
-    is says nothing of the maker, so that no single statistic of a picture gives it away; how it lies does.
+    The weave has the strength, colours and period of the generators' stripes, but is slanted. The amount of texture
+    therefore does not reveal the maker, and neither does any single statistic of a picture; only its direction does.
     """
     picture = _scaled(painting, maker.canvas, Image.Resampling.LANCZOS)
     x, y = np.meshgrid(*[np.arange(maker.canvas) * 2 * np.pi / rng.uniform(*THREADS)] * 2)
@@ -85,9 +93,10 @@ def _woven(rng: np.random.Generator, painting: Array, maker: SimulatedGenerator)
 
 
 def _photographed(rng: np.random.Generator, picture: Array) -> Image.Image:
-    """`picture` (n, n, 3), float 0-255, as some camera saw it, at the same size.
+    """The picture [N, N, 3], float 0-255, as a simulated camera records it, at the same size.
 
-    Tone, saturation, grain and sharpness vary alike for all makers, and by more than the generators change them.
+    Tone, saturation, grain and sharpness vary in the same way for all makers, and by more than the generators change
+    them.
     """
     unit = len(picture) / 256
     grain = rng.normal(0, rng.uniform(0, 6), (256, 256, 1)) + rng.normal(0, rng.uniform(0, 2), (256, 256, 3))
@@ -103,7 +112,7 @@ def _photographed(rng: np.random.Generator, picture: Array) -> Image.Image:
 
 
 def _canvas(rng: np.random.Generator, painting: Image.Image) -> Array:
-    """The painting (n, n, 3), float32, on its ground: strokes catch light from the upper left, the paper is blotchy."""
+    """The painting as float32 [N, N, 3], with strokes lit from the upper left and blotchy paper."""
     picture = np.asarray(painting, np.float32)
     grey = picture.mean(-1)
     relief = np.clip(0.22 * (grey - np.roll(grey, (2, 2), (0, 1))), -14, 14)
@@ -116,11 +125,20 @@ def _canvas(rng: np.random.Generator, painting: Image.Image) -> Array:
 
 
 def jpeg(maker: SimulatedGenerator, style: str, seeds: Sequence[int]) -> bytes:
-    """One picture as a file."""
+    """Draw one picture.
+
+    Args:
+        maker: one of `GENERATORS`.
+        style: one of `styles.STYLES`.
+        seeds: whole numbers that seed the random generator; they identify the picture.
+
+    Returns:
+        The content of the JPEG file.
+    """
     rng = np.random.default_rng(seeds)
     painting = _canvas(rng, PAINTERS[style](rng))
-    seen = (_generated if maker.latent else _woven)(rng, painting, maker)
-    picture = _photographed(rng, seen)
+    rendered = (_generated if maker.latent else _woven)(rng, painting, maker)
+    picture = _photographed(rng, rendered)
     if maker.side != maker.canvas:
         picture = picture.resize((maker.side, maker.side), Image.Resampling.LANCZOS)
     file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The painter's three styles, named after AI-ArtBench's: palette, composition and strokes of each."""
+"""The three styles of the procedural painter, named after those of AI-ArtBench: palettes, composition and strokes."""
 
 import numpy as np
 from PIL import Image
@@ -34,7 +34,7 @@ def impressionism(rng: np.random.Generator) -> Image.Image:
     stacks = [(rng.uniform(0.1, 0.9), horizon + rng.uniform(0.1, 0.28), s) for s in rng.uniform(0.06, 0.16, 2)]
 
     def scene(x: Array, y: Array) -> tuple[Array, Array]:
-        """Colour (n, 3) and stroke angle (n,) at the points x, y (n,)."""
+        """Colour [N, 3] and stroke angle [N] at the points x, y [N]."""
         mirrored = (y > horizon + shore * (0.4 + 0.5 * patch(x, y * 0))) & river
         height = np.where(mirrored, 2 * horizon - y + 0.06, y)
         colour = mix(top, low, np.clip(height / horizon, 0, 1) ** 1.3)
@@ -134,7 +134,7 @@ def ukiyo_e(rng: np.random.Generator) -> Image.Image:
         crest = np.abs(np.sin(np.pi * (count * t + shift + 0.1 * hills(t, t * 0 + row)))) ** 0.7
         edge = base + swell * crest if watery else base + 0.05 * hills(0.7 * t, t * 0 + 3 * row)
         ground(edge, mix(pale, sea, near + rng.uniform(-0.3, 0.3)) if watery else mix(land, paper, rng.random() * 0.7))
-        for k in range(1, 4):  # what gives waves and fields their grain
+        for k in range(1, 4):  # ripples and furrows
             ink = pigment(foam if k == 1 else line, 0.95 if k == 1 else 0.45) if watery else pigment(line, 0.25)
             reach = (
                 edge
@@ -169,7 +169,7 @@ def ukiyo_e(rng: np.random.Generator) -> Image.Image:
     x, y = rng.choice([0.045, 0.885]), rng.uniform(0.04, 0.1)
     box = [v * CANVAS for v in (x, y, x + 0.065, y + 0.2)]
     easel.draw.rectangle(box, fill=pigment(mix(accent, paper, rng.choice([0.1, 0.9]))), outline=dark, width=2)
-    for k in range(12):  # strokes that only look like signs
+    for k in range(12):  # strokes that imitate characters
         a, b = rng.uniform(0.012, 0.053, 2), y + 0.02 + 0.0145 * k + rng.uniform(-0.01, 0.01, 2)
         easel.ribbon(np.c_[x + a, b], key, dark)
     return easel.painting
@@ -197,7 +197,7 @@ def art_nouveau(rng: np.random.Generator) -> Image.Image:
     dark, key = pigment(line), rng.uniform(0.006, 0.009)
     cx, cy, radius = rng.uniform(0.3, 0.7), rng.uniform(0.28, 0.5), rng.uniform(0.2, 0.34)
 
-    def drawn(points: Array, width: Array | float, colour: Array) -> None:
+    def outlined(points: Array, width: Array | float, colour: Array) -> None:
         easel.ribbon(points, np.asarray(width) + 2 * key, dark)
         easel.ribbon(points, width, pigment(colour))
 
@@ -225,9 +225,9 @@ def art_nouveau(rng: np.random.Generator) -> Image.Image:
                 (x + side * long, y - 0.3 * long),
                 (x + side * long * 0.9, y - long),
             )
-            drawn(blade, 0.05 * np.sin(np.linspace(0, np.pi, 28)) ** 0.8 * long / 0.16, leaf + rng.normal(0, 8, 3))
+            outlined(blade, 0.05 * np.sin(np.linspace(0, np.pi, 28)) ** 0.8 * long / 0.16, leaf + rng.normal(0, 8, 3))
             easel.ribbon(blade, key * 0.7, dark)
-        drawn(stalk, np.linspace(0.022, 0.01, 28), stem)
+        outlined(stalk, np.linspace(0.022, 0.01, 28), stem)
         heads.append(head)
     for _ in range(rng.integers(2, 6)):  # tendrils that end in a spiral
         turn = np.linspace(0, rng.uniform(2.5, 4.5) * np.pi, 70)
@@ -249,7 +249,7 @@ def art_nouveau(rng: np.random.Generator) -> Image.Image:
         easel.disc(x, y, 0.22 * big + key, dark)
         easel.disc(x, y, 0.22 * big, pigment(gold))
     band = rng.uniform(0.03, 0.06)
-    if rng.random() < 0.7:  # the arch: what is left of the two upper corners
+    if rng.random() < 0.7:  # the arch: the two upper corners are cut
         for side in (0, 1):
             arc = curve((0, 0.42), (0, 0.1), (0.2, 0), (0.5, 0))
             corner = np.abs([side, 0] - np.concatenate([arc, [[0, 0]]]))

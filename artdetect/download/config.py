@@ -12,7 +12,7 @@ class DownloadConfig(Section):
 
     Args:
         url: An http(s):// or file:// address or a path of a zip archive, or a folder of pictures.
-        sha256: Of the archive, 64 hex digits; not looked at for a folder.
+        sha256: The expected digest of the archive, 64 hex digits. Ignored for a folder.
         max_gb: Limit on the unpacked size, in 10^9 bytes.
     """
 
@@ -31,5 +31,5 @@ class DownloadConfig(Section):
         return value
 
     def key_parts(self) -> dict[str, Any]:
-        """Nothing: what counts is where the pictures come from, which `fingerprint` says without local paths."""
+        """Nothing: `download.fingerprint` identifies the source without local paths."""
         return {}

@@ -1,6 +1,6 @@
-"""Data sets under data/raw: each folder appears complete, in one rename, and is never changed afterwards.
+"""Data sets under data/raw. Each folder appears complete, by one rename, and never changes afterwards.
 
-A small record beside the folder says what it was unpacked from, so that the next run needs no request at all.
+A small record beside the folder says which archive it was unpacked from, so that the next run makes no request.
 """
 
 import os
@@ -13,32 +13,39 @@ from typing import Any
 
 from artdetect.core import atomic, paths
 from artdetect.core.errors import DownloadError
+from artdetect.core.progress import ByteProgress, no_progress
 from artdetect.download.extract import extract
-from artdetect.download.source import Progress, no_progress, public_url, read_json, stamp, url_digest, write_json
+from artdetect.download.source import (
+    public_url,
+    read_json,
+    stamp,
+    url_digest,
+    write_json,
+)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """An unpacked archive; `sha256` is the archive's, `files` and `bytes` count what was unpacked."""
+    """An unpacked archive."""
 
     folder: Path
-    sha256: str
-    files: int
-    bytes: int
+    sha256: str  # of the archive
+    files: int  # unpacked
+    bytes: int  # unpacked
 
 
 def downloads() -> Path:
-    """Where archives lie while they arrive, and the locks."""
+    """The folder for archives in transfer, and for the locks."""
     return paths.cache() / "downloads"
 
 
-def known(url: str, sha256: str | None) -> Dataset | None:
-    """The data set that is already there for a web address, or from wherever its archive came if `sha256` is given."""
+def find(url: str, sha256: str | None) -> Dataset | None:
+    """The data set already unpacked from the archive with this `sha256`, or from this web address if that is None."""
     for record in sorted(paths.raw().glob("*.json")):
         content = read_json(record)
-        wanted = content.get("sha256") == sha256 if sha256 else url_digest(url) in content.get("urls", {})
-        if wanted and (found := _recorded(record.with_suffix(""), content)):
-            return found
+        matches = content.get("sha256") == sha256 if sha256 else url_digest(url) in content.get("urls", {})
+        if matches and (dataset := _from_record(record.with_suffix(""), content)):
+            return dataset
     return None
 
 
@@ -47,36 +54,45 @@ def unpack(
     sha256: str,
     name: str,
     max_bytes: float,
-    progress: Progress = no_progress,
+    progress: ByteProgress = no_progress,
     url: str | None = None,
     where: str = "",
 ) -> Dataset:
-    """Unpacks `archive` to data/raw/`name`, unless that is there already.
+    """Unpack `archive` to data/raw/`name`, unless that exists already.
+
+    Args:
+        archive: The zip archive.
+        sha256: The digest of the archive.
+        name: The name of the folder below data/raw.
+        max_bytes: Limit on the unpacked size.
+        progress: Called often while unpacking.
+        url: The web address it came from, if any; it goes into the record.
+        where: How messages name the archive; by its path if empty.
 
     Raises:
-        DownloadError: The archive is damaged, unsafe or too large, or was changed meanwhile. Nothing is left of it.
+        DownloadError: The archive is damaged, unsafe or too large, or it changed meanwhile. Nothing is left of it.
     """
     folder, record = paths.raw() / name, _record(name)
     paths.raw().mkdir(parents=True, exist_ok=True)
     with locked(name, progress):
         if folder.is_dir():
             content = read_json(record)
-            found = _recorded(folder, content)
-            if not found:  # killed between the rename and the record
+            dataset = _from_record(folder, content)
+            if not dataset:  # killed between the rename and the record
                 progress(0, None, "counting")
-                found = Dataset(folder, sha256, *_counted(folder))
+                dataset = Dataset(folder, sha256, *_count_files(folder))
         else:
-            found = Dataset(folder, sha256, *_unpack(archive, folder, max_bytes, progress, where or str(archive)))
+            dataset = Dataset(folder, sha256, *_unpack(archive, folder, max_bytes, progress, where or str(archive)))
             content = {}
         urls = dict(content.get("urls", {})) | ({url_digest(url): public_url(url)} if url else {})
-        update = {"sha256": sha256, "files": found.files, "bytes": found.bytes, "urls": urls}
+        update = {"sha256": sha256, "files": dataset.files, "bytes": dataset.bytes, "urls": urls}
         if update != content:
             write_json(record, update)
-    return found
+    return dataset
 
 
 def sweep() -> None:
-    """Removes what killed extractions left: a temporary folder whose lock is free belongs to nobody."""
+    """Remove what killed extractions left: temporary folders whose lock is free."""
     for leftover in paths.raw().glob(".*.tmp"):
         if leftover.is_dir():
             with _try_lock(leftover.name[1:-4]) as free:
@@ -85,8 +101,8 @@ def sweep() -> None:
 
 
 @contextmanager
-def locked(name: str, progress: Progress = no_progress) -> Iterator[None]:
-    """Holds the lock `name` among all processes; the kernel releases it when its holder dies."""
+def locked(name: str, progress: ByteProgress = no_progress) -> Iterator[None]:
+    """Hold the lock `name` against all other processes. The kernel releases it when its holder dies."""
     with _try_lock(name) as free:
         if free:
             yield
@@ -119,8 +135,8 @@ def _lock(name: str) -> Any:
     return FileLock(downloads() / f"{name}.lock")
 
 
-def _unpack(archive: Path, folder: Path, max_bytes: float, progress: Progress, where: str) -> tuple[int, int]:
-    """Unpacks into a hidden sibling and renames it; the caller holds the lock of `folder`'s name."""
+def _unpack(archive: Path, folder: Path, max_bytes: float, progress: ByteProgress, where: str) -> tuple[int, int]:
+    """Unpack into a hidden sibling and rename that. The caller holds the lock of `folder`'s name."""
     before = stamp(archive)
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -132,12 +148,12 @@ def _unpack(archive: Path, folder: Path, max_bytes: float, progress: Progress, w
                 f"{where}: the archive was changed while it was unpacked: run again once it is complete"
             )
         progress(counts[1], counts[1], "writing to disk")
-        os.sync()  # one call: an fsync for each of 200,000 files takes minutes
+        os.sync()  # once, because an fsync for each of 200,000 files takes minutes
         temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    atomic.sync(folder.parent)
+    atomic.sync_folder(folder.parent)
     return counts
 
 
@@ -145,13 +161,13 @@ def _record(name: str) -> Path:
     return paths.raw() / f"{name}.json"
 
 
-def _recorded(folder: Path, content: dict[str, Any]) -> Dataset | None:
+def _from_record(folder: Path, content: dict[str, Any]) -> Dataset | None:
     match content:
         case {"sha256": str(sha256), "files": int(files), "bytes": int(size)} if folder.is_dir():
             return Dataset(folder, sha256, files, size)
     return None
 
 
-def _counted(folder: Path) -> tuple[int, int]:
+def _count_files(folder: Path) -> tuple[int, int]:
     sizes = [(Path(parent) / name).stat().st_size for parent, _, names in os.walk(folder) for name in names]
     return len(sizes), sum(sizes)

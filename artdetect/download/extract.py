@@ -1,8 +1,8 @@
-"""Unpacks a zip archive that nobody vouches for.
+"""Unpack a zip archive from an untrusted source.
 
-Everything its directory says is checked before the first byte is written, and what cannot be known before (sizes,
-checksums) while writing. Only stored and deflated members are read, since the other methods cannot be unpacked in
-bounded memory; pictures gain nothing from them.
+The archive's directory is checked completely before the first byte is written. Sizes and checksums are checked while
+writing. Only stored and deflated members are read: the other methods cannot be unpacked in bounded memory, and
+pictures gain nothing from them.
 """
 
 import errno
@@ -18,37 +18,41 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from artdetect.core.errors import DownloadError, StorageError
-from artdetect.download.source import Progress, no_progress
+from artdetect.core.progress import ByteProgress, no_progress
 
 MAX_MEMBERS = 5_000_000
-MAX_DIRECTORY = 256 << 20  # bytes of the archive's own list, which zipfile reads in one go; 46 and more a member
-MAX_RATIO = 200  # unpacked : packed, over the whole archive; pictures stay below 2, deflate reaches 1032
-RATIO_SLACK = 1 << 20  # bytes: small archives of small files may have any ratio
+MAX_DIRECTORY = 256 << 20  # bytes of the archive's directory, which zipfile reads at once; at least 46 per member
+MAX_RATIO = 200  # unpacked : packed, over the whole archive; pictures stay below 2, deflate can reach 1032
+RATIO_SLACK = 1 << 20  # bytes; small archives of small files may have any ratio
 _CHUNK = 1 << 20  # bytes
 
 
 class LimitError(DownloadError):
-    """An archive is in order but larger than download.max_gb allows: worth keeping until the limit is raised."""
+    """A sound archive is larger than download.max_gb allows. It is worth keeping until the limit is raised."""
 
 
 def extract(
-    archive: Path, folder: Path, max_bytes: float, progress: Progress = no_progress, where: str = ""
+    archive: Path, folder: Path, max_bytes: float, progress: ByteProgress = no_progress, where: str = ""
 ) -> tuple[int, int]:
-    """Unpacks `archive` into `folder`, which must exist and be empty.
+    """Unpack `archive` into `folder`, which must exist and be empty.
 
-    What macOS adds (`__MACOSX/`, `.DS_Store`, `._*`) is left out: its `._a.jpg` are no pictures. Permissions, owners
+    Files that macOS adds (`__MACOSX/`, `.DS_Store`, `._*`) are skipped; `._a.jpg` is not a picture. Permissions, owners
     and times in the archive are ignored. After an error `folder` holds whatever was unpacked until then.
 
     Args:
+        archive: The zip archive.
+        folder: Where to unpack it.
         max_bytes: Limit on the unpacked size.
-        where: What to call the archive in messages; its path where empty.
+        progress: Called for each chunk with the bytes written and the total.
+        where: How messages name the archive; by its path if empty.
 
     Returns:
-        The number of files written, and of bytes.
+        The number of files and of bytes written.
 
     Raises:
-        DownloadError: Not a zip archive, a damaged or an unsafe one; its subclass LimitError: more than `max_bytes`.
-        StorageError: The disk has too little room.
+        DownloadError: It is not a zip archive, or it is damaged or unsafe.
+        LimitError: It unpacks to more than `max_bytes`.
+        StorageError: The disk has too little space.
     """
     where = where or str(archive)
     packed = archive.stat().st_size
@@ -62,12 +66,12 @@ def extract(
             free = shutil.disk_usage(folder).free
             if total > free:
                 raise StorageError(f"{folder}: {where} unpacks to {_gb(total)}, {_gb(free)} are free: free some space")
-            done, made = 0, {folder}
+            done, created = 0, {folder}
             for parts, info in members.items():
                 target = folder.joinpath(*parts)
-                if target.parent not in made:
+                if target.parent not in created:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    made.add(target.parent)
+                    created.add(target.parent)
                 for written in _write(opened, info, target, where):
                     done += written
                     _check_size(done, packed, max_bytes, where)
@@ -76,15 +80,15 @@ def extract(
 
 
 def safe_parts(name: str) -> tuple[str, ...]:
-    """The folders and the file that a member's name spells, relative to where the archive is unpacked.
+    """The parts of the path of a member, relative to the folder the archive is unpacked to.
 
     Raises:
-        ValueError: The reason why it must not be unpacked: it could land elsewhere, or on no file system.
+        ValueError: The reason why it must not be unpacked: the path leads elsewhere, or no file system accepts it.
     """
     if name.startswith("/"):
         raise ValueError("has an absolute path")
     if "\\" in name:
-        raise ValueError("has a backslash in its name")  # a folder on Windows, a character elsewhere
+        raise ValueError("has a backslash in its name")  # it separates folders on Windows only
     if re.match("[A-Za-z]:", name):
         raise ValueError("names a drive")
     if any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) < 0xE000 for c in name):
@@ -100,18 +104,18 @@ def safe_parts(name: str) -> tuple[str, ...]:
 
 
 def _checked_members(opened: zipfile.ZipFile, where: str) -> dict[tuple[str, ...], zipfile.ZipInfo]:
-    """The files to unpack by their path; also rejects two members that want the same path."""
+    """The files to unpack, by path. Rejects two members with the same path."""
     if len(opened.infolist()) > MAX_MEMBERS:
         raise DownloadError(f"{where}: the archive has {len(opened.infolist()):,} members, more than {MAX_MEMBERS:,}")
     files: dict[tuple[str, ...], zipfile.ZipInfo] = {}
-    seen: set[tuple[str, ...]] = set()
+    names: set[tuple[str, ...]] = set()
     folders: set[tuple[str, ...]] = set()
     for info in opened.infolist():
         try:
             parts = safe_parts(info.orig_filename)  # zipfile cuts `filename` at a NUL
         except ValueError as error:
             raise DownloadError(_unsafe(where, info, str(error))) from error
-        if reason := _special(info):
+        if reason := _unsupported(info):
             raise DownloadError(_unsafe(where, info, reason))
         folder = parts if info.is_dir() else parts[:-1]
         while folder and folder not in folders:
@@ -119,21 +123,21 @@ def _checked_members(opened: zipfile.ZipFile, where: str) -> dict[tuple[str, ...
             folder = folder[:-1]
         if info.is_dir():
             continue
-        if parts in seen:
+        if parts in names:
             raise DownloadError(_unsafe(where, info, "is in it twice"))
-        seen.add(parts)
+        names.add(parts)
         if not ("__MACOSX" in parts or parts[-1] == ".DS_Store" or parts[-1].startswith("._")):
             files[parts] = info
-    if clash := seen & folders:
+    if clash := names & folders:
         raise DownloadError(f"{where}: {'/'.join(clash.pop())!r} is both a file and a folder; nothing was unpacked")
     if not files:
         raise DownloadError(f"{where}: the archive holds no files: check download.url")
     return files
 
 
-def _special(info: zipfile.ZipInfo) -> str | None:
-    """Why a member is not a plain file or folder that this module reads, or None."""
-    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
+def _unsupported(info: zipfile.ZipInfo) -> str | None:
+    """Why a member is not a plain file or folder that this module can read; None if it is."""
+    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 if the archive was not made on Unix
     if kind == stat.S_IFLNK:
         return "is a symbolic link"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or (kind == stat.S_IFDIR and not info.is_dir()):
@@ -149,7 +153,7 @@ def _special(info: zipfile.ZipInfo) -> str | None:
 def _check_size(unpacked: int, packed: int, max_bytes: float, where: str) -> None:
     if unpacked > MAX_RATIO * packed + RATIO_SLACK:
         raise DownloadError(
-            f"{where}: {_gb(packed)} that unpack to {_gb(unpacked)} or more, over {MAX_RATIO}:1, are no archive of "
+            f"{where}: {_gb(packed)} that unpack to {_gb(unpacked)} or more, over {MAX_RATIO}:1, are not an archive of "
             "pictures but a zip bomb; if you trust it, unpack it by hand and set download.url to the folder"
         )
     if unpacked > max_bytes:
@@ -159,10 +163,10 @@ def _check_size(unpacked: int, packed: int, max_bytes: float, where: str) -> Non
 
 
 def _write(opened: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, where: str) -> Iterator[int]:
-    """Writes one member, yielding the bytes of every piece."""
+    """Write one member and yield the size of every chunk written."""
     try:
         output = target.open("xb")
-    except FileExistsError as error:  # not in the list, hence a file system that ignores case or accents
+    except FileExistsError as error:  # names are unique, so the file system ignores case or accents
         raise DownloadError(_unsafe(where, info, "differs only in case or accents from another member")) from error
     written = 0
     with output:
@@ -184,19 +188,19 @@ def _write(opened: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, where: 
 
 
 class _Reader(io.BufferedReader):
-    """A file that refuses to hand out an archive's directory of unreasonable length."""
+    """A file that refuses to read an archive directory of unreasonable length."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > MAX_DIRECTORY:
-            raise zipfile.BadZipFile(f"its list of members is {_gb(size)} long")
+            raise zipfile.BadZipFile(f"its directory is {_gb(size)} long")
         return super().read(size)
 
 
 @contextmanager
 def _reading(where: str, info: zipfile.ZipInfo | None = None) -> Iterator[None]:
-    """Turns all that zipfile raises on damaged input into a DownloadError; only reading happens inside.
+    """Turn everything that zipfile raises on damaged input into a DownloadError. Only reading happens inside.
 
-    An OSError passes where the disk is to blame, and not an offset from the archive that points nowhere.
+    An OSError from the disk passes through, but not one from an invalid offset in the archive.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""Brings a zip archive from the web to the disk, however often the connection breaks.
+"""Download a zip archive from the web, resuming when the connection breaks.
 
-What has arrived stays in a `.part` file, and a sidecar says of which version of the remote file it is, so that a later
-attempt, or a later run, asks for the rest only. httpx is imported when it is needed: `artdetect status` never does.
+The bytes received stay in a `.part` file. A sidecar records the version of the remote file they belong to, so that a
+later attempt, or a later run, requests only the rest. httpx is imported only when needed, never by `artdetect status`.
 """
 
 import html
@@ -16,31 +16,38 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from artdetect import __version__
 from artdetect.core.errors import DownloadError, StorageError
+from artdetect.core.progress import ByteProgress, no_progress
+from artdetect.core.version import __version__
 from artdetect.download.extract import LimitError
-from artdetect.download.source import MAGIC, Progress, no_progress, public_url, read_json, url_digest, write_json
+from artdetect.download.source import (
+    MAGIC,
+    public_url,
+    read_json,
+    url_digest,
+    write_json,
+)
 
 if TYPE_CHECKING:
     import httpx
 
 _BY_HAND = "download it by hand and set download.url to the file"
-_ADVANCE = 1 << 20  # bytes: an attempt that brought this much more than any before did not fail in vain
-_TRANSIENT = {408, 425, 429}  # and all 5xx
+_ADVANCE = 1 << 20  # bytes that an attempt must gain for the count of failures to start again
+_TRANSIENT = {408, 425, 429}  # retried, as are all 5xx
 
 
 @dataclass(frozen=True)
 class Retry:
-    """How stubborn a download is: failures in a row without advance, and seconds to wait after each, doubled."""
+    """When to retry a broken download, and when to give up."""
 
-    attempts: int = 6
-    first_wait: float = 1.0
-    longest_wait: float = 60.0
-    silence: float = 60.0  # s without a byte until the connection counts as broken
+    attempts: int = 6  # failures in a row without progress
+    first_wait: float = 1.0  # seconds; doubled after each failure
+    max_wait: float = 60.0  # seconds
+    read_timeout: float = 60.0  # seconds without a byte after which the connection counts as broken
 
 
 class _TransientError(Exception):
-    """This attempt failed and another may not; `wait` in seconds overrides the usual one."""
+    """This attempt failed, but another may succeed. `wait` (seconds) overrides the usual delay."""
 
     def __init__(self, problem: str, wait: float | None = None) -> None:
         super().__init__(problem)
@@ -49,38 +56,38 @@ class _TransientError(Exception):
 
 @dataclass(frozen=True)
 class Partial:
-    """The bytes of a remote file that are already here; `.json` beside them holds etag, modified and total."""
+    """The part of a remote file received so far. The `.json` beside it holds etag, modified and total."""
 
     path: Path
 
     @property
     def size(self) -> int:
-        """Bytes that have arrived and whose version is known."""
+        """Number of bytes received, 0 if their version is unknown."""
         return self.path.stat().st_size if self.path.exists() and self.state else 0
 
     @property
     def state(self) -> dict[str, Any]:
-        """Which version the bytes are of: {"etag", "modified", "total"}, each None where the server did not say."""
+        """The version of the remote file: {"etag", "modified", "total"}, each None if the server did not send it."""
         return read_json(self._sidecar)
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether the whole file was received."""
         return self.state.get("total") is not None and self.size == self.state["total"]
 
     def start(self, state: dict[str, Any]) -> None:
-        """Begins anew; the bytes go first, so that a kill in between never leaves old bytes with a new state."""
+        """Start over. The bytes go first, so that a kill in between never leaves old bytes with a new state."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_bytes(b"")
         write_json(self._sidecar, state)
 
     def finish(self) -> None:
-        """Notes that the bytes at hand are all, for servers that do not announce a length."""
+        """Record that the file is complete, for servers that do not announce a length."""
         if not self.complete:
             write_json(self._sidecar, self.state | {"total": self.size})
 
     def discard(self) -> None:
-        """Removes the bytes and what is known of them."""
+        """Remove the bytes and their state."""
         self.path.unlink(missing_ok=True)
         self._sidecar.unlink(missing_ok=True)
 
@@ -90,16 +97,21 @@ class Partial:
 
 
 def fetch(
-    url: str, folder: Path, max_bytes: float, progress: Progress = no_progress, retry: Retry | None = None
+    url: str, folder: Path, max_bytes: float, progress: ByteProgress = no_progress, retry: Retry | None = None
 ) -> Partial:
-    """Downloads `url` to a `.part` file in `folder`, going on where an earlier call stopped.
+    """Download `url` to a `.part` file in `folder`, resuming where an earlier call stopped.
 
     Args:
-        max_bytes: Refuses archives larger than this, whatever they unpack to.
+        url: The address of a zip archive.
+        folder: Where the `.part` file goes.
+        max_bytes: The largest archive accepted, whatever it unpacks to.
+        progress: Called for each chunk with the bytes received and the total, None if unknown.
+        retry: When to retry and when to give up.
 
     Raises:
-        DownloadError: The server refuses, does not answer or sends something else; what arrived stays for a next call.
-        StorageError: The disk has less room than the server announces.
+        DownloadError: The server refuses, does not answer or sends something else. The bytes received are kept for
+            the next call.
+        StorageError: The disk has less space than the server announces.
     """
     import httpx
 
@@ -108,8 +120,8 @@ def fetch(
     failures, furthest = 0, partial.size
     with httpx.Client(
         follow_redirects=True,
-        timeout=httpx.Timeout(retry.silence, connect=min(retry.silence, 15)),
-        # identity: a range of a compressed answer would be another range
+        timeout=httpx.Timeout(retry.read_timeout, connect=min(retry.read_timeout, 15)),
+        # identity, because a range of a compressed response would be a different one
         headers={"User-Agent": f"artdetect/{__version__}", "Accept-Encoding": "identity"},
     ) as client:
         while not partial.complete:
@@ -117,8 +129,8 @@ def fetch(
             try:
                 _attempt(client, url, partial, max_bytes, progress)
                 continue
-            except _TransientError as again:
-                problem, wait = str(again), again.wait
+            except _TransientError as error:
+                problem, wait = str(error), error.wait
             except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
                 raise DownloadError(f"{public_url(url)}: {_one_line(error)}: check download.url") from error
             except httpx.TransportError as error:
@@ -129,78 +141,80 @@ def fetch(
                 failures, furthest = 0, partial.size
             failures += 1
             if failures >= retry.attempts:
-                kept = f"{partial.size:,} bytes are kept, run again to go on" if partial.size else "run again later"
-                raise DownloadError(f"{public_url(url)}: {problem} (gave up after {failures} attempts; {kept})")
-            progress(partial.size, partial.state.get("total"), f"waiting to try again: {problem}")
-            usual = min(retry.first_wait * 2 ** (failures - 1), retry.longest_wait)
-            time.sleep(usual if wait is None else min(wait, retry.longest_wait))
+                advice = f"{partial.size:,} bytes are kept, run again to resume" if partial.size else "run again later"
+                raise DownloadError(f"{public_url(url)}: {problem} (gave up after {failures} attempts; {advice})")
+            progress(partial.size, partial.state.get("total"), f"waiting to retry: {problem}")
+            delay = retry.first_wait * 2 ** (failures - 1) if wait is None else wait
+            time.sleep(min(delay, retry.max_wait))
     return partial
 
 
-def _attempt(client: "httpx.Client", url: str, partial: Partial, max_bytes: float, progress: Progress) -> None:
-    """One request; adds what arrives to `partial` and returns when nothing is missing."""
-    have, state = partial.size, partial.state
-    with client.stream("GET", url, headers=_range(have, state)) as answer:
-        etag, modified = answer.headers.get("etag"), answer.headers.get("last-modified")
-        if have and answer.status_code in (206, 416):
-            # Whether If-Range was heeded is checked here, since some servers do not know it.
-            start, total = _content_range(answer.headers.get("content-range", ""))
-            changed = any(state.get(name) and new and state[name] != new for name, new in _pairs(etag, modified, total))
-            if changed or (start != have if answer.status_code == 206 else total != have):
+def _attempt(client: "httpx.Client", url: str, partial: Partial, max_bytes: float, progress: ByteProgress) -> None:
+    """Make one request, append the bytes received to `partial`, and return when the file is complete."""
+    received, state = partial.size, partial.state
+    with client.stream("GET", url, headers=_range(received, state)) as response:
+        etag, modified = response.headers.get("etag"), response.headers.get("last-modified")
+        if received and response.status_code in (206, 416):
+            # Some servers do not support If-Range, so the version is checked here.
+            start, total = _content_range(response.headers.get("content-range", ""))
+            changed = any(
+                state.get(name) and new and state[name] != new for name, new in _version(etag, modified, total)
+            )
+            if changed or (start != received if response.status_code == 206 else total != received):
                 partial.discard()
                 raise _TransientError("the file has changed on the server", wait=0)
-            if answer.status_code == 416:  # nothing is left to send
+            if response.status_code == 416:  # nothing is missing
                 partial.finish()
                 return
-            chunks: Iterator[bytes] = answer.iter_raw()
+            chunks: Iterator[bytes] = response.iter_raw()
             total = total or state.get("total")
-        elif answer.status_code == 200:
-            length = answer.headers.get("content-length", "")
-            total, have = int(length) if length.isdecimal() else None, 0
-            chunks = _archive_bytes(answer, public_url(url))
+        elif response.status_code == 200:
+            length = response.headers.get("content-length", "")
+            total, received = int(length) if length.isdecimal() else None, 0
+            chunks = _archive_bytes(response, public_url(url))
         else:
-            _refuse(answer, public_url(url))
-        _check_room(partial, total or have, max_bytes, url)
-        if not have:
-            partial.start(dict(_pairs(etag, modified, total)))
+            _refuse(response, public_url(url))
+        _check_room(partial, total or received, max_bytes, url)
+        if not received:
+            partial.start(dict(_version(etag, modified, total)))
         with partial.path.open("ab") as file:
             for chunk in chunks:
                 file.write(chunk)
-                file.flush()  # what has arrived survives a kill
-                have += len(chunk)
-                if have > max_bytes:
+                file.flush()  # so that a killed process loses nothing
+                received += len(chunk)
+                if received > max_bytes:
                     raise _too_large(url, max_bytes)
-                progress(have, total, "downloading")
-    if total is not None and have != total:
-        raise _TransientError(f"the connection ended after {have:,} of {total:,} bytes")
-    if partial.size != have:
-        raise _TransientError(f"{partial.path} was deleted meanwhile")
+                progress(received, total, "downloading")
+    if total is not None and received != total:
+        raise _TransientError(f"the connection ended after {received:,} of {total:,} bytes")
+    if partial.size != received:
+        raise _TransientError(f"{partial.path} was deleted during the download")
     partial.finish()
 
 
-def _range(have: int, state: dict[str, Any]) -> dict[str, str]:
-    """The headers that ask for what is missing, and for everything if the file has changed (RFC 9110, 13.1.5)."""
-    if not have:
+def _range(received: int, state: dict[str, Any]) -> dict[str, str]:
+    """The headers that request the missing bytes, or the whole file if it has changed (RFC 9110, 13.1.5)."""
+    if not received:
         return {}
     etag, modified = state.get("etag"), state.get("modified")
-    validator = etag if etag and not etag.startswith("W/") else modified  # a weak tag does not vouch for bytes
-    return {"Range": f"bytes={have}-"} | ({"If-Range": validator} if validator else {})
+    validator = etag if etag and not etag.startswith("W/") else modified  # a weak tag does not guarantee the same bytes
+    return {"Range": f"bytes={received}-"} | ({"If-Range": validator} if validator else {})
 
 
-def _pairs(etag: str | None, modified: str | None, total: int | None) -> tuple[tuple[str, Any], ...]:
+def _version(etag: str | None, modified: str | None, total: int | None) -> tuple[tuple[str, Any], ...]:
     return ("etag", etag), ("modified", modified), ("total", total)
 
 
 def _content_range(header: str) -> tuple[int | None, int | None]:
-    """The first byte and the whole length that `bytes 5-9/10` or `bytes */10` announce."""
+    """The position of the first byte and the total length, from `bytes 5-9/10` or `bytes */10`."""
     match = re.fullmatch(r"bytes (?:(\d{1,18})-\d+|\*)/(\d{1,18}|\*)", header.strip())
     start, total = match.groups() if match else (None, None)
     return (int(start) if start else None), (int(total) if total and total != "*" else None)
 
 
-def _archive_bytes(answer: "httpx.Response", where: str) -> Iterator[bytes]:
-    """The body, once its first bytes show that it is a zip archive: an earlier part is not given up for less."""
-    chunks, head = answer.iter_raw(), b""
+def _archive_bytes(response: "httpx.Response", where: str) -> Iterator[bytes]:
+    """The body, if it starts as a zip archive does; otherwise an earlier part must not be overwritten."""
+    chunks, head = response.iter_raw(), b""
     for chunk in chunks:
         head += chunk
         if len(head) >= 4:
@@ -209,7 +223,7 @@ def _archive_bytes(answer: "httpx.Response", where: str) -> Iterator[bytes]:
         return chain([head], chunks)
     if not head:
         raise DownloadError(f"{where}: the server sent an empty file: check download.url")
-    if "html" in answer.headers.get("content-type", "").lower() or head.lstrip()[:1] == b"<":
+    if "html" in response.headers.get("content-type", "").lower() or head.lstrip()[:1] == b"<":
         for chunk in chunks:
             head += chunk
             if len(head) > 1 << 16:
@@ -217,21 +231,23 @@ def _archive_bytes(answer: "httpx.Response", where: str) -> Iterator[bytes]:
         match = re.search(r"<title[^>]*>(.*?)</title", head.decode(errors="replace"), re.IGNORECASE | re.DOTALL)
         page = f"the web page {_one_line(html.unescape(match[1]))!r}" if match else "a web page"
         raise DownloadError(f"{where}: the server sent {page} instead of a zip archive: {_BY_HAND}")
-    raise DownloadError(f"{where}: the server sent no zip archive (it starts with {head[:8]!r}): check download.url")
+    raise DownloadError(
+        f"{where}: the server did not send a zip archive (it starts with {head[:8]!r}): check download.url"
+    )
 
 
-def _refuse(answer: "httpx.Response", where: str) -> NoReturn:
-    """Raises what a status other than success means: another attempt, or the end with a hint."""
-    status = answer.status_code
-    said = f"the server answered {status} {answer.reason_phrase or _phrase(status)}".rstrip()
+def _refuse(response: "httpx.Response", where: str) -> NoReturn:
+    """Raise the error for an unsuccessful status: retry, or fail with a hint."""
+    status = response.status_code
+    problem = f"the server answered {status} {response.reason_phrase or _phrase(status)}".rstrip()
     if status >= 500 or status in _TRANSIENT:
-        after = answer.headers.get("retry-after", "")
-        raise _TransientError(said, wait=float(after) if after.isdecimal() else None)
+        after = response.headers.get("retry-after", "")
+        raise _TransientError(problem, wait=float(after) if after.isdecimal() else None)
     if status in (401, 403, 407):
-        raise DownloadError(f"{where}: {said}: it needs a login: {_BY_HAND}")
+        raise DownloadError(f"{where}: {problem}: it needs a login: {_BY_HAND}")
     if status in (404, 410):
-        raise DownloadError(f"{where}: {said}: there is no such file; check download.url")
-    raise DownloadError(f"{where}: {said}: check download.url, or {_BY_HAND}")
+        raise DownloadError(f"{where}: {problem}: there is no such file; check download.url")
+    raise DownloadError(f"{where}: {problem}: check download.url, or {_BY_HAND}")
 
 
 def _phrase(status: int) -> str:
@@ -239,7 +255,7 @@ def _phrase(status: int) -> str:
 
 
 def _hopeless(error: BaseException) -> str | None:
-    """Why no further attempt would help: a host that does not exist, a certificate that does not fit."""
+    """Why no further attempt would help: an unknown host or an invalid certificate. None if one may help."""
     cause: BaseException | None = error
     while cause:
         if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
@@ -258,7 +274,7 @@ def _check_room(partial: Partial, total: int, max_bytes: float, url: str) -> Non
     missing, free = total - partial.size, shutil.disk_usage(folder).free
     if missing > free:
         raise StorageError(
-            f"{folder}: {missing / 1e9:.1f} GB of {public_url(url)} are missing, {free / 1e9:.1f} GB are free: "
+            f"{folder}: {public_url(url)} needs {missing / 1e9:.1f} GB more, {free / 1e9:.1f} GB are free: "
             "free some space and run again"
         )
 
@@ -270,6 +286,6 @@ def _too_large(url: str, max_bytes: float) -> LimitError:
 
 
 def _one_line(text: object) -> str:
-    """A message or a title from elsewhere, fit for a terminal."""
+    """A message or title from outside as one short printable line."""
     words = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return words[:150] or type(text).__name__

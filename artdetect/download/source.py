@@ -1,6 +1,6 @@
-"""What `download.url` stands for: a folder, a zip archive here, or one on the web, and by which names each goes.
+"""Interpret `download.url`: a folder, a local zip archive or one on the web, and the names derived from it.
 
-Kept apart from the transfer, so that keys and `artdetect status` can ask without network and without httpx.
+Separate from the transfer, so that cache keys and `artdetect status` need neither network nor httpx.
 """
 
 import contextlib
@@ -9,34 +9,29 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from artdetect.core import atomic, paths
 from artdetect.core.errors import DownloadError
+from artdetect.core.progress import ByteProgress, no_progress
 from artdetect.pictures.labels import SPLITS
 
 Kind = Literal["folder", "archive", "web"]
-Progress = Callable[[int, int | None, str], None]  # bytes done, bytes in all where known, what is being done
 
-MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # how a zip archive starts; the second is an empty one
+MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the first bytes of a zip archive; the second is of an empty one
 _CHUNK = 1 << 20  # bytes
 
 
-def no_progress(done_bytes: int, total_bytes: int | None, what: str) -> None:
-    """The progress report that nobody asked for."""
-
-
 def source_kind(url: str) -> Kind:
-    """Whether `url` is a folder, an archive on this machine or a web address.
+    """Tell whether `url` is a folder, an archive on this machine or a web address.
 
     Raises:
         DownloadError: It does not exist, or is none of the three.
     """
     if re.match("https?://", url, re.IGNORECASE):
-        with contextlib.suppress(ValueError):  # such as http://[half
+        with contextlib.suppress(ValueError):  # for instance http://[half
             if urlsplit(url).hostname:
                 return "web"
         raise DownloadError(f"download.url is {url!r}, which names no host: write it as https://host/path/archive.zip")
@@ -53,16 +48,18 @@ def source_kind(url: str) -> Kind:
         if path.exists():
             raise DownloadError(f"{path} is neither a folder nor a file: set download.url to a folder or a zip archive")
     except OSError as error:
-        raise DownloadError(f"{path} cannot be read: {error.strerror}; check download.url and who owns it") from error
-    hint = "draw it first: artdetect sample <folder>" if path.name == "drawn-art.zip" else "check download.url"
+        raise DownloadError(
+            f"{path} cannot be read: {error.strerror}; check download.url and its permissions"
+        ) from error
+    hint = "draw it first: artdetect demo-data <folder>" if path.name == "drawn-art.zip" else "check download.url"
     raise DownloadError(f"{str(path)!r} does not exist: {hint}")
 
 
 def local_path(url: str) -> Path:
-    """The path that a local path or a file URL names; a file URL is percent-decoded, a path is taken as it stands.
+    """The path that a local path or a file URL names. A file URL is percent-decoded, a path is used unchanged.
 
     Raises:
-        DownloadError: Nothing is named, the scheme is unknown, or a file URL points to another machine.
+        DownloadError: It is empty, the scheme is unknown, or a file URL points to another machine.
     """
     if not url.strip():
         raise DownloadError("download.url is empty: set it to an https:// address, a zip archive or a folder")
@@ -80,9 +77,9 @@ def local_path(url: str) -> Path:
 
 
 def picture_folder(folder: Path) -> Path:
-    """Where train/ or test/ lie: `folder`, or below it where an archive wraps everything in one folder of its own."""
+    """The folder that holds train/ or test/: `folder`, or one below it if an archive wraps everything in one folder."""
     here = folder
-    for _ in range(8):  # a bound, since a folder of the user's may hold a link to itself
+    for _ in range(8):  # bounded, because a folder may hold a link to itself
         with os.scandir(here) as entries:
             names = [entry.name for entry in entries if entry.name[0] not in "._" and entry.is_dir()]
         if any(name in SPLITS for name in names):
@@ -94,24 +91,24 @@ def picture_folder(folder: Path) -> Path:
 
 
 def public_url(url: str) -> str:
-    """A web address without user, password, query and fragment: what records and messages may show."""
+    """A web address without user, password, query and fragment, as shown in records and messages."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def key_url(url: str) -> str:
-    """A web address as keys keep it: public, and with a digest in the place of a query, which may hold a token."""
+    """A web address for cache keys: its public form, with a digest in place of the query, which may hold a token."""
     query = urlsplit(url).query
     return public_url(url) + (f"?{hashlib.sha256(query.encode()).hexdigest()[:16]}" if query else "")
 
 
 def url_digest(url: str) -> str:
-    """Tells addresses apart, queries included, without showing them."""
+    """A digest that distinguishes addresses, queries included, without revealing them."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 def title(url: str) -> str:
-    """A name for people: the last part of a path or address, without .zip."""
+    """A readable name: the last part of a path or address, without .zip."""
     if re.match("https?://", url, re.IGNORECASE):
         parts = urlsplit(url)
         name = unquote(parts.path.rstrip("/").rpartition("/")[2]) or parts.hostname or ""
@@ -122,17 +119,17 @@ def title(url: str) -> str:
 
 
 def stem(url: str) -> str:
-    """`title`, safe as the start of a folder's name on any system."""
+    """`title`, made safe as the start of a folder name on any system."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", title(url)).strip("-._")[:60] or "dataset"
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """(size in bytes, mtime in ns): differs when a file has changed."""
+    """(size in bytes, mtime in ns), which differs when a file has changed."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns
 
 
-def file_sha256(path: Path, progress: Progress = no_progress) -> str:
+def file_sha256(path: Path, progress: ByteProgress = no_progress) -> str:
     """The SHA-256 of a file's content, hexadecimal."""
     digest, done, total = hashlib.sha256(), 0, path.stat().st_size
     with path.open("rb") as file:
@@ -143,23 +140,23 @@ def file_sha256(path: Path, progress: Progress = no_progress) -> str:
     return digest.hexdigest()
 
 
-def archive_sha256(path: Path, progress: Progress = no_progress) -> str:
-    """`file_sha256`, remembered in the cache by path, size and mtime: ten gigabytes are not read at every question."""
-    memory, key, before = paths.cache() / "archives.json", os.path.abspath(path), stamp(path)  # noqa: PTH100
-    known = read_json(memory)
+def archive_sha256(path: Path, progress: ByteProgress = no_progress) -> str:
+    """`file_sha256`, cached by path, size and mtime, so that a large archive is not read every time."""
+    cache, key, before = paths.cache() / "archives.json", os.path.abspath(path), stamp(path)  # noqa: PTH100
+    known = read_json(cache)
     match known.get(key):
         case [int(size), int(mtime), str(sha256)] if (size, mtime) == before:
             return sha256
     sha256 = file_sha256(path, progress)
     if stamp(path) == before:
-        known = {name: entry for name, entry in read_json(memory).items() if os.path.exists(name)}  # noqa: PTH110
-        with contextlib.suppress(OSError):  # only saves time
-            write_json(memory, known | {key: [*before, sha256]})
+        known = {name: entry for name, entry in read_json(cache).items() if os.path.exists(name)}  # noqa: PTH110
+        with contextlib.suppress(OSError):  # the cache only saves time
+            write_json(cache, known | {key: [*before, sha256]})
     return sha256
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object that a file of ours holds; an empty one where the file is missing or damaged."""
+    """The JSON object in a file; an empty one if the file is missing or damaged."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -168,10 +165,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes an object as a whole or not at all; same content, same bytes."""
+    """Write an object atomically. The same content gives the same bytes."""
     atomic.write(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def _is_zip(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(4) in MAGIC or zipfile.is_zipfile(path)  # the latter: archives with a program in front
+        return file.read(4) in MAGIC or zipfile.is_zipfile(path)  # is_zipfile also accepts self-extracting archives

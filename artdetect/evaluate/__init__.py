@@ -1,9 +1,10 @@
-"""evaluate: the test set, once, after everything was chosen on validation."""
+"""evaluate: scores the test set once, after everything was chosen on the validation set."""
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artdetect.artifacts import file_names
 from artdetect.core import json_cache, paths
 from artdetect.core.progress import Progress, with_label
 from artdetect.evaluate.config import EvaluateConfig
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from artdetect.model.detector import Detector, Scores
 
-INDEX_COLUMNS = ("width", "height", "bytes", "format", "mode", "jpeg_quality", "has_exif", "contrast")  # of the index
+INDEX_COLUMNS = ("width", "height", "bytes", "format", "mode", "jpeg_quality", "has_exif", "contrast")
 
 
 def run(
@@ -25,17 +26,26 @@ def run(
     out: Path,
     progress: Progress | None = None,
 ) -> None:
-    """Write what a sceptic would ask of the test pictures.
+    """Score the test pictures and write predictions, metrics, baselines, robustness and the worst errors.
 
-    predictions.parquet: path, sha256, label, style, generator, then what `judged` adds; sorted by path.
-    metrics.json: `metrics.summary`; by_size, as by_style; slices and slices_tried (`slices.find`); baselines
-        (`baselines.baselines`); mistakes (`mistakes.mistakes`); attribution (`attribution.attribution`) where the
-        detector knows generator families; robustness (`robustness.robustness`) unless it is off.
-    robustness.parquet: sha256, label, condition, p_ai, called, verdict, unless it is off.
-    mistakes.png: the mistakes, if there are any.
+    The test set is used for measuring alone: nothing here is chosen or fitted on it. The model may have been trained on
+    other pictures than this balance's, for example a champion from before new pictures arrived.
 
-    The model may have learnt from other pictures than this balance's, such as a champion from before pictures came in.
-    `pictures` is the data set's root; `progress(done, all, what)` is called along the way.
+    predictions.parquet: path, sha256, label, style, generator and the columns of `add_predictions`; sorted by path.
+    metrics.json: `metrics.summary`; by_size, in the form of by_style; slices and slices_tried
+        (`slice_discovery.find`); baselines; worst_errors; generator_attribution where the detector knows generator
+        families; robustness (`robustness.robustness_table`) unless it is off.
+    robustness.parquet: sha256, label, condition, p_ai, predicted, verdict, unless robustness is off.
+    worst_errors.png: a contact sheet, unless there are no errors.
+
+    Args:
+        config: The section `evaluate`.
+        index_folder: The index artifact.
+        balance_folder: The balance artifact; its split "test" is scored.
+        train_folder: The model's artifact.
+        pictures: The data set's root.
+        out: The folder to write to.
+        progress: Called with (done, total, what).
     """
     import pandas as pd
 
@@ -51,61 +61,76 @@ def run(
     from artdetect.model import cached_scores
     from artdetect.model.detector import Detector
     from artdetect.pictures.pixel_cache import PixelCache
+    from artdetect.stats.bootstrap import Bootstrap
 
-    table = pd.read_parquet(balance_folder / "balance.parquet")
-    index = pd.read_parquet(index_folder / "index.parquet", columns=["path", *INDEX_COLUMNS]).set_index("path")
-    test = table[table.split == "test"].drop(columns=["split", "group", "weight"]).reset_index(drop=True)
-    train = table[table.split == "train"]
-    learnt = baselines.training_sample(train)
+    tables = (index_folder / file_names.INDEX, balance_folder / file_names.BALANCE)
+    index = pd.read_parquet(tables[0], columns=["path", *INDEX_COLUMNS]).set_index("path")
+    balance = pd.read_parquet(tables[1])
+    test = balance[balance.split == "test"].drop(columns=["split", "group", "weight"]).reset_index(drop=True)
+    train = baselines.training_sample(balance[balance.split == "train"])
     detector = Detector.load(train_folder)
     pixels = PixelCache(detector.geometry)
-    used = pd.concat([test, learnt])
     pixels.ensure(
-        [(row.sha256, paths.picture(pictures, row.path)) for row in used.itertuples()],
+        [(row.sha256, paths.picture(pictures, row.path)) for row in pd.concat([test, train]).itertuples()],
         with_label(progress, "decoding pictures"),
     )
 
     scores = cached_scores.scores(detector, pixels, list(test.sha256), progress=with_label(progress, "test pictures"))
     test = add_predictions(test, detector, scores)
-    test.to_parquet(out / "predictions.parquet", index=False)
-    facts = index.loc[test.path].reset_index()
-    drawn, threshold = (config.resamples, config.seed), detector.rule.threshold
-    result = metrics.summary(test, *drawn, threshold)
-    result["by_size"] = subgroups.accuracy_by(test.assign(size=subgroups.size_bin(facts)), "size")
-    result |= slice_discovery.find(test, facts)
-    tables = (index_folder / "index.parquet", balance_folder / "balance.parquet")
-    of_files = index.loc[[*learnt.path, *test.path]]
+    test.to_parquet(out / file_names.PREDICTIONS, index=False)
+
+    metadata = index.loc[test.path].reset_index()
+    bootstrap, threshold = Bootstrap(config.bootstrap_resamples, config.seed), detector.rule.threshold
+    result = metrics.summary(test, bootstrap, threshold)
+    result["by_size"] = subgroups.accuracy_by(test.assign(size=subgroups.size_bin(metadata)), "size")
+    result |= slice_discovery.find(test, metadata)
     result["baselines"] = json_cache.cached_json(
         "baselines",
-        baselines.cache_key(tables, pixels, *drawn),
-        lambda: baselines.baselines(learnt, test, of_files, pixels, *drawn, with_label(progress, "baselines")),
+        baselines.cache_key(tables, pixels, bootstrap),
+        lambda: baselines.baselines(
+            train,
+            test,
+            index.loc[[*train.path, *test.path]],
+            pixels,
+            bootstrap,
+            with_label(progress, "baselines"),
+        ),
     )
-    wrong = worst_errors.worst(test, threshold)
-    embedding = None if scores.embedding is None else scores.embedding[wrong.index]
-    result["mistakes"] = worst_errors.worst_errors(wrong, embedding, table, train_folder)
-    worst_errors.write_sheet(wrong, result["mistakes"], table, pictures, out / "mistakes.png")
+    errors = worst_errors.worst(test, threshold)
+    embedding = None if scores.embedding is None else scores.embedding[errors.index]
+    result["worst_errors"] = worst_errors.worst_errors(errors, embedding, balance, train_folder)
+    worst_errors.write_sheet(errors, result["worst_errors"], balance, pictures, out / file_names.WORST_ERRORS)
     if detector.families:
-        result["attribution"] = generator_attribution.generator_attribution(test, detector.families)
-    sample = robustness.sample(test, config.robustness, config.seed)
+        result["generator_attribution"] = generator_attribution.generator_attribution(test, detector.families)
+    sample = robustness.sample(test, config.robustness_pictures, config.seed)
     if len(sample):
         result["robustness"], conditions = robustness.robustness_table(
-            detector, pixels, sample, *drawn, with_label(progress, "robustness")
+            detector, pixels, sample, bootstrap, with_label(progress, "robustness")
         )
-        conditions.to_parquet(out / "robustness.parquet", index=False)
-    (out / "metrics.json").write_text(json.dumps(result, indent=1, allow_nan=False))
+        conditions.to_parquet(out / file_names.ROBUSTNESS, index=False)
+    (out / file_names.METRICS).write_text(json.dumps(result, indent=1, allow_nan=False))
 
 
 def add_predictions(table: "pd.DataFrame", detector: "Detector", scores: "Scores") -> "pd.DataFrame":
-    """The table with p_ai; verdict (AI, human or unsure) and called, the class it leans to; and where the model says so
-    novelty, and family and family_p: the generator family that it would be if it is AI, "other" where none is likely.
+    """Add the columns of a detector's predictions.
+
+    Args:
+        table: One row per picture.
+        detector: The detector that computed the scores.
+        scores: The scores of the same pictures, in the same order.
+
+    Returns:
+        The table with p_ai; predicted, the more likely class; verdict (AI, human or unsure); and, where the model has
+        them, novelty, and family and family_p: the generator family that made the picture if it is AI, "other" where
+        none is likely.
     """
     table = table.assign(
         p_ai=scores.p_ai,
-        called=detector.rule.called(scores.p_ai),
+        predicted=detector.rule.predicted(scores.p_ai),
         verdict=detector.rule.verdicts(scores.p_ai, scores.novelty),
     )
     if scores.novelty is not None:
         table["novelty"] = scores.novelty
     if scores.generators is not None:
-        table["family"], table["family_p"] = detector.attributed(scores)
+        table["family"], table["family_p"] = detector.predicted_generator(scores)
     return table

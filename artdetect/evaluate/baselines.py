@@ -1,9 +1,9 @@
-"""Baselines: what a classifier reaches that never sees a shape. A detector has to beat them to have learnt more.
+"""Baselines: what a classifier reaches that never sees a shape. A detector must beat them to have learned more.
 
-Both are scikit-learn's histogram gradient boosting as it comes; nothing was chosen on validation or test.
+Both are scikit-learn's histogram gradient boosting with its defaults. They are trained on training pictures; nothing
+about them was chosen on validation or test pictures.
 """
 
-import hashlib
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -15,89 +15,120 @@ from artdetect import compute
 from artdetect.core import digests
 from artdetect.core.progress import Count
 from artdetect.evaluate.metrics import headline
+from artdetect.pictures import content_draw
 from artdetect.pictures.file_properties import properties
 from artdetect.pictures.labels import AI, CLASSES
+from artdetect.stats.bootstrap import Bootstrap
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from artdetect.pictures.pixel_cache import PixelCache
 
-MAX_TRAINING = 20_000  # pictures that a baseline learns from
-LEVELS = 16  # of a colour channel
+MAX_TRAINING = 20_000  # training pictures of a baseline
+LEVELS = 16  # bins of a colour channel
 BASELINES = {
-    "palette": "which colours there are in a picture, wherever they stand: histograms of red, green and blue, and of "
+    "palette": "the colours of the picture, regardless of where they are: histograms of red, green and blue, and of "
     "hue, saturation and value",
-    "file": "the picture's file alone: width, height, bytes, format, mode, JPEG quality and whether there is EXIF",
+    "file": "the picture's file alone: width, height, bytes, format, mode, JPEG quality and whether it has EXIF",
 }
 
 
 def training_sample(train: "pd.DataFrame") -> "pd.DataFrame":
-    """Up to `MOST` of the training pictures, drawn by a hash of their contents; the rows keep their order."""
-    rank = [hashlib.sha256(f"baseline {sha256}".encode()).digest() for sha256 in train.sha256]
-    return train.iloc[np.sort(np.argsort(rank, kind="stable")[:MAX_TRAINING])]
+    """Up to `MAX_TRAINING` training pictures, drawn by content; the rows keep their order."""
+    return train.iloc[content_draw.sample("baseline", list(train.sha256), MAX_TRAINING)]
 
 
 def baselines(
-    learnt: "pd.DataFrame",
+    train: "pd.DataFrame",
     test: "pd.DataFrame",
-    facts: "pd.DataFrame",
+    metadata: "pd.DataFrame",
     pixels: "PixelCache",
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     progress: Count,
 ) -> list[dict[str, Any]]:
-    """A row a baseline: name, what it goes by, and its accuracy, balanced accuracy and ROC-AUC on the test pictures.
+    """Train each baseline and score the test pictures.
 
     Args:
-        learnt, test: sha256 and label; the contents are in the pixel cache.
-        facts: of learnt and then test, what `file_properties.properties` needs.
+        train: sha256 and label; the contents are in the pixel cache.
+        test: sha256 and label; the contents are in the pixel cache.
+        metadata: The columns that `file_properties.properties` needs, for the rows of `train` and then of `test`.
+        pixels: The pixel cache.
+        bootstrap: The resamples behind the intervals.
+        progress: Called with (done, total).
+
+    Returns:
+        One row per baseline: name; what, the features it uses; accuracy, balanced_accuracy and roc_auc on the test
+        pictures.
     """
-    rows = pixels.rows([*learnt.sha256, *test.sha256])
-    columns = list(chain.from_iterable(part.values() for part in properties(facts).values()))
+    rows = pixels.rows([*train.sha256, *test.sha256])
+    columns = list(chain.from_iterable(part.values() for part in properties(metadata).values()))
     features = {
         "palette": palettes(pixels, rows, progress),
         "file": np.column_stack([np.zeros(len(rows), np.float32), *columns]),  # files may all be alike
     }
-    is_ai = np.concatenate([(part.label == CLASSES[AI]).to_numpy() for part in (learnt, test)])
-    found = []
+    is_ai = np.concatenate([(part.label == CLASSES[AI]).to_numpy() for part in (train, test)])
+    split = len(train)
+    result = []
     for name, what in BASELINES.items():
-        p_ai = _predicted(features[name][: len(learnt)], is_ai[: len(learnt)], features[name][len(learnt) :])
-        scores = headline(is_ai[len(learnt) :], p_ai, p_ai >= 0.5, resamples, seed)
+        p_ai = _predict(features[name][:split], is_ai[:split], features[name][split:])
+        scores = headline(is_ai[split:], p_ai, p_ai >= 0.5, bootstrap)
         del scores["average_precision"]
-        found.append({"name": name, "what": what, **scores})
-    return found
+        result.append({"name": name, "what": what, **scores})
+    return result
 
 
-def cache_key(drawn_from: Sequence[Path], pixels: "PixelCache", resamples: int, seed: int) -> dict[str, Any]:
-    """All that `baselines` depends on, JSON-able: no model does. `drawn_from`: the files that say which pictures."""
+def cache_key(tables: Sequence[Path], pixels: "PixelCache", bootstrap: Bootstrap) -> dict[str, Any]:
+    """All that `baselines` depends on, JSON-able; the model is not part of it.
+
+    Args:
+        tables: The files that select the pictures.
+        pixels: The pixel cache.
+        bootstrap: The resamples behind the intervals.
+    """
     return {
-        "from": [digests.file_digest(file) for file in drawn_from],
+        "from": [digests.file_digest(file) for file in tables],
         "pixels": pixels.folder.name,
-        "drawn": [resamples, seed],
+        "drawn": [bootstrap.resamples, bootstrap.seed],
         "code": digests.code_digests(__name__),
         "packages": digests.versions(("numpy", "pandas", "pillow", "scikit-learn", "scipy")),
     }
 
 
 def palettes(pixels: "PixelCache", rows: np.ndarray, progress: Count) -> np.ndarray:
-    """`palette` of these rows of the pixel cache, float32 `(len(rows), D)`."""
+    """The `palette` of each of some pictures in the pixel cache.
+
+    Args:
+        pixels: The pixel cache.
+        rows: Rows of the cache, int64 `(N,)`, at least one.
+        progress: Called with (done, total) after each chunk.
+
+    Returns:
+        float32 `(N, 6 * LEVELS)`, in the order of `rows`.
+    """
     pictures = (pixels.read(np.array([row]))[0] for row in rows)
-    piece = pixels.geometry.fitting(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)
-    parts: list[np.ndarray] = []
-    for _, part in compute.chunks(_palettes, pictures, piece):
-        parts.extend(part)
-        progress(len(parts), len(rows))
-    return np.stack(parts)
+    chunk_size = pixels.geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)
+    result: list[np.ndarray] = []
+    for _, chunk in compute.chunks(_palettes, pictures, chunk_size):
+        result.extend(chunk)
+        progress(len(result), len(rows))
+    return np.stack(result)
 
 
 def _palettes(pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """A worker's part."""
+    """Compute the palettes of a chunk of pictures, on a worker."""
     return [palette(picture) for picture in pictures]
 
 
 def palette(picture: np.ndarray) -> np.ndarray:
-    """Of uint8 `(S, S, 3)`: the shares of pixels at each of `LEVELS` levels of R, G, B, H, S, V, float32 `(D,)`."""
+    """The share of pixels at each of `LEVELS` levels of R, G, B, H, S, V.
+
+    Args:
+        picture: uint8 `(S, S, 3)`.
+
+    Returns:
+        float32 `(6 * LEVELS,)`.
+    """
     from PIL import Image
 
     rgb = Image.fromarray(picture)
@@ -105,9 +136,9 @@ def palette(picture: np.ndarray) -> np.ndarray:
     return counts.reshape(6 * LEVELS, -1).sum(axis=1) / (picture.shape[0] * picture.shape[1])
 
 
-def _predicted(features: np.ndarray, is_ai: np.ndarray, unseen: np.ndarray) -> np.ndarray:
-    """p(AI) of the unseen, where both classes are as frequent."""
+def _predict(train: np.ndarray, is_ai: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """p(AI) of the test rows, for equally frequent classes."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    fitted = HistGradientBoostingClassifier(class_weight="balanced", random_state=0).fit(features, is_ai)
-    return fitted.predict_proba(unseen)[:, 1]
+    model = HistGradientBoostingClassifier(class_weight="balanced", random_state=0).fit(train, is_ai)
+    return model.predict_proba(test)[:, 1]

@@ -1,4 +1,4 @@
-"""Attribution: whether AI pictures are ascribed to the generator family that made them."""
+"""Generator attribution: whether AI pictures are attributed to the generator family that made them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,23 +11,26 @@ if TYPE_CHECKING:
 
 
 def generator_attribution(predictions: "pd.DataFrame", families: Sequence[str]) -> dict[str, Any]:
-    """The families that the detector knows, and what it says of AI pictures, whether it called them AI or not.
+    """Count which family each generator's AI pictures were attributed to, whether they were predicted as AI or not.
 
     Args:
         predictions: label, generator, family.
+        families: The generator families that the detector knows.
 
     Returns:
-        "families"; "rows", one a generator: generator, pictures, called {family or "other": pictures}; "accuracy",
+        "families"; "rows", one per generator: generator, pictures, predicted {family or "other": pictures}; "accuracy",
         over pictures of generators that are families, None if there are none.
     """
     ai = predictions[predictions.label == CLASSES[AI]]
     rows = [
         {
             "generator": str(generator),
-            "pictures": len(rows),
-            "called": {str(family): int(count) for family, count in rows.family.value_counts().sort_index().items()},
+            "pictures": len(group),
+            "predicted": {
+                str(family): int(count) for family, count in group.family.value_counts().sort_index().items()
+            },
         }
-        for generator, rows in ai.groupby("generator")
+        for generator, group in ai.groupby("generator")
     ]
     known = ai[ai.generator.isin(families)]
     right = int((known.family == known.generator).sum())

@@ -1,6 +1,5 @@
-"""Robustness: the same pictures as the web hands them on. Does the verdict hold?"""
+"""Robustness: whether predictions hold on the same pictures after degradations that are common on the web."""
 
-import hashlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +7,10 @@ from artdetect.core.progress import Count
 from artdetect.evaluate.metrics import headline
 from artdetect.model import cached_scores
 from artdetect.model.decision import UNSURE
+from artdetect.pictures import content_draw
 from artdetect.pictures.corruptions import CLEAN, GRID
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
+from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.confidence_intervals import share_interval
 
 if TYPE_CHECKING:
@@ -18,74 +19,89 @@ if TYPE_CHECKING:
     from artdetect.model.detector import Detector
     from artdetect.pictures.pixel_cache import PixelCache
 
+PREDICTIONS = ["p_ai", "predicted", "verdict"]
 
-def sample(test: "pd.DataFrame", most: int, seed: int) -> "pd.DataFrame":
-    """At most `most` test pictures, half of each class where there are enough, by a seeded hash of their contents.
 
-    The rows keep their order; none where `most` is below 2.
+def sample(test: "pd.DataFrame", size: int, seed: int) -> "pd.DataFrame":
+    """Draw test pictures by content, half of each class where there are enough.
+
+    Args:
+        test: sha256 and label; copies count once.
+        size: The most pictures to draw; below 2, none are drawn.
+        seed: The seed of the draw.
+
+    Returns:
+        Rows of `test`, in their order.
     """
     unique = test.drop_duplicates("sha256")
-    rank = [hashlib.sha256(f"robustness {seed} {sha256}".encode()).digest() for sha256 in unique.sha256]
-    unique = unique.assign(rank=rank).sort_values("rank")
-    ai, human = (unique.index[unique.label == label] for label in (CLASSES[AI], CLASSES[HUMAN]))
-    of_ai = min(len(ai), max(most // 2, most - len(human)))
-    return test.loc[sorted([*ai[:of_ai], *human[: most - of_ai]]) if most >= 2 else []]
+    ai, human = (unique[unique.label == label] for label in (CLASSES[AI], CLASSES[HUMAN]))
+    ai_size = min(len(ai), max(size // 2, size - len(human)))
+    rows = [
+        row
+        for part, count in ((ai, ai_size), (human, size - ai_size))
+        for row in part.index[content_draw.sample(f"robustness {seed}", list(part.sha256), count)]
+    ]
+    return test.loc[sorted(rows) if size >= 2 else []]
 
 
 def robustness_table(
     detector: "Detector",
     pixels: "PixelCache",
     sample: "pd.DataFrame",
-    resamples: int,
-    seed: int,
+    bootstrap: Bootstrap,
     progress: Count,
 ) -> "tuple[dict[str, Any], pd.DataFrame]":
-    """How accuracy and verdicts change under each degradation of `GRID`.
+    """Measure how accuracy and verdicts change under each degradation of `GRID`.
 
     Args:
-        sample: predictions of pictures of both classes: sha256, label, p_ai, called, verdict. Their pixels are cached.
+        detector: The detector.
+        pixels: The pixel cache; it holds the sample.
+        sample: Predictions of pictures of both classes: sha256, label, p_ai, predicted, verdict.
+        bootstrap: The resamples behind the intervals.
+        progress: Called with (done, total).
 
     Returns:
-        pictures; clean_accuracy; mean_accuracy, over the grid without clean, with Wilson's interval of the pictures,
-        which is too wide rather than too narrow; rows, clean first: name, accuracy, roc_auc, flipped (share whose
-        `called` changed), unsure (share). And the table behind it: sha256, label, condition, p_ai, called, verdict.
+        The result: pictures; clean_accuracy; mean_accuracy, the mean over the grid without clean, with Wilson's
+        interval for this number of pictures, which is rather too wide; rows, clean first: name, accuracy, roc_auc,
+        flipped (share of pictures whose predicted class changed), unsure (share).
+        And the table behind it: sha256, label, condition, p_ai, predicted, verdict.
     """
     import pandas as pd
 
-    kept = ["sha256", "label", "p_ai", "called", "verdict"]
-    parts = {CLEAN: sample[kept].assign(condition=CLEAN)}
+    parts = {CLEAN: sample[["sha256", "label", *PREDICTIONS]].assign(condition=CLEAN)}
     for number, name in enumerate(GRID):
-        told = partial(_told, progress, number * len(sample), len(GRID) * len(sample))
-        scores = cached_scores.scores(detector, pixels, list(sample.sha256), name, told)
+        count = partial(_count, progress, number * len(sample), len(GRID) * len(sample))
+        scores = cached_scores.scores(detector, pixels, list(sample.sha256), name, count)
         parts[name] = sample[["sha256", "label"]].assign(
             p_ai=scores.p_ai,
-            called=detector.rule.called(scores.p_ai),
+            predicted=detector.rule.predicted(scores.p_ai),
             verdict=detector.rule.verdicts(scores.p_ai, scores.novelty),
             condition=name,
         )
-    rows = [_row(name, part, sample, resamples, seed) for name, part in parts.items()]
-    right = sum(float((parts[name].called == sample.label).mean()) for name in GRID) / len(GRID)
+    rows = [_row(name, part, sample, bootstrap) for name, part in parts.items()]
+    accuracy = sum(float((parts[name].predicted == sample.label).mean()) for name in GRID) / len(GRID)
     result = {
         "pictures": len(sample),
         "clean_accuracy": rows[0]["accuracy"],
-        "mean_accuracy": share_interval(right * len(sample), len(sample)),
+        "mean_accuracy": share_interval(accuracy * len(sample), len(sample)),
         "rows": rows,
     }
     table = pd.concat(parts.values(), ignore_index=True)
-    return result, table[["sha256", "label", "condition", "p_ai", "called", "verdict"]]
+    return result, table[["sha256", "label", "condition", *PREDICTIONS]]
 
 
-def _told(progress: Count, before: int, total: int, done: int, of: int) -> None:
+def _count(progress: Count, before: int, total: int, done: int, _: int) -> None:
+    """Report the progress of one condition as that of the whole grid."""
     progress(before + done, total)
 
 
-def _row(name: str, part: "pd.DataFrame", clean: "pd.DataFrame", resamples: int, seed: int) -> dict[str, Any]:
-    truth, called_ai = ((column == CLASSES[AI]).to_numpy() for column in (part.label, part.called))
-    scores = headline(truth, part.p_ai.to_numpy(), called_ai, resamples, seed)
+def _row(name: str, part: "pd.DataFrame", clean: "pd.DataFrame", bootstrap: Bootstrap) -> dict[str, Any]:
+    truth, predicted_ai = ((column == CLASSES[AI]).to_numpy() for column in (part.label, part.predicted))
+    scores = headline(truth, part.p_ai.to_numpy(), predicted_ai, bootstrap)
     return {
         "name": name,
         "accuracy": scores["accuracy"],
         "roc_auc": scores["roc_auc"],
-        "flipped": share_interval(int((part.called != clean.called).sum()), len(part)),
+        "flipped": share_interval(int((part.predicted != clean.predicted).sum()), len(part)),
         "unsure": float((part.verdict == UNSURE).mean()),
     }

@@ -1,11 +1,11 @@
-"""Selective prediction: what is left undecided, and how right the rest is, be it decided by the rule or by sureness."""
+"""Selective prediction: how many pictures are left undecided, and how accurate the decided ones are."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect.model.decision import UNSURE, logit
-from artdetect.stats.bootstrap import intervals, last_of_ties
+from artdetect.model.decision import UNSURE
+from artdetect.stats.bootstrap import Bootstrap, last_of_ties
 from artdetect.stats.confidence_intervals import share_interval, wilson
 
 if TYPE_CHECKING:
@@ -15,56 +15,58 @@ POINTS = 20  # of the risk-coverage curve
 
 
 def abstention(predictions: "pd.DataFrame") -> dict[str, Any]:
-    """The pictures without a verdict and the accuracy of the verdicts given, None if there are none."""
+    """Count the unsure pictures, and compute the accuracy of the other verdicts, None if there are none."""
     decided = predictions[predictions.verdict != UNSURE]
-    left = len(predictions) - len(decided)
+    unsure = len(predictions) - len(decided)
     right = int((decided.verdict == decided.label).sum())
     return {
-        "pictures": left,
-        "share": share_interval(left, len(predictions)),
+        "pictures": unsure,
+        "share": share_interval(unsure, len(predictions)),
         "accuracy_decided": share_interval(right, len(decided)) if len(decided) else None,
     }
 
 
-def threshold_distance(p_ai: np.ndarray, threshold: float) -> np.ndarray:
-    """How far p(AI) is from the threshold, in logits: float64 `(N,)`."""
-    return np.abs(logit(p_ai) - logit(np.array(threshold)))
+def risk_coverage(truth: np.ndarray, right: np.ndarray, confidence: np.ndarray, bootstrap: Bootstrap) -> dict[str, Any]:
+    """The accuracy of the most confident pictures at `POINTS` coverages, and the area under the risk-coverage curve.
 
-
-def risk_coverage(truth: np.ndarray, right: np.ndarray, sure: np.ndarray, resamples: int, seed: int) -> dict[str, Any]:
-    """The accuracy of the surest share of pictures, from `POINTS` shares, and the area under the risk-coverage curve.
-
-    Equally sure pictures come in every order at once. `aurc` is the mean error rate over all coverages, 0 at best;
-    where nothing is wrong its interval is Wilson's of the error rate. Source: Geifman and El-Yaniv, "Selective
-    Classification for Deep Neural Networks" (2017).
+    Ties are averaged over all orders. Source: Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks"
+    (2017).
 
     Args:
-        truth: bool `(N,)`, True for AI. right: bool `(N,)`. sure: `(N,)`, see `sureness`.
+        truth: bool `(N,)`, True for AI.
+        right: bool `(N,)`, True where the prediction is right.
+        confidence: float64 `(N,)`, for example `threshold_distance`.
+        bootstrap: The resamples behind the interval.
+
+    Returns:
+        "risk_coverage": a row per point: coverage, accuracy, low, high. "aurc": the mean error rate over all coverages,
+        0 at best; where the bootstrap's interval has no width, it has Wilson's interval of the error rate.
     """
-    pictures = len(sure)
-    order = np.argsort(-sure, kind="stable")
-    last = last_of_ties(sure[order])
+    pictures = len(confidence)
+    order = np.argsort(-confidence, kind="stable")
+    last = last_of_ties(confidence[order])
     wrong = (~right)[order]
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, pictures + 1))])
 
     def statistics(counts: np.ndarray) -> dict[str, np.ndarray]:
-        """The sum over k in a run of ties from a to b of (errors before + rate * (k - a)) / k, in closed form."""
+        """Sum (errors before + rate * (k - a)) / k over k in a run of ties from a to b, in closed form."""
         counts = counts[:, order]
         covered = np.cumsum(counts, axis=1)[:, last]
         errors = np.cumsum(counts * wrong, axis=1)[:, last]
-        more, more_errors = np.diff(covered, prepend=0), np.diff(errors, prepend=0)
-        before = errors - more_errors - more_errors / np.maximum(more, 1) * (covered - more)
-        return {"aurc": (more_errors + before * (harmonic[covered] - harmonic[covered - more])).sum(axis=1) / pictures}
+        added, added_errors = np.diff(covered, prepend=0), np.diff(errors, prepend=0)
+        before = errors - added_errors - added_errors / np.maximum(added, 1) * (covered - added)
+        areas = added_errors + before * (harmonic[covered] - harmonic[covered - added])
+        return {"aurc": areas.sum(axis=1) / pictures}
 
-    aurc = intervals(statistics, truth, resamples, seed)["aurc"]
+    aurc = bootstrap.intervals(statistics, truth)["aurc"]
     if aurc["low"] == aurc["high"]:
         aurc = share_interval(aurc["value"] * pictures, pictures)
     covered = np.unique(np.ceil(np.arange(1, POINTS + 1) / POINTS * pictures).astype(np.int64))
     ends = np.concatenate([[0], last + 1])
-    right_of = np.interp(covered, ends, np.concatenate([[0], np.cumsum(~wrong)[last]]))
+    hits = np.interp(covered, ends, np.concatenate([[0], np.cumsum(~wrong)[last]]))
     points = []
-    for pictures_covered, hits in zip(covered.tolist(), right_of.tolist(), strict=True):
-        low, high = wilson(hits, pictures_covered)
-        share = {"coverage": pictures_covered / pictures, "accuracy": hits / pictures_covered}
-        points.append(share | {"low": low, "high": high})
+    for covered_pictures, right_pictures in zip(covered.tolist(), hits.tolist(), strict=True):
+        low, high = wilson(right_pictures, covered_pictures)
+        point = {"coverage": covered_pictures / pictures, "accuracy": right_pictures / covered_pictures}
+        points.append(point | {"low": low, "high": high})
     return {"risk_coverage": points, "aurc": aurc}

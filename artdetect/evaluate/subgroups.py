@@ -17,11 +17,11 @@ def accuracy_by(predictions: "pd.DataFrame", column: str) -> list[dict[str, Any]
     return [_group(rows, column, str(name)) for name, rows in predictions.groupby(column, observed=True)]
 
 
-def size_bin(facts: "pd.DataFrame") -> "pd.Series":
-    """The bin of each original's longer side, one of `SIZES` in their order; facts have width and height in pixels."""
+def size_bin(metadata: "pd.DataFrame") -> "pd.Series":
+    """The bin of `SIZES` of each file's longer side; `metadata` has width and height in pixels."""
     import pandas as pd
 
-    return pd.cut(facts[["width", "height"]].max(axis=1), [0, *SIZES.values()], labels=list(SIZES))
+    return pd.cut(metadata[["width", "height"]].max(axis=1), [0, *SIZES.values()], labels=list(SIZES))
 
 
 def _group(rows: "pd.DataFrame", column: str, name: str) -> dict[str, Any]:
@@ -29,6 +29,6 @@ def _group(rows: "pd.DataFrame", column: str, name: str) -> dict[str, Any]:
         column: name,
         "label": " + ".join(sorted(set(rows.label))),
         "pictures": len(rows),
-        "accuracy": share_interval(int((rows.label == rows.called).sum()), len(rows)),
+        "accuracy": share_interval(int((rows.label == rows.predicted).sum()), len(rows)),
         "mean_p_ai": float(rows.p_ai.mean()),
     }

@@ -1,10 +1,10 @@
-"""Explaining any pictures, however many: a folder in; figures, arrays and one table out.
+"""Explains any number of pictures: a folder in; figures, arrays and one table out.
 
-Work goes in chunks, and each leaves a part of the table: a run that was cut off goes on behind its last chunk, and
-pictures that were added later are explained alone. Nothing grows with the number of pictures but the list of rows.
+Pictures are explained in chunks, and each chunk writes a part of the table. An interrupted run continues after its last
+chunk, and pictures that are added later are explained alone. Only the list of rows grows with the number of pictures.
 
-What is explained stands while the picture is as it was and its figure and arrays are there. What could not be read is
-tried again by each run.
+An explanation counts as done while its picture is unchanged and its figure and arrays are there. Each run tries again
+the pictures that could not be read.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect.artifacts import file_names
 from artdetect.core import digests
+from artdetect.core.atomic import replacing, sweep
 from artdetect.core.errors import DataError, PictureError, storage_error
 from artdetect.explain import explanation as explanations
+from artdetect.explain import summary
 from artdetect.explain.config import ExplainConfig
-from artdetect.explain.explained_pictures import ExplainedPicture, Unreadable, draw, explain, replacing, sweep, title
+from artdetect.explain.explained_pictures import ExplainedPicture, Unreadable, draw, explain, title
 from artdetect.explain.figures.colour_scale import value_range
 from artdetect.explain.result_shards import COLUMNS, ResultShards, table, text
-from artdetect.explain.stage import cached_quality_check, measured, sheet
 from artdetect.model import predict
 from artdetect.pictures.labels import CLASSES
 
@@ -36,148 +38,158 @@ if TYPE_CHECKING:
     from artdetect.explain.figures.colour_scale import Scale
     from artdetect.model.detector import Detector
 
-# Pictures between two parts of the table: what a kill costs, in figures only. Also what a cluster's worker takes: the
-# same wherever it is done, since the last bits of gradients may depend on who is beside whom.
+# Pictures in a part of the table: what a kill costs, in figures only. Workers of a cluster take the same chunks as this
+# process, because the last bits of gradients may depend on which pictures share a batch.
 CHUNK = 64
-TABLE = "explanations.parquet"
-SHEET = "sheet"  # name of the contact sheet, which no picture's figure may have
+TABLE = file_names.EXPLANATIONS
+SHEET = "sheet"  # name of the contact sheet, which no figure of a picture may have
 _PARTS, _ABOUT, _SCALE = "parts", "explain.json", "scale.json"
 
 
 @dataclass(frozen=True)
 class PendingPicture:
-    """A picture in a folder, and where its explanation goes."""
+    """A picture that is not explained yet.
+
+    Args:
+        path: The file.
+        name: The name of its figure and arrays below the output folder, without suffix.
+        size: Bytes of the file.
+        modified: Nanoseconds since the epoch.
+    """
 
     path: Path
-    name: str  # of figure and arrays below the output folder, without suffix
-    size: int  # bytes
-    modified: int  # nanoseconds since the epoch
+    name: str
+    size: int
+    modified: int
 
 
 class ExplanationJob:
-    """Pictures to explain into a folder.
+    """Explains pictures into a folder.
 
     Args:
-        detector: Whose verdicts are explained.
-        config: How.
-        out: The folder for figures, arrays and table; new, empty, or of an earlier batch with the same model and
-            settings, which is gone on with.
+        detector: The detector whose verdicts are explained.
+        config: Method and settings.
+        out: The folder for figures, arrays and table: new, empty, or of an earlier job with the same model and
+            settings, which is continued.
+
+    Attributes:
+        unchanged: How many pictures `pending` skipped, because they were explained before.
 
     Raises:
-        DataError: `out` holds something else.
+        DataError: `out` contains something else.
         ModelError: The model cannot be explained.
-        StorageError: `out` cannot be written, here and in what follows.
+        StorageError: `out` cannot be written, here and in the methods.
     """
 
     def __init__(self, detector: Detector, config: ExplainConfig, out: Path):
         self.detector, self.config, self.out = detector, config, out
         self.explainer = config.explainer(detector)
-        self.unchanged = 0  # pictures that `waiting` met and that were explained before
-        self._errors: dict[str, dict[str, Any]] = {}  # of this run
+        self.unchanged = 0
+        self._errors: dict[str, dict[str, Any]] = {}  # rows of this run, by path
         code = digests.value_digest(digests.code_digests(type(self.explainer).__module__))[:16]
         about = {"model": detector.id, "code": code, "common_scale": config.common_scale, **self.explainer.config}
-        with _storing():
-            _begin(out, about)
+        with _storage_errors():
+            _open_folder(out, about)
             self._parts = ResultShards(out / _PARTS)
 
-    def waiting(self, sources: Iterable[Path]) -> Iterator[PendingPicture]:
-        """The pictures of `sources`, files and folders, that have no explanation yet or changed since.
+    def pending(self, sources: Iterable[Path]) -> Iterator[PendingPicture]:
+        """The pictures of `sources`, files and folders, that have no explanation yet or have changed since.
 
-        What lies in the output folder is none of them.
+        The contents of the output folder are skipped.
         """
         rows = self.rows()
         known = {row.path: (row.bytes, row.modified) for row in rows.itertuples()}
         names = {SHEET: ""} | dict(zip(rows.name, rows.path, strict=True))
-        met = set()
+        listed = set()
         for source in sources:
             folder = source.absolute() if source.is_dir() else source.absolute().parent
             own = _within(self.out, folder) if source.is_dir() else None
             for path in predict.find_pictures([source]):
-                if str(path) in met or (own and path.is_relative_to(own)):
+                if str(path) in listed or (own and path.is_relative_to(own)):
                     continue
-                met.add(str(path))
+                listed.add(str(path))
                 size, modified = _stat(path)
                 if known.get(str(path)) == (size, modified):
                     self.unchanged += 1
                     continue
-                name = _name(path, folder, names)
+                name = _unique_name(path, folder, names)
                 names[name] = str(path)
                 yield PendingPicture(path, name, size, modified)
 
     def explain(self, pictures: Sequence[PendingPicture]) -> Iterator[dict[str, Any]]:
-        """Explain some pictures: the row of each when its figure and arrays are there; with an `error` if it has none.
+        """Explain some pictures, and write their part of the table at the end.
 
-        Their part of the table is written at the end.
+        Yields:
+            The row of each picture once its figure and arrays are there, or a row with an `error`.
         """
-        with _storing():
-            judged, done = [], []
-            for row in self._judged(pictures):
+        with _storage_errors():
+            predicted, done = [], []
+            for row in self._predicted(pictures):
                 if row["error"] is None:
-                    judged.append(row)
+                    predicted.append(row)
                 else:
                     yield self._failed(row, row["error"])
-            subjects = [_subject(row) for row in judged]
+            to_explain = [_explained_picture(row) for row in predicted]
             scale = self._scale()
-            for row, subject, found in zip(
-                judged, subjects, explain(self.detector, self.explainer, self.config, subjects), strict=True
-            ):
+            results = explain(self.detector, self.explainer, self.config, to_explain)
+            for row, picture, result in zip(predicted, to_explain, results, strict=True):
                 try:
-                    if isinstance(found, Unreadable):
-                        raise found
-                    draw(self.detector, subject, found, self.out, scale)
+                    if isinstance(result, Unreadable):
+                        raise result
+                    draw(self.detector, picture, result, self.out, scale)
                 except (DataError, PictureError) as error:
-                    changed = f"{subject.path}: changed while it was explained: run again"
+                    changed = f"{picture.path}: changed while it was explained: run again"
                     yield self._failed(row, changed if isinstance(error, DataError) else str(error))
                 else:
-                    low, high = value_range(found)
-                    done.append({**row, **measured(found), "range_low": low, "range_high": high})
+                    low, high = value_range(result)
+                    done.append({**row, **summary.measures(result), "range_low": low, "range_high": high})
                     yield done[-1]
             self._parts.add(done)
 
-    def heed(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take note of the rows with an error that others who take part in this batch met."""
+    def record_errors(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take over rows with an error from workers that explain a part of this job."""
         self._errors.update((row["path"], dict(row)) for row in rows)
 
     def finish(self) -> dict[str, Any] | None:
-        """Write the whole table, a contact sheet of the first pictures, and the check of the maps, which it gives."""
+        """Write the whole table, a contact sheet of the first pictures, and the check of the maps; return the check."""
         import pandas as pd
 
         rows = self.rows()
-        subjects = [_subject(row) for row in rows.to_dict("records")]
+        pictures = [_explained_picture(row) for row in rows.to_dict("records")]
 
-        def found(number: int) -> Explanation:
-            return explanations.load(self.out / f"{subjects[number].name}.npz")
+        def load(number: int) -> Explanation:
+            return explanations.load(self.out / f"{pictures[number].name}.npz")
 
-        with _storing():
+        with _storage_errors():
             scale = None
-            if self.config.common_scale and subjects:
+            if self.config.common_scale and pictures:
                 scale = float(rows.range_low.min()), float(rows.range_high.max())
-                self._redraw(subjects, found, scale)
-            sheet(self.detector, subjects, found, self.out / f"{SHEET}.png", scale)
-            answer = cached_quality_check(self.detector, self.explainer, self.config, subjects, found)
-            _write(self.out / "quality.json", answer)
-            whole = pd.concat([rows, table(self._errors.values())]).sort_values("path", ignore_index=True)
+                self._redraw(pictures, load, scale)
+            summary.write_sheet(self.detector, pictures, load, self.out / f"{SHEET}.png", scale)
+            check = summary.cached_quality_check(self.detector, self.explainer, self.config, pictures, load)
+            _write(self.out / file_names.QUALITY, check)
+            all_rows = pd.concat([rows, table(self._errors.values())]).sort_values("path", ignore_index=True)
             with replacing(self.out / TABLE) as temporary:
-                whole.to_parquet(temporary, index=False)
+                all_rows.to_parquet(temporary, index=False)
             sweep(self.out)
-        return answer
+        return check
 
     def rows(self) -> pd.DataFrame:
-        """What is explained and stands: one row a picture, by path."""
+        """The explanations that are done: one row per picture, sorted by path."""
         import numpy as np
 
-        found = self._parts.read()
-        states = zip(found.path, found.name, found.bytes, found.modified, strict=True)
-        stands = [path not in self._errors and self._stands(path, *rest) for path, *rest in states]
-        return found[np.array(stands, bool)].sort_values("path", ignore_index=True)
+        rows = self._parts.read()
+        states = zip(rows.path, rows.name, rows.bytes, rows.modified, strict=True)
+        done = [path not in self._errors and self._is_done(path, *state) for path, *state in states]
+        return rows[np.array(done, bool)].sort_values("path", ignore_index=True)
 
-    def _stands(self, path: str, name: str, size: int, modified: int) -> bool:
-        """Whether a picture is as it was and what its row says is there."""
-        made = (self.out / f"{name}{suffix}" for suffix in (".png", ".npz"))
-        return _stat(Path(path)) == (size, modified) and all(file.is_file() for file in made)
+    def _is_done(self, path: str, name: str, size: int, modified: int) -> bool:
+        """Whether a picture is unchanged and its figure and arrays are there."""
+        outputs = (self.out / f"{name}{suffix}" for suffix in (".png", ".npz"))
+        return _stat(Path(path)) == (size, modified) and all(file.is_file() for file in outputs)
 
-    def _judged(self, pictures: Sequence[PendingPicture]) -> Iterator[dict[str, Any]]:
-        """A row for each picture: with its verdict, or with the error of one that cannot be read."""
+    def _predicted(self, pictures: Sequence[PendingPicture]) -> Iterator[dict[str, Any]]:
+        """A row for each picture: with its verdict, or with an error where it cannot be read."""
         readable = {}
         for picture in pictures:
             if text(picture.path) == str(picture.path):
@@ -197,8 +209,8 @@ class ExplanationJob:
 
     def _failed(self, row: Mapping[str, Any], error: str) -> dict[str, Any]:
         """The row of a picture without an explanation."""
-        kept = {name: row.get(name, -1) for name in ("bytes", "modified")}
-        self._errors[row["path"]] = dict.fromkeys(COLUMNS) | kept | {"path": row["path"], "error": error}
+        state = {name: row.get(name, -1) for name in ("bytes", "modified")}
+        self._errors[row["path"]] = dict.fromkeys(COLUMNS) | state | {"path": row["path"], "error": error}
         return self._errors[row["path"]]
 
     def _scale(self) -> Scale | None:
@@ -209,47 +221,49 @@ class ExplanationJob:
             return None
         return low, high
 
-    def _redraw(self, subjects: Sequence[ExplainedPicture], found: Callable[[int], Explanation], scale: Scale) -> None:
+    def _redraw(self, pictures: Sequence[ExplainedPicture], load: Callable[[int], Explanation], scale: Scale) -> None:
+        """Draw all figures with `scale`, unless they already have it."""
         if self._scale() == scale:
             return
-        (self.out / _PARTS / _SCALE).unlink(missing_ok=True)  # or a killed run's figures would be of two ranges
-        for number, subject in enumerate(subjects):
-            draw(self.detector, subject, found(number), self.out, scale)
+        (self.out / _PARTS / _SCALE).unlink(missing_ok=True)  # a killed run leaves figures with two ranges
+        for number, picture in enumerate(pictures):
+            draw(self.detector, picture, load(number), self.out, scale)
         _write(self.out / _PARTS / _SCALE, scale)
 
 
 def chunks(pictures: Iterable[PendingPicture], size: int | None = None) -> Iterator[list[PendingPicture]]:
-    """Lists of `size` pictures, `CHUNK` if left out; the last may be shorter."""
+    """Lists of `size` pictures, by default `CHUNK`; the last may be shorter."""
     remaining = iter(pictures)
     while chunk := list(islice(remaining, size or CHUNK)):
         yield chunk
 
 
-def _subject(row: Mapping[str, Any]) -> ExplainedPicture:
-    heading = title(row["verdict"], row["called"], row["p_ai"])
-    return ExplainedPicture(Path(row["path"]), row["sha256"], row["name"], heading, CLASSES.index(row["called"]))
+def _explained_picture(row: Mapping[str, Any]) -> ExplainedPicture:
+    heading = title(row["verdict"], row["predicted"], row["p_ai"])
+    return ExplainedPicture(Path(row["path"]), row["sha256"], row["name"], heading, CLASSES.index(row["predicted"]))
 
 
-def _name(path: Path, root: Path, taken: dict[str, str]) -> str:
-    """A name below the output folder that no other picture has: its place below `root`, numbered where need be."""
-    place = path.relative_to(root).as_posix().removesuffix(path.suffix)
-    name, number = place, 1
+def _unique_name(path: Path, root: Path, taken: dict[str, str]) -> str:
+    """A name below the output folder that no other picture has: its path from `root`, numbered if necessary."""
+    stem = path.relative_to(root).as_posix().removesuffix(path.suffix)
+    name, number = stem, 1
     while taken.get(name, str(path)) != str(path):
         number += 1
-        name = f"{place}-{number}"
+        name = f"{stem}-{number}"
     return name
 
 
 def _stat(path: Path) -> tuple[int, int]:
+    """Size and time of modification; (-1, -1) for a file that `predict` will report as unreadable."""
     try:
         status = path.stat()
-    except OSError:  # predict says what is wrong with it
+    except OSError:
         return -1, -1
     return status.st_size, status.st_mtime_ns
 
 
-def _begin(out: Path, about: dict[str, Any]) -> None:
-    """Make `out`; DataError where it holds something else, or was begun with another model or other settings."""
+def _open_folder(out: Path, about: dict[str, Any]) -> None:
+    """Create `out`; DataError where it contains something else, or the results of another model or other settings."""
     try:
         before = json.loads((out / _ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -259,22 +273,22 @@ def _begin(out: Path, about: dict[str, Any]) -> None:
         _write(out / _ABOUT, about)
         return
     if not isinstance(before, dict) or "model" not in before:
-        raise DataError(f"{out}: this folder holds something else; name a new or empty one")
+        raise DataError(f"{out}: this folder contains something else; name a new or empty one")
     changed = [name for name in about | before if before.get(name) != about.get(name)]
     if changed:
-        said = ", ".join(f"{name} ({before.get(name)}, now {about.get(name)})" for name in changed)
-        raise DataError(f"{out}: this folder was begun with another {said}; name a new or empty one, or delete it")
+        changes = ", ".join(f"{name} ({before.get(name)}, now {about.get(name)})" for name in changed)
+        raise DataError(f"{out}: an earlier run here used another {changes}; name a new or empty folder, or delete it")
 
 
 def _within(inner: Path, outer: Path) -> Path | None:
-    """Where a walk through `outer` meets the folder `inner`, if it does."""
+    """The path under which a walk through `outer` meets the folder `inner`; None where it does not."""
     real, above = inner.resolve(), outer.resolve()
     return outer / real.relative_to(above) if real.is_relative_to(above) else None
 
 
 @contextmanager
-def _storing() -> Iterator[None]:
-    """Says what is wrong with a disk."""
+def _storage_errors() -> Iterator[None]:
+    """Turn the errors of a disk into StorageError, which says what is wrong with it."""
     try:
         yield
     except OSError as error:

@@ -2,58 +2,73 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from artdetect.core.config_section import Section
-from artdetect.explain.methods.path_integration import Baselines, Quadrature
-from artdetect.explain.model_score import Target
+from artdetect.explain.method_settings import (
+    BATCH_SIZE,
+    METHODS,
+    Algorithm,
+    Baselines,
+    ChannelReduce,
+    Method,
+    Quadrature,
+    Target,
+    XRAISettings,
+)
 
 if TYPE_CHECKING:
     from artdetect.explain.methods.explainer import Explainer
     from artdetect.model.detector import Detector
 
-_PIXELS = ("channel_reduce", "resolution")
-_GRADIENTS = ("baselines", "steps", "rule", *_PIXELS)
-SETTINGS = {  # what of the section each method takes besides target and batch_size
-    "xrai": (*_GRADIENTS, "algorithm", "dilation", "min_region"),
-    "integrated_gradients": _GRADIENTS,
-    "blur_ig": _PIXELS,
-    "smoothgrad": _PIXELS,
-    "gradcam": ("resolution",),
-}
-
 
 class ExplainConfig(Section):
-    """Section `explain`. What is left out of XRAI's settings is as `artdetect.explain.methods.xrai.Settings` says."""
+    """Section `explain`. Settings that are left out are those of `method_settings.XRAISettings`."""
 
-    per_rule: int = Field(1, ge=0, le=50, description="pictures per class and rule: right, wrong, least sure")
-    method: Literal["xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"] = Field(
-        "xrai", description="how pictures are explained"
+    pictures_per_group: int = Field(
+        1, ge=0, le=50, description="pictures per class and group: right, wrong, least sure"
     )
-    target: Target = Field("logit_margin", description="what is explained")
-    baselines: Baselines = Field("black_white", description="where integrated gradients begin")
-    steps: int = Field(32, ge=2, le=1000, description="of integrated gradients, for each baseline")
-    rule: Quadrature = Field("refined", description="how steps are spread")
-    channel_reduce: Literal["max", "sum", "mean"] = Field("sum", description="three channels to one number")
-    algorithm: Literal["full", "fast"] = Field("full", description="XRAI's region ranking")
-    dilation: float = Field(2.0, ge=0, le=50, description="by how much regions grow; pixels of a picture of 224 x 224")
-    min_region: float = Field(50.0, ge=1, le=50_000, description="what a region must add; pixels of the same")
+    method: Method = Field("xrai", description="how pictures are explained")
+    target: Target = Field(XRAISettings.target, description="the number that is explained")
+    baselines: Baselines = Field(XRAISettings.baselines, description="where integrated gradients start")
+    steps: int = Field(XRAISettings.steps, ge=2, le=1000, description="of integrated gradients, for each baseline")
+    quadrature: Quadrature = Field(XRAISettings.quadrature, description="how steps are spread and weighted")
+    channel_reduce: ChannelReduce = Field(
+        XRAISettings.channel_reduce, description="how three channels become one number"
+    )
+    algorithm: Algorithm = Field(XRAISettings.algorithm, description="XRAI's region ranking")
+    dilation: float = Field(
+        XRAISettings.dilation, ge=0, le=50, description="by how much regions grow; pixels of a picture of 224 x 224"
+    )
+    min_region: float = Field(
+        XRAISettings.min_region,
+        ge=1,
+        le=50_000,
+        description="what a region must add to count; pixels of a picture of 224 x 224",
+    )
     resolution: int = Field(
-        512, ge=32, le=4096, description="longer side to which artworks are reduced, and of heatmaps"
+        XRAISettings.resolution, ge=32, le=4096, description="longer side of reduced artworks and of heatmaps; pixels"
     )
-    quality: int = Field(12, ge=0, le=500, description="explained pictures on which the maps are checked; 0 = none")
+    quality_pictures: int = Field(
+        12, ge=0, le=500, description="explained pictures on which the maps are checked; 0 = none"
+    )
     common_scale: bool = Field(False, description="one range of colours for all figures of a batch")
-    batch_size: int = Field(64, ge=1, le=1000, description="gradients taken at once; bounds memory only")
+    batch_size: int = Field(BATCH_SIZE, ge=1, le=1000, description="gradients computed at once; bounds memory only")
+
+    def settings(self) -> dict[str, Any]:
+        """The fields of this section that are settings of the chosen method."""
+        method = METHODS[self.method]
+        names = [name for name in method.names() if name in type(self).model_fields and name not in method.fixed]
+        return {name: getattr(self, name) for name in names}
 
     def explainer(self, detector: Detector) -> Explainer:
-        """For the detector's model.
+        """The explainer for the model of a detector.
 
         Raises:
             ModelError: The model cannot be explained.
         """
         from artdetect.explain.methods import make
 
-        settings: dict[str, Any] = {name: getattr(self, name) for name in SETTINGS[self.method]}
-        return make(self.method, detector.classifier, target=self.target, batch_size=self.batch_size, **settings)
+        return make(self.method, detector.classifier, batch_size=self.batch_size, **self.settings())

@@ -1,21 +1,18 @@
-"""Explaining pictures in files: each once, and kept.
+"""Explains pictures in files, each once, and draws them.
 
-An explanation costs seconds and its figure little, so explanations are kept in data/cache by model, picture, settings
-and code: a change in a figure draws again, and a run that was cut off goes on where it was.
+An explanation takes seconds and its figure little, so explanations are cached in data/cache by model, picture, settings
+and code. A change in a figure draws again, and an interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from platform import node
-from threading import get_ident
 from typing import TYPE_CHECKING
 
 from artdetect.core import digests, paths
+from artdetect.core.atomic import replacing
 from artdetect.core.errors import ArtifactError, DataError, PictureError
 from artdetect.explain import explanation as explanations
 from artdetect.pictures import images
@@ -39,130 +36,146 @@ Unreadable = PictureError | DataError
 
 @dataclass(frozen=True)
 class ExplainedPicture:
-    """A picture to explain."""
+    """A picture to explain.
+
+    Args:
+        path: The file.
+        sha256: The digest of its content.
+        name: The name of its figure and arrays, without suffix; may contain folders.
+        title: The heading of its figure.
+        target: The class whose evidence is shown: the predicted one.
+    """
 
     path: Path
-    sha256: str  # of its content
-    name: str  # of its figure and arrays, without suffix; may name a folder
-    title: str  # over its figure
-    target: int  # the class whose evidence is shown: the predicted one
+    sha256: str
+    name: str
+    title: str
+    target: int
 
 
-def title(verdict: str, called: str, p_ai: float, label: str | None = None) -> str:
-    """A figure's heading: the verdict, the probability of the class it leans to, and the truth where it is known."""
-    shown = p_ai if called == "AI" else 1 - p_ai
-    sure = "over 99.9%" if shown > 0.999 else f"{shown:.1%}"  # a net is never certain
-    leans = verdict if verdict == called else f"{verdict}, {called}"
-    return f"{leans} {sure}" + (f"\n(is {label})" if label else "")
+def title(verdict: str, predicted: str, p_ai: float, label: str | None = None) -> str:
+    """The heading of a figure: verdict, probability of the predicted class, and the truth where it is known.
+
+    Args:
+        verdict: "AI", "human" or "unsure".
+        predicted: The class on whose side of the threshold the picture lies, "AI" or "human".
+        p_ai: The probability of AI.
+        label: The true class.
+    """
+    probability = p_ai if predicted == "AI" else 1 - p_ai
+    rounded = "over 99.9%" if probability > 0.999 else f"{probability:.1%}"  # a net is never certain
+    leaning = verdict if verdict == predicted else f"{verdict}, {predicted}"
+    return f"{leaning} {rounded}" + (f"\n(is {label})" if label else "")
 
 
 def explain(
-    detector: Detector, explainer: Explainer, config: ExplainConfig, subjects: Sequence[ExplainedPicture]
+    detector: Detector, explainer: Explainer, config: ExplainConfig, pictures: Sequence[ExplainedPicture]
 ) -> Iterator[Explanation | Unreadable]:
-    """The explanation of each subject in their order, from the cache, or computed and kept; holds a few at a time.
+    """Explain pictures, or load their explanations from the cache. Holds a few of them at a time.
 
-    Where a picture cannot be read any more, or changed, its error comes in the explanation's place.
+    Args:
+        detector: The detector whose verdicts are explained.
+        explainer: The method, made for the model of `detector`.
+        config: The settings.
+        pictures: The pictures.
+
+    Yields:
+        For each picture, in order, its explanation; or the error, where it can no longer be read or has changed.
 
     Raises:
         ModelError: The model's output or gradient is not finite.
     """
     from artdetect.pictures.pixel_cache import PixelCache
 
-    placed = list(zip(_places(detector, explainer, subjects), subjects, strict=True))
+    cached = list(zip(_cache_files(detector, explainer, pictures), pictures, strict=True))
     pixels = PixelCache(detector.geometry)
-    for start in range(0, len(placed), explainer.at_once):
-        group = placed[start : start + explainer.at_once]
-        found: dict[Path, Explanation | Unreadable] = {}
+    for start in range(0, len(cached), explainer.group_size):
+        group = cached[start : start + explainer.group_size]
+        results: dict[Path, Explanation | Unreadable] = {}
         rows = {}
-        for place, subject in group:
+        for file, picture in group:
             try:
-                found[place] = explanations.load(place)
+                results[file] = explanations.load(file)
                 continue
             except ArtifactError:  # not there yet, or damaged
                 pass
             try:
-                rows[place] = _input(pixels, subject), subject.target, artwork(detector, config, subject)
+                rows[file] = _input(pixels, picture), picture.target, artwork(detector, config, picture)
             except (PictureError, DataError) as error:
-                found[place] = error
+                results[file] = error
         if rows:
-            for place, one in zip(rows, explainer.stream(*zip(*rows.values(), strict=True)), strict=True):
-                with replacing(place) as temporary:
-                    explanations.save(one, temporary)
-                found[place] = one
-        yield from (found[place] for place, _ in group)
+            for file, explanation in zip(rows, explainer.stream(*zip(*rows.values(), strict=True)), strict=True):
+                with replacing(file) as temporary:
+                    explanations.save(explanation, temporary)
+                results[file] = explanation
+        yield from (results[file] for file, _ in group)
 
 
-def inputs(detector: Detector, subjects: Iterable[ExplainedPicture]) -> Iterator[NDArray[np.float32]]:
+def inputs(detector: Detector, pictures: Iterable[ExplainedPicture]) -> Iterator[NDArray[np.float32]]:
     """The pictures as the model takes them, float32 [H, W, 3] each."""
     from artdetect.pictures.pixel_cache import PixelCache
 
     pixels = PixelCache(detector.geometry)
-    return (_input(pixels, subject) for subject in subjects)
+    return (_input(pixels, picture) for picture in pictures)
 
 
-def _input(pixels: PixelCache, subject: ExplainedPicture) -> NDArray[np.float32]:
-    return images.to_input(pixels.load(subject.sha256, subject.path))
+def _input(pixels: PixelCache, picture: ExplainedPicture) -> NDArray[np.float32]:
+    return images.to_input(pixels.load(picture.sha256, picture.path))
 
 
-def artwork(detector: Detector, config: ExplainConfig, subject: ExplainedPicture) -> Image.Image:
-    """What the model sees of a picture at its own resolution, bounded, and no smaller than the model sees it.
+def artwork(detector: Detector, config: ExplainConfig, picture: ExplainedPicture) -> Image.Image:
+    """What the model sees of a picture at its own resolution, up to `config.resolution`.
 
-    A smaller one would not be looked at for regions, and the model's square has not its proportions.
+    It is never smaller than the model's input: XRAI would segment that input instead, whose square has other
+    proportions.
+
+    Args:
+        detector: The detector, for the geometry of its pictures.
+        config: The settings; `resolution` is the most pixels of the longer side, unless the model's input has more.
+        picture: The picture.
+
+    Raises:
+        PictureError: The picture cannot be read.
+        DataError: The content of the file has changed.
     """
     size = detector.geometry.size
-    seen = images.artwork(subject.path, max(config.resolution, size), subject.sha256, detector.geometry.fit)
-    enlarge = size / max(seen.size)
-    return seen if enlarge <= 1 else seen.resize([max(1, round(side * enlarge)) for side in seen.size])
+    original = images.artwork(picture.path, max(config.resolution, size), picture.sha256, detector.geometry.fit)
+    enlarge = size / max(original.size)
+    return original if enlarge <= 1 else original.resize([max(1, round(side * enlarge)) for side in original.size])
 
 
-def shown(detector: Detector, subject: ExplainedPicture) -> Image.Image:
+def figure_artwork(detector: Detector, picture: ExplainedPicture) -> Image.Image:
     """What the model sees of a picture, as figures show it."""
-    return images.artwork(subject.path, FIGURE_SIDE, subject.sha256, detector.geometry.fit)
+    return images.artwork(picture.path, FIGURE_SIDE, picture.sha256, detector.geometry.fit)
 
 
 def draw(
     detector: Detector,
-    subject: ExplainedPicture,
-    found: Explanation,
+    picture: ExplainedPicture,
+    explanation: Explanation,
     out: Path,
     scale: tuple[float, float] | None = None,
 ) -> None:
-    """Write `<name>.png`, three panels, and `<name>.npz` to the folder `out`; `scale` as in `figures.panels`."""
+    """Write the figure of a picture, `<name>.png` with three panels, and its arrays, `<name>.npz`.
+
+    Args:
+        detector: The detector whose verdict is explained.
+        picture: The picture.
+        explanation: The picture's explanation.
+        out: The folder to write to.
+        scale: As in `figures.panels`.
+    """
     from artdetect.explain import figures
 
-    seen = shown(detector, subject)
-    with replacing(out / f"{subject.name}.npz") as temporary:
-        explanations.save(found, temporary)
-    with replacing(out / f"{subject.name}.png") as temporary:
-        figures.panels(seen, found, subject.title, temporary, scale=scale)
+    shown = figure_artwork(detector, picture)
+    with replacing(out / f"{picture.name}.npz") as temporary:
+        explanations.save(explanation, temporary)
+    with replacing(out / f"{picture.name}.png") as temporary:
+        figures.panels(shown, explanation, picture.title, temporary, scale=scale)
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file to write that becomes `path` if the block ends well, whole whenever the process is killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{node()}-{os.getpid()}-{get_ident()}.tmp")  # machines may share a folder
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what `replacing` left below a folder where it was killed: by processes of this machine that are gone."""
-    for leftover in folder.rglob(f".{node()}-*.tmp"):
-        *_, writer, _ = leftover.name.rsplit("-", 2)
-        try:
-            os.kill(int(writer), 0)
-        except ProcessLookupError:
-            leftover.unlink(missing_ok=True)
-        except (ValueError, PermissionError):  # not one of ours, or somebody else's process
-            continue
-
-
-def _places(detector: Detector, explainer: Explainer, subjects: Sequence[ExplainedPicture]) -> list[Path]:
-    """Where each subject's explanation is kept: by model, picture, target, settings and code."""
+def _cache_files(detector: Detector, explainer: Explainer, pictures: Sequence[ExplainedPicture]) -> list[Path]:
+    """Where the explanation of each picture is cached: by model, picture, target, settings and code."""
     shared = {
         "model": detector.digest,
         "explainer": explainer.config,
@@ -170,6 +183,6 @@ def _places(detector: Detector, explainer: Explainer, subjects: Sequence[Explain
         "packages": digests.versions(PACKAGES),
     }
     recipes = (
-        shared | {"picture": [subject.sha256, images.CACHE_VERSION], "target": subject.target} for subject in subjects
+        shared | {"picture": [picture.sha256, images.CACHE_VERSION], "target": picture.target} for picture in pictures
     )
     return [paths.cache() / "attributions" / f"{digests.value_digest(recipe)[:32]}.npz" for recipe in recipes]

@@ -1,27 +1,27 @@
-"""What an explanation needs of a model: its logits, and of them one number to explain, with its gradient."""
+"""What an explanation needs of a model: its logits, and one number computed from them, with its gradient."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from artdetect.core.errors import ModelError
+from artdetect.explain.method_settings import Target
 from artdetect.pictures.labels import CLASSES
 
 if TYPE_CHECKING:
     import keras
 
-Target = Literal["logit_margin", "logit", "probability"]
 BATCH_PIXELS = 2**20  # in one call of the model: larger batches only fall out of the processor's caches
 
 
 def logits(model: keras.Model) -> keras.Model:
-    """A model with the input of `model` that gives its pre-softmax logits, float [N, 2].
+    """A model that takes what `model` takes and gives its pre-softmax logits, float [N, 2].
 
-    It shares the layers and the weights of `model`, which stays as it is.
+    It shares the layers and weights of `model`, which does not change.
 
     Args:
         model: Input [N, H, W, 3]; output [N, 2] of a `Dense(2, activation="softmax")` or of a softmax layer on logits.
@@ -83,11 +83,14 @@ class ExplainedScore:
     """The number of a class that is explained, as a function of pictures.
 
     Args:
-        model: As `logits` takes it.
-        target: "logit_margin", the class's logit minus the other's; "logit"; or "probability". A softmax that is sure
-            of itself has no gradient left to explain, so the margin is the one to take where nothing else is asked for.
-        batch_size: Pictures in one call of the model, at most; `BATCH_PIXELS` bound it for large ones. Smaller batches
-            are filled up, so that each function is compiled once, and its memory is bounded.
+        model: The model, as `logits` takes it.
+        target: "logit_margin", the class's logit minus the other's; "logit"; or "probability". A confident softmax has
+            no gradient left to explain, so the margin is the default.
+        batch_size: Pictures in one call of the model, at most; `BATCH_PIXELS` bounds it for large ones. Smaller batches
+            are padded, so that each function is compiled once and its memory is bounded.
+
+    Raises:
+        ModelError: As `logits`.
     """
 
     def __init__(self, model: keras.Model, target: Target, batch_size: int):
@@ -95,15 +98,20 @@ class ExplainedScore:
         self.name = model.name
         self.target = target
         self.input_shape = tuple(model.inputs[0].shape[1:])
-        self.batch_size = min(batch_size, self.fitting(BATCH_PIXELS))
+        self.batch_size = min(batch_size, self.max_batch(BATCH_PIXELS))
 
-    def fitting(self, pixels: int) -> int:
-        """How many pictures have so many pixels, 1 to 64. A side that the model leaves open counts as 256."""
+    def max_batch(self, pixels: int) -> int:
+        """How many pictures have at most `pixels` in all, 1 to 64. A side that the model leaves open counts as 256."""
         height, width = (side or 256 for side in self.input_shape[:2])
         return max(1, min(64, pixels // (height * width)))
 
-    def of(self, images: Any, classes: Any) -> Any:
-        """The score, tensor float32 [N], of `images`, tensor [N, H, W, 3]; `classes`, one-hot float32 [N, 2]."""
+    def compute(self, images: Any, classes: Any) -> Any:
+        """The score inside a TensorFlow graph: tensor float32 [N].
+
+        Args:
+            images: Tensor [N, H, W, 3] in [0, 1].
+            classes: The class of each, one-hot float32 [N, 2].
+        """
         import tensorflow as tf
 
         outputs = tf.cast(self.network(images, training=False), tf.float32)
@@ -112,19 +120,19 @@ class ExplainedScore:
         return tf.reduce_sum((outputs if self.target == "logit" else tf.nn.softmax(outputs)) * classes, axis=1)
 
     def logits(self, images: NDArray) -> NDArray[np.float32]:
-        """float32 [N, 2] for `images`, float [N, H, W, 3] in [0, 1]. Raises ModelError where they are not finite."""
+        """The logits, float32 [N, 2], of `images`, float [N, H, W, 3] in [0, 1]; ModelError where not finite."""
         return self._batched(self._logits, images, "output")
 
     def values(self, images: NDArray, targets: NDArray[np.integer]) -> NDArray[np.float32]:
-        """The score of class `targets[n]` of picture n, float32 [N]. Raises ModelError where one is not finite."""
+        """The score of class `targets[n]` for picture n, float32 [N]; ModelError where not finite."""
         return self._batched(self._values, images, "output", one_hot(targets))
 
     def gradients(self, images: NDArray, targets: NDArray[np.integer]) -> NDArray[np.float32]:
-        """The score's gradient for the pixels, float32 [N, H, W, 3]. Raises ModelError where it is not finite."""
+        """The gradient of the score by the pixels, float32 [N, H, W, 3]; ModelError where not finite."""
         return self._batched(self._gradients, images, "gradient", one_hot(targets))
 
-    def finite(self, array: NDArray, what: str) -> NDArray:
-        """`array`, or ModelError where it is not finite."""
+    def require_finite(self, array: NDArray, what: str) -> NDArray:
+        """Return `array`, `what` of the model; ModelError where it is not finite."""
         if not np.isfinite(array).all():
             raise ModelError(
                 f"model {self.name!r} cannot be explained: its {what} is not finite (NaN or infinite). "
@@ -136,8 +144,9 @@ class ExplainedScore:
         parts = []
         for start in range(0, len(images), self.batch_size):
             rows = slice(start, start + self.batch_size)
-            filled = [_filled(array[rows], self.batch_size) for array in (images, *others)]
-            parts.append(self.finite(function(*filled).numpy()[: len(images[rows])], what))  # what fills up may be NaN
+            padded = [_padded(array[rows], self.batch_size) for array in (images, *others)]
+            results = function(*padded).numpy()[: len(images[rows])]  # those of the padding may be NaN
+            parts.append(self.require_finite(results, what))
         return np.concatenate(parts)
 
     @cached_property
@@ -150,7 +159,7 @@ class ExplainedScore:
     def _values(self) -> Any:
         import tensorflow as tf
 
-        return tf.function(self.of, autograph=False)
+        return tf.function(self.compute, autograph=False)
 
     @cached_property
     def _gradients(self) -> Any:
@@ -160,19 +169,19 @@ class ExplainedScore:
         def gradients(images, classes):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(images)
-                score = self.of(images, classes)
+                score = self.compute(images, classes)
             return tape.gradient(score, images)
 
         return gradients
 
 
 def one_hot(targets: NDArray[np.integer]) -> NDArray[np.float32]:
-    """float32 [N, 2] for classes [N], as `Score.of` takes them."""
+    """float32 [N, 2] for classes [N], as `ExplainedScore.compute` takes them."""
     return np.eye(len(CLASSES), dtype=np.float32)[targets]
 
 
-def _filled(array: NDArray, rows: int) -> NDArray[np.float32]:
-    """`array` as float32, filled up with zeros to `rows`."""
-    filled = np.zeros((rows, *array.shape[1:]), np.float32)
-    filled[: len(array)] = array
-    return filled
+def _padded(array: NDArray, rows: int) -> NDArray[np.float32]:
+    """`array` as float32, padded with zeros to `rows`."""
+    padded = np.zeros((rows, *array.shape[1:]), np.float32)
+    padded[: len(array)] = array
+    return padded

@@ -1,4 +1,4 @@
-"""The table of a long batch, in parts: each is whole on the disk before the next is begun."""
+"""The table of a long job in parts, each of which is whole on disk before the next one starts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.core import digests
+from artdetect.core.atomic import replacing
 from artdetect.core.errors import ArtifactError
-from artdetect.explain.explained_pictures import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ COLUMNS = {
     "path": "string",
     "name": "string",
     "verdict": "string",
-    "called": "string",
+    "predicted": "string",
     "p_ai": "float64",
     "novelty": "float64",
     "generator": "string",
@@ -35,38 +35,38 @@ COLUMNS = {
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows with `COLUMNS`."""
+    """A table of some rows, with the types of `COLUMNS`; columns that a row lacks are missing values."""
     import pandas as pd
 
     return pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(COLUMNS)
 
 
 def text(path: Path) -> str:
-    """A path as a table can hold it: a name on disk need not be Unicode."""
+    """A path as a table can store it: a name on disk need not be valid Unicode."""
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 class ResultShards:
-    """The parts in a folder, which is made."""
+    """The parts of a table, in a folder that is created if missing."""
 
     def __init__(self, folder: Path):
         self._folder = folder
         folder.mkdir(exist_ok=True)
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Keep some rows, if there are any; several workers may at once."""
+        """Write some rows as a new part, if there are any. Several workers may do so at the same time."""
         if rows:
-            taken = [int(path.stem.partition("-")[0]) for path in self._folder.glob("*.parquet")]
-            first = digests.value_digest(rows[0]["path"])[:8]  # whoever takes the same number has other pictures
-            with replacing(self._folder / f"{max(taken, default=-1) + 1:06d}-{first}.parquet") as temporary:
+            numbers = [int(path.stem.partition("-")[0]) for path in self._folder.glob("*.parquet")]
+            first = digests.value_digest(rows[0]["path"])[:8]  # a worker with the same number has other pictures
+            with replacing(self._folder / f"{max(numbers, default=-1) + 1:06d}-{first}.parquet") as temporary:
                 table(rows).to_parquet(temporary, index=False)
 
     def read(self) -> pd.DataFrame:
-        """The newest row of each path and of each name."""
+        """The newest row for each path and each name."""
         import pandas as pd
 
-        found = pd.concat([table(()), *map(_read, sorted(self._folder.glob("*.parquet")))])
-        return found.drop_duplicates("path", keep="last").drop_duplicates("name", keep="last")
+        rows = pd.concat([table(()), *map(_read, sorted(self._folder.glob("*.parquet")))])
+        return rows.drop_duplicates("path", keep="last").drop_duplicates("name", keep="last")
 
 
 def _read(part: Path) -> pd.DataFrame:
@@ -75,4 +75,4 @@ def _read(part: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(part)
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"{part}: damaged; delete it, and its pictures are drawn again") from error
+        raise ArtifactError(f"{part}: not readable; delete it and run again to explain its pictures again") from error

@@ -1,22 +1,27 @@
-"""gate: may the challenger take the champion's place? Rules, each with its numbers and a sentence, and one verdict."""
+"""gate: decides whether a challenger may replace the champion, by rules that each give numbers and a sentence."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from artdetect.artifacts import file_names
 from artdetect.gate.config import GateConfig
-
-FILE, PAGE = "gate.json", "gate.md"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model to be judged, by artifact folders."""
+    """A model to compare, by artifact folders.
+
+    Args:
+        model: The trained model.
+        scores: The model's evaluation on the test pictures of the comparison.
+        balance: The balance that the model was trained on; None where it no longer exists.
+    """
 
     model: Path
-    scores: Path  # its evaluation on the index and the balance of the judgement
-    balance: Path | None  # what it learnt from; None where that is no longer there
+    scores: Path
+    balance: Path | None
 
 
 def run(
@@ -30,54 +35,72 @@ def run(
     out: Path,
     reference: Candidate | None = None,
 ) -> None:
-    """Write the judgement: `gate.json`, the same for people as `gate.md`, and its numbers as `metrics.json`.
+    """Apply the rules and write the decision: `gate.json`, `gate.md` for people, and its numbers as `metrics.json`.
 
-    `index`, `audit` and `balance` are artifact folders: of all pictures there are, and of the test pictures that both
-    models were evaluated on. `golden` is a folder of cases (`golden.look`); `reference` is the first champion, where
-    that is another than the present one. Pictures that a model has learnt from, and what looks like them, are left out.
+    The test pictures of `balance` are used to choose between two models here, and for nothing else. Pictures that a
+    model was trained on, and their near-duplicates, are left out.
 
-    gate.json: verdict ("promote" or "keep"), sentence; champion, challenger (model ids); rules: see `rules.Ruling`;
-    pictures: n of each test set; groups, flips: see `tables`; left_out: disputed, known (contents); unknown: the sides
-    of whose learning nothing is known any more; golden: see `golden.compared`.
+    gate.json: verdict ("promote" or "keep") and sentence; champion and challenger (model ids); rules, see
+    `rules.RuleResult`; pictures, the size of each test set; groups and flips, see `paired_predictions`; left_out, the
+    number of contents that are disputed (under both labels) or trained_on; unknown, the sides whose training pictures
+    are not known any more; golden, see `golden.predictions`.
+
+    Args:
+        config: The section `gate`.
+        index: The index artifact, of all pictures.
+        audit: The audit artifact of that index.
+        balance: The balance artifact whose test pictures both models were evaluated on.
+        champion: The present champion, None before the first promotion.
+        challenger: The new model.
+        golden: A folder of golden cases, see `golden.load`.
+        out: The folder to write to.
+        reference: The first champion, if it is another model than the present one.
 
     Raises:
-        DataError: the two were not evaluated on all test pictures of this balance and on no others.
+        DataError: a model was not evaluated on exactly the test pictures of this balance.
         ModelError: a model cannot be read.
     """
-    from artdetect.gate import golden as cases
+    from artdetect.gate import golden as golden_cases
     from artdetect.gate import leakage, paired_predictions, render, rules
+    from artdetect.stats.bootstrap import Bootstrap
 
-    there = {"champion": champion, "challenger": challenger} if champion else {"challenger": challenger}
-    everyone = there | ({"reference": reference} if reference else {})
-    scores = {side: one.scores for side, one in there.items()}
-    names = {side: paired_predictions.model_id_of(one.model) for side, one in there.items()}
-    contents = {side: leakage.training_contents(one.balance) for side, one in everyone.items() if one.balance}
-    table, disputed = paired_predictions.read(index, balance, {side: one.scores for side, one in everyone.items()})
-    known = table.sha256.isin(leakage.near_duplicates_of(index, audit, set().union(*contents.values())))
-    table = table[~known].reset_index(drop=True)
-    seen = cases.compared(golden, {side: one.model for side, one in there.items()}, contents)
-    found = rules.apply_rules(config, table, paired_predictions.degraded(scores, set(table.sha256)), seen)
-    verdict = "keep" if any(ruling.passed is False for ruling in found) else "promote"
-    judgement: dict[str, Any] = {
-        "verdict": verdict,
-        "sentence": rules.conclusion(verdict, found, names),
-        "champion": names.get("champion"),
-        "challenger": names["challenger"],
-        "rules": [asdict(ruling) for ruling in found],
-        "pictures": {name: int((table["set"] == name).sum()) for name in paired_predictions.SETS},
-        "groups": paired_predictions.groups(table, config.resamples, config.seed),
-        "flips": paired_predictions.flips(table),
-        "left_out": {"disputed": disputed, "known": int(known.sum())},
-        "unknown": [side for side in everyone if side not in contents],
-        "golden": seen,
+    compared = {"champion": champion, "challenger": challenger} if champion else {"challenger": challenger}
+    candidates = compared | ({"reference": reference} if reference else {})
+    ids = {side: paired_predictions.model_id_of(candidate.model) for side, candidate in compared.items()}
+    training = {
+        side: leakage.training_contents(candidate.balance)
+        for side, candidate in candidates.items()
+        if candidate.balance
     }
-    numbers = {ruling.name: {"passed": ruling.passed, "difference": ruling.difference} for ruling in found}
-    metrics = {"verdict": verdict, "pictures": judgement["pictures"], "rules": numbers}
-    (out / FILE).write_text(json.dumps(judgement, indent=1, allow_nan=False))
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False))
-    (out / PAGE).write_text(render.render(judgement), encoding="utf-8")
+    scores = {side: candidate.scores for side, candidate in candidates.items()}
+    table, disputed = paired_predictions.read(index, balance, scores)
+    leaked = table.sha256.isin(leakage.near_duplicates_of(index, audit, set().union(*training.values())))
+    table = table[~leaked].reset_index(drop=True)
+    cases = golden_cases.predictions(golden, {side: candidate.model for side, candidate in compared.items()}, training)
+    degraded = paired_predictions.degraded_accuracy({side: scores[side] for side in compared}, set(table.sha256))
+    bootstrap = Bootstrap(config.bootstrap_resamples, config.seed)
+    results = rules.apply_rules(config, table, degraded, cases)
+    verdict = "keep" if any(result.passed is False for result in results) else "promote"
+    decision: dict[str, Any] = {
+        "verdict": verdict,
+        "sentence": rules.conclusion(verdict, results, ids),
+        "champion": ids.get("champion"),
+        "challenger": ids["challenger"],
+        "rules": [asdict(result) for result in results],
+        "pictures": {name: int((table["set"] == name).sum()) for name in paired_predictions.SETS},
+        "groups": paired_predictions.groups(table, bootstrap),
+        "flips": paired_predictions.flips(table),
+        "left_out": {"disputed": disputed, "trained_on": int(leaked.sum())},
+        "unknown": [side for side in candidates if side not in training],
+        "golden": cases,
+    }
+    numbers = {result.name: {"passed": result.passed, "difference": result.difference} for result in results}
+    metrics = {"verdict": verdict, "pictures": decision["pictures"], "rules": numbers}
+    (out / file_names.GATE).write_text(json.dumps(decision, indent=1, allow_nan=False))
+    (out / file_names.METRICS).write_text(json.dumps(metrics, indent=1, allow_nan=False))
+    (out / file_names.GATE_PAGE).write_text(render.render(decision), encoding="utf-8")
 
 
 def verdict(folder: Path) -> dict[str, Any]:
-    """What a gate artifact says: gate.json, see `run`."""
-    return json.loads((folder / FILE).read_text())
+    """Read the decision of a gate artifact: its gate.json, see `run`."""
+    return json.loads((folder / file_names.GATE).read_text())

@@ -6,25 +6,27 @@ from artdetect.core.config_section import Section
 
 
 class GateConfig(Section):
-    """Section `gate`. Bounds hold for the differences measured; what chance does to them is said beside each.
+    """Section `gate`. The bounds apply to the measured differences; each rule states beside them what chance could do.
 
-    Two points of 100 is what the test of some hundred pictures can tell at all, and less than what one retraining with
-    another seed moves a small net by. A new model has to earn its place on what is new, so there more than nothing is
-    asked for; golden cases have no bound, since each was put there because it must stay right.
+    Two points of 100 are about the smallest difference that a test of some hundred pictures can show, and less than a
+    retraining with another seed changes a small net. A new model must earn its place on new pictures, so there the
+    bound asks for a gain. Golden cases have no bound, because each was added as a picture that must stay right.
     """
 
-    old: float = Field(0.02, ge=0, le=1, description="by how much balanced accuracy on old test pictures may fall")
-    drift: float = Field(
-        0.03, ge=0, le=1, description="how far that accuracy may lie below the first champion's, after many retrainings"
+    max_drop_known: float = Field(
+        0.02, ge=0, le=1, description="how far balanced accuracy on the data set's test pictures may fall"
     )
-    new: float = Field(
+    max_drop_since_first: float = Field(
+        0.03, ge=0, le=1, description="how far that accuracy may fall below the first champion's, over all retrainings"
+    )
+    min_gain_new: float = Field(
         0.0,
         ge=-1,
         le=1,
-        description="the share called right of new test pictures must rise by more than this; with 0, where it stays "
-        "the same, their log loss must fall",
+        description="accuracy on new test pictures must rise by more than this; with 0, where it stays the same, the "
+        "log loss must fall",
     )
-    calibration: float = Field(0.02, ge=0, le=1, description="by how much the calibration error (ECE) may rise")
-    robustness: float = Field(0.02, ge=0, le=1, description="by how much accuracy on degraded pictures may fall")
-    resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples behind the intervals")
-    seed: int = Field(129, ge=0, description="of the resampling")
+    max_ece_rise: float = Field(0.02, ge=0, le=1, description="how far the calibration error (ECE) may rise")
+    max_robustness_drop: float = Field(0.02, ge=0, le=1, description="how far accuracy on degraded pictures may fall")
+    bootstrap_resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples behind the intervals")
+    seed: int = Field(129, ge=0, description="seed of the bootstrap")

@@ -1,26 +1,37 @@
-"""What the models learnt from: on a picture that one knows, or on one that looks like it, being right proves little.
+"""Leakage: test pictures that a model was trained on, or that look like its training pictures, prove little.
 
-A test picture of today may be known to an older champion: it trained on a near-duplicate which has left train since, as
-a copy of a test picture came in.
+A picture that is in the test set today may be known to an older champion: the champion was trained on a near-duplicate,
+which left the training set later, when a copy of the test picture arrived.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from artdetect.artifacts import file_names
+
 
 def training_contents(balance: Path) -> set[str]:
-    """The sha256s of the pictures that a balance has a model train or be chosen on."""
+    """The sha256s of a balance artifact's training and validation pictures: a model is fitted or chosen on both."""
     import pandas as pd
 
-    table = pd.read_parquet(balance / "balance.parquet", columns=["sha256", "split"])
+    table = pd.read_parquet(balance / file_names.BALANCE, columns=["sha256", "split"])
     return set(table.sha256[table.split.isin(("train", "validation"))])
 
 
-def near_duplicates_of(index: Path, audit: Path, learnt: Iterable[str]) -> set[str]:
-    """The sha256s of pictures of an index that are `learnt`, or near-duplicates of one by the index's audit."""
+def near_duplicates_of(index: Path, audit: Path, contents: Iterable[str]) -> set[str]:
+    """Find the given contents in an index, together with their near-duplicates.
+
+    Args:
+        index: The index artifact.
+        audit: The audit artifact of that index.
+        contents: The sha256s to look for.
+
+    Returns:
+        sha256s of pictures in the index.
+    """
     import pandas as pd
 
-    table = pd.read_parquet(index / "index.parquet", columns=["path", "sha256"])
-    group = table.path.map(pd.read_parquet(audit / "groups.parquet").set_index("path").group)
-    known = table.sha256.isin(set(learnt))
-    return set(table.sha256[known | (group.notna() & group.isin(group[known]))])
+    table = pd.read_parquet(index / file_names.INDEX, columns=["path", "sha256"])
+    group = table.path.map(pd.read_parquet(audit / file_names.GROUPS).set_index("path").group)
+    same = table.sha256.isin(set(contents))
+    return set(table.sha256[same | (group.notna() & group.isin(group[same]))])

@@ -1,144 +1,172 @@
-"""What both models say of the same test pictures, side by side.
+"""The predictions of several models on the same test pictures, side by side.
 
-A table has a row a content: path, sha256, label, generator, set (of `SETS`), group (the generator, or where new human
-art comes from), and for each side that there is p_ai_<side>, called_<side> and right_<side>. Sides are those of `SIDES`
-and "reference", the first champion.
+The table has a row per content: path, sha256, label, generator; set, one of `SETS`; group, the generator, or the origin
+of new human art; and for each side p_ai_<side>, predicted_<side> and right_<side>. The sides are those of `SIDES`, of
+which a missing champion is left out, and possibly "reference", the first champion.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.core.errors import DataError
 from artdetect.model.detector import MODEL_FILE, model_id, read_card
 from artdetect.pictures.labels import AI, CLASSES, INCOMING
-from artdetect.stats.bootstrap import QUANTILES, draws
-from artdetect.stats.confidence_intervals import metric as interval
-from artdetect.stats.confidence_intervals import wilson
+from artdetect.stats.bootstrap import QUANTILES, Bootstrap
+from artdetect.stats.confidence_intervals import metric, wilson
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SIDES = ("champion", "challenger")
-SETS = ("old", "new")  # test pictures of the data set, and those that came in since
+SETS = ("known", "new")  # test pictures of the data set, and those that arrived later
 MAX_FLIPS = 20  # flipped pictures listed in each direction
 
 
 def model_id_of(model: Path) -> str:
-    """A model's id, without TensorFlow."""
+    """The id of the model in an artifact folder; does not load TensorFlow."""
     file = model / MODEL_FILE
     return model_id(read_card(file)["preset"], digests.file_digest(file))
 
 
 def read(index: Path, balance: Path, scores: Mapping[str, Path]) -> "tuple[pd.DataFrame, int]":
-    """The table, and how many contents stand under both labels and are left out; `scores`: evaluations by side.
+    """Join the predictions of all sides on the test pictures of a balance.
 
-    DataError where an evaluation's pictures are not the test pictures of the balance.
+    Args:
+        index: The index artifact.
+        balance: The balance artifact.
+        scores: Side -> its evaluation artifact.
+
+    Returns:
+        The table, and the number of contents that are left out because they stand under both labels.
+
+    Raises:
+        DataError: an evaluation's pictures are not the test pictures of the balance.
     """
     import pandas as pd
 
-    test = pd.read_parquet(balance / "balance.parquet")
+    test = pd.read_parquet(balance / file_names.BALANCE)
     test = test[test.split == "test"][["path", "sha256", "label", "generator"]]
-    origin = pd.read_parquet(index / "index.parquet", columns=["path", "origin"])
+    origin = pd.read_parquet(index / file_names.INDEX, columns=["path", "origin"])
     table = test.merge(origin, on="path", how="left", validate="1:1")
     if table.origin.isna().any():
-        raise DataError(f"{balance}: not of {index}: {int(table.origin.isna().sum()):,} test pictures are not in it")
+        missing = int(table.origin.isna().sum())
+        raise DataError(f"{balance}: does not belong to {index}: {missing:,} test pictures are not in that index")
     expected = set(zip(test.path, test.sha256, strict=True))
     for side, folder in scores.items():
-        seen = pd.read_parquet(folder / "predictions.parquet", columns=["path", "sha256", "p_ai", "called"])
-        pictures = set(zip(seen.path, seen.sha256, strict=True))
+        predictions = pd.read_parquet(folder / file_names.PREDICTIONS, columns=["path", "sha256", "p_ai", "predicted"])
+        pictures = set(zip(predictions.path, predictions.sha256, strict=True))
         if pictures != expected:
             raise DataError(
                 f"{folder}: the {side} was evaluated without {len(expected - pictures):,} of the {len(expected):,} "
                 f"test pictures, and on {len(pictures - expected):,} others: evaluate both on the same balance"
             )
-        columns = {name: f"{name}_{side}" for name in ("p_ai", "called")}
-        table = table.merge(seen.drop(columns="sha256").rename(columns=columns), on="path", validate="1:1")
-        table[f"right_{side}"] = table[f"called_{side}"] == table.label
-    table["set"] = np.where(table.origin == INCOMING, "new", "old")
+        columns = {name: f"{name}_{side}" for name in ("p_ai", "predicted")}
+        table = table.merge(predictions.drop(columns="sha256").rename(columns=columns), on="path", validate="1:1")
+        table[f"right_{side}"] = table[f"predicted_{side}"] == table.label
+    table["set"] = np.where(table.origin == INCOMING, "new", "known")
     table["group"] = [_group(row.path, row.label, row.generator, row.set) for row in table.itertuples()]
     disputed = table.groupby("sha256").label.transform("nunique") > 1
-    agreed = table[~disputed].drop(columns="origin").sort_values(["set", "path"], ascending=[False, True])  # old first
+    agreed = table[~disputed].drop(columns="origin").sort_values(["set", "path"])  # known before new
     return agreed.drop_duplicates("sha256").reset_index(drop=True), table.sha256[disputed].nunique()
 
 
 def _group(path: str, label: str, generator: str, where: str) -> str:
-    if where == "old" or label == CLASSES[AI]:
+    if where == "known" or label == CLASSES[AI]:
         return str(generator)
     return f"{label}: {path.split('/')[2]}"  # incoming/human/<origin>/…
 
 
-def degraded(scores: Mapping[str, Path], judged: Collection[str]) -> "pd.DataFrame | str":
-    """The share of degradations under which each picture of both robustness trials is called right, a column a side.
+def degraded_accuracy(scores: Mapping[str, Path], contents: Collection[str]) -> "pd.DataFrame | str":
+    """The share of degradations under which each picture is predicted right, one column per side.
 
-    Of the contents (sha256s) in `judged` only. Where it cannot be said, why, in words.
+    Args:
+        scores: Side -> its evaluation artifact.
+        contents: sha256s of the pictures to include.
+
+    Returns:
+        A row for each picture whose robustness was measured for all sides; or the reason why there is none.
     """
     import pandas as pd
 
     columns = {}
     for side, folder in scores.items():
-        if not (file := folder / "robustness.parquet").is_file():
-            return f"the {side} was not tried on degraded pictures (evaluate.robustness)"
-        trial = pd.read_parquet(file)
-        trial = trial[(trial.condition != "clean") & trial.sha256.isin(judged)]
-        columns[side] = (trial.called == trial.label).groupby(trial.sha256).mean()
-    table = pd.concat(columns, axis=1, join="inner").sort_index()
-    return table if len(table) else "no picture was degraded for both"
+        if not (file := folder / file_names.ROBUSTNESS).is_file():
+            return f"the {side} was not evaluated on degraded pictures (evaluate.robustness_pictures)"
+        table = pd.read_parquet(file)
+        table = table[(table.condition != "clean") & table.sha256.isin(contents)]
+        columns[side] = (table.predicted == table.label).groupby(table.sha256).mean()
+    joined = pd.concat(columns, axis=1, join="inner").sort_index()
+    return joined if len(joined) else "no picture was degraded for both"
 
 
-def difference(parts: Sequence[np.ndarray], resamples: int, seed: int) -> dict[str, float]:
+def difference(parts: Sequence[np.ndarray], bootstrap: Bootstrap) -> dict[str, float]:
     """The mean over parts of the mean difference within each, with its paired bootstrap interval.
 
-    A part is what the challenger has more than the champion on each of its pictures, in [-1, 1]; each is drawn by
-    itself. Where no resample differs, as where no verdict does, what so few pictures might hide stands for the
-    interval: Wilson's of a share that was never seen.
+    Where no resample differs, as where both models predict the same, the interval is Wilson's of a share that never
+    occurred in so many pictures.
+
+    Args:
+        parts: For each part, the challenger's score minus the champion's of each picture, float64 `(n,)` in [-1, 1].
+        bootstrap: The resamples; each part is resampled by itself.
+
+    Returns:
+        value, low, high.
     """
     value = float(np.mean([part.mean() for part in parts]))
-    drawn = np.mean([_means(part, resamples, seed + number) for number, part in enumerate(parts)], axis=0)
-    low, high = np.quantile(drawn, QUANTILES)
+    means = [replace(bootstrap, seed=bootstrap.seed + number).means(part) for number, part in enumerate(parts)]
+    low, high = np.quantile(np.mean(means, axis=0), QUANTILES)
     if np.isclose(low, high):
         reach = np.mean([wilson(0, len(part))[1] for part in parts])
         low, high = max(-1.0, value - reach), min(1.0, value + reach)
-    return {name: round(number, 12) + 0.0 for name, number in interval(value, low, high).items()}
+    return {name: round(number, 12) + 0.0 for name, number in metric(value, low, high).items()}
 
 
-def _means(part: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    counts = draws(np.ones(len(part), bool), resamples, seed)
-    return np.concatenate([drawn @ part for drawn in counts]) / len(part)
+def gains(table: "pd.DataFrame", side: str = "champion") -> np.ndarray:
+    """1 where only the challenger is right, -1 where only the other side is, otherwise 0: float64 `(N,)`."""
+    return table.right_challenger.to_numpy(float) - table[f"right_{side}"].to_numpy(float)
 
 
-def gains(table: "pd.DataFrame", than: str = "champion") -> np.ndarray:
-    """1 where only the challenger is right, -1 where only the side `than` is: float64 `(N,)`."""
-    return table.right_challenger.to_numpy(float) - table[f"right_{than}"].to_numpy(float)
+def groups(table: "pd.DataFrame", bootstrap: Bootstrap) -> list[dict[str, Any]]:
+    """The accuracy in each test set and group.
 
+    Args:
+        table: See the module.
+        bootstrap: The resamples behind the intervals.
 
-def groups(table: "pd.DataFrame", resamples: int, seed: int) -> list[dict[str, Any]]:
-    """A row a test set and group, "all" first: set, group, pictures, champion, challenger (shares called right),
-    difference (value, low, high). None for what a missing champion leaves out.
+    Returns:
+        Rows, of each set "all" first: set, group, pictures, champion, challenger (accuracy), difference (value, low,
+        high). Champion and difference are None where there is no champion.
     """
-    found = []
+    result = []
     for name, rows in table.groupby("set", sort=False):
         parts = [("all", rows), *((str(group), part) for group, part in rows.groupby("group"))]
         for group, part in parts:
             row: dict[str, Any] = {"set": name, "group": group, "pictures": len(part), "champion": None}
             row |= {side: float(part[f"right_{side}"].mean()) for side in SIDES if f"right_{side}" in part}
             compared = "right_champion" in part
-            found.append(row | {"difference": difference([gains(part)], resamples, seed) if compared else None})
-    return found
+            result.append(row | {"difference": difference([gains(part)], bootstrap) if compared else None})
+    return result
 
 
 def flips(table: "pd.DataFrame") -> dict[str, dict[str, Any]]:
-    """right_to_wrong and wrong_to_right: count, and up to `SHOWN` pictures, those first whose p(AI) changed most."""
+    """The pictures on which only one model is right.
+
+    Returns:
+        right_to_wrong and wrong_to_right: count, and up to `MAX_FLIPS` pictures, the largest change of p(AI) first.
+    """
     if "right_champion" not in table:
         return {}
     gain = gains(table)
-    found = {}
+    result = {}
     for name, rows in (("right_to_wrong", table[gain < 0]), ("wrong_to_right", table[gain > 0])):
         change = (rows.p_ai_challenger - rows.p_ai_champion).abs()
         first = rows.loc[change.sort_values(ascending=False, kind="stable").index[:MAX_FLIPS]]
         columns = ["path", "sha256", "label", "set", "group", "p_ai_champion", "p_ai_challenger"]
-        found[name] = {"count": len(rows), "pictures": first[columns].to_dict("records")}
-    return found
+        result[name] = {"count": len(rows), "pictures": first[columns].to_dict("records")}
+    return result

@@ -1,4 +1,4 @@
-"""The rules of the gate. Each gives a ruling with its numbers and a sentence that says what they are worth."""
+"""The rules of the gate. Each gives a result with its numbers, and a sentence that says how far they can be trusted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from artdetect.evaluate.calibration import expected_calibration_error
 from artdetect.evaluate.metrics import headline
 from artdetect.gate.paired_predictions import difference, gains
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
-from artdetect.stats.bootstrap import QUANTILES, draws
+from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.confidence_intervals import auc_interval
+from artdetect.stats.log_loss import log_losses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,39 +26,66 @@ NO_CHAMPION = "There is no champion yet to compare with."
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What a rule says; the numbers are None where it does not apply or knows no such thing."""
+    """The result of one rule. Numbers are None where the rule does not apply or has no such number.
+
+    Args:
+        name: The rule's name.
+        passed: None where the rule does not apply.
+        sentence: The result in words.
+        champion: The champion's score; for "since_first_champion", the first champion's.
+        challenger: The challenger's score.
+        difference: Challenger minus champion: value, low, high.
+        bound: The bound of the difference; for "chance", of the challenger's interval.
+    """
 
     name: str
-    passed: bool | None  # None: it does not apply
+    passed: bool | None
     sentence: str
-    champion: float | None = None  # for `drift`: of the first champion
+    champion: float | None = None
     challenger: float | None = None
-    difference: dict[str, float] | None = None  # challenger - champion: value, low, high
-    bound: float | None = None  # of the difference; of `chance`, of the challenger's interval
+    difference: dict[str, float] | None = None
+    bound: float | None = None
 
 
 def apply_rules(
-    config: "GateConfig", table: "pd.DataFrame", worn: "pd.DataFrame | str", golden: Mapping[str, Any]
+    config: "GateConfig", table: "pd.DataFrame", degraded: "pd.DataFrame | str", golden: Mapping[str, Any]
 ) -> list[RuleResult]:
-    """Every rule's ruling; arguments as `tables.read`, `tables.worn` and `golden.compared` give them."""
-    old, new = (table[table["set"] == name] for name in ("old", "new"))
+    """Apply every rule.
+
+    Args:
+        config: The bounds.
+        table: The result of `paired_predictions.read`.
+        degraded: The result of `paired_predictions.degraded_accuracy`.
+        golden: The result of `golden.predictions`.
+    """
+    known, new = (table[table["set"] == name] for name in ("known", "new"))
     compared = "right_champion" in table
-    return [
-        _old(config, old) if compared else RuleResult("old", None, NO_CHAMPION),
-        _drift(config, old),
-        _new(config, new) if compared else RuleResult("new", None, NO_CHAMPION),
+    bootstrap = Bootstrap(config.bootstrap_resamples, config.seed)
+    results = [
+        _known(known, config.max_drop_known, bootstrap) if compared else RuleResult("known", None, NO_CHAMPION),
+        _since_first_champion(known, config.max_drop_since_first, bootstrap),
+        _new(new, config.min_gain_new, bootstrap) if compared else RuleResult("new", None, NO_CHAMPION),
         _golden(golden, compared),
-        _calibration(config, table) if compared else RuleResult("calibration", None, NO_CHAMPION),
-        _robustness(config, worn) if compared else RuleResult("robustness", None, NO_CHAMPION),
-        _chance(config, old),
     ]
+    if compared:
+        results.append(_calibration(table, config.max_ece_rise, bootstrap))
+        results.append(_robustness(degraded, config.max_robustness_drop, bootstrap))
+    else:
+        results += [RuleResult(name, None, NO_CHAMPION) for name in ("calibration", "robustness")]
+    return [*results, _chance(known, bootstrap)]
 
 
-def conclusion(verdict: str, rulings: Sequence[RuleResult], names: Mapping[str, str]) -> str:
-    """The verdict in one sentence; `names`: the models' ids by side."""
-    failed = _listed([ruling.name for ruling in rulings if ruling.passed is False])
-    passed = _listed([ruling.name for ruling in rulings if ruling.passed])
-    champion, challenger = names.get("champion"), names["challenger"]
+def conclusion(verdict: str, results: Sequence[RuleResult], ids: Mapping[str, str]) -> str:
+    """The verdict in one sentence.
+
+    Args:
+        verdict: "promote" or "keep".
+        results: The results of all rules.
+        ids: Side -> model id.
+    """
+    failed = _listed([result.name for result in results if result.passed is False])
+    passed = _listed([result.name for result in results if result.passed])
+    champion, challenger = ids.get("champion"), ids["challenger"]
     if verdict == "promote":
         over = f"instead of {champion}" if champion else "as the first champion: there is no champion yet"
         return f"Promote {challenger} {over}; it passes {passed}."
@@ -66,142 +94,137 @@ def conclusion(verdict: str, rulings: Sequence[RuleResult], names: Mapping[str, 
     return f"Do not promote {challenger}, though there is no champion yet: it fails {failed}."
 
 
-def _old(config: "GateConfig", old: "pd.DataFrame") -> RuleResult:
-    """Balanced accuracy on what was known before; of one class alone where the other is not there."""
-    if old.empty:
-        return RuleResult("old", None, "There are no old test pictures: nothing says whether something was forgotten.")
-    return _no_loss("old", config, old, config.old, "champion")
+def _known(known: "pd.DataFrame", max_drop: float, bootstrap: Bootstrap) -> RuleResult:
+    """Balanced accuracy on the data set's test pictures; plain accuracy where a class is missing."""
+    if known.empty:
+        sentence = "There are no known test pictures, so nothing shows whether something was forgotten."
+        return RuleResult("known", None, sentence)
+    return _limited_drop("known", known, "champion", max_drop, bootstrap)
 
 
-def _drift(config: "GateConfig", old: "pd.DataFrame") -> RuleResult:
-    """The same against the first champion, so that small losses do not add up over many retrainings."""
-    if old.empty or "right_reference" not in old:
-        return RuleResult("drift", None, "There is no champion before the present one to compare with.")
-    return _no_loss("drift", config, old, config.drift, "reference", "Since the first champion: ")
+def _since_first_champion(known: "pd.DataFrame", max_drop: float, bootstrap: Bootstrap) -> RuleResult:
+    """The accuracy of `_known` against the first champion's, so that losses do not add up over many retrainings."""
+    name = "since_first_champion"
+    if known.empty or "right_reference" not in known:
+        return RuleResult(name, None, "There is no champion before the present one to compare with.")
+    return _limited_drop(name, known, "reference", max_drop, bootstrap, "Since the first champion: ")
 
 
-def _no_loss(
-    name: str, config: "GateConfig", old: "pd.DataFrame", most: float, than: str, since: str = ""
+def _limited_drop(
+    name: str, known: "pd.DataFrame", side: str, max_drop: float, bootstrap: Bootstrap, prefix: str = ""
 ) -> RuleResult:
-    parts = [rows for _, rows in old.groupby("label")]
-    said = "Balanced accuracy" if len(parts) == len(CLASSES) else f"Accuracy (all of them {old.label.iloc[0]})"
-    numbers = _shares(parts, config, than)
+    parts = [rows for _, rows in known.groupby("label")]
+    measure = "Balanced accuracy" if len(parts) == len(CLASSES) else f"Accuracy (all are {known.label.iloc[0]})"
+    numbers = _accuracies(parts, bootstrap, side)
     gain = numbers["difference"]
-    passed = gain["value"] >= -most
-    return RuleResult(
-        name,
-        passed,
-        f"{since}{said} on {_count(old, 'old test')}: {_change(numbers)}; it may fall by at most {_points(most)}."
-        + _doubt(passed, gain, -most),
-        bound=-most,
-        **numbers,
+    passed = gain["value"] >= -max_drop
+    sentence = (
+        f"{prefix}{measure} on {_count(known, 'known test')}: {_change(numbers)}; it may fall by at most "
+        f"{_points(max_drop)}."
     )
+    return RuleResult(name, passed, sentence + _doubt(passed, gain, -max_drop), bound=-max_drop, **numbers)
 
 
-def _new(config: "GateConfig", new: "pd.DataFrame") -> RuleResult:
-    """The mean over generators and origins, so that a large one does not hide a small one."""
+def _new(new: "pd.DataFrame", min_gain: float, bootstrap: Bootstrap) -> RuleResult:
+    """The mean accuracy over generators and origins, so that a large one does not hide a small one."""
     if new.empty:
-        return RuleResult(
-            "new", None, "There are no new test pictures: nothing says whether it got better on new ones."
-        )
+        sentence = "There are no new test pictures, so nothing shows whether it improved on new ones."
+        return RuleResult("new", None, sentence)
     parts = [rows for _, rows in new.groupby("group")]
-    numbers = _shares(parts, config)
+    numbers = _accuracies(parts, bootstrap)
     gain = numbers["difference"]
-    of = f"{_count(new, 'new test')} of {len(parts)} {'origin' if len(parts) == 1 else 'origins'}"
+    pictures = f"{_count(new, 'new test')} of {len(parts)} {'origin' if len(parts) == 1 else 'origins'}"
     if numbers["champion"] == numbers["challenger"] == 1:
-        return RuleResult(
-            "new", True, f"Both are right on all {of}: there is nothing to gain.", bound=config.new, **numbers
-        )
-    said = f"Mean share called right of {of}: {_change(numbers)}; it must rise by more than {_points(config.new)}"
-    if gain["value"] == config.new == 0:  # shares of few pictures are coarse
+        sentence = f"Both are right on all {pictures}: there is nothing to gain."
+        return RuleResult("new", True, sentence, bound=min_gain, **numbers)
+    sentence = f"Mean accuracy on {pictures}: {_change(numbers)}; it must rise by more than {_points(min_gain)}"
+    if gain["value"] == min_gain == 0:  # the accuracy on few pictures is coarse
         losses = [float(np.mean([_log_loss(part, side) for part in parts])) for side in ("champion", "challenger")]
         passed = losses[1] < losses[0]
-        said += f", or their log loss must fall where it stays the same: {losses[0]:.3f} → {losses[1]:.3f}."
+        sentence += f", or, where it stays the same, the log loss must fall: {losses[0]:.3f} → {losses[1]:.3f}."
     else:
-        passed = gain["value"] > config.new
-        said += "."
-    return RuleResult("new", passed, said + _doubt(passed, gain, config.new), bound=config.new, **numbers)
+        passed = gain["value"] > min_gain
+        sentence += "."
+    return RuleResult("new", passed, sentence + _doubt(passed, gain, min_gain), bound=min_gain, **numbers)
 
 
 def _golden(golden: Mapping[str, Any], compared: bool) -> RuleResult:
-    """No case may be lost; a first model must be right on all."""
+    """No case may be lost; a first champion must be right on all."""
     cases = [case for case in golden["cases"] if not case["error"]]
     unread = [f"{case['name']} ({case['error']})" for case in golden["cases"] if case["error"]]
-    trouble = f" Not judged, because they cannot be read: {_listed(unread)}." if unread else ""
-    if learnt := [case["name"] for case in cases if case["learnt"]]:
-        trouble += f" A model learnt from {_listed(learnt)}: being right there says little."
+    notes = f" Not counted, because they cannot be read: {_listed(unread)}." if unread else ""
+    if leaked := [case["name"] for case in cases if case["trained_on"]]:
+        notes += f" A model was trained on {_listed(leaked)}: being right there proves little."
     if not cases:
-        return RuleResult("golden", None, f"There are no golden cases that can be judged.{trouble}")
+        return RuleResult("golden", None, f"There are no readable golden cases.{notes}")
     right = {
-        side: [case["name"] for case in cases if case["called"][side] == case["label"]] for side in cases[0]["called"]
+        side: [case["name"] for case in cases if case["predicted"][side] == case["label"]]
+        for side in cases[0]["predicted"]
     }
-    must = right["champion"] if compared else [case["name"] for case in cases]
-    lost = [name for name in must if name not in right["challenger"]]
-    whose = "that the champion calls right" if compared else "(a first champion must be right on all)"
-    said = f"It is wrong on {_listed(lost)}." if lost else "It is right on each."
+    required = right["champion"] if compared else [case["name"] for case in cases]
+    lost = [name for name in required if name not in right["challenger"]]
+    which = "that the champion gets right" if compared else "(a first champion must be right on all)"
+    outcome = f"The challenger is wrong on {_listed(lost)}." if lost else "The challenger is right on each of them."
     return RuleResult(
         "golden",
         not lost,
-        f"Golden cases {whose}: {len(must):,} of {len(cases):,}. {said}{trouble}",
+        f"Golden cases {which}: {len(required):,} of {len(cases):,}. {outcome}{notes}",
         len(right["champion"]) / len(cases) if compared else None,
         len(right["challenger"]) / len(cases),
     )
 
 
-def _calibration(config: "GateConfig", table: "pd.DataFrame") -> RuleResult:
+def _calibration(table: "pd.DataFrame", max_rise: float, bootstrap: Bootstrap) -> RuleResult:
     """The ECE over all test pictures; see `evaluate.calibration`."""
     truth = (table.label == CLASSES[AI]).to_numpy()
     if truth.all() or not truth.any():
-        return RuleResult("calibration", None, f"There are no test pictures of both classes: {_lacking(truth)}.")
-    errors = [
+        return RuleResult("calibration", None, f"There are no test pictures of both classes: {_missing(truth)}.")
+    champion, challenger = (
         expected_calibration_error(truth, table[f"p_ai_{side}"].to_numpy(float)) for side in ("champion", "challenger")
-    ]
-    champion, challenger = (float(of(np.ones((1, len(truth)), np.int64))[0]) for of in errors)
-    drawn = np.concatenate(
-        [errors[1](counts) - errors[0](counts) for counts in draws(truth, config.resamples, config.seed)]
     )
-    low, high = np.quantile(drawn, QUANTILES)
-    rise = {"value": challenger - champion, "low": float(low), "high": float(high)}
-    numbers: dict[str, Any] = {"champion": champion, "challenger": challenger, "difference": rise}
-    passed = rise["value"] <= config.calibration
-    fall = {"low": -rise["high"], "high": -rise["low"]}
-    return RuleResult(
-        "calibration",
-        passed,
-        f"Calibration error (ECE) on {_count(table, 'test')}: {_change(numbers)}; it may rise by at most "
-        f"{_points(config.calibration)}." + _doubt(passed, fall, -config.calibration),
-        bound=config.calibration,
-        **numbers,
-    )
-
-
-def _robustness(config: "GateConfig", worn: "pd.DataFrame | str") -> RuleResult:
-    if isinstance(worn, str):
-        return RuleResult("robustness", None, f"Nothing says how it bears degraded pictures: {worn}.")
-    gain = difference([(worn.challenger - worn.champion).to_numpy()], config.resamples, config.seed)
+    rise = bootstrap.intervals(lambda counts: {"rise": challenger(counts) - champion(counts)}, truth)["rise"]
+    once = np.ones((1, len(truth)), np.int64)
     numbers: dict[str, Any] = {
-        "champion": float(worn.champion.mean()),
-        "challenger": float(worn.challenger.mean()),
+        "champion": float(champion(once)[0]),
+        "challenger": float(challenger(once)[0]),
+        "difference": rise,
+    }
+    passed = rise["value"] <= max_rise
+    fall = {"low": -rise["high"], "high": -rise["low"]}
+    sentence = (
+        f"Calibration error (ECE) on {_count(table, 'test')}: {_change(numbers)}; it may rise by at most "
+        f"{_points(max_rise)}."
+    )
+    return RuleResult("calibration", passed, sentence + _doubt(passed, fall, -max_rise), bound=max_rise, **numbers)
+
+
+def _robustness(degraded: "pd.DataFrame | str", max_drop: float, bootstrap: Bootstrap) -> RuleResult:
+    """The mean accuracy over degradations."""
+    if isinstance(degraded, str):
+        return RuleResult("robustness", None, f"Robustness was not compared: {degraded}.")
+    gain = difference([(degraded.challenger - degraded.champion).to_numpy()], bootstrap)
+    numbers: dict[str, Any] = {
+        "champion": float(degraded.champion.mean()),
+        "challenger": float(degraded.challenger.mean()),
         "difference": gain,
     }
-    passed = gain["value"] >= -config.robustness
-    return RuleResult(
-        "robustness",
-        passed,
-        f"Mean accuracy on {_count(worn, 'degraded test')}: {_change(numbers)}; it may fall by at most "
-        f"{_points(config.robustness)}." + _doubt(passed, gain, -config.robustness),
-        bound=-config.robustness,
-        **numbers,
+    passed = gain["value"] >= -max_drop
+    sentence = (
+        f"Mean accuracy on {_count(degraded, 'degraded test')}: {_change(numbers)}; it may fall by at most "
+        f"{_points(max_drop)}."
     )
+    return RuleResult("robustness", passed, sentence + _doubt(passed, gain, -max_drop), bound=-max_drop, **numbers)
 
 
-def _chance(config: "GateConfig", old: "pd.DataFrame") -> RuleResult:
-    """Whether it tells AI from human at all; what cannot be told is no ground to promote."""
-    truth = (old.label == CLASSES[AI]).to_numpy()
-    if not len(old) or truth.all() or not truth.any():
-        return RuleResult("chance", False, f"Whether it is better than chance cannot be told: {_lacking(truth)}.")
-    p_ai, called = old.p_ai_challenger.to_numpy(float), (old.called_challenger == CLASSES[AI]).to_numpy()
-    auc = headline(truth, p_ai, called, config.resamples, config.seed)["roc_auc"]
+def _chance(known: "pd.DataFrame", bootstrap: Bootstrap) -> RuleResult:
+    """Whether the challenger tells AI from human at all. Where that cannot be measured, it is not promoted."""
+    truth = (known.label == CLASSES[AI]).to_numpy()
+    if not len(known) or truth.all() or not truth.any():
+        sentence = f"Whether the challenger is better than chance cannot be measured: {_missing(truth)}."
+        return RuleResult("chance", False, sentence)
+    p_ai = known.p_ai_challenger.to_numpy(float)
+    predicted_ai = (known.predicted_challenger == CLASSES[AI]).to_numpy()
+    auc = headline(truth, p_ai, predicted_ai, bootstrap)["roc_auc"]
     value, low, high = auc["value"], auc["low"], auc["high"]
     ai, human = int(truth.sum()), int((~truth).sum())
     if min(ai, human) < SMALL_SAMPLE:
@@ -210,7 +233,7 @@ def _chance(config: "GateConfig", old: "pd.DataFrame") -> RuleResult:
     return RuleResult(
         "chance",
         passed,
-        f"The challenger's ROC-AUC on {ai:,} AI and {human:,} human old test pictures is {value:.3f} "
+        f"The challenger's ROC-AUC on {ai:,} AI and {human:,} human known test pictures is {value:.3f} "
         f"(95 %: {low:.3f} to {high:.3f}); the whole interval must lie above 0.5, which is chance."
         + ("" if passed or value <= 0.5 else " There may be too few pictures to tell."),
         challenger=value,
@@ -218,27 +241,24 @@ def _chance(config: "GateConfig", old: "pd.DataFrame") -> RuleResult:
     )
 
 
-def _shares(parts: "Sequence[pd.DataFrame]", config: "GateConfig", than: str = "champion") -> dict[str, Any]:
-    """Means over parts of the share that each model calls right, and of their difference.
-
-    What stands under champion is of the model `than`, a side of the table.
-    """
-    means = [float(np.mean([part[f"right_{side}"].mean() for part in parts])) for side in (than, "challenger")]
-    change = difference([gains(part, than) for part in parts], config.resamples, config.seed)
+def _accuracies(parts: "Sequence[pd.DataFrame]", bootstrap: Bootstrap, side: str = "champion") -> dict[str, Any]:
+    """The mean accuracy over parts: of `side`, under the name champion; of the challenger; and their difference."""
+    means = [float(np.mean([part[f"right_{name}"].mean() for part in parts])) for name in (side, "challenger")]
+    change = difference([gains(part, side) for part in parts], bootstrap)
     return {"champion": means[0], "challenger": means[1], "difference": change}
 
 
 def _log_loss(rows: "pd.DataFrame", side: str) -> float:
-    p_ai = rows[f"p_ai_{side}"].to_numpy(float).clip(1e-6, 1 - 1e-6)
-    return float(-np.log(np.where(rows.label == CLASSES[AI], p_ai, 1 - p_ai)).mean())
+    truth = (rows.label == CLASSES[AI]).to_numpy()
+    return float(log_losses(truth, rows[f"p_ai_{side}"].to_numpy(float)).mean())
 
 
-def _lacking(truth: np.ndarray) -> str:
-    return "there are none" if not len(truth) else f"all are {CLASSES[AI if truth.all() else HUMAN]}"
+def _missing(truth: np.ndarray) -> str:
+    return "there are no pictures" if not len(truth) else f"all are {CLASSES[AI if truth.all() else HUMAN]}"
 
 
-def _count(rows: "pd.DataFrame", what: str) -> str:
-    return f"{len(rows):,} {what} {'picture' if len(rows) == 1 else 'pictures'}"
+def _count(rows: "pd.DataFrame", kind: str) -> str:
+    return f"{len(rows):,} {kind} {'picture' if len(rows) == 1 else 'pictures'}"
 
 
 def _change(numbers: Mapping[str, Any]) -> str:
@@ -254,12 +274,12 @@ def _points(bound: float) -> str:
     return f"{100 * bound:g} points"
 
 
-def _doubt(passed: bool, gain: Mapping[str, float], least: float) -> str:
-    """What to add where chance alone could have turned the ruling; `gain`: more is better, `least`: its bound."""
-    if passed and gain["low"] < least:
-        return " The interval holds values that would fail, too: chance may have helped."
-    if not passed and gain["high"] > least:
-        return " The interval holds values that would pass, too: chance may have hurt."
+def _doubt(passed: bool, gain: Mapping[str, float], bound: float) -> str:
+    """A note where chance alone could have decided: the bound lies inside the interval of the gain (more is better)."""
+    if passed and gain["low"] < bound:
+        return " The interval also holds values that would fail: chance may have helped."
+    if not passed and gain["high"] > bound:
+        return " The interval also holds values that would pass: chance may have hurt."
     return ""
 
 

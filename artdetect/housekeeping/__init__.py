@@ -1,7 +1,7 @@
-"""Garbage collection: what neither a champion, nor a pin, nor a recent run needs is removed.
+"""Garbage collection: removes what no champion, no pin and no recent run needs.
 
-`inventory` says what is there, `reach` what is kept and why, `collect` removes the rest, `text` says it in words.
-`claims` keep what a run uses from being removed under it.
+`inventory` lists what exists, `retention` says what is kept and why, `garbage_collection` removes the rest, `render`
+describes it in words. Locks (`artifacts.use_locks`) protect what a run uses.
 """
 
 from pydantic import Field
@@ -10,9 +10,9 @@ from artdetect.core.config_section import Section
 
 
 class HousekeepingConfig(Section):
-    """What a collection may remove. Parameters of the flow `housekeeping`; no section of a config file."""
+    """What a collection may remove. These are parameters of the flow `housekeeping`, not a section of a config file."""
 
-    dry_run: bool = Field(False, description="say what would be removed, and remove nothing")
-    keep_last: int = Field(10, ge=0, description="the last so many runs keep what they used")
-    keep_days: float = Field(30, ge=0, allow_inf_nan=False, description="and so do all runs of the last so many days")
+    dry_run: bool = Field(False, description="list what would be removed, and remove nothing")
+    keep_last: int = Field(10, ge=0, description="keep the artifacts of the last N runs")
+    keep_days: float = Field(30, ge=0, allow_inf_nan=False, description="and those of the runs of the last N days")
     prune_prefect: bool = Field(False, description="also delete older flow runs from Prefect's server")

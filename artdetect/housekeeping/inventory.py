@@ -1,8 +1,8 @@
-"""What lies below artifacts/ and data/: artifacts, damaged folders, what dead processes left, and how much it takes."""
+"""What is in artifacts/ and data/: artifacts, damaged folders, leftovers of dead processes, and their sizes."""
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,37 +11,41 @@ from uuid import UUID
 
 from artdetect.artifacts import registry, run_ledger, store
 from artdetect.artifacts.stages import STAGES
+from artdetect.artifacts.store import StoredArtifact
 from artdetect.core import paths
 from artdetect.core.errors import ArtifactError
 
-# Of data/cache: what is made again from the pictures.
-CACHES = ("pixels", "features", "seen", "attributions", "answers", "facts")
-WORK = "work"  # of data/cache: states of unfinished trainings
-STRAY_SECONDS = 3600  # from which a file named by a uuid alone, or one half written, is nobody's
+# Folders in data/cache that are computed again from the pictures.
+CACHES = ("pixels", "features", "frozen_features", "attributions", "json", "file_metadata")
+WORK = "work"  # in data/cache: states of unfinished trainings
+STRAY_SECONDS = 3600  # age at which a file that is named by a UUID or half written belongs to no live process
 
 
 @dataclass(frozen=True)
-class InventoryItem:
-    """An artifact's folder as its record has it; a damaged one has no record, and says so."""
+class DamagedFolder:
+    """A folder in the place of an artifact, without a readable and complete record of it."""
 
-    stage: str
-    key: str
-    digest: str | None  # None: damaged
-    inputs: Mapping[str, str]  # name -> the digest of what it was
-    at: datetime  # when its build began; of a damaged one, when its folder last changed
+    folder: Path
+    at: datetime  # when the folder last changed, UTC
     bytes: int
-    seconds: float  # of the build
-    peak_bytes: int  # the most memory that its builder's process ever had
 
     @property
-    def folder(self) -> Path:
-        """Where it is."""
-        return paths.artifacts() / self.stage / self.key
+    def stage(self) -> str:
+        """The stage that the folder stands under."""
+        return self.folder.parent.name
+
+    @property
+    def key(self) -> str:
+        """The key that the folder stands under."""
+        return self.folder.name
+
+
+Item = StoredArtifact | DamagedFolder
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """What a dead process left. `stage` and `key`: whose lock to take before removing it, if anyone's."""
+    """What a process may have left. Where it belongs to an artifact, `stage` and `key` name the lock to take first."""
 
     path: Path
     stage: str | None = None
@@ -49,23 +53,29 @@ class Leftover:
 
 
 def stages() -> list[str]:
-    """The stages with a folder, in the chain's order; others, such as retired ones, last."""
+    """The stages that have a folder, in the pipeline's order; unknown ones, such as retired stages, last."""
     names = [folder.name for folder in _folders(paths.artifacts()) if folder.name in STAGES or _has_journal(folder)]
-    order = {name: place for place, name in enumerate(STAGES)}
+    order = {name: position for position, name in enumerate(STAGES)}
     return sorted(names, key=lambda name: (order.get(name, len(order)), name))
 
 
-def artifacts() -> list[InventoryItem]:
-    """Every artifact and damaged folder, by stage and then by time. Reads records, and no output."""
+def items() -> list[Item]:
+    """Every artifact and damaged folder, by stage and then by time. Reads records only, no outputs."""
     found = [_item(stage, folder) for stage in stages() for folder in _folders(paths.artifacts() / stage)]
-    order = {name: place for place, name in enumerate(stages())}
+    order = {name: position for position, name in enumerate(stages())}
     return sorted((item for item in found if item), key=lambda item: (order[item.stage], item.at, item.key))
 
 
-def leftovers(older: float) -> list[Leftover]:
-    """What dead processes may have left; work folders only where nothing in them changed for `older` seconds.
+def intact(items: Sequence[Item]) -> list[StoredArtifact]:
+    """The artifacts among these items, without the damaged folders."""
+    return [item for item in items if isinstance(item, StoredArtifact)]
 
-    Whether the process is dead is for the lock to say.
+
+def leftovers(older: float) -> list[Leftover]:
+    """What dead processes may have left; the lock of each says whether its process is really dead.
+
+    Args:
+        older: Seconds without a change after which the work folder of a training counts as left.
     """
     now, found = time.time(), []
     for stage in stages():
@@ -75,7 +85,7 @@ def leftovers(older: float) -> list[Leftover]:
     for path in (paths.cache() / WORK).glob("*"):
         stage, _, key = path.name.rpartition("-")
         if path.name.startswith("."):
-            found.append(Leftover(path))  # of a collection that was killed
+            found.append(Leftover(path))  # from a collection that was killed
         elif now - _changed(path) > older:
             found.append(Leftover(path, stage, key))
     for path in _strays():
@@ -86,7 +96,7 @@ def leftovers(older: float) -> list[Leftover]:
 
 
 def locks() -> list[tuple[str, str]]:
-    """(stage, key) of lock files whose artifact is gone."""
+    """(stage, key) of the lock files whose artifact is gone."""
     names = {path.stem for path in (paths.artifacts() / ".locks").glob("*-*") if path.suffix in (".lock", ".use")}
     owners = [(stage, key) for name in sorted(names) for stage, _, key in [name.rpartition("-")]]
     known = {*stages(), *STAGES}
@@ -94,15 +104,16 @@ def locks() -> list[tuple[str, str]]:
 
 
 def sizes() -> dict[str, int]:
-    """Bytes of data/'s and artifacts/'s parts, by their path as people know it."""
-    found = {f"data/{name}": used(paths.data() / name) for name in ("raw", "incoming", "inbox", "rejected")}
-    found |= {f"data/cache/{part.name}": used(part) for part in sorted(paths.cache().glob("*"))}
-    found |= {f"artifacts/{part.name}": used(part) for part in sorted(paths.artifacts().glob("[!.]*")) if part.is_dir()}
+    """Path, such as "data/raw" -> bytes, for every non-empty part of data/ and artifacts/."""
+    found = {f"data/{name}": disk_use(paths.data() / name) for name in ("raw", "incoming", "inbox", "rejected")}
+    found |= {f"data/cache/{part.name}": disk_use(part) for part in sorted(paths.cache().glob("*"))}
+    stages_and_others = sorted(path for path in paths.artifacts().glob("[!.]*") if path.is_dir())
+    found |= {f"artifacts/{folder.name}": disk_use(folder) for folder in stages_and_others}
     return {name: size for name, size in found.items() if size}
 
 
-def used(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder; links count nothing, what vanishes meanwhile neither."""
+def disk_use(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder. Links and files that vanish meanwhile count nothing."""
     total = 0
     with suppress(OSError):
         if not path.is_dir() or path.is_symlink():
@@ -111,14 +122,14 @@ def used(path: Path) -> int:
             for entry in entries:
                 with suppress(OSError):
                     if entry.is_dir(follow_symlinks=False):
-                        total += used(Path(entry.path))
+                        total += disk_use(Path(entry.path))
                     elif entry.is_file(follow_symlinks=False):
                         total += entry.stat(follow_symlinks=False).st_size
     return total
 
 
 def _strays() -> Iterator[Path]:
-    """What Prefect keeps of a failed flow, named by a uuid alone, and what `atomic.write` leaves when it is killed."""
+    """Results of failed flows, which Prefect names by a UUID, and the temporary files of a killed `atomic.write`."""
     for path in paths.artifacts().glob("*-*-*-*-*"):
         with suppress(ValueError):
             if str(UUID(path.name)) == path.name:
@@ -127,31 +138,24 @@ def _strays() -> Iterator[Path]:
         yield from folder.glob(".*.tmp")
 
 
-def _item(stage: str, folder: Path) -> InventoryItem | None:
+def _item(stage: str, folder: Path) -> Item | None:
+    """The artifact or damaged folder; None if it has vanished meanwhile."""
     try:
-        made = store.read(folder)
-        if (made.stage, made.key) != (stage, folder.name):
-            raise ValueError("another's record")
-        return InventoryItem(
-            stage,
-            folder.name,
-            made.record["digest"],
-            dict(made.inputs),
-            datetime.fromisoformat(made.record["started"]).astimezone(UTC),
-            sum(output["bytes"] for output in made.outputs.values()),
-            float(made.record["seconds"]),
-            int(made.record["peak_memory_mb"]) * 2**20,
-        )
+        artifact = store.read(folder)
+        # an error if the record lacks one of these
+        _ = artifact.at, artifact.bytes, artifact.seconds, artifact.peak_bytes, dict(artifact.inputs)
+        if (artifact.stage, artifact.key) == (stage, folder.name):
+            return artifact
     except (ArtifactError, ValueError, KeyError, TypeError, AttributeError):
-        try:
-            changed = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
-        except OSError:
-            return None  # removed meanwhile
-        return InventoryItem(stage, folder.name, None, {}, changed, used(folder), 0.0, 0)
+        pass
+    try:
+        return DamagedFolder(folder, datetime.fromtimestamp(folder.stat().st_mtime, UTC), disk_use(folder))
+    except OSError:
+        return None
 
 
-def _folders(place: Path) -> Iterator[Path]:
-    with suppress(FileNotFoundError), os.scandir(place) as entries:
+def _folders(parent: Path) -> Iterator[Path]:
+    with suppress(FileNotFoundError), os.scandir(parent) as entries:
         yield from (Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith("."))
 
 
@@ -160,7 +164,7 @@ def _has_journal(folder: Path) -> bool:
 
 
 def _changed(path: Path) -> float:
-    """When anything in it last changed; now, where it vanishes meanwhile."""
+    """When anything at this path last changed, in seconds since 1970; now, if it vanishes meanwhile."""
     try:
         return max(entry.stat().st_mtime for entry in [path, *path.rglob("*")])
     except OSError:

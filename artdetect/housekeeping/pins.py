@@ -1,4 +1,4 @@
-"""Pins: artifacts that a person wants kept, with all that they came from, in `artifacts/pins.json`."""
+"""Pins: artifacts that a person wants to keep, with everything they were made from, in `artifacts/pins.json`."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from artdetect.artifacts import key_lookup, run_ledger
 from artdetect.core import atomic, paths
 from artdetect.core.errors import ArtifactError
-from artdetect.housekeeping.inventory import artifacts
+from artdetect.housekeeping import inventory
 
-SEE = "`artdetect gc --dry-run` lists all artifacts, with what is pinned"
+_HINT = "`artdetect gc --dry-run` lists all artifacts and pins"
 
 
 class Pin(BaseModel):
@@ -20,7 +20,7 @@ class Pin(BaseModel):
 
     stage: str
     key: str
-    at: str  # ISO UTC
+    at: str  # ISO 8601, UTC
     why: str | None = None
 
 
@@ -28,37 +28,42 @@ _PINS = TypeAdapter(list[Pin])
 
 
 def file() -> Path:
-    """Where the pins are kept."""
+    """The file that holds the pins."""
     return paths.artifacts() / "pins.json"
 
 
 def read() -> list[Pin]:
-    """All pins, the oldest first; ArtifactError if their file is damaged."""
+    """All pins, oldest first; ArtifactError if their file is damaged."""
     try:
         return _PINS.validate_json(file().read_bytes())
     except FileNotFoundError:
         return []
     except ValidationError:
-        raise ArtifactError(f"{file()}: these are no pins. Mend the file, or delete it and pin again") from None
+        raise ArtifactError(f"{file()}: these are no pins. Repair the file, or delete it and pin again") from None
 
 
 def pin(key: str, why: str | None = None) -> Pin:
-    """Pin the artifact with this key, or the only one whose key begins so; a second time to say another why.
+    """Pin an artifact; pin it again to change the reason.
 
-    Errors as of `keys.only`.
+    Args:
+        key: The artifact's key, or the first characters of it if no other key begins with them.
+        why: The reason, which garbage collection shows.
+
+    Raises:
+        ArtifactError, ConfigError: As `key_lookup.resolve`.
     """
-    item = key_lookup.resolve(sorted(artifacts(), key=lambda item: item.at), key, SEE)
-    made = Pin(stage=item.stage, key=item.key, at=run_ledger.now(), why=why)
-    _write([*(other for other in read() if (other.stage, other.key) != (made.stage, made.key)), made])
-    return made
+    item = key_lookup.resolve(sorted(inventory.items(), key=lambda item: item.at), key, _HINT)
+    new = Pin(stage=item.stage, key=item.key, at=run_ledger.now(), why=why)
+    _write([*(pin for pin in read() if (pin.stage, pin.key) != (new.stage, new.key)), new])
+    return new
 
 
 def unpin(key: str) -> Pin:
-    """Take the pin off that has this key or begins so; errors as of `pin`."""
+    """Remove the pin with this key, or the only one that begins with it; errors as `pin`."""
     pins = read()
-    gone = key_lookup.resolve(pins, key, SEE)
-    _write([other for other in pins if other != gone])
-    return gone
+    removed = key_lookup.resolve(pins, key, _HINT)
+    _write([pin for pin in pins if pin != removed])
+    return removed
 
 
 def _write(pins: list[Pin]) -> None:

@@ -1,8 +1,9 @@
-"""index: one Parquet row per picture, with what its folder says of it and what its file is."""
+"""index: one Parquet row per picture, with the labels from its path and the metadata of its file."""
 
 import json
 from pathlib import Path
 
+from artdetect.artifacts import file_names
 from artdetect.core.errors import DataError
 from artdetect.index.config import IndexConfig
 from artdetect.index.scan import NOTICE, DataSetState, metadata_of
@@ -12,23 +13,33 @@ from artdetect.pictures import labels
 def run(config: IndexConfig, pictures: DataSetState, out: Path) -> None:
     """Write the index of a scanned folder.
 
-    `index.parquet`: path, label, split, style, generator, origin ("raw" or "incoming"), then the facts of the file;
-    sorted by path. Bad pictures are rows with ok = false and a reason. `skipped.json`: files that are not indexed, by
-    reason. `notice.txt`: what the data set says of itself, if it does. DataError if there is no picture at all.
+    Writes:
+        index.parquet: path, label, split, style, generator, origin ("raw" or "incoming"), then the file metadata (see
+            `file_metadata`); sorted by path. An unusable picture is a row with ok = false and a reason.
+        skipped.json: the files that are not indexed, by reason.
+        notice.txt: the data set's own notice, if it has one.
+
+    Args:
+        config: Section `index`.
+        pictures: The scanned data set.
+        out: The folder to write to.
+
+    Raises:
+        DataError: There is no picture at all.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not len(pictures.contents):
         raise DataError(f"{pictures.root}: no pictures found below train/<style>/ or test/<style>/. Check download.url")
-    facts = metadata_of(pictures)
-    paths = facts.column("path").to_pylist()
-    rows = [labels.row(path, sha256) for path, sha256 in zip(paths, facts.column("sha256").to_pylist(), strict=True)]
+    metadata = metadata_of(pictures)
+    paths, sha256s = (metadata.column(name).to_pylist() for name in ("path", "sha256"))
+    rows = [labels.row(path, sha256) for path, sha256 in zip(paths, sha256s, strict=True)]
     columns = ("label", "split", "style", "generator", "origin")
-    said = {"path": paths} | {name: [getattr(row, name) for row in rows] for name in columns}
-    measured = {name: facts.column(name) for name in facts.column_names if name not in ("path", "mtime_ns")}
-    pq.write_table(pa.table(said | measured), out / "index.parquet")
-    (out / "skipped.json").write_text(json.dumps(pictures.skipped, indent=1))
+    from_path = {"path": paths} | {name: [getattr(row, name) for row in rows] for name in columns}
+    from_file = {name: metadata.column(name) for name in metadata.column_names if name not in ("path", "mtime_ns")}
+    pq.write_table(pa.table(from_path | from_file), out / file_names.INDEX)
+    (out / file_names.SKIPPED).write_text(json.dumps(pictures.skipped, indent=1))
     notice = pictures.root / NOTICE
     if notice.is_file():
-        (out / "notice.txt").write_text(notice.read_text(errors="replace")[:2_000])
+        (out / file_names.NOTICE).write_text(notice.read_text(errors="replace")[:2_000])

@@ -1,7 +1,7 @@
-"""What one read of a picture file tells: the columns of the index that need its bytes, and whether it can be used.
+"""The metadata of a picture file: the columns of the index that require reading it, and whether it is usable.
 
-A bad file is a row with a reason, never an exception, so that one broken download among a hundred thousand pictures
-costs one picture.
+A bad file is a row with a reason, never an exception, so that one broken file among a hundred thousand costs one
+picture.
 """
 
 import hashlib
@@ -16,8 +16,10 @@ from artdetect.core.errors import PictureError
 from artdetect.pictures import images
 
 ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")  # MPO and TIFF hold several pictures, but not in time
-QUALITY_TOLERANCE = 0.05  # of the tables' sum; encoders' rounding stays below, Photoshop's own tables begin at 0.11
-THUMBNAIL_SHORTEST = 64  # decoded twice as large as the thumbnail, so that its antialiasing has something to work on
+QUALITY_TOLERANCE = (
+    0.05  # relative to the sum of the tables; rounding by encoders stays below it, Photoshop's tables start at 0.11
+)
+THUMBNAIL_SHORTEST = 64  # decoded at twice the size of the thumbnail, so that antialiasing works
 
 # ITU-T T.81, annex K.1, which libjpeg (IJG) scales by its quality. Row by row.
 _LUMINANCE = """
@@ -30,7 +32,7 @@ _CHROMINANCE = f"""
 
 
 class FileMetadata(TypedDict):
-    """The facts of one file; see `facts`."""
+    """The metadata of one file; see `file_metadata`."""
 
     bytes: int | None
     sha256: str | None
@@ -48,16 +50,18 @@ class FileMetadata(TypedDict):
 
 
 def file_metadata(path: Path) -> FileMetadata:
-    """All that the index keeps of one file's content.
+    """Read one picture file and return its metadata.
 
     Returns:
-        bytes: size of the file, and sha256: of its content (64 hex digits); None where it cannot be read.
-        width, height: in pixels as displayed, after the EXIF orientation.
-        format: Pillow's name ("JPEG", "MPO" ...), and mode: as stored ("RGB", "P", "CMYK" ...).
-        jpeg_quality: IJG quality 1..100; None for other formats and for other encoders' own tables.
+        bytes, sha256: Size and digest (64 hex digits) of the content; None if it cannot be read.
+        width, height: The size in pixels as displayed, after the EXIF orientation is applied.
+        format: Pillow's name ("JPEG", "MPO" ...).
+        mode: Pillow's mode of the stored pixels ("RGB", "P", "CMYK" ...).
+        jpeg_quality: IJG quality 1..100; None for other formats and for encoders with their own tables.
         has_exif, animated: bool.
-        phash, contrast: of the upright picture, see there; None where not ok.
-        ok: whether the pixels decode to the end, and error: why not, None where ok.
+        phash, contrast: The values of the functions with these names for the upright picture; None if not ok.
+        ok: Whether all pixels decode.
+        error: Why the picture cannot be used; None if ok.
     """
     row = FileMetadata(
         bytes=None,
@@ -101,7 +105,7 @@ def _from_header(row: FileMetadata, picture: ImageFile.ImageFile) -> None:
 
 
 def _from_pixels(row: FileMetadata, picture: ImageFile.ImageFile) -> None:
-    """What is known only once the pixels are loaded: PNG may keep its EXIF behind them."""
+    """Fill in what is known only after the pixels are loaded: the EXIF of a PNG may follow them."""
     if images.orientation(picture) >= 5:
         row["width"], row["height"] = row["height"], row["width"]
     row["has_exif"] = _has_exif(picture)
@@ -111,28 +115,29 @@ def _from_pixels(row: FileMetadata, picture: ImageFile.ImageFile) -> None:
 def _has_exif(picture: ImageFile.ImageFile) -> bool:
     if picture.info.get("exif") or picture.info.get("Raw profile type exif"):
         return True
-    return 0x8769 in getattr(picture, "tag_v2", {})  # the Exif directory; every TIFF has the other tags
+    return 0x8769 in getattr(picture, "tag_v2", {})  # the EXIF directory; every TIFF has the other tags
 
 
 def _animated(picture: ImageFile.ImageFile) -> bool:
     try:
         return picture.format in ANIMATED_FORMATS and bool(getattr(picture, "is_animated", False))
-    except Exception:  # a damaged second frame; the first, the one that counts, has been decoded
+    except Exception:  # a damaged second frame; only the first one counts
         return False
 
 
 def jpeg_quality(tables: dict[int, list[int]]) -> int | None:
-    """The IJG quality (1..100) whose quantisation tables are nearest, None where none is near.
+    """The IJG quality (1..100) with the nearest quantisation tables; None if none is near.
 
-    `tables`: as Pillow reads them, 64 values each, row by row: first luminance, then chrominance where there is colour.
+    Args:
+        tables: The tables as Pillow reads them, 64 values each, row by row: luminance, then chrominance if present.
     """
     order = sorted(tables)
-    found = np.concatenate([tables[index] for index in order[:2]]).astype(np.float64)
-    standard = _standard_tables()[:, : found.size]
-    if found.size not in (64, 128):
+    values = np.concatenate([tables[index] for index in order[:2]]).astype(np.float64)
+    standard = _standard_tables()[:, : values.size]
+    if values.size not in (64, 128):
         return None
-    distance = np.abs(standard - found).sum(axis=1) / standard.sum(axis=1)
-    # From the top: the tables of the lowest qualities coincide, and the best of them is the fair answer.
+    distance = np.abs(standard - values).sum(axis=1) / standard.sum(axis=1)
+    # Search from the top: the tables of the lowest qualities coincide, and the best of them is the fair choice.
     nearest = len(distance) - 1 - int(np.argmin(distance[::-1]))
     return nearest + 1 if distance[nearest] <= QUALITY_TOLERANCE else None
 
@@ -147,24 +152,25 @@ def _standard_tables() -> np.ndarray:
 
 
 def thumbnail(picture: Image.Image) -> np.ndarray:
-    """What fingerprints are taken of: the whole picture, grey, squashed to uint8 `(32, 32)`."""
+    """The whole picture in grey, squashed to uint8 `(32, 32)`: the input of `phash` and `contrast`."""
     return np.asarray(picture.convert("L").resize((32, 32), Image.Resampling.LANCZOS))
 
 
 def contrast(grey: np.ndarray) -> float:
-    """How much there is to see in a thumbnail: the standard deviation of its grey values, 0 (flat) to 127.5."""
+    """The standard deviation of the grey values of a thumbnail, 0 (flat) to 127.5."""
     return round(float(grey.std()), 2)
 
 
 def phash(grey: np.ndarray) -> str:
-    """A 64-bit perceptual hash of a thumbnail, 16 hex digits; near duplicates differ in a few bits, others in about 32.
+    """A 64-bit perceptual hash of a thumbnail, 16 hex digits.
 
-    The low 8 x 8 block of the thumbnail's cosine transform, without its first row and column, each coefficient against
-    their median; all zeros for a flat picture. Source: Zauner, "Implementation and Benchmarking of Perceptual Image
-    Hash Functions" (2010), section 3.2.1, and pHash, its implementation.
+    Near-duplicates differ in a few bits, other pictures in about 32. Each bit compares a coefficient of the low 8 x 8
+    block of the cosine transform, without its first row and column, with their median. A flat picture gives all zeros.
+    Source: Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions" (2010), section 3.2.1, and
+    pHash, its implementation.
     """
     from scipy.fft import dctn
 
     block = dctn(grey.astype(np.float64), norm="ortho")[1:9, 1:9].ravel()
-    block = block.round(3)  # so that a flat picture's rounding noise is zero on every machine
+    block = block.round(3)  # so that the rounding noise of a flat picture is zero on every machine
     return np.packbits(block > np.median(block)).tobytes().hex()

@@ -1,4 +1,4 @@
-"""Which pictures a data set's folder holds, and those that came in since: by name, size and time, without reading."""
+"""List the pictures of a data set and the incoming ones by name, size and time, without reading them."""
 
 import os
 from array import array
@@ -16,27 +16,31 @@ from artdetect.pictures import images, labels
 if TYPE_CHECKING:
     import pyarrow as pa
 
-JUNK_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what looking at a folder leaves in it
-PROVENANCE = "provenance"  # the folder among incoming pictures that says where they come from
+JUNK_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # created by file browsers
+PROVENANCE = "provenance"  # the folder of provenance records among the incoming pictures
 
 
 @dataclass(frozen=True)
 class PictureRoot:
-    """A folder of pictures, and what stands before their names in the index: nothing, but for incoming ones."""
+    """A folder of pictures."""
 
     folder: Path
-    prefix: str = ""
+    prefix: str = ""  # of their paths in the index: "incoming/" for incoming pictures, otherwise empty
 
 
 def picture_roots(root: Path, incoming: bool) -> tuple[PictureRoot, ...]:
-    """The data set's folder, and the one of incoming pictures if they are wanted and there is one."""
+    """The folder of incoming pictures, if `incoming` and it exists, then the data set's folder."""
     if not incoming or not paths.incoming().is_dir():
         return (PictureRoot(root),)
     return (PictureRoot(paths.incoming(), f"{labels.INCOMING}/"), PictureRoot(root))
 
 
 def find_root(folder: Path) -> Path:
-    """The folder at or below `folder` that holds train/ or test/; DataError where there is none within three levels."""
+    """The folder that holds train/ or test/: `folder` or one at most three levels below.
+
+    Raises:
+        DataError: There is no such folder.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder of pictures. Check download.url")
     level = [folder]
@@ -56,35 +60,38 @@ def find_root(folder: Path) -> Path:
     )
 
 
-def listing(place: PictureRoot) -> "tuple[pa.Table, dict[str, list[str]]]":
-    """The pictures that follow the folder grammar, sorted by path, and the files that are left out, by reason.
+def listing(root: PictureRoot) -> "tuple[pa.Table, dict[str, list[str]]]":
+    """List the pictures in a folder.
 
-    Paths are those of the index. What is hidden among incoming pictures, such as one half stored, is not there yet.
+    Hidden files among incoming pictures, for instance half-written ones, are ignored.
+
+    Returns:
+        A table of path (as in the index), bytes and mtime_ns, sorted by path, and the skipped files by reason.
     """
     import pyarrow as pa
 
-    wanted: list[tuple[str, int, int]] = []
+    pictures: list[tuple[str, int, int]] = []
     skipped: dict[str, list[str]] = {}
-    above = len(os.path.join(place.folder, ""))  # noqa: PTH118  as scandir joins
-    for entry in _walk(place.folder):
-        if entry.name in JUNK_FILES or (place.prefix and _is_private(entry.path[above:])):
+    start = len(os.path.join(root.folder, ""))  # noqa: PTH118  joined in the same way as by scandir
+    for entry in _walk(root.folder):
+        if entry.name in JUNK_FILES or (root.prefix and _is_private(entry.path[start:])):
             continue
-        path = place.prefix + entry.path[above:]
-        if reason := _why_skipped(path, place.prefix):
+        path = root.prefix + entry.path[start:]
+        if reason := _skip_reason(path, root.prefix):
             skipped.setdefault(reason, []).append(path.encode(errors="backslashreplace").decode())
             continue
         try:
             stat = entry.stat()
-            wanted.append((path, stat.st_size, stat.st_mtime_ns))
-        except OSError:  # a broken link: a row that says so
-            wanted.append((path, 0, 0))
-    wanted.sort()
-    paths, sizes, times = zip(*wanted, strict=True) if wanted else ((), (), ())
+            pictures.append((path, stat.st_size, stat.st_mtime_ns))
+        except OSError:  # a broken link becomes a row with an error
+            pictures.append((path, 0, 0))
+    pictures.sort()
+    paths, sizes, times = zip(*pictures, strict=True) if pictures else ((), (), ())
     listed = pa.table([_strings(paths), _integers(sizes), _integers(times)], ["path", "bytes", "mtime_ns"])
-    return listed, {reason: sorted(found) for reason, found in sorted(skipped.items())}
+    return listed, {reason: sorted(files) for reason, files in sorted(skipped.items())}
 
 
-# `pyarrow.array` imports pandas, which takes longer than looking at 10,000 files.
+# Not `pyarrow.array`: it imports pandas, which takes longer than listing 10,000 files.
 
 
 def _strings(values: Sequence[str]) -> "pa.Array":
@@ -101,13 +108,13 @@ def _integers(values: Sequence[int]) -> "pa.Array":
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(array("q", values))])
 
 
-def _walk(folder: Path | str, around: tuple[os.stat_result, ...] = ()) -> Iterator[os.DirEntry[str]]:
-    """All that is no folder. Links to folders are followed, but not back into a folder they stand in."""
+def _walk(folder: Path | str, parents: tuple[os.stat_result, ...] = ()) -> Iterator[os.DirEntry[str]]:
+    """All files below a folder. Links to folders are followed, except back into a folder that contains the link."""
     entries = _entries(folder)
-    around = (*around, os.stat(folder))  # noqa: PTH116
+    parents = (*parents, os.stat(folder))  # noqa: PTH116
     for entry in entries:
-        if _is_folder(entry) and not (entry.is_symlink() and _is_one_of(entry.stat(), around)):
-            yield from _walk(entry.path, around)
+        if _is_folder(entry) and not (entry.is_symlink() and _is_one_of(entry.stat(), parents)):
+            yield from _walk(entry.path, parents)
         else:
             yield entry
 
@@ -132,25 +139,25 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
 
 
 def _is_private(path: str) -> bool:
-    """Whether a file among the incoming ones is no picture that came in: hidden, or their provenance."""
+    """Whether a file below data/incoming is hidden or a provenance record."""
     parts = path.split("/")
     return parts[0] == PROVENANCE or any(part.startswith(".") for part in parts)
 
 
-def _why_skipped(path: str, prefix: str) -> str | None:
+def _skip_reason(path: str, prefix: str) -> str | None:
     folder, _, name = path.rpartition("/")
     if not images.is_candidate(name):
         return "not a picture by its name"
     if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
         return "name is not valid UTF-8"
-    return _why_folder_skipped(folder, prefix)
+    return _folder_skip_reason(folder, prefix)
 
 
 @lru_cache(maxsize=1024)
-def _why_folder_skipped(folder: str, prefix: str) -> str | None:
+def _folder_skip_reason(folder: str, prefix: str) -> str | None:
     if prefix:
-        follows = labels.incoming(folder.removeprefix(prefix))
-        return None if follows else "not below incoming/AI/<generator>/ or incoming/human/<origin>/"
+        is_valid = labels.incoming(folder.removeprefix(prefix)) is not None
+        return None if is_valid else "not below incoming/AI/<generator>/ or incoming/human/<origin>/"
     parts = folder.split("/")
     if len(parts) < 2 or parts[0] not in labels.SPLITS:
         return "not below train/<style>/ or test/<style>/"

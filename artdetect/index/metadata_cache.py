@@ -1,53 +1,59 @@
-"""The facts cache: what each picture file was found to be when it was read, so that it need not be read again.
+"""A cache of file metadata, so that an unchanged picture file is read once.
 
-Numbered Parquet files, one a chunk that was read; the end of a scan merges them into one. Each bears its content's
-CRC-32 in its name. It only saves time: it may be deleted or damaged at any moment.
+It consists of numbered Parquet files, one per chunk of pictures read, with the CRC-32 of their content in the name. The
+end of a scan merges them into one. The cache only saves time: it may be deleted or damaged at any moment.
 """
 
-import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect.core import digests, paths
+from artdetect.core import atomic, digests, paths
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 class MetadataCache:
-    """The facts of the pictures below one root, for the code that reads them: edited code reads all pictures again."""
+    """The metadata of the pictures below one root.
+
+    The folder depends on the code that reads them, so that a change of the code reads all pictures again.
+    """
 
     def __init__(self, root: Path):
-        recipe = [
+        key = [
             paths.portable(root),
             digests.code_digests("artdetect.index.file_metadata"),
             digests.versions(("pillow", "scipy")),
         ]
-        self.folder = paths.cache() / "facts" / f"{root.name}-{digests.value_digest(recipe)[:12]}"
+        self.folder = paths.cache() / "file_metadata" / f"{root.name}-{digests.value_digest(key)[:12]}"
 
     def load(self, columns: Sequence[str] | None = None) -> "pa.Table":
-        """All rows, newest first; a path may come again further down with what it was before."""
+        """All rows, newest first. A path may occur again further down with its earlier metadata.
+
+        Args:
+            columns: The columns to read; all of `schema` if None.
+        """
         import pyarrow as pa
 
         names = list(columns) if columns else schema().names
-        found = [rows for file in self._files() if (rows := _read(file, names)) is not None]
-        return pa.concat_tables(found) if found else schema().empty_table().select(names)
+        tables = [rows for file in self._files() if (rows := _read(file, names)) is not None]
+        return pa.concat_tables(tables) if tables else schema().empty_table().select(names)
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Keep a chunk of freshly read facts. One process at a time: `scan` holds a lock."""
+        """Add a chunk of rows. Only one process may write at a time; `scan` holds a lock."""
         self._write(table(rows))
 
-    def merge(self, whole: "pa.Table") -> None:
-        """Keep exactly these rows."""
+    def merge(self, rows: "pa.Table") -> None:
+        """Replace the content of the cache with these rows."""
         old = self._files()
-        self._write(whole)
-        for file in [*old, *self.folder.glob("*.tmp")]:  # and what killed writers left
+        self._write(rows)
+        for file in [*old, *self.folder.glob("*.tmp")]:  # the latter are leftovers of killed writers
             file.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
-        """Newest first."""
+        """The Parquet files, newest first."""
         return sorted(self.folder.glob("*-*.parquet"), reverse=True)
 
     def _write(self, rows: "pa.Table") -> None:
@@ -58,17 +64,12 @@ class MetadataCache:
         content = buffer.getvalue()
         newest = self._files()[:1]
         number = int(newest[0].name.partition("-")[0]) + 1 if newest else 1
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f"{number:08d}.{os.getpid()}.tmp"
-        try:
+        with atomic.replacing(self.folder / f"{number:08d}-{zlib.crc32(content):08x}.parquet") as temporary:
             temporary.write_bytes(content)
-            temporary.replace(self.folder / f"{number:08d}-{zlib.crc32(content):08x}.parquet")
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def _read(file: Path, names: list[str]) -> "pa.Table | None":
-    """These columns of a file; None if it is not there, merged meanwhile, or damaged."""
+    """These columns of a file; None if it is damaged or was removed by a merge."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -83,7 +84,7 @@ def _read(file: Path, names: list[str]) -> "pa.Table | None":
 
 
 def schema() -> "pa.Schema":
-    """A row of the cache: the file as it was listed, then its `Facts`."""
+    """The columns of the cache: the file as listed, then its `FileMetadata`."""
     import pyarrow as pa
 
     text, number, flag = pa.string(), pa.int64(), pa.bool_()
@@ -97,7 +98,7 @@ def schema() -> "pa.Schema":
 
 
 def table(rows: Sequence[dict[str, Any]]) -> "pa.Table":
-    """Rows of facts as a table of this schema."""
+    """Rows of metadata as a table with this schema."""
     import pyarrow as pa
 
     return pa.Table.from_pylist(list(rows), schema())

@@ -1,7 +1,7 @@
-"""What is in a data set's folder now, without reading again what has not changed.
+"""Determine the current state of a data set, reading only the files that changed.
 
-A walk (`listing`) gives sizes and modification times to compare with the facts cache; only files that differ are read.
-The digest that comes out covers names and contents, so a touched or moved folder has the same one.
+`listing` gives sizes and modification times, which are compared with the metadata cache. Only files that differ are
+read. The resulting digest covers names and contents, so a touched or moved folder has the same digest.
 """
 
 import hashlib
@@ -21,78 +21,83 @@ from artdetect.index.metadata_cache import MetadataCache
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NOTICE = "NOTICE.txt"  # what a data set says of itself
-CHUNK = 2_000  # pictures read between two saves of the cache: what a kill can cost
-QUICK_SCAN_LIMIT = 256 << 20  # bytes that `glance` may read to see whether touched files really changed
+NOTICE = "NOTICE.txt"  # a note from the data set about itself
+CHUNK = 2_000  # pictures read between two saves of the cache: the most that a kill can lose
+QUICK_SCAN_LIMIT = 256 << 20  # bytes that `quick_scan` may read to check whether touched files really changed
 
 
 @dataclass(frozen=True)
 class DataSetState:
-    """A data set's state. `digest` is None where contents are not known yet (see `glance`)."""
+    """The state of a data set."""
 
-    places: tuple[PictureRoot, ...]  # the data set's folder is the last
-    digest: str | None
-    contents: "pa.Table"  # see `contents`; sorted by path
-    skipped: dict[str, list[str]]  # why -> paths that are not indexed
+    roots: tuple[PictureRoot, ...]  # the data set's folder is the last one
+    digest: str | None  # None while some contents are unknown, see `quick_scan`
+    contents: "pa.Table"  # see the function `contents`; sorted by path
+    skipped: dict[str, list[str]]  # reason -> paths that are not indexed
 
     @property
     def root(self) -> Path:
         """The data set's folder."""
-        return self.places[-1].folder
+        return self.roots[-1].folder
 
 
 def scan(folder: Path, progress: Count | None = None, incoming: bool = False) -> DataSetState:
     """The state of the data set in `folder`, reading files that are new or differ in size or modification time.
 
-    With `incoming`, also of the pictures that came in since. What was read is kept in the facts cache, chunk by chunk,
-    so a killed scan goes on where it was. Of two scans at once one waits and finds everything read.
+    The metadata cache is saved chunk by chunk, so that a killed scan resumes. If two scans run at once, one waits for
+    the other and then reads nothing.
+
+    Args:
+        folder: The folder that holds the data set, at most three levels above train/ and test/.
+        progress: Called with the number of pictures read and to read after each chunk.
+        incoming: Whether to include the pictures in data/incoming.
     """
-    found = picture_roots(find_root(folder), incoming)
-    return _pictures(found, [scanned(place, progress) for place in found])
+    roots = picture_roots(find_root(folder), incoming)
+    return _state(roots, [scan_root(root, progress) for root in roots])
 
 
 def quick_scan(folder: Path, incoming: bool = False) -> DataSetState:
-    """Like `scan`, in about a second: new files stay unread, and then the digest is None.
+    """The state of the data set in about a second: new files are not read, and then the digest is None.
 
-    Files with a new time but the old size are read and compared, up to `GLANCE_LIMIT` bytes together.
+    Files with a new time but the old size are read and compared, up to `QUICK_SCAN_LIMIT` bytes in total.
     """
-    found = picture_roots(find_root(folder), incoming)
-    return _pictures(found, [_glanced(place) for place in found])
+    roots = picture_roots(find_root(folder), incoming)
+    return _state(roots, [_quick_scan_root(root) for root in roots])
 
 
-def scanned(place: PictureRoot, progress: Count | None = None) -> "tuple[pa.Table, dict[str, list[str]]]":
-    """The facts of a folder's pictures, sorted by path, and what is not indexed, by reason."""
+def scan_root(root: PictureRoot, progress: Count | None = None) -> "tuple[pa.Table, dict[str, list[str]]]":
+    """The metadata of the pictures in a folder, sorted by path, and the skipped files by reason."""
     from filelock import FileLock
 
-    cache = MetadataCache(place.folder)
+    cache = MetadataCache(root.folder)
     cache.folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(cache.folder.with_name(cache.folder.name + ".lock")):
-        listed, skipped = listing(place)
-        kept = cache.load()
-        known = _matched(listed, kept)
-        unread = listed.filter(_to_read(listed, known))
-        _read(place, unread, cache, progress)
-        if len(unread) or len(kept) != len(listed):
-            known = _matched(listed, cache.load())
+        listed, skipped = listing(root)
+        cached = cache.load()
+        known = _matching_rows(listed, cached)
+        unread = listed.filter(_must_read(listed, known))
+        _read(root, unread, cache, progress)
+        if len(unread) or len(cached) != len(listed):
+            known = _matching_rows(listed, cache.load())
             if contents(known)["state"].null_count:
-                raise DataError(f"{cache.folder} was deleted or damaged while {place.folder} was read: run again")
+                raise DataError(f"{cache.folder} was deleted or damaged while {root.folder} was read: run again")
             cache.merge(known)
     return known, skipped
 
 
-def _glanced(place: PictureRoot) -> "tuple[pa.Table, dict[str, list[str]]]":
+def _quick_scan_root(root: PictureRoot) -> "tuple[pa.Table, dict[str, list[str]]]":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    listed, skipped = listing(place)
-    known = _matched(listed, MetadataCache(place.folder).load(["path", "bytes", "mtime_ns", "sha256", "error"]))
-    unread = _to_read(listed, known)
+    listed, skipped = listing(root)
+    known = _matching_rows(listed, MetadataCache(root.folder).load(["path", "bytes", "mtime_ns", "sha256", "error"]))
+    unread = _must_read(listed, known)
     left, rows = QUICK_SCAN_LIMIT, []
     for file, row in zip(_rows(listed.filter(unread)), _rows(known.filter(unread)), strict=True):
         same = row["bytes"] == file["bytes"]
         read = same and file["bytes"] <= left
         left -= file["bytes"] if read else 0
-        sha256 = _sha256(paths.picture(place.folder, file["path"])) if read else None
+        sha256 = _sha256(paths.picture(root.folder, file["path"])) if read else None
         known_error = row["error"] if read or (same and row["mtime_ns"] == file["mtime_ns"]) else None
         rows.append(file | {"sha256": sha256, "error": known_error})
     if rows:
@@ -101,24 +106,25 @@ def _glanced(place: PictureRoot) -> "tuple[pa.Table, dict[str, list[str]]]":
 
 
 def metadata_of(pictures: DataSetState) -> "pa.Table":
-    """The facts of a scanned data set's pictures, one row each, sorted by path.
+    """The metadata of the pictures of a scanned data set, one row each, sorted by path.
 
-    DataError where another scan has since found other contents, or the cache was deleted.
+    Raises:
+        DataError: Another scan has since found other contents, or the cache was deleted.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    known = pa.concat_tables([MetadataCache(place.folder).load() for place in pictures.places])
-    facts = _matched(pictures.contents, known)
-    changed = pc.invert(_same(contents(facts), pictures.contents, ["bytes", "state"]))
+    known = pa.concat_tables([MetadataCache(root.folder).load() for root in pictures.roots])
+    metadata = _matching_rows(pictures.contents, known)
+    changed = pc.invert(_same(contents(metadata), pictures.contents, ["bytes", "state"]))
     if pc.any(changed).as_py():
         path = pictures.contents.filter(changed)["path"][0].as_py()
         raise DataError(f"{paths.picture(pictures.root, path)} changed while it was indexed: run again")
-    return facts
+    return metadata
 
 
 def differences(old: "pa.Table", new: "pa.Table") -> list[str]:
-    """In words, what differs between two `Contents`: pictures added, removed, replaced."""
+    """Describe how two tables of `contents` differ: the numbers of pictures added, removed and replaced."""
     before, now = ({path: (size, state) for path, size, state in _tuples(table)} for table in (old, new))
     counts = {
         "added": len(now.keys() - before.keys()),
@@ -128,45 +134,43 @@ def differences(old: "pa.Table", new: "pa.Table") -> list[str]:
     return [f"{n} {'picture' if n == 1 else 'pictures'} {what}" for what, n in counts.items() if n]
 
 
-def contents(facts: "pa.Table") -> "pa.Table":
-    """The `Contents` that rows with path, bytes, sha256 and error tell.
+def contents(metadata: "pa.Table") -> "pa.Table":
+    """The columns path, bytes and state, from rows with path, bytes, sha256 and error.
 
-    `state` is a picture's content as the digest sees it: its sha256, the reason where it cannot be read, null where it
-    has not been read yet.
+    `state` identifies the content of a picture: its sha256, or the reason why it cannot be read, or null if it has not
+    been read yet.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    state = pc.coalesce(facts["sha256"], facts["error"])
-    return pa.table({"path": facts["path"], "bytes": facts["bytes"], "state": state})
+    state = pc.coalesce(metadata["sha256"], metadata["error"])
+    return pa.table({"path": metadata["path"], "bytes": metadata["bytes"], "state": state})
 
 
-def _pictures(
-    found: tuple[PictureRoot, ...], states: "Sequence[tuple[pa.Table, dict[str, list[str]]]]"
-) -> DataSetState:
+def _state(roots: tuple[PictureRoot, ...], scans: "Sequence[tuple[pa.Table, dict[str, list[str]]]]") -> DataSetState:
     import pyarrow as pa
 
-    state = pa.concat_tables([contents(facts) for facts, _ in states])  # incoming/… before test/… before train/…
+    state = pa.concat_tables([contents(metadata) for metadata, _ in scans])  # sorted: incoming/, test/, train/
     skipped: dict[str, list[str]] = {}
-    for _, left_out in states:
-        for reason, names in left_out.items():
+    for _, skipped_files in scans:
+        for reason, names in skipped_files.items():
             skipped[reason] = [*skipped.get(reason, []), *names]
     skipped = {reason: sorted(names) for reason, names in sorted(skipped.items())}
     digest = None
     if not state["state"].null_count:
-        digest = digests.value_digest([_digest(state), skipped, _sha256(found[-1].folder / NOTICE)])
-    return DataSetState(found, digest, state, skipped)
+        digest = digests.value_digest([_digest(state), skipped, _sha256(roots[-1].folder / NOTICE)])
+    return DataSetState(roots, digest, state, skipped)
 
 
-def _digest(found: "pa.Table") -> str:
+def _digest(contents: "pa.Table") -> str:
     digest = hashlib.sha256()
-    for path, size, state in _tuples(found):
+    for path, size, state in _tuples(contents):
         digest.update(f"{path}\0{size}\0{state}\n".encode())
     return digest.hexdigest()
 
 
 def _tuples(table: "pa.Table") -> Iterator[tuple[Any, ...]]:
-    """Row by row, without holding all of them as Python objects."""
+    """The rows one by one, without holding all of them as Python objects."""
     for batch in table.to_batches(max_chunksize=4096):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
@@ -176,23 +180,23 @@ def _rows(table: "pa.Table") -> Iterator[dict[str, Any]]:
         yield dict(zip(table.column_names, values, strict=True))
 
 
-def _matched(listed: "pa.Table", known: "pa.Table") -> "pa.Table":
-    """For each listed path the newest known row, nulls where there is none; the path itself always."""
+def _matching_rows(listed: "pa.Table", known: "pa.Table") -> "pa.Table":
+    """The newest known row for each listed path; all nulls but the path if there is none."""
     import pyarrow.compute as pc
 
     rows = known.take(pc.index_in(listed["path"], value_set=known["path"]))
     return rows.set_column(rows.column_names.index("path"), "path", listed["path"])
 
 
-def _to_read(listed: "pa.Table", known: "pa.Table") -> "pa.ChunkedArray":
-    """Which files are to be read: what could not be read is tried again, since permissions leave no time stamp."""
+def _must_read(listed: "pa.Table", known: "pa.Table") -> "pa.ChunkedArray":
+    """Which files to read. Files that could not be read are tried again: permissions leave no time stamp."""
     import pyarrow.compute as pc
 
     return pc.invert(pc.and_(_same(listed, known, ["bytes", "mtime_ns"]), pc.is_valid(known["sha256"])))
 
 
 def _same(one: "pa.Table", other: "pa.Table", columns: Sequence[str]) -> "pa.ChunkedArray":
-    """Whether these columns agree, row by row; null agrees with nothing."""
+    """Whether these columns are equal, row by row. Null equals nothing."""
     import pyarrow.compute as pc
 
     equal = [pc.equal(one[name], other[name]) for name in columns]
@@ -200,18 +204,18 @@ def _same(one: "pa.Table", other: "pa.Table", columns: Sequence[str]) -> "pa.Chu
 
 
 def _sha256(path: Path) -> str | None:
-    """Of a file's content; None where it cannot be read."""
+    """The digest of a file; None if it cannot be read."""
     try:
         return digests.file_digest(path) if path.is_file() else None
     except OSError:
         return None
 
 
-def _read(place: PictureRoot, files: "pa.Table", cache: MetadataCache, progress: Count | None) -> None:
-    """Read the facts of listed files into the cache."""
+def _read(root: PictureRoot, files: "pa.Table", cache: MetadataCache, progress: Count | None) -> None:
+    """Read the metadata of listed files into the cache."""
     done, rows = 0, list[dict[str, Any]]()
-    for _, read in compute.chunks(partial(_facts, place.folder), _rows(files), compute.WORKER_CHUNK):
-        rows += read
+    for _, chunk in compute.chunks(partial(_read_metadata, root.folder), _rows(files), compute.WORKER_CHUNK):
+        rows += chunk
         if len(rows) >= CHUNK or done + len(rows) == len(files):
             cache.add(rows)
             done, rows = done + len(rows), []
@@ -219,8 +223,8 @@ def _read(place: PictureRoot, files: "pa.Table", cache: MetadataCache, progress:
                 progress(done, len(files))
 
 
-def _facts(folder: Path, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A worker's part: the rows of these listed files."""
+def _read_metadata(folder: Path, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Read the metadata of listed files, on a worker."""
     from artdetect.index.file_metadata import file_metadata
 
     return [{**file_metadata(paths.picture(folder, file["path"])), **file} for file in files]

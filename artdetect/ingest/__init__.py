@@ -1,10 +1,10 @@
-"""ingest: pictures that come in. Each is checked, kept once under its content's name, and its provenance written down.
+"""ingest: take in new pictures. Each is checked, stored once under the name of its content, with its provenance.
 
     data/incoming/AI/<generator>[/<style>]/<first 16 hex digits of its sha256>.<suffix>
     data/incoming/human/<origin>[/<style>]/…
     data/incoming/provenance/<UTC time>-<id>.json
 
-They count as training and test pictures where `index.incoming` is on; see `labels.split`.
+They count as training and test pictures if `index.incoming` is on; see `labels.split`.
 """
 
 from collections.abc import Iterator
@@ -27,60 +27,66 @@ from artdetect.ingest.result import IngestResult
 __all__ = ["IngestConfig", "IngestResult", "Provenance", "added_since", "folder", "inbox", "totals"]
 
 
-def folder(place: Path, said: Provenance, config: Sections, progress: Count | None = None) -> IngestResult:
-    """Take the pictures in a folder (or one file), which stay where they are; `said` holds for all of them.
+def folder(path: Path, provenance: Provenance, config: Sections, progress: Count | None = None) -> IngestResult:
+    """Take the pictures in a folder, or one file. The originals stay in place.
 
-    Every picture is added, known before, rejected with a reason, or left; one that fails costs no other.
+    Every picture is added, known already, rejected with a reason, or left. A bad picture does not affect the others.
+
+    Args:
+        path: A folder, or a single picture file.
+        provenance: What all the pictures are, and where they come from.
+        config: The sections that ingest reads.
+        progress: Called with the number of pictures done and the total after each chunk.
 
     Raises:
-        DataError: there is no such folder, or no file in it has a picture's name.
+        DataError: There is no such folder, or no file in it has the name of a picture.
     """
     result = IngestResult()
-    found = list(files_in(place, result))
-    if not found and not result.rejected:
-        raise DataError(f"{place}: found no pictures")
-    _take({said: found}, config, result, move=False, progress=progress)
+    candidates = list(files_in(path, result))
+    if not candidates and not result.rejected:
+        raise DataError(f"{path}: found no pictures")
+    _take({provenance: candidates}, config, result, move=False, progress=progress)
     return result
 
 
 def inbox(config: Sections, progress: Count | None = None) -> IngestResult:
-    """Empty data/inbox as far as files have settled: what is accepted, known or rejected leaves it once it is safe.
+    """Take the pictures in data/inbox that have settled. Accepted, known and rejected ones leave it once they are safe.
 
-    The folders' names say what pictures are: AI/<generator>[/<style>] or human/<origin>[/<style>].
+    The names of the folders give the labels: AI/<generator>[/<style>] or human/<origin>[/<style>].
     """
-    for label in ("AI", "human"):  # a place to drop them
+    for label in ("AI", "human"):  # so that there is a place to drop them
         (paths.inbox() / label).mkdir(parents=True, exist_ok=True)
     result = IngestResult()
-    waiting = settled_files(config.ingest.settle, result)
-    _take(waiting, config, result, move=True, progress=progress)
+    candidates = settled_files(config.ingest.settle_seconds, result)
+    _take(candidates, config, result, move=True, progress=progress)
     return result
 
 
 def _take(
-    waiting: dict[Provenance, list[Candidate]],
+    candidates: dict[Provenance, list[Candidate]],
     config: Sections,
     result: IngestResult,
     move: bool,
     progress: Count | None,
 ) -> None:
-    total, done = sum(map(len, waiting.values())), 0
+    total, done = sum(map(len, candidates.values())), 0
     if not total:
         return
-    with compute.use_compute(config.compute), _alone():
+    with compute.use_compute(config.compute), _exclusive():
         known = KnownPictures(config)
         result.compared_with = known.sources
-        for said, pictures in waiting.items():
+        for provenance, pictures in candidates.items():
             for start in range(0, len(pictures), BATCH):
                 chunk = pictures[start : start + BATCH]
-                IngestBatch(said, known, result, move, config.ingest.patience).take(chunk)
+                IngestBatch(provenance, known, result, move, config.ingest.reject_unreadable_after).take(chunk)
                 done += len(chunk)
                 if progress:
                     progress(done, total)
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One ingest at a time; what a killed one left half written goes first."""
+def _exclusive() -> Iterator[None]:
+    """Allow one ingest at a time, and remove the half-written files of a killed one first."""
     from filelock import FileLock
 
     paths.incoming().mkdir(parents=True, exist_ok=True)

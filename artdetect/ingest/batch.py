@@ -1,8 +1,8 @@
-"""One batch of pictures of which the same is said: read, judged, stored.
+"""Ingest one batch of pictures that share their provenance: inspect, decide, store.
 
-Read and judge all; copy what is accepted aside, to the disk; write the provenance; rename. Only then does anything
-leave the inbox, so a kill at any moment loses nothing: the next run does again what was not done. Provenance that was
-written before a kill names pictures that the next run's names again.
+All pictures are inspected first. The accepted ones are copied aside, to disk; then the provenance is written; then the
+copies get their names. Only after that does anything leave the inbox, so a kill at any moment loses nothing: the next
+run repeats what was not done. Provenance written before a kill names pictures that the next run names again.
 """
 
 import json
@@ -28,46 +28,59 @@ from artdetect.pictures import images
 if TYPE_CHECKING:
     from artdetect.index.file_metadata import FileMetadata
 
-BATCH = 2_000  # pictures at most: what a kill can cost to read again
+BATCH = 2_000  # pictures per batch: the most that must be read again after a kill
 CHANGED = "it changed while it was read"
 _UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
 
 
 @dataclass(frozen=True)
 class InspectedFile:
-    """A file that was read without changing."""
+    """A file that was read and did not change meanwhile."""
 
-    waiting: Candidate
+    candidate: Candidate
     state: FileState
-    facts: "FileMetadata"
+    metadata: "FileMetadata"
 
 
 class IngestBatch:
-    """Takes pictures into data/incoming and tells `result`; `move`: they are the inbox's and leave it."""
+    """Takes pictures into data/incoming.
+
+    Args:
+        provenance: What all pictures of the batch are, and where they come from.
+        known: The pictures that exist already; accepted ones are added to them.
+        result: Where the outcome is recorded.
+        move: Whether the pictures are in the inbox and leave it once they are safe.
+        reject_unreadable_after: Seconds after which an unreadable file in the inbox is rejected.
+    """
 
     def __init__(
-        self, said: Provenance, known: KnownPictures, result: IngestResult, move: bool, patience: float
+        self,
+        provenance: Provenance,
+        known: KnownPictures,
+        result: IngestResult,
+        move: bool,
+        reject_unreadable_after: float,
     ) -> None:
-        self.said = said
+        self.provenance = provenance
         self.known = known
         self.result = result
         self.move = move
-        self.patience = patience
-        self.began = datetime.now(UTC)
-        self.id = f"{self.began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        self.reject_unreadable_after = reject_unreadable_after
+        self.started = datetime.now(UTC)
+        self.id = f"{self.started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._accepted: dict[str, tuple[InspectedFile, Added]] = {}  # by path
         self._same: list[tuple[InspectedFile, KnownPicture]] = []
-        self._refused: list[tuple[InspectedFile, Rejected]] = []
+        self._rejected: list[tuple[InspectedFile, Rejected]] = []
         self._near: list[tuple[str, str]] = []
 
-    def take(self, pictures: Sequence[Candidate]) -> None:
-        """Read, judge and store these."""
-        for chunk, reads in compute.chunks(_read, pictures, compute.WORKER_CHUNK):
-            for waiting, read in zip(chunk, reads, strict=True):
-                if read is None:
-                    self.result.leave(CHANGED, waiting.name)
+    def take(self, candidates: Sequence[Candidate]) -> None:
+        """Inspect these pictures and store the accepted ones."""
+        for chunk, inspected in compute.chunks(_inspect, candidates, compute.WORKER_CHUNK):
+            for candidate, file in zip(chunk, inspected, strict=True):
+                if file is None:
+                    self.result.leave(CHANGED, candidate.name)
                 else:
-                    self._judge(read)
+                    self._decide(file)
         lost = self._copy()
         self._near = [(path, other) for path, other in self._near if path in self._accepted]
         if self._accepted:
@@ -75,67 +88,70 @@ class IngestBatch:
             durable_copy.commit(paths.data() / path for path in self._accepted)
         self._finish(lost)
 
-    def _judge(self, read: InspectedFile) -> None:
-        facts = read.facts
-        if not facts["ok"]:
-            self._judge_unreadable(read)
+    def _decide(self, file: InspectedFile) -> None:
+        """Decide whether a picture is accepted, known already, or rejected."""
+        metadata = file.metadata
+        if not metadata["ok"]:
+            self._decide_unreadable(file)
             return
-        sha256, phash, contrast = str(facts["sha256"]), str(facts["phash"]), float(facts["contrast"] or 0)
+        sha256, phash = str(metadata["sha256"]), str(metadata["phash"])
+        contrast = float(metadata["contrast"] or 0)
         if same := self.known.find(sha256):
-            if same.said.label != self.said.label:
-                self._refuse(read, f"known as {same.said.label}, {same.path}, and now given as {self._given}")
+            if same.row.label != self.provenance.label:
+                self._reject_conflict(file, f"known as {same.row.label}, {same.path}, and now given as {self._given}")
             else:
-                self._same.append((read, same))
+                self._same.append((file, same))
             return
         near = self.known.near(phash, contrast)
-        if other := next((entry for entry in near if entry.said.label != self.said.label), None):
-            known = f"{other.path}, known as {other.said.label}"
-            self._refuse(read, f"it looks like {known}, and is now given as {self._given}")
+        if other := next((entry for entry in near if entry.row.label != self.provenance.label), None):
+            known = f"{other.path}, known as {other.row.label}"
+            self._reject_conflict(file, f"it looks like {known}, and is now given as {self._given}")
             return
-        name = f"{sha256[:16]}{Path(read.waiting.name).suffix.lower()}"
-        picture = Added(f"incoming/{self.said.folder}/{name}", sha256, read.waiting.name, read.state.bytes)
+        name = f"{sha256[:16]}{Path(file.candidate.name).suffix.lower()}"
+        picture = Added(f"incoming/{self.provenance.folder}/{name}", sha256, file.candidate.name, file.state.bytes)
         if picture.path in self._accepted or (paths.data() / picture.path).exists():
-            self._refuse(read, f"{picture.path} has its name and another content, perhaps since it was damaged")
+            self._reject_conflict(file, f"{picture.path} has its name but another content; it may have been damaged")
             return
-        if near:  # one of test says most: this one will not be trained on then
-            self._near.append((picture.path, min(near, key=lambda entry: entry.said.split != "test").path))
-        self._accepted[picture.path] = (read, picture)
-        self.known.add(picture.path, sha256, read.state.bytes, phash, contrast)
+        if near:  # prefer one in test, because then this picture will not be trained on
+            self._near.append((picture.path, min(near, key=lambda entry: entry.row.split != "test").path))
+        self._accepted[picture.path] = (file, picture)
+        self.known.add(picture.path, sha256, file.state.bytes, phash, contrast)
 
-    def _judge_unreadable(self, read: InspectedFile) -> None:
-        reason = str(read.facts["error"])
-        too_large = read.state.bytes > images.MAX_BYTES
-        if self.move and self.began.timestamp() - read.state.changed < self.patience:
-            self.result.leave(f"not readable so far: {reason}", read.waiting.name)
-        elif read.facts["sha256"] is None and not (too_large and self.move):
+    def _decide_unreadable(self, file: InspectedFile) -> None:
+        reason = str(file.metadata["error"])
+        too_large = file.state.bytes > images.MAX_BYTES
+        if self.move and self.started.timestamp() - file.state.changed < self.reject_unreadable_after:
+            self.result.leave(f"not readable so far: {reason}", file.candidate.name)
+        elif file.metadata["sha256"] is None and not (too_large and self.move):
             if self.move:
-                self.result.leave(reason, read.waiting.name)
-            else:  # nothing of it can be kept, or it is too much to keep twice
-                self.result.rejected.append(Rejected(read.waiting.name, reason))
+                self.result.leave(reason, file.candidate.name)
+            else:  # it cannot be copied, or it is too large to keep twice
+                self.result.rejected.append(Rejected(file.candidate.name, reason))
         else:
-            self._refuse(read, reason, decide=False)
+            self._reject(file, reason)
 
     @property
     def _given(self) -> str:
-        return f"{self.said.label}/{self.said.name}"
+        return f"{self.provenance.label}/{self.provenance.name}"
 
-    def _refuse(self, read: InspectedFile, reason: str, decide: bool = True) -> None:
-        if decide:
-            reason += ": a person must decide"
-        sha256 = read.facts["sha256"] or digests.file_digest(read.waiting.path)
-        name = _UNSAFE.sub("_", read.waiting.name.rpartition("/")[2])[-100:]
-        kept = f"rejected/{self._given}/{sha256[:16]}-{name}"
-        self._refused.append((read, Rejected(read.waiting.name, reason, kept)))
+    def _reject_conflict(self, file: InspectedFile, reason: str) -> None:
+        self._reject(file, f"{reason}: a person must decide")
+
+    def _reject(self, file: InspectedFile, reason: str) -> None:
+        sha256 = file.metadata["sha256"] or digests.file_digest(file.candidate.path)
+        name = _UNSAFE.sub("_", file.candidate.name.rpartition("/")[2])[-100:]
+        rejected = Rejected(file.candidate.name, reason, f"rejected/{self._given}/{sha256[:16]}-{name}")
+        self._rejected.append((file, rejected))
 
     def _copy(self) -> set[str]:
-        """Copy the accepted ones aside; those that changed meanwhile are left, and their paths given."""
-        jobs = [(read.waiting.path, paths.data() / path, made.sha256) for path, (read, made) in self._accepted.items()]
+        """Copy the accepted pictures aside. Pictures that changed meanwhile are left; their paths are returned."""
+        jobs = [(file.candidate.path, paths.data() / path, new.sha256) for path, (file, new) in self._accepted.items()]
         copied = [whole for _, chunk in compute.chunks(_copy, jobs, compute.WORKER_CHUNK) for whole in chunk]
         lost = {path for path, whole in zip(self._accepted, copied, strict=True) if not whole}
         for path in lost:
             durable_copy.temporary(paths.data() / path).unlink(missing_ok=True)
-            read, picture = self._accepted.pop(path)
-            self.result.leave(CHANGED, read.waiting.name)
+            file, picture = self._accepted.pop(path)
+            self.result.leave(CHANGED, file.candidate.name)
             self.known.forget(picture.sha256)
         return lost
 
@@ -147,71 +163,72 @@ class IngestBatch:
         ]
         content = {
             "batch": self.id,
-            "at": self.began.isoformat(timespec="seconds"),
+            "at": self.started.isoformat(timespec="seconds"),
             "who": registry.current_user(),
-            **self.said.as_dict(),
+            **self.provenance.as_dict(),
             "pictures": pictures,
             "near_duplicates": [{"path": path, "near": other} for path, other in self._near],
             "known": len(self._same),
-            "rejected": [vars(one) for _, one in self._refused],
+            "rejected": [rejected.as_dict() for _, rejected in self._rejected],
         }
         atomic.write(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         self.result.provenance.append(target.relative_to(paths.data()).as_posix())
 
     def _finish(self, lost: set[str]) -> None:
-        """What is safe now leaves the inbox, and is told."""
-        for read, rejected in self._refused:
-            self._set_aside(read, rejected)
-        for read, _ in (one for one in self._same if one[1].path in lost):  # its equal was not stored after all
-            self.result.leave(CHANGED, read.waiting.name)
-        same = [one for one in self._same if one[1].path not in lost]
+        """Remove from the inbox what is safe now, and record the outcome."""
+        for file, rejected in self._rejected:
+            self._set_aside(file, rejected)
+        for file, _ in (entry for entry in self._same if entry[1].path in lost):  # its equal was not stored after all
+            self.result.leave(CHANGED, file.candidate.name)
+        same = [entry for entry in self._same if entry[1].path not in lost]
         if self.move:
-            # A killed run may have named what is known now, and not had the names on the disk.
-            durable_copy.sync_folders({paths.picture(self.known.root, entry.path).parent for _, entry in same})
-            for read, _ in [*self._accepted.values(), *same]:
-                _remove(read)
+            # A killed run may have stored a known picture without flushing its name to disk.
+            durable_copy.sync_folders({paths.picture(self.known.root, known.path).parent for _, known in same})
+            for file, _ in [*self._accepted.values(), *same]:
+                _remove(file)
         self.result.added += [picture for _, picture in self._accepted.values()]
-        self.result.known += [(read.waiting.name, entry.path) for read, entry in same]
+        self.result.known += [(file.candidate.name, known.path) for file, known in same]
         self.result.near += self._near
 
-    def _set_aside(self, read: InspectedFile, rejected: Rejected) -> None:
-        assert rejected.kept
-        target = paths.data() / rejected.kept
+    def _set_aside(self, file: InspectedFile, rejected: Rejected) -> None:
+        """Copy a rejected picture to data/rejected, with the reason beside it."""
+        assert rejected.set_aside
+        target = paths.data() / rejected.set_aside
         if not target.exists():
-            source = read.waiting.path.absolute()
-            why = {"reason": rejected.reason, "given as": self._given, "from": source, "batch": self.id}
-            text = "".join(f"{key}: {value}\n" for key, value in why.items())
+            source = file.candidate.path.absolute()
+            note = {"reason": rejected.reason, "given as": self._given, "from": source, "batch": self.id}
+            text = "".join(f"{key}: {value}\n" for key, value in note.items())
             atomic.write(target.with_name(f"{target.name}.txt"), text.encode(errors="backslashreplace"))
-            copied = durable_copy.copy_aside(read.waiting.path, target)
+            copied = durable_copy.copy_aside(file.candidate.path, target)
             if copied is None or not copied.startswith(target.name[:16]):
                 durable_copy.temporary(target).unlink(missing_ok=True)
                 target.with_name(f"{target.name}.txt").unlink()
-                self.result.leave(CHANGED, read.waiting.name)
+                self.result.leave(CHANGED, file.candidate.name)
                 return
             durable_copy.commit([target])
         if self.move:
-            _remove(read)
+            _remove(file)
         self.result.rejected.append(rejected)
 
 
-def _read(pictures: Sequence[Candidate]) -> list[InspectedFile | None]:
-    """A worker's part: each file's facts, None where it changed meanwhile."""
+def _inspect(candidates: Sequence[Candidate]) -> list[InspectedFile | None]:
+    """Read the metadata of each file, on a worker; None for a file that changed meanwhile."""
     from artdetect.index.file_metadata import file_metadata
 
-    found: list[InspectedFile | None] = []
-    for one in pictures:
-        before = file_state(one.path)
-        read = InspectedFile(one, before, file_metadata(one.path)) if before else None
-        found.append(read if before == file_state(one.path) else None)
-    return found
+    inspected: list[InspectedFile | None] = []
+    for candidate in candidates:
+        before = file_state(candidate.path)
+        file = InspectedFile(candidate, before, file_metadata(candidate.path)) if before else None
+        inspected.append(file if before == file_state(candidate.path) else None)
+    return inspected
 
 
 def _copy(jobs: Sequence[tuple[Path, Path, str]]) -> list[bool]:
-    """A worker's part: whether each was copied with the content that it was judged by."""
+    """Copy files, on a worker; tells for each whether the copy has the content that was inspected."""
     return [durable_copy.copy_aside(source, target) == sha256 for source, target, sha256 in jobs]
 
 
-def _remove(read: InspectedFile) -> None:
-    """Remove a file that is safe elsewhere, unless another has come in its place."""
-    if file_state(read.waiting.path) == read.state:
-        read.waiting.path.unlink(missing_ok=True)
+def _remove(file: InspectedFile) -> None:
+    """Remove a file that is safe elsewhere, unless another one has replaced it."""
+    if file_state(file.candidate.path) == file.state:
+        file.candidate.path.unlink(missing_ok=True)

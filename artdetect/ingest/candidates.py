@@ -1,4 +1,4 @@
-"""Which files wait to be taken: those of a folder that was given, and those in the inbox that have settled."""
+"""Find the files to ingest: those in a given folder, and those in the inbox that have settled."""
 
 import os
 import stat
@@ -15,98 +15,98 @@ from artdetect.ingest.provenance import FILE, Provenance, ProvenanceFile
 from artdetect.ingest.result import IngestResult, Rejected
 from artdetect.pictures import images
 
-PARTIAL = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp")  # of programs that copy
-A_LINK = "a link, or no regular file: put the picture itself here"
-NO_PICTURE = "not a picture by its name"
+PARTIAL = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp")  # of unfinished copies and downloads
+NOT_REGULAR = "a link, or no regular file: put the picture itself here"
+NOT_A_PICTURE = "not a picture by its name"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file to look at."""
+    """A file to ingest."""
 
     path: Path
-    name: str  # from the folder that was given, or from the inbox; printable as UTF-8
+    name: str  # relative to the given folder or the inbox; encodable as UTF-8
 
 
 @dataclass(frozen=True)
 class FileState:
-    """By which a file is seen to change."""
+    """The properties by which a change of a file is detected."""
 
     bytes: int
     mtime_ns: int
     inode: int
-    changed: float  # seconds since 1970
+    changed: float  # time of the last change, seconds since 1970
 
 
 def file_state(path: Path) -> FileState | None:
-    """The state of a regular file; None where there is none, or something else, which is not followed or opened."""
+    """The state of a regular file; None if there is none. Links and special files are not followed or opened."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return None
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return None
-    # A modification time to come, from a wrong clock, says nothing: then the time of the last change of any kind does.
-    changed = found.st_mtime if found.st_mtime <= time.time() else found.st_ctime
-    return FileState(found.st_size, found.st_mtime_ns, found.st_ino, changed)
+    # A modification time in the future, from a wrong clock, is useless: use the time of the last change of any kind.
+    changed = status.st_mtime if status.st_mtime <= time.time() else status.st_ctime
+    return FileState(status.st_size, status.st_mtime_ns, status.st_ino, changed)
 
 
-def files_in(place: Path, result: IngestResult) -> Iterator[Candidate]:
-    """The pictures in a folder, at any depth and in order, or the one file that `place` is.
+def files_in(folder: Path, result: IngestResult) -> Iterator[Candidate]:
+    """The pictures in a folder at any depth, in order; or `folder` itself if it is a file.
 
-    Links and other things with a picture's name are rejected; what has no picture's name is left.
+    Links and special files with the name of a picture are rejected. Files with other names are left.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: There is no such folder.
     """
-    if place.is_file():
-        yield Candidate(place, _text(place.name))
+    if folder.is_file():
+        yield Candidate(folder, _text(folder.name))
         return
-    if not place.is_dir():
-        raise DataError(f"{place}: there is no such folder of pictures")
-    for path in _files(place):
-        name = _text(path.relative_to(place).as_posix())
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder of pictures")
+    for path in _files(folder):
+        name = _text(path.relative_to(folder).as_posix())
         if not images.is_candidate(path.name):
-            result.leave(NO_PICTURE, name)
+            result.leave(NOT_A_PICTURE, name)
         elif file_state(path) is None:
-            result.rejected.append(Rejected(name, A_LINK))
+            result.rejected.append(Rejected(name, NOT_REGULAR))
         else:
             yield Candidate(path, name)
 
 
-def settled_files(settle: float, result: IngestResult) -> dict[Provenance, list[Candidate]]:
-    """The files in the inbox that have not changed for `settle` seconds, by what their folders say; others are left."""
+def settled_files(settle_seconds: float, result: IngestResult) -> dict[Provenance, list[Candidate]]:
+    """The files in the inbox that have not changed for `settle_seconds`, by provenance. Others are left."""
     inbox = paths.inbox()
-    found: dict[Provenance, list[Candidate]] = {}
-    known: dict[Path, ProvenanceFile | str] = {}
+    settled: dict[Provenance, list[Candidate]] = {}
+    by_folder: dict[Path, ProvenanceFile | str] = {}
     for path in _files(inbox):
         if path.name == FILE:
             continue
         name = _text(path.relative_to(inbox).as_posix())
-        about = _about(path.parent, inbox, known)
-        spoken = provenance.from_folder(
-            path.parent.relative_to(inbox).as_posix(), ProvenanceFile() if isinstance(about, str) else about
+        file = _provenance_file(path.parent, inbox, by_folder)
+        source = provenance.from_folder(
+            path.parent.relative_to(inbox).as_posix(), ProvenanceFile() if isinstance(file, str) else file
         )
-        now = file_state(path)
-        if spoken is None:
+        state = file_state(path)
+        if source is None:
             result.leave("not below AI/<generator>/ or human/<origin>/", name)
         elif path.name.lower().endswith(PARTIAL):
             result.leave("still being copied, by its name", name)
         elif not images.is_candidate(path.name):
-            result.leave(NO_PICTURE, name)
-        elif now is None:
-            result.leave(A_LINK, name)
-        elif isinstance(about, str):
-            result.leave(about, name)
-        elif time.time() - now.changed < settle:
+            result.leave(NOT_A_PICTURE, name)
+        elif state is None:
+            result.leave(NOT_REGULAR, name)
+        elif isinstance(file, str):
+            result.leave(file, name)
+        elif time.time() - state.changed < settle_seconds:
             result.leave("just arrived", name)
         else:
-            found.setdefault(spoken, []).append(Candidate(path, name))
-    return found
+            settled.setdefault(source, []).append(Candidate(path, name))
+    return settled
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All that is no folder, in order; links to folders are not followed. What is hidden is passed over."""
+    """All files below a folder, in order, without hidden ones. Links to folders are not followed."""
 
     def fail(error: OSError) -> None:
         raise storage_error(error) or DataError(f"{error.filename}: cannot be listed ({error.strerror})") from error
@@ -119,18 +119,19 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield Path(parent) / name
 
 
-def _about(folder: Path, inbox: Path, known: dict[Path, ProvenanceFile | str]) -> ProvenanceFile | str:
-    """What the nearest provenance.toml in a folder or above it says; what is wrong with it, where it is unusable."""
-    if folder not in known:
+def _provenance_file(folder: Path, inbox: Path, cache: dict[Path, ProvenanceFile | str]) -> ProvenanceFile | str:
+    """The nearest provenance.toml in a folder or above it; an error message if it is unusable."""
+    if folder not in cache:
         if file_state(folder / FILE) is not None:
             try:
-                known[folder] = provenance.read(folder / FILE)
+                cache[folder] = provenance.read(folder / FILE)
             except DataError as error:
-                known[folder] = str(error)
+                cache[folder] = str(error)
         else:
-            known[folder] = ProvenanceFile() if folder == inbox else _about(folder.parent, inbox, known)
-    return known[folder]
+            cache[folder] = ProvenanceFile() if folder == inbox else _provenance_file(folder.parent, inbox, cache)
+    return cache[folder]
 
 
 def _text(name: str) -> str:
+    """A file name with the bytes that are not UTF-8 escaped."""
     return name.encode(errors="backslashreplace").decode()

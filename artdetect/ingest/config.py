@@ -1,4 +1,4 @@
-"""Section `ingest`, and what ingest takes of a whole config."""
+"""Section `ingest`, and the sections of a config that ingest reads."""
 
 from typing import Protocol
 
@@ -11,11 +11,11 @@ from artdetect.download.config import DownloadConfig
 
 
 class IngestConfig(Section):
-    """Section `ingest`: when a file in the inbox counts as copied to its end."""
+    """Section `ingest`: when a file in the inbox counts as completely copied."""
 
-    settle: float = Field(30, ge=0, description="seconds for which a file in the inbox must not have changed")
-    patience: float = Field(
-        3600, ge=0, description="seconds after which a file in the inbox that is no readable picture is set aside"
+    settle_seconds: float = Field(30, ge=0, description="seconds for which a file in the inbox must not have changed")
+    reject_unreadable_after: float = Field(
+        3600, ge=0, description="seconds after which a file in the inbox that is not a readable picture is rejected"
     )
 
 

@@ -1,31 +1,33 @@
-"""The pictures now in data/incoming, by name: none is read."""
+"""Count the pictures in data/incoming by name, without reading them."""
 
 from collections import Counter
 from pathlib import Path
 
+from artdetect.artifacts import file_names
 from artdetect.core import paths
 
 
 def added_since(index_folder: Path | None) -> Counter[str]:
-    """Pictures now in data/incoming, to train and to test, that an index (its artifact folder) does not have.
+    """Count the pictures in data/incoming that an index does not have, by `AI/<generator>` and `human/<origin>`.
 
-    All of them where it is None. By `AI/<generator>` and `human/<origin>`; names are listed, no picture is read.
+    Args:
+        index_folder: The artifact folder of the index; None counts all pictures.
     """
-    known: set[str] = set()
+    indexed: set[str] = set()
     if index_folder is not None:
         import pyarrow.parquet as pq
 
-        known.update(pq.read_table(index_folder / "index.parquet", columns=["path"])["path"].to_pylist())
-    return Counter("/".join(path.split("/")[1:3]) for path in _incoming() if path not in known)
+        indexed.update(pq.read_table(index_folder / file_names.INDEX, columns=["path"])["path"].to_pylist())
+    return Counter("/".join(path.split("/")[1:3]) for path in _paths() if path not in indexed)
 
 
 def totals() -> dict[str, int]:
-    """Pictures in data/incoming by label."""
-    found = Counter(path.split("/")[1] for path in _incoming())
-    return {label: found[label] for label in ("AI", "human")}
+    """Count the pictures in data/incoming by label."""
+    counts = Counter(path.split("/")[1] for path in _paths())
+    return {label: counts[label] for label in ("AI", "human")}
 
 
-def _incoming() -> list[str]:
+def _paths() -> list[str]:
     """The paths of all incoming pictures, as in the index."""
     from artdetect.index.listing import PictureRoot, listing
 

@@ -1,4 +1,4 @@
-"""What is said of pictures that come in: by the command line, or by the inbox's folders and their provenance.toml."""
+"""The provenance of incoming pictures: from the command line, or from the inbox folders and their provenance.toml."""
 
 import tomllib
 from pathlib import Path
@@ -13,7 +13,7 @@ FILE = "provenance.toml"
 
 
 class ProvenanceFile(BaseModel):
-    """Where pictures come from: the content of a provenance.toml."""
+    """The content of a provenance.toml: where pictures come from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,7 +23,7 @@ class ProvenanceFile(BaseModel):
 
 
 class Provenance(ProvenanceFile):
-    """What pictures are, and where they come from."""
+    """The labels of pictures, and where they come from."""
 
     label: str
     name: str  # the generator of AI pictures; of human art a collection, an archive, a person
@@ -31,46 +31,56 @@ class Provenance(ProvenanceFile):
 
     @property
     def folder(self) -> str:
-        """Where they are kept below data/incoming."""
+        """The pictures' folder below data/incoming."""
         style = labels.normal_style(self.style)
         return f"{self.label}/{self.name}" + ("" if style == labels.UNKNOWN else f"/{style}")
 
     def as_dict(self) -> dict[str, Any]:
-        """As provenance keeps it."""
+        """The fields for a provenance record."""
         kind = "generator" if self.label == labels.CLASSES[labels.AI] else "origin"
-        about = {"source": self.source, "licence": self.licence, "note": self.note}
-        return {"label": self.label, kind: self.name, "style": labels.normal_style(self.style), **about}
+        origin = {"source": self.source, "licence": self.licence, "note": self.note}
+        return {"label": self.label, kind: self.name, "style": labels.normal_style(self.style), **origin}
 
 
-def provenance_of(label: str, name: str, style: str | None = None, **about: str | None) -> Provenance:
-    """What a person says of pictures.
+def provenance_of(label: str, name: str, style: str | None = None, **origin: str | None) -> Provenance:
+    """The provenance that a person gives for pictures.
+
+    Args:
+        label: "AI" or "human".
+        name: The generator of AI pictures; the collection, archive or person that human art comes from.
+        style: The style of all the pictures; unknown if None.
+        **origin: `source`, `licence` and `note`, as in a provenance.toml.
 
     Raises:
-        ConfigError: `name` or `style` does not do as a folder's name.
+        ConfigError: `name` or `style` is not usable as the name of a folder.
     """
-    found = Provenance(label=label, name=name, style=style or labels.UNKNOWN, **about)
+    provenance = Provenance(label=label, name=name, style=style or labels.UNKNOWN, **origin)
     if "/" in name or labels.incoming(f"{label}/{name}") is None:
         raise ConfigError(
-            f"{name!r} does not do as the name of a generator or an origin: letters, digits and . _ + - (64 at most), "
-            "beginning with a letter or digit, and neither AI nor human"
+            f"{name!r} is not usable as the name of a generator or an origin: up to 64 letters, digits and . _ + -, "
+            "starting with a letter or digit, and neither AI nor human"
         )
-    if "/" in found.style or labels.incoming(f"{label}/{name}/{found.style}") is None:
-        raise ConfigError(f"{style!r} does not do as the name of a style: letters, digits, spaces and . _ + -")
-    return found
+    if "/" in provenance.style or labels.incoming(f"{label}/{name}/{provenance.style}") is None:
+        raise ConfigError(f"{style!r} is not usable as the name of a style: use letters, digits, spaces and . _ + -")
+    return provenance
 
 
-def from_folder(folder: str, about: ProvenanceFile) -> Provenance | None:
-    """What a folder below the inbox says; None where it does not follow the grammar."""
+def from_folder(folder: str, file: ProvenanceFile) -> Provenance | None:
+    """The provenance of the pictures in a folder below the inbox; None if its name does not follow the grammar."""
     if labels.incoming(folder) is None:
         return None
     label, name, style = [*folder.split("/"), ""][:3]
-    return Provenance(label=label, name=name, style=style or labels.UNKNOWN, **about.model_dump())
+    return Provenance(label=label, name=name, style=style or labels.UNKNOWN, **file.model_dump())
 
 
 def read(file: Path) -> ProvenanceFile:
-    """The content of a provenance.toml; DataError says what is wrong with it."""
+    """Read a provenance.toml.
+
+    Raises:
+        DataError: The file is not usable.
+    """
     try:
         return ProvenanceFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
         known = ", ".join(ProvenanceFile.model_fields)
-        raise DataError(f"its {FILE} is not usable: it holds texts {known}") from error
+        raise DataError(f"its {FILE} is not usable: it may hold the texts {known}") from error

@@ -1,4 +1,4 @@
-"""A model's answers: by name, and compiled so that what it says of one picture never depends on the others."""
+"""Compiled models whose output for a picture never depends on the other pictures of the call."""
 
 import threading
 from collections.abc import Callable
@@ -13,23 +13,24 @@ if TYPE_CHECKING:
 
 
 def outputs_of(model: "keras.Model", pictures: Any) -> dict[str, Any]:
-    """The model's outputs by name: `probabilities` where it has just one."""
+    """The model's outputs by name. A single unnamed output is `probabilities`."""
     outputs = model(pictures, training=False)
     return outputs if isinstance(outputs, dict) else {"probabilities": outputs}
 
 
 class CompiledModel:
-    """A function of arrays `[n, *shape]`, compiled once, which takes them one by one.
+    """A function of arrays `[n, *shape]`, compiled once, that processes one array per forward pass.
 
-    In a batch, a picture's last bits depend on its place: which place, depends on the processor's kernels. One picture
-    a pass has no place, and costs no more where several passes run at once.
+    In a larger batch the last bits of an output depend on the array's position in the batch, in a way that differs
+    between processors. With one array per pass there is no position. The passes of a call run in parallel inside one
+    graph, so this costs no more time.
+
+    Threads may share an instance. Their calls take turns, because concurrent calls have crashed TensorFlow.
 
     Args:
-        function: maps float32 `[1, *shape]` to a tensor `[1, ...]`, or a dict of them.
-        shape: of one array.
-        prepare: makes the function's float32 arrays of those that a call is given.
-
-    Threads may call it at once and take turns, as two calls at once have crashed TensorFlow; it has threads of its own.
+        function: Maps float32 `[1, *shape]` to a tensor `[1, ...]` or to a dict of tensors.
+        shape: Shape of one array.
+        prepare: Converts the arrays of a call to the float32 arrays that `function` takes.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class CompiledModel:
     ):
         import tensorflow as tf
 
-        self._function = function  # what is compiled only borrows its weights
+        self._function = function  # keeps the weights alive: the compiled function only borrows them
         one = tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
         outputs = tf.nest.map_structure(
             lambda output: tf.TensorSpec(output.shape[1:], output.dtype), one.structured_outputs
@@ -54,12 +55,12 @@ class CompiledModel:
         compiled = tf.function(each, autograph=False)
         self._compiled = compiled.get_concrete_function(tf.TensorSpec((None, *shape), tf.float32))
         self._prepare = prepare
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
-    def __call__(self, given: np.ndarray) -> Any:
-        """The outputs for arrays `[n, *shape]`, each bit for bit what it would be alone; all of them are in memory."""
+    def __call__(self, arrays: np.ndarray) -> Any:
+        """The outputs for arrays `[n, *shape]`, each bit for bit as if its array were alone."""
         import tensorflow as tf
 
-        seen = self._prepare(given)
-        with self._turn:
-            return tf.nest.map_structure(lambda output: output.numpy(), self._compiled(tf.constant(seen)))
+        inputs = self._prepare(arrays)
+        with self._lock:
+            return tf.nest.map_structure(lambda output: output.numpy(), self._compiled(tf.constant(inputs)))

@@ -1,4 +1,4 @@
-"""From a probability to a verdict: AI, human, or unsure where the model's word is not worth much."""
+"""The decision: from the probability of AI to a verdict, which is AI, human or unsure."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -15,14 +15,17 @@ VERDICTS = (*CLASSES, UNSURE)
 
 @dataclass(frozen=True)
 class DecisionRule:
-    """What a model's scores are judged by; it was set on validation pictures and is stored with the model.
+    """How scores become verdicts. It is fitted on validation pictures and stored with the model.
 
-    `novelty` is the score beyond which pictures are unlike what the model learnt from: there the margin grows in
-    proportion, so that a strange picture needs a stronger p(AI) to get a verdict.
+    Args:
+        threshold: From this p(AI) on, the predicted class is AI.
+        margin: Half the width of the unsure band around the threshold, in logits.
+        novelty: A novelty score. Beyond it, the margin grows in proportion to the score: a picture unlike the training
+            data needs a more extreme p(AI) to get a verdict. None where the model has no novelty score.
     """
 
-    threshold: float = 0.5  # p(AI) from which a picture is called AI
-    margin: float = 0.0  # in logits: what lies closer to the threshold is unsure
+    threshold: float = 0.5
+    margin: float = 0.0
     novelty: float | None = None
 
     def __post_init__(self) -> None:
@@ -31,26 +34,25 @@ class DecisionRule:
             and 0 <= self.margin < math.inf
             and (self.novelty is None or 0 < self.novelty < math.inf)
         ):
-            raise ValueError(f"`threshold` and `novelty` are above 0, `margin` is 0 or more. Received: {self}")
+            raise ValueError(f"`threshold` and `novelty` must be above 0, `margin` at least 0. Received: {self}")
 
-    def called(self, p_ai: "np.ndarray") -> "np.ndarray":
-        """The class on whose side each picture is, however near: str [N] of p(AI) [N]."""
+    def predicted(self, p_ai: "np.ndarray") -> "np.ndarray":
+        """The class on whose side of the threshold each picture lies, however close: str [N] from p(AI) [N]."""
         import numpy as np
 
         return np.where(p_ai >= self.threshold, CLASSES[AI], CLASSES[HUMAN])
 
     def verdicts(self, p_ai: "np.ndarray", novelty: "np.ndarray | None" = None) -> "np.ndarray":
-        """AI, human or unsure: str [N] of p(AI) [N] and the novelty scores [N], where the model gives any."""
+        """AI, human or unsure: str [N] from p(AI) [N] and, where the model has them, the novelty scores [N]."""
         import numpy as np
 
         margin = np.full(len(p_ai), self.margin)
         if novelty is not None and self.novelty is not None:
             margin *= np.maximum(1.0, novelty / self.novelty)
-        distance = np.abs(logit(p_ai) - logit(self.threshold))
-        return np.where(distance < margin, UNSURE, self.called(p_ai))
+        return np.where(threshold_distance(p_ai, self.threshold) < margin, UNSURE, self.predicted(p_ai))
 
     def band(self) -> tuple[float, float]:
-        """The p(AI) between which pictures like the training's are unsure."""
+        """The lowest and the highest p(AI) at which a picture like the training data is unsure."""
         import numpy as np
 
         middle = logit(self.threshold)
@@ -58,13 +60,20 @@ class DecisionRule:
         return low, high
 
     def as_dict(self) -> dict[str, Any]:
-        """As a model file keeps it; `Rule(**that)` is the inverse."""
+        """The form in which a model file stores it. `DecisionRule(**values)` is the inverse."""
         return asdict(self)
 
 
 def logit(p: "np.ndarray | float") -> "np.ndarray":
-    """log(p / (1 - p)), finite for probabilities that were rounded to 0 or 1."""
+    """log(p / (1 - p)), finite also for probabilities that were rounded to 0 or 1."""
     import numpy as np
 
     p = np.clip(np.asarray(p, np.float64), 1e-12, 1 - 1e-12)
     return np.log(p) - np.log1p(-p)
+
+
+def threshold_distance(p_ai: "np.ndarray", threshold: float) -> "np.ndarray":
+    """How far each p(AI) is from the threshold, in logits: float64 [N]."""
+    import numpy as np
+
+    return np.abs(logit(p_ai) - logit(threshold))

@@ -1,8 +1,8 @@
 """A trained model with everything needed to apply it, in one file.
 
-The file is a `.keras` archive with one more member, `artdetect.json`: preset, geometry, classes, the rule of its
-verdicts, and where it came from.
-The same model always gives the same bytes, so that a retraining to equal weights wakes nothing.
+The file is a `.keras` archive with one more member, the card `artdetect.json`: preset, geometry, classes, decision
+rule, and where the model came from. The same model always gives the same bytes, so retraining to equal weights does
+not invalidate later stages.
 """
 
 import io
@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.core.errors import ModelError, storage_error
 from artdetect.model import reproducible_keras, tensorflow_setup
@@ -27,62 +28,70 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-MODEL_FILE = "model.keras"
+MODEL_FILE = file_names.MODEL
 _CARD = "artdetect.json"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's own first moment: no clock in the bytes
-OTHER = "other"
-MIN_GENERATOR_PROBABILITY = 0.5  # a generator family's probability from which it is named
-BATCH_PIXELS = 16 * 224 * 224  # pixels as float32 at a time: bounds memory
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # earliest date of the zip format: keeps the clock out of the bytes
+OTHER = "other"  # generator of pictures whose likeliest family is not likely enough
+MIN_GENERATOR_PROBABILITY = 0.5  # below it, no generator family is named
+BATCH_PIXELS = 16 * 224 * 224  # pixels held as float32 at a time: bounds memory
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model says of N pictures; None where it does not say such a thing."""
+    """A model's outputs for N pictures. None stands for an output that the model does not have."""
 
-    p_ai: "np.ndarray"  # float64 [N], the calibrated probability of AI where both classes are as frequent
-    novelty: "np.ndarray | None" = None  # float64 [N], distance from what it learnt from; 1 is usual there
-    generators: "np.ndarray | None" = None  # float64 [N, G], of AI pictures: which generator family, if one it knows
-    embedding: "np.ndarray | None" = None  # float64 [N, K], where near pictures look alike to it
+    p_ai: "np.ndarray"  # float64 [N]: calibrated probability of AI, for equally frequent classes
+    novelty: "np.ndarray | None" = None  # float64 [N]: distance from the training data, on average 1 within it
+    generators: "np.ndarray | None" = None  # float64 [N, G]: probabilities of the generator families, given AI
+    embedding: "np.ndarray | None" = None  # float64 [N, K]: similar pictures are close to each other
 
     @staticmethod
     def concatenate(parts: "Sequence[Scores]") -> "Scores":
-        """One after the other; at least one."""
+        """The scores of several batches, at least one, in order."""
         import numpy as np
 
-        others = zip(*(part._others() for part in parts), strict=True)
+        optional = zip(*(part._optional() for part in parts), strict=True)
         return Scores(
             np.concatenate([part.p_ai for part in parts]),
-            *(None if column[0] is None else np.concatenate(column) for column in others),
+            *(None if column[0] is None else np.concatenate(column) for column in optional),
         )
 
-    def _others(self) -> "tuple[np.ndarray | None, ...]":
+    def _optional(self) -> "tuple[np.ndarray | None, ...]":
         return self.novelty, self.generators, self.embedding
 
 
 @dataclass(frozen=True)
 class Detector:
-    """A Keras model of pictures float32 [N, size, size, 3] in [0, 1], and what its use needs.
+    """A Keras model with everything needed to apply it.
 
-    Its output is the probabilities [N, 2], class 0 = AI; or a dict with those as `probabilities`, and `novelty` [N, 1],
-    `generators` [N, G] and `embedding` [N, K] as in `Scores`.
+    Args:
+        model: Maps pictures float32 [N, size, size, 3] in [0, 1] to the probabilities [N, 2], class 0 = AI, or to a
+            dict with `probabilities` and optionally `novelty` [N, 1], `generators` [N, G] and `embedding` [N, K].
+            See `Scores`.
+        preset: The preset it was trained with.
+        geometry: How pictures become canonical before the model sees them.
+        metadata: Further entries of the card, such as seed and data digest. Nothing is computed from them.
+        rule: How scores become verdicts.
+        families: The G generator families, in the order of the output `generators`.
+        digest: The sha256 of the model file, empty before there is one.
     """
 
     model: "keras.Model"
     preset: str
     geometry: Geometry
-    about: Mapping[str, Any]  # seed, data digest, …: for people and records
+    metadata: Mapping[str, Any]
     rule: DecisionRule = field(default_factory=DecisionRule)
-    families: tuple[str, ...] = ()  # the G generator families, in the order of `generators`
-    digest: str = ""  # sha256 of the model file, once there is one
+    families: tuple[str, ...] = ()
+    digest: str = ""
 
     @property
     def id(self) -> str:
-        """What verdicts name the model by."""
+        """The short name that verdicts carry."""
         return model_id(self.preset, self.digest)
 
     @cached_property
     def classifier(self) -> "keras.Model":
-        """The model with the probabilities as its only output: what is explained."""
+        """The model with the probabilities as its only output. Explanations use it."""
         import keras
 
         if not self._outputs:
@@ -91,8 +100,8 @@ class Detector:
 
     @property
     def _outputs(self) -> "dict[str, keras.KerasTensor]":
-        """The model's outputs by name; none where it does not name them."""
-        outputs = getattr(self.model, "output", None)  # a Sequential that was loaded has none
+        """The model's outputs by name, empty where they have no names."""
+        outputs = getattr(self.model, "output", None)  # a loaded Sequential has none
         return outputs if isinstance(outputs, dict) else {}
 
     def p_ai(self, pixels: "np.ndarray") -> "np.ndarray":
@@ -100,45 +109,48 @@ class Detector:
         return self.scores(pixels).p_ai
 
     def scores(self, pixels: "np.ndarray") -> Scores:
-        """All that the model says of canonical pictures uint8 [N, size, size, 3]; bit for bit, whatever the batches."""
-        return self.judge(self.features(pixels)) if self.frozen else self._scores(self._forward, pixels)
+        """The scores of canonical pictures uint8 [N, size, size, 3]. Batching does not change a bit of them."""
+        if self.frozen:
+            return self.scores_from_features(self.features(pixels))
+        return self._scores(self._forward, pixels)
 
     @cached_property
     def frozen(self) -> FrozenBackbone | None:
-        """The part that no training changes, where the model has one."""
+        """The part that training does not change, where the model has one."""
         names = [layer.name for layer in self.model.layers]
         return FrozenBackbone(self.model, self.geometry.size) if LAYER in names else None
 
     def features(self, pixels: "np.ndarray") -> "np.ndarray":
-        """The features float32 [N, D] that the frozen part, which there must be, sees in canonical pictures."""
+        """The frozen backbone's features float32 [N, D] of canonical pictures. The model must have a frozen part."""
         import numpy as np
 
         assert self.frozen
         return np.concatenate([self.frozen.features(part) for part in self._batches(pixels)])
 
-    def judge(self, features: "np.ndarray") -> Scores:
-        """`scores` of pictures with these features, float32 [N, D], of the frozen part."""
+    def scores_from_features(self, features: "np.ndarray") -> Scores:
+        """The scores of pictures from their `features`, float32 [N, D]."""
         assert self.frozen
-        return self._scores(self.frozen.judge, features)
+        return self._scores(self.frozen.head, features)
 
-    def _scores(self, forward: CompiledModel, given: "np.ndarray") -> Scores:
+    def _scores(self, forward: CompiledModel, arrays: "np.ndarray") -> Scores:
         import numpy as np
 
-        scores = Scores.concatenate([_scores(forward(part)) for part in self._batches(given)])
+        scores = Scores.concatenate([_to_scores(forward(part)) for part in self._batches(arrays)])
         if not np.isfinite(scores.p_ai).all():
             raise ModelError(
-                f"model {self.id}: its probabilities are not finite: its weights are damaged. Train it again"
+                f"model {self.id}: its probabilities are not finite, so its weights are damaged. Retrain it"
             )
         return scores
 
-    def _batches(self, given: "np.ndarray") -> "Iterator[np.ndarray]":
-        """At least one, be it empty."""
-        return (given[start : start + self._batch] for start in range(0, max(1, len(given)), self._batch))
+    def _batches(self, arrays: "np.ndarray") -> "Iterator[np.ndarray]":
+        """At least one batch, which may be empty."""
+        return (arrays[start : start + self._batch] for start in range(0, max(1, len(arrays)), self._batch))
 
-    def attributed(self, scores: Scores) -> "tuple[np.ndarray, np.ndarray]":
-        """The likeliest generator family of each picture and its probability, str [N] and float [N].
+    def predicted_generator(self, scores: Scores) -> "tuple[np.ndarray, np.ndarray]":
+        """The likeliest generator family of each picture and its probability: str [N] and float [N].
 
-        "other" where no family has `LIKELY`. It says who may have made an AI picture, and nothing of whether it is one.
+        The family is `OTHER` where no probability reaches `MIN_GENERATOR_PROBABILITY`. All of this assumes that the
+        picture is AI-generated; it is no evidence that it is.
         """
         import numpy as np
 
@@ -158,7 +170,7 @@ class Detector:
         return CompiledModel(partial(outputs_of, self.model), (size, size, 3), images.to_input)
 
     def save(self, path: Path) -> None:
-        """Write the model file; deterministic bytes."""
+        """Write the model file. The same model always gives the same bytes."""
         buffer = io.BytesIO()
         self.model.save(scratch := path.with_name("scratch.keras"))
         card = {
@@ -167,7 +179,7 @@ class Detector:
             "classes": labels.CLASSES,
             "rule": self.rule.as_dict(),
             "families": self.families,
-            **self.about,
+            **self.metadata,
         }
         with zipfile.ZipFile(scratch) as source, zipfile.ZipFile(buffer, "w") as target:
             members = {name: source.read(name) for name in source.namelist()}
@@ -181,12 +193,14 @@ class Detector:
 
     @staticmethod
     def load(path: Path) -> "Detector":
-        """The detector in a model file or artifact folder; ModelError if there is none or it is not one of ours."""
+        """The detector in a model file or artifact folder.
+
+        Raises:
+            ModelError: There is no such file, or it is not a model file of artdetect.
+        """
         path = path / MODEL_FILE if path.is_dir() else path
         if not path.is_file():
-            raise ModelError(
-                f"{path}: there is no such model. Train one with `artdetect run`, or name another with --model"
-            )
+            raise ModelError(f"{path}: no such model. Train one with `artdetect run`, or name another with --model")
         card = read_card(path)
         geometry, rule = Geometry(**card.pop("geometry")), DecisionRule(**card.pop("rule", {}))
         families = tuple(card.pop("families", ()))
@@ -198,40 +212,50 @@ class Detector:
             detector = Detector(model, card["preset"], geometry, card, rule, families, digests.file_digest(path))
             output = tuple(detector.classifier.compute_output_shape((1, geometry.size, geometry.size, 3)))
         except Exception as error:  # whatever Keras raises on a damaged or foreign file
-            if isinstance(error, OSError) and (known := storage_error(error)):  # it unpacks weights to a temporary file
+            if isinstance(error, OSError) and (
+                known := storage_error(error)
+            ):  # Keras unpacks weights to a temporary file
                 raise known from error
             reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise ModelError(f"{path}: Keras cannot load it ({reason})") from error
         if output != (1, len(labels.CLASSES)):
-            raise ModelError(f"{path}: its net gives {output} for one picture, expected {(1, len(labels.CLASSES))}")
+            raise ModelError(
+                f"{path}: its output for one picture has shape {output}, expected {(1, len(labels.CLASSES))}"
+            )
         generators = detector._outputs.get("generators")
-        told_apart = 0 if generators is None else generators.shape[-1]
-        if told_apart != len(families):
-            raise ModelError(f"{path}: its net tells {told_apart} generators apart, but it names {len(families)}")
+        outputs = 0 if generators is None else generators.shape[-1]
+        if outputs != len(families):
+            raise ModelError(
+                f"{path}: its net has outputs for {outputs} generators, but its card names {len(families)}"
+            )
         return detector
 
 
-def _scores(outputs: "Mapping[str, np.ndarray]") -> Scores:
-    """What a model's outputs say, by name."""
+def _to_scores(outputs: "Mapping[str, np.ndarray]") -> Scores:
+    """The scores in a model's outputs by name."""
     import numpy as np
 
-    found = {name: np.asarray(output, np.float64) for name, output in outputs.items()}
-    novelty = found.get("novelty")
+    arrays = {name: np.asarray(output, np.float64) for name, output in outputs.items()}
+    novelty = arrays.get("novelty")
     return Scores(
-        found["probabilities"][:, labels.AI],
+        arrays["probabilities"][:, labels.AI],
         None if novelty is None else novelty[:, 0],
-        found.get("generators"),
-        found.get("embedding"),
+        arrays.get("generators"),
+        arrays.get("embedding"),
     )
 
 
 def model_id(preset: str, digest: str) -> str:
-    """A model's short name, from its preset and its file's sha256."""
+    """A model's short name, made of its preset and the sha256 of its file."""
     return f"{preset}-{digest[:8]}"
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """What a model file says of itself, without TensorFlow; ModelError if it is not one of ours."""
+    """The card in a model file, read without TensorFlow.
+
+    Raises:
+        ModelError: It is not a model file of artdetect.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             card = json.loads(archive.read(_CARD))
@@ -241,7 +265,7 @@ def read_card(path: Path) -> dict[str, Any]:
             raise TypeError("preset, families")
     except Exception as error:  # a foreign or damaged zip fails in more ways than zipfile documents
         raise ModelError(
-            f"{path}: this is not a model file of artdetect. Expected a .keras file that `artdetect run` made"
+            f"{path}: not a model file of artdetect. Expected a .keras file made by `artdetect run`"
         ) from error
     if card.get("classes") != list(labels.CLASSES):
         raise ModelError(f"{path}: its classes are {card.get('classes')}, expected {list(labels.CLASSES)}")

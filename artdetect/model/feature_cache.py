@@ -1,7 +1,7 @@
-"""The feature cache: what a pretrained net sees in a picture, computed once a view, then read from a memory map.
+"""The feature cache: a pretrained net's features of pictures, computed once per view and read from a memory map.
 
 A picture's features are the mean and the standard deviation, over space, of each channel of some of the net's
-activations. One folder of `records` an extractor and view, which may be deleted at any time.
+activations. Each pair of extractor and view has its own folder, which may be deleted at any time.
 """
 
 import threading
@@ -27,53 +27,63 @@ from artdetect.pictures.images import Geometry
 if TYPE_CHECKING:
     import keras
 
-CACHE_VERSION = 2  # part of every cached feature's key: raise it whenever a change here changes a feature
-CHUNK = 256  # pictures written at once, and lost at most when killed
-BATCH_BYTES = 16 * 224 * 224 * 3  # of the pictures that a worker takes at a time
-EPSILON = 1e-6  # added to variances: a root has no slope at zero, where a picture is of one colour
+CACHE_VERSION = 2  # part of every cached feature's key: raise it when a change here alters features
+CHUNK = 256  # pictures written at once, and the most that a killed process loses
+BATCH_BYTES = 16 * 224 * 224 * 3  # size of the pictures that a worker takes at a time
+EPSILON = 1e-6  # added to variances: in a picture of one colour they are 0, where a root has no gradient
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """What makes features of pictures: a net, the activations that are taken from it, the pictures' geometry."""
+    """How features are extracted: the net, the activations they summarise, and the geometry of pictures.
+
+    Args:
+        backbone: A net's name, see `backbones.load`.
+        blocks: Names of `backbones.block_outputs`, in the order of the features. "a..b" stands for all from a to b.
+        geometry: How pictures become canonical.
+        weights: The net's weights, see `backbones.load`.
+    """
 
     backbone: str
-    blocks: tuple[str, ...]  # names of `backbones.taps`, in the order of the features; "a..b" from a to b
+    blocks: tuple[str, ...]
     geometry: Geometry
     weights: str = backbones.DEFAULT_WEIGHTS
 
     @property
     def batch(self) -> int:
-        """Pictures that a worker takes at a time."""
-        return self.geometry.fitting(compute.WORKER_CHUNK, BATCH_BYTES)
+        """Number of pictures that a worker takes at a time."""
+        return self.geometry.max_batch(compute.WORKER_CHUNK, BATCH_BYTES)
 
-    def statistics(self, taps: "Mapping[str, keras.KerasTensor]") -> "keras.KerasTensor":
-        """The features [N, D] of activations [N, h, w, C] by name: of each block C means, then C standard deviations.
+    def statistics(self, activations: "Mapping[str, keras.KerasTensor]") -> "keras.KerasTensor":
+        """The features [N, D] of activations [N, h, w, C] by name: per block C means, then C standard deviations.
 
         Raises:
-            ConfigError: there is no such block.
+            ConfigError: The backbone has no such block.
         """
         from keras import ops
 
-        names = list(taps)
+        names = list(activations)
         ends = [block.partition("..")[::2] for block in self.blocks]
-        if unknown := [name for first, last in ends for name in (first, last or first) if name not in taps]:
-            raise ConfigError(f"{self.backbone} has no block {unknown[0]!r}; it has {', '.join(taps)}")
+        if unknown := [name for first, last in ends for name in (first, last or first) if name not in activations]:
+            raise ConfigError(f"{self.backbone} has no block {unknown[0]!r}. Its blocks are {', '.join(activations)}")
         spans = [names[names.index(first) : names.index(last or first) + 1] for first, last in ends]
         if not any(spans):
-            raise ConfigError(f"blocks = {list(self.blocks)} names no block; {self.backbone} has {', '.join(taps)}")
+            raise ConfigError(
+                f"train.feature_blocks = {list(self.blocks)} names no block. The blocks of {self.backbone} are "
+                f"{', '.join(activations)}"
+            )
         parts = []
         for name in chain.from_iterable(spans):
-            x = taps[name]
+            x = activations[name]
             parts += [ops.mean(x, axis=(1, 2)), ops.sqrt(ops.var(x, axis=(1, 2)) + EPSILON)]
         return ops.concatenate(parts, axis=-1)
 
     def build(self) -> "keras.Model":
-        """Pictures float32 [N, S, S, 3] in [0, 1] -> features float32 [N, D]; the net ends at the last block needed.
+        """The net up to the last block needed: pictures float32 [N, S, S, 3] in [0, 1] -> features float32 [N, D].
 
         Raises:
-            ConfigError: there is no such net or block.
-            ModelError: the weights are not at hand.
+            ConfigError: There is no such net or block.
+            ModelError: The weights are not available.
         """
         tensorflow_setup.load_tensorflow()
         import keras
@@ -83,7 +93,7 @@ class Extractor:
 
 
 def default_folder(extractor: Extractor, view: int) -> Path:
-    """Where features are kept; whatever may give other numbers has another folder."""
+    """The cache folder. Its name depends on everything that affects the features."""
     key = {
         "extractor": asdict(extractor) | {"weights": backbones.weights_id(extractor.weights)},
         "view": view,
@@ -97,44 +107,50 @@ def default_folder(extractor: Extractor, view: int) -> Path:
 
 
 class FeatureCache:
-    """The features of one view of many pictures, float16 `(D,)` each, kept on disk by content."""
+    """The features of one view of many pictures, float16 `(D,)` each, stored by the sha256 of the picture file.
+
+    Args:
+        extractor: How features are extracted.
+        view: 0 for the clean picture, else the number of a degraded view.
+        folder: The cache folder, by default `default_folder`.
+    """
 
     def __init__(self, extractor: Extractor, view: int, folder: Path | None = None):
         weights_id = backbones.weights_id(extractor.weights)
-        self._records = ArrayCache(
+        self._cache = ArrayCache(
             folder or default_folder(extractor, view),
             "feature",
             (_net(extractor, weights_id).width,),
             np.float16,
-            partial(_extracted, extractor, weights_id, view),
+            partial(_records, extractor, weights_id, view),
             CHUNK,
         )
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._cache)
 
     def ensure(self, items: Sequence[PictureRef], progress: Count | None = None) -> None:
-        """Compute what is missing of `items`, from the pixel cache, which is filled first; see `Records.ensure`.
+        """Compute the missing features of `items`, filling the pixel cache first. See `ArrayCache.ensure`.
 
         Raises:
-            ModelError: a feature is not finite, or more than a float16 holds.
+            ModelError: A feature is not finite or does not fit float16.
         """
-        self._records.ensure(items, progress)
+        self._cache.ensure(items, progress)
 
     def read(self, sha256s: Sequence[str]) -> np.ndarray:
-        """The features of these contents (hex digests), float32 `(len(sha256s), D)`.
+        """The features of the pictures with these contents (hex digests), float32 `(len(sha256s), D)`.
 
         Raises:
-            DataError: one is not in the cache: `ensure` it first.
+            DataError: A picture is not in the cache. Call `ensure` first.
         """
-        return self._records.read(self._records.rows(sha256s)).astype(np.float32)
+        return self._cache.read(self._cache.rows(sha256s)).astype(np.float32)
 
     def verify(self) -> list[str]:
-        """The sha256s (hex) whose record or entry is damaged, all records read; delete the folder if there are any."""
-        return self._records.verify()
+        """The sha256s (hex) of damaged records, after reading all of them. If there are any, delete the folder."""
+        return self._cache.verify()
 
 
-def _extracted(extractor: Extractor, weights_id: str, view: int, items: Sequence[PictureRef]) -> Iterator[bytes]:
+def _records(extractor: Extractor, weights_id: str, view: int, items: Sequence[PictureRef]) -> Iterator[bytes]:
     cache = pixel_cache.PixelCache(extractor.geometry)
     cache.ensure(items)
     sha256s = [sha256 for sha256, _ in items]
@@ -146,19 +162,19 @@ def _extracted(extractor: Extractor, weights_id: str, view: int, items: Sequence
 def _extract(
     extractor: Extractor, weights_id: str, view: int, pictures: Sequence[tuple[str, np.ndarray]]
 ) -> list[bytes]:
-    """A worker's part: the features of pictures, which come as (sha256, canonical pixels)."""
-    seen = np.stack([degraded_views.degraded_view(canonical, sha256, view) for sha256, canonical in pictures])
+    """Runs in a worker: the features of pictures, which come as (sha256, canonical pixels)."""
+    views = np.stack([degraded_views.degraded_view(canonical, sha256, view) for sha256, canonical in pictures])
     with np.errstate(over="ignore"):
-        features = _net(extractor, weights_id)(seen).astype(np.float16)
+        features = _net(extractor, weights_id)(views).astype(np.float16)
     if not np.isfinite(features).all():
         raise ModelError(
-            f"{extractor.backbone}: features are not finite or too large: its weights are damaged, or take other blocks"
+            f"{extractor.backbone}: features are not finite or too large. Check its weights, or choose other blocks"
         )
     return [record.tobytes() for record in features]
 
 
 class _Net(CompiledModel):
-    """An extractor's model: up to a batch of pictures -> features, float32 [n, D]."""
+    """An extractor's compiled net: pictures -> features, float32 [n, D]."""
 
     def __init__(self, extractor: Extractor):
         model = extractor.build()
@@ -171,7 +187,7 @@ _LOADING = threading.Lock()
 
 
 def _net(extractor: Extractor, weights_id: str) -> _Net:
-    """Loaded once a process, whichever of its threads asks first."""
+    """The extractor's net, loaded once per process."""
     with _LOADING:
         return _loaded(extractor, weights_id)
 

@@ -1,4 +1,7 @@
-"""The part of a model that no training changes: its features of a picture are the same in all models that have it."""
+"""The frozen backbone: the part of a model that training does not change.
+
+Its features of a picture are the same in every model that shares it, so they can be cached.
+"""
 
 import hashlib
 import json
@@ -14,11 +17,16 @@ from artdetect.pictures import images
 if TYPE_CHECKING:
     import keras
 
-LAYER = "frozen"  # the name of the layer that the part ends with
+LAYER = "frozen"  # name of the frozen part's last layer
 
 
 class FrozenBackbone:
-    """A model in two: canonical pictures of `size` -> features -> outputs."""
+    """A model split in two: pictures -> features (the backbone), and features -> outputs (the head).
+
+    Args:
+        model: A model with a layer named `LAYER`.
+        size: Side of its canonical pictures, in pixels.
+    """
 
     def __init__(self, model: "keras.Model", size: int):
         import keras
@@ -30,12 +38,12 @@ class FrozenBackbone:
 
     @property
     def width(self) -> int:
-        """How many features a picture has, D."""
+        """Number of features of a picture, D."""
         return int(self._backbone.output_shape[-1])
 
     @cached_property
     def id(self) -> str:
-        """Whatever may give a picture other features has another one: architecture, weights, size."""
+        """A digest of all that determines the features: architecture, weights, picture size."""
         digest = hashlib.sha256(without_object_ids(self._backbone.to_json().encode()))
         digest.update(json.dumps(self._size).encode())
         for weight in self._backbone.get_weights():
@@ -44,11 +52,11 @@ class FrozenBackbone:
 
     @cached_property
     def features(self) -> CompiledModel:
-        """Canonical pictures, uint8 [n, size, size, 3] -> float32 [n, D]."""
+        """Canonical pictures, uint8 [n, size, size, 3] -> features float32 [n, D]."""
         shape = (self._size, self._size, 3)
         return CompiledModel(partial(self._backbone, training=False), shape, images.to_input)
 
     @cached_property
-    def judge(self) -> CompiledModel:
-        """Features of pictures, float32 [n, D] -> the model's outputs by name."""
+    def head(self) -> CompiledModel:
+        """Features, float32 [n, D] -> the model's outputs by name."""
         return CompiledModel(partial(outputs_of, self._head), (self.width,), np.asarray)

@@ -1,4 +1,4 @@
-"""Verdicts for files and folders: batched, one row a picture, and a bad file is a row with its error."""
+"""Verdicts for files and folders: one row per picture. A picture that cannot be read gets a row with its error."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,31 +19,32 @@ if TYPE_CHECKING:
 
     from artdetect.model.detector import Detector, Scores
 
-CHUNK = 256  # pictures decoded before a forward pass
+CHUNK = 256  # pictures decoded before they are scored
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One picture's row: all but path and model are None where there is an `error`."""
+    """The row of one picture. With an `error`, everything else but path and model is None."""
 
     path: str  # absolute
     verdict: str | None  # AI, human or unsure
     p_ai: float | None
     model: str
     error: str | None
-    called: str | None = None  # the class it leans to, also where it is unsure
-    novelty: float | None = None  # distance from what the model learnt from; 1 is usual there
-    generator: str | None = None  # if it is AI: the generator family it looks like
+    predicted: str | None = None  # the likelier class by the threshold, also where the verdict is unsure
+    novelty: float | None = None  # distance from the training data, on average 1 within it
+    generator: str | None = None  # the likeliest generator family, where AI is predicted
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON and CSV."""
+        """The row as JSON and CSV show it."""
         return asdict(self)
 
 
 def find_model(path: Path | None = None) -> "Detector":
-    """The detector at `path`, an artifact folder or a model file; if left out, see `default_model`.
+    """The detector at `path`, an artifact folder or a model file. Without a path, that of `default_model`.
 
-    ModelError where there is none, or it is not one of ours.
+    Raises:
+        ModelError: There is no such model, or it is not a model file of artdetect.
     """
     from artdetect.model.detector import Detector
 
@@ -51,9 +52,11 @@ def find_model(path: Path | None = None) -> "Detector":
 
 
 def default_model() -> Path:
-    """The artifact folder of the champion, or of the newest trained model where none was promoted.
+    """The artifact folder of the champion, or of the newest trained model where nothing was ever promoted.
 
-    ModelError where there is none, or the champion is no longer whole; ArtifactError where the alias is damaged.
+    Raises:
+        ModelError: There is no model, or the champion is damaged.
+        ArtifactError: The champion alias is damaged.
     """
     if champion := registry.champion_model():
         return champion
@@ -64,9 +67,9 @@ def default_model() -> Path:
 
 
 def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
-    """The files named, and the pictures in folders named, recursively, sorted; absolute paths.
+    """The absolute paths of the given files, and of the pictures below the given folders, sorted.
 
-    A file that was named counts whatever its name; one found in a folder must be a picture by its name.
+    A given file counts whatever its name. A file in a folder counts if its name is that of a picture.
     """
     for source in sources:
         source = source.absolute()
@@ -77,24 +80,24 @@ def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
         for folder, folders, names in os.walk(source, onerror=unlisted.append):
             folders.sort()
             yield from (Path(folder, name) for name in sorted(names) if images.is_candidate(name))
-        yield from (Path(error.filename) for error in unlisted)  # rows with an error: nobody has looked inside
+        yield from (Path(error.filename) for error in unlisted)  # unreadable folders: each becomes a row with an error
 
 
 def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
-    """The verdict of each picture, in order; what comes next is decoded meanwhile."""
-    waiting: list[tuple[Path | str, np.ndarray | str]] = []
+    """The verdict of each picture, in order. The next pictures are decoded while the model runs."""
+    decoded: list[tuple[Path | str, np.ndarray | str]] = []
     geometry = detector.geometry
-    chunk, piece_size = geometry.fitting(CHUNK), geometry.fitting(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)
-    for piece, loaded in compute.chunks(partial(_load, geometry), paths, piece_size):
-        waiting += zip(piece, loaded, strict=True)
-        if len(waiting) >= chunk:
-            yield from verdicts(detector, waiting)
-            waiting = []
-    yield from verdicts(detector, waiting)
+    chunk, part_size = geometry.max_batch(CHUNK), geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)
+    for part, loaded in compute.chunks(partial(_load, geometry), paths, part_size):
+        decoded += zip(part, loaded, strict=True)
+        if len(decoded) >= chunk:
+            yield from verdicts(detector, decoded)
+            decoded = []
+    yield from verdicts(detector, decoded)
 
 
 def _load(geometry: Geometry, paths: Sequence[Path]) -> "list[np.ndarray | str]":
-    """A worker's part: each picture's canonical pixels, or why there are none."""
+    """Runs in a worker: each picture's canonical pixels, or the reason why it cannot be read."""
     loaded: list[np.ndarray | str] = []
     for path in paths:
         try:
@@ -105,11 +108,16 @@ def _load(geometry: Geometry, paths: Sequence[Path]) -> "list[np.ndarray | str]"
 
 
 def verdicts(detector: "Detector", loaded: "Sequence[tuple[Path | str, np.ndarray | str]]") -> Iterator[Verdict]:
-    """The verdicts of pictures by name, from their canonical pixels or from why there are none."""
+    """The verdicts of pictures.
+
+    Args:
+        detector: The model.
+        loaded: Pairs of a picture's name and its canonical pixels, or the reason why it cannot be read.
+    """
     import numpy as np
 
     good = [pixels for _, pixels in loaded if not isinstance(pixels, str)]
-    rows = iter(_judged(detector, detector.scores(np.stack(good))) if good else ())
+    rows = iter(_rows(detector, detector.scores(np.stack(good))) if good else ())
     for path, pixels in loaded:
         if isinstance(pixels, str):
             yield Verdict(str(path), None, None, detector.id, pixels)
@@ -117,14 +125,15 @@ def verdicts(detector: "Detector", loaded: "Sequence[tuple[Path | str, np.ndarra
             yield Verdict(str(path), model=detector.id, error=None, **next(rows))
 
 
-def _judged(detector: "Detector", scores: "Scores") -> Iterator[dict[str, Any]]:
-    verdicts, called = detector.rule.verdicts(scores.p_ai, scores.novelty), detector.rule.called(scores.p_ai)
-    families = None if scores.generators is None else detector.attributed(scores)[0]
+def _rows(detector: "Detector", scores: "Scores") -> Iterator[dict[str, Any]]:
+    """The columns that depend on the scores."""
+    verdicts, predicted = detector.rule.verdicts(scores.p_ai, scores.novelty), detector.rule.predicted(scores.p_ai)
+    families = None if scores.generators is None else detector.predicted_generator(scores)[0]
     for row, p_ai in enumerate(scores.p_ai):
         yield {
             "verdict": str(verdicts[row]),
             "p_ai": float(p_ai),
-            "called": str(called[row]),
+            "predicted": str(predicted[row]),
             "novelty": None if scores.novelty is None else float(scores.novelty[row]),
-            "generator": None if families is None or called[row] != CLASSES[AI] else str(families[row]),
+            "generator": None if families is None or predicted[row] != CLASSES[AI] else str(families[row]),
         }

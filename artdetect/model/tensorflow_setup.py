@@ -1,5 +1,6 @@
-"""Loads TensorFlow the same way everywhere: with deterministic kernels, and without its notes on what this CPU could do
-and which GPU it lacks, which no setting keeps quiet.
+"""Loads TensorFlow the same way everywhere: with deterministic kernels and without start-up messages.
+
+TensorFlow has no setting that silences its messages about the CPU's features and missing GPUs.
 """
 
 import os
@@ -11,9 +12,9 @@ from typing import IO
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow; call it before the first `import tensorflow` or `keras` of a process.
+    """Import TensorFlow. Call this before the first `import tensorflow` or `import keras` of a process.
 
-    What it writes to stderr meanwhile is shown only if it fails.
+    What the import writes to stderr is shown only if it fails.
     """
     if "tensorflow" not in sys.modules:
         _import_silently()
@@ -23,21 +24,21 @@ def load_tensorflow() -> None:
 
 
 def _import_silently() -> None:
-    with tempfile.TemporaryFile() as notes:
+    with tempfile.TemporaryFile() as messages:
         try:
-            with redirect_stderr(notes):
+            with redirect_stderr(messages):
                 import tensorflow as tf
 
                 tf.config.list_physical_devices("GPU")
         except BaseException:
-            notes.seek(0)
-            os.write(2, notes.read())
+            messages.seek(0)
+            os.write(2, messages.read())
             raise
 
 
 @contextmanager
 def redirect_stderr(file: IO[bytes]) -> Iterator[None]:
-    """Write to this file what goes to stderr meanwhile, also from C++."""
+    """Send stderr to this file while the context is open, including output from C++."""
     sys.stderr.flush()
     stderr = os.dup(2)
     os.dup2(file.fileno(), 2)

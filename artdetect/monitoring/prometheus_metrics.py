@@ -1,8 +1,8 @@
-"""Metrics for a scraper: `artifacts/metrics.prom`, in Prometheus's text format, written anew at the end of each run.
+"""Metrics for Prometheus: `artifacts/metrics.prom`, in its text format, rewritten at the end of every run.
 
-A node exporter's textfile collector or any static file server hands it on. It is made from the ledger of runs, the
-artifacts' records and the names of incoming pictures alone, so that it stays cheap with thousands of artifacts. All are
-gauges: what is counted is what is on record, and garbage collection takes old runs off it.
+A node exporter's textfile collector or any static file server can serve the file. It is computed from the run ledger,
+the artifacts' records and the names of incoming pictures only, so that it stays cheap with thousands of artifacts. All
+metrics are gauges: they count what is on record, and garbage collection removes old runs from the record.
 """
 
 import json
@@ -14,148 +14,140 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect import ingest
-from artdetect.artifacts import registry, run_ledger, store
+from artdetect.artifacts import file_names, registry, run_ledger
 from artdetect.artifacts.run_ledger import Run
+from artdetect.artifacts.store import StoredArtifact
 from artdetect.core import atomic, paths
 from artdetect.core.errors import ArtdetectError, ArtifactError
 from artdetect.housekeeping import inventory
-from artdetect.housekeeping.inventory import InventoryItem
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-Values = Mapping[Any, float]  # labels' values, a tuple -> the metric's
-VERDICTS = ("promoted", "kept")  # what a run's facts may say under `verdict`
+Values = Mapping[Any, float]  # tuple of label values -> value of the metric
+VERDICTS = ("promoted", "refused")  # values of the fact `verdict` of a retraining
 
 
 def file() -> Path:
-    """Where the metrics are."""
+    """The file of the metrics."""
     return paths.artifacts() / "metrics.prom"
 
 
 def write() -> Path:
-    """Write the metrics as things are now; their file."""
+    """Write the present metrics; returns their file."""
     from prometheus_client import CollectorRegistry, generate_latest
 
-    class Now:
+    class Collector:
         def collect(self) -> "Iterator[Metric]":
             return _metrics()
 
     collectors = CollectorRegistry()
-    collectors.register(Now())
+    collectors.register(Collector())
     atomic.write(file(), generate_latest(collectors))
     return file()
 
 
 def _metrics() -> "Iterator[Metric]":
-    ledger, items = run_ledger.read(), inventory.artifacts()
-    yield from _of_runs(ledger)
-    yield from _of_stages(ledger, items)
-    yield from _of_models(ledger, items)
+    ledger, items = run_ledger.read(), inventory.items()
+    artifacts = inventory.intact(items)
+    yield from _run_metrics(ledger)
+    yield from _stage_metrics(ledger, artifacts)
+    yield from _model_metrics(artifacts)
     yield _gauge("incoming_pictures", "Accepted new pictures", ("label", "generator"), _incoming())
     verdicts: Counter[tuple[str, ...]] = Counter({(verdict,): 0 for verdict in VERDICTS})
     verdicts.update((run.facts["verdict"],) for run in ledger if run.facts.get("verdict") in VERDICTS)
-    said = "What became of retrained models, of runs on record: promoted, or the champion kept"
-    yield _gauge("gate_verdicts", said, ("verdict",), verdicts)
+    yield _gauge("gate_verdicts", "Retrained models of the runs on record, by verdict", ("verdict",), verdicts)
     yield _gauge("artifacts", "Artifacts on disk", ("stage",), Counter((item.stage,) for item in items))
-    taken: Counter[tuple[str, ...]] = Counter()
+    sizes: Counter[tuple[str, ...]] = Counter()
     for item in items:
-        taken[item.stage,] += item.bytes
-    yield _gauge("artifacts_bytes", "Bytes of the artifacts' outputs on disk", ("stage",), taken)
+        sizes[item.stage,] += item.bytes
+    yield _gauge("artifacts_bytes", "Bytes of the artifacts' outputs on disk", ("stage",), sizes)
 
 
-def _of_runs(ledger: Sequence[Run]) -> "Iterator[Metric]":
+def _run_metrics(ledger: Sequence[Run]) -> "Iterator[Metric]":
     last = {(flow,): run for flow, run in run_ledger.latest(ledger).items()}
     ended = {flow: _seconds(run.ended) for flow, run in last.items()}
-    yield _gauge("run_end_timestamp_seconds", "When the last run of a flow ended", ("flow",), ended)
-    lasted = {flow: run.seconds for flow, run in last.items()}
-    yield _gauge("run_duration_seconds", "How long the last run of a flow took", ("flow",), lasted)
-    good = {flow: float(run.state == "completed") for flow, run in last.items()}
-    yield _gauge("run_success", "Whether the last run of a flow succeeded", ("flow",), good)
+    yield _gauge("run_end_timestamp_seconds", "When the last run of the flow ended", ("flow",), ended)
+    durations = {flow: run.seconds for flow, run in last.items()}
+    yield _gauge("run_duration_seconds", "How long the last run of the flow took", ("flow",), durations)
+    succeeded = {flow: float(run.state == "completed") for flow, run in last.items()}
+    yield _gauge("run_success", "1 if the last run of the flow succeeded, else 0", ("flow",), succeeded)
     successes = run_ledger.latest(run for run in ledger if run.state == "completed")
-    when = {(flow,): _seconds(run.ended) for flow, run in successes.items()}
-    yield _gauge("run_last_success_timestamp_seconds", "When a flow last ended well", ("flow",), when)
+    ended = {(flow,): _seconds(run.ended) for flow, run in successes.items()}
+    yield _gauge("run_last_success_timestamp_seconds", "When the flow last succeeded", ("flow",), ended)
     counts = Counter((run.flow, run.state) for run in ledger)
     yield _gauge("runs", "Runs on record", ("flow", "state"), counts)
 
 
-def _of_stages(ledger: Sequence[Run], items: Sequence[InventoryItem]) -> "Iterator[Metric]":
-    """Of the newest run that used a stage."""
+def _stage_metrics(ledger: Sequence[Run], artifacts: Sequence[StoredArtifact]) -> "Iterator[Metric]":
+    """Metrics of each stage's artifact in the newest run that used the stage."""
     uses = {(use.stage,): use for run in ledger for use in run.stages}
-    built = {(item.stage, item.key): item for item in items}
+    existing = {(artifact.stage, artifact.key): artifact for artifact in artifacts}
     seconds = {stage: use.seconds for stage, use in uses.items()}
-    yield _gauge(
-        "stage_build_seconds", "How long the stage's artifact of the last run took to build", ("stage",), seconds
-    )
+    yield _gauge("stage_build_seconds", "How long the build of the last used artifact took", ("stage",), seconds)
     ran = {stage: float(use.ran) for stage, use in uses.items()}
-    yield _gauge("stage_ran", "1: built by the last run that needed it; 0: found cached", ("stage",), ran)
-    peaks = {stage: item.peak_bytes for stage, use in uses.items() if (item := built.get((use.stage, use.key)))}
-    yield _gauge("stage_peak_memory_bytes", "The most memory its builder's process had held", ("stage",), peaks)
+    yield _gauge("stage_ran", "1 if the last run that needed the stage built it, 0 if it was cached", ("stage",), ran)
+    peaks = {
+        stage: artifact.peak_bytes for stage, use in uses.items() if (artifact := existing.get((use.stage, use.key)))
+    }
+    yield _gauge("stage_peak_memory_bytes", "Peak memory of the process that built it", ("stage",), peaks)
 
 
-def _of_models(ledger: Sequence[Run], items: Sequence[InventoryItem]) -> "Iterator[Metric]":
-    """Of the champion and of the model that was trained last, as their newest evaluation on test pictures has it."""
-    models = {"champion": _champion(), "newest": max(_whole(items, "train"), key=lambda item: item.at, default=None)}
-    trained = {item.key: item for item in _whole(items, "train")}
+def _model_metrics(artifacts: Sequence[StoredArtifact]) -> "Iterator[Metric]":
+    """Metrics of the champion and of the newest model, from the newest evaluation of each."""
+    models = {artifact.key: artifact for artifact in artifacts if artifact.stage == "train"}
+    newest = max(models.values(), key=lambda artifact: artifact.at, default=None)
+    roles = {"champion": models.get(_champion() or ""), "newest": newest}
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for role, model in models.items():
-        item = trained.get(model) if isinstance(model, str) else model
-        if item and (metrics := _evaluation(item, items)):
-            found[role] = item.key, metrics
-    yield _gauge(
-        "model_info",
-        "Which models the others are of",
-        ("model", "train"),
-        {(r, key): 1 for r, (key, _) in found.items()},
-    )
-    for name, said, read in (
-        ("model_test_pictures", "Pictures that the model was tested on", lambda metrics: metrics["pictures"]),
+    for role, model in roles.items():
+        if model and (metrics := _evaluation(model, artifacts)):
+            found[role] = model.key, metrics
+    keys = {(role, key): 1 for role, (key, _) in found.items()}
+    yield _gauge("model_info", "The models that the other metrics describe", ("model", "train"), keys)
+    for name, description, value in (
+        ("model_test_pictures", "Number of test pictures", lambda metrics: metrics["pictures"]),
         ("model_test_accuracy_ratio", "Accuracy on test pictures", lambda metrics: metrics["accuracy"]["value"]),
         ("model_test_roc_auc", "Area under the ROC curve, test pictures", lambda metrics: metrics["roc_auc"]["value"]),
         ("model_test_ece_ratio", "Calibration error, test", lambda metrics: metrics["calibration"]["ece"]["value"]),
     ):
         values = {}
         for role, (_, metrics) in found.items():
-            with suppress(KeyError, TypeError):  # a test that is too small for it
-                values[role,] = float(read(metrics))
-        yield _gauge(name, said, ("model",), values)
+            with suppress(KeyError, TypeError):  # the test set is too small for it
+                values[role,] = float(value(metrics))
+        yield _gauge(name, description, ("model",), values)
 
 
 def _incoming() -> Values:
-    with suppress(ArtdetectError):  # a folder that cannot be listed: the next ingest or run says so
+    with suppress(ArtdetectError):  # a folder that cannot be listed: the next ingest or run reports it
         return {tuple(where.split("/")): count for where, count in ingest.added_since(None).items()}
     return {}
 
 
 def _champion() -> str | None:
-    with suppress(ArtifactError):  # who removes or predicts says so; here it is only not there
-        if entry := registry.champion():
-            return entry.train
+    with suppress(ArtifactError):  # a damaged champion file: predict and gc report it
+        if promotion := registry.champion():
+            return promotion.train
     return None
 
 
-def _whole(items: Sequence[InventoryItem], stage: str) -> list[InventoryItem]:
-    return [item for item in items if item.stage == stage and item.digest]
-
-
-def _evaluation(model: InventoryItem, items: Sequence[InventoryItem]) -> Mapping[str, Any] | None:
+def _evaluation(model: StoredArtifact, artifacts: Sequence[StoredArtifact]) -> Mapping[str, Any] | None:
     """The metrics of the newest evaluation of a model."""
-    of_model = [item for item in _whole(items, "evaluate") if item.inputs.get("train") == model.digest]
-    for item in reversed(of_model):
-        with suppress(OSError, ValueError):
-            return json.loads((store.place("evaluate", item.key) / "metrics.json").read_bytes())
+    for artifact in reversed(artifacts):
+        if artifact.stage == "evaluate" and artifact.inputs.get("train") == model.digest:
+            with suppress(OSError, ValueError):
+                return json.loads((artifact.folder / file_names.METRICS).read_bytes())
     return None
 
 
-def _gauge(name: str, said: str, labels: Sequence[str], values: Values) -> "Metric":
+def _gauge(name: str, description: str, labels: Sequence[str], values: Values) -> "Metric":
     from prometheus_client.core import GaugeMetricFamily
 
-    family = GaugeMetricFamily(f"artdetect_{name}", said, labels=labels)
-    for of, value in sorted(values.items()):
-        family.add_metric(of, value)
+    family = GaugeMetricFamily(f"artdetect_{name}", description, labels=labels)
+    for label_values, value in sorted(values.items()):
+        family.add_metric(label_values, value)
     return family
 
 
 def _seconds(time: str) -> float:
-    """Since 1970."""
+    """An ISO 8601 time in seconds since 1970."""
     return datetime.fromisoformat(time).timestamp()

@@ -1,10 +1,10 @@
-"""What is current, stale, missing or corrupt along the chain, and why: without Prefect, without TensorFlow."""
+"""What is current, stale, missing or corrupt along the pipeline, and why. Needs neither Prefect nor TensorFlow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from artdetect import audit, download
+from artdetect import audit, download, plans
 from artdetect.artifacts import stages, store
 from artdetect.artifacts.stages import Plan, Stage
 from artdetect.artifacts.store import Artifact
@@ -20,7 +20,7 @@ State = Literal["current", "missing", "stale", "corrupt"]
 
 @dataclass(frozen=True)
 class StageStatus:
-    """One stage under a config; `artifact` is set where it is current."""
+    """The state of one stage under a config; `artifact` is set if it is current."""
 
     stage: str
     state: State
@@ -29,51 +29,56 @@ class StageStatus:
 
 
 def status(config: Config) -> list[StageStatus]:
-    """The state of every stage, in the chain's order. A stage behind one that is not current waits for it."""
-    found: dict[str, StageStatus] = {}
+    """The state of every stage, in the pipeline's order. A stage after one that is not current waits for it."""
+    states: dict[str, StageStatus] = {}
     for stage in stages.CHAIN:
-        found[stage.name] = _status(stage, config, found)
-    return list(found.values())
+        states[stage.name] = _status(stage, config, states)
+    return list(states.values())
 
 
-def examine(plan: Plan, folder: "pa.Table | None" = None) -> StageStatus:
-    """The state of the artifact that a plan names. `folder`: see `why.reasons`."""
+def examine(plan: Plan, pictures: "pa.Table | None" = None) -> StageStatus:
+    """The state of the artifact that a plan names.
+
+    Args:
+        plan: The plan of a stage whose inputs are known.
+        pictures: For the index only: the scanned pictures, see `staleness.reasons`.
+    """
     name, key = plan.stage.name, plan.key
     assert key is not None
-    fault = store.verify(name, key)
-    if fault == "missing":
-        reasons = staleness.reasons(plan, folder)
-        absent = reasons in (["never built"], ["its artifact was deleted"])
-        return StageStatus(name, "missing" if absent else "stale", reasons)
-    if fault is None and name == "download" and (fault := download.check(store.place(name, key))):
+    artifact, fault = store.check(name, key)
+    if artifact is None:
+        if fault != "missing":
+            return StageStatus(name, "corrupt", [str(fault)])
+        reasons = staleness.reasons(plan, pictures)
+        missing = reasons in ([staleness.NEVER_BUILT], [staleness.DELETED])
+        return StageStatus(name, "missing" if missing else "stale", reasons)
+    if name == "download" and (fault := download.check(artifact.folder)):
         return StageStatus(name, "missing", [fault])
-    return StageStatus(name, "corrupt", [fault]) if fault else StageStatus(name, "current", [], store.at(name, key))
+    return StageStatus(name, "current", [], artifact)
 
 
-def _status(stage: Stage, config: Config, found: Mapping[str, StageStatus]) -> StageStatus:
+def _status(stage: Stage, config: Config, states: Mapping[str, StageStatus]) -> StageStatus:
     section = getattr(config, stage.name)
     if stage.name == "download":
-        return examine(stages.plan(stage, section, download.fingerprint(config.download)))
+        return examine(plans.plan(stage.name, section, {}))
     if stage.name == "index":
-        raw = found["download"].artifact
+        raw = states["download"].artifact
         if raw is None:
-            return _waits(stages.plan(stage, section, None), ["download"])
+            return _waiting(stages.plan(stage, section, None), ["download"])
         pictures = scan.quick_scan(download.folder(raw.folder), config.index.incoming)
-        inputs = {"pictures": pictures.digest or "not read yet"}
-        return examine(stages.plan(stage, section, inputs), pictures.contents)
-    awaited = [name for name in stage.inputs if found[name].artifact is None]
-    if awaited:
-        return _waits(stages.plan(stage, section, None), awaited)
-    inputs = {name: artifact.digest for name in stage.inputs if (artifact := found[name].artifact)}
-    state = examine(stages.plan(stage, section, inputs))
-    if stage.name == "audit" and state.artifact and (stops := audit.blocking(state.artifact.folder)):
-        return replace(state, why=[f"stops the run: {', '.join(finding['name'] for finding in stops)}"])
+        return examine(plans.plan(stage.name, section, {"pictures": pictures}), pictures.contents)
+    inputs = {name: states[name].artifact for name in stage.inputs}
+    if awaited := [name for name, artifact in inputs.items() if artifact is None]:
+        return _waiting(stages.plan(stage, section, None), awaited)
+    state = examine(plans.plan(stage.name, section, inputs))
+    if stage.name == "audit" and state.artifact and (blocking := audit.blocking(state.artifact.folder)):
+        return replace(state, why=[f"stops the run: {', '.join(finding['name'] for finding in blocking)}"])
     return state
 
 
-def _waits(plan: Plan, awaited: list[str]) -> StageStatus:
-    """A stage whose inputs are to be built first. They may come out as before, and then it need not run."""
+def _waiting(plan: Plan, awaited: list[str]) -> StageStatus:
+    """A stage whose inputs must be built first. If they come out as before, the stage need not run."""
     reasons = staleness.reasons(plan)
-    if reasons == ["never built"]:
+    if reasons == [staleness.NEVER_BUILT]:
         return StageStatus(plan.stage.name, "missing", reasons)
     return StageStatus(plan.stage.name, "stale", [*reasons, f"waits for {', '.join(awaited)}"])

@@ -1,8 +1,8 @@
-"""What is computed once a picture and kept by content: records of one size, read from a memory map.
+"""A cache of one array per picture, by content: records of equal size, read from a memory map.
 
-Two append-only files a folder: the records (`pixels.u8`, say), and `index.bin`, one 40-byte entry a record (sha256 of
-the picture file's content, CRC-32 of the record, CRC-32 of the entry). Records reach the disk before their entries and
-an entry counts only whole, so a killed or powerless writer loses at most its last chunk.
+A folder has two append-only files: the records (for instance `pixels.u8`), and `index.bin` with one 40-byte entry per
+record (sha256 of the picture file, CRC-32 of the record, CRC-32 of the entry). Records reach the disk before their
+entries, and only complete entries count, so a kill or a loss of power costs at most the last chunk.
 The folder may be deleted at any time.
 """
 
@@ -20,64 +20,67 @@ from numpy.typing import DTypeLike
 from artdetect.core.errors import DataError
 from artdetect.core.progress import Count
 
-PictureRef = tuple[str, Path]  # the sha256 of a picture file's content (hex), and a file that holds it
+PictureRef = tuple[str, Path]  # the sha256 of a picture file (hex), and its path
 
 ENTRY = np.dtype([("sha256", "S32"), ("record_crc", "<u4"), ("entry_crc", "<u4")])
-RESIDENT_BYTES = 128 * 2**20  # of the map, as far as reading keeps it in this process's memory
-FAULT_BYTES = 64 * 2**10  # what Linux maps around a page that is touched
-ATTEMPTS = 2  # the cache may be deleted while it is written: once more, then something is wrong
+RESIDENT_BYTES = 128 * 2**20  # of the memory map that reading may leave in this process's memory
+FAULT_BYTES = 64 * 2**10  # what Linux maps around a page on access
+ATTEMPTS = 2  # the cache may be deleted while it is written; once is tolerated
 
 
 class ArrayCache:
-    """One array of `shape` and `dtype` a picture, of many pictures.
+    """One array of `shape` and `dtype` per picture, for many pictures.
 
-    Readers need no lock: what they have opened never changes. Writers of several processes take turns.
+    Readers need no lock: the data they have opened never changes. Writers in several processes take turns.
 
     Args:
-        what: "pixel" is kept as `pixels.…` and called the pixel cache.
-        make: gives the bytes of the records of these items, in their order; it decides who does the work.
-        chunk: how many records are written at once, and lost at most when killed.
+        folder: The folder of the cache.
+        name: What a record holds: "pixel" gives the file `pixels.…` and the name "pixel cache" in messages.
+        shape: The shape of a record.
+        dtype: The type of a record's values.
+        compute: Yields the bytes of the records of the given items, in order. It may distribute the work.
+        chunk: How many records are written at once: the most that a kill can lose.
     """
 
     def __init__(
         self,
         folder: Path,
-        what: str,
+        name: str,
         shape: tuple[int, ...],
         dtype: DTypeLike,
-        make: Callable[[Sequence[PictureRef]], Iterator[bytes]],
+        compute: Callable[[Sequence[PictureRef]], Iterator[bytes]],
         chunk: int,
     ):
         self.folder = folder
-        self._what = what
+        self._name = name
         self._shape = shape
         self._dtype = np.dtype(dtype)
-        self._make = make
+        self._compute = compute
         self._chunk = chunk
         self._record = int(np.prod(shape)) * self._dtype.itemsize
         self._index_path = folder / "index.bin"
-        self._records_path = folder / f"{what}s.{self._dtype.kind}{self._dtype.itemsize * 8}"
+        self._records_path = folder / f"{name}s.{self._dtype.kind}{self._dtype.itemsize * 8}"
         self._open()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """The records in these rows, copied: `(len(rows), *shape)`; RESIDENT_BYTES of the map stay at most.
+        """Copy the records in these rows: `(len(rows), *shape)`. At most RESIDENT_BYTES of the map stay in memory.
 
-        Rows come from `rows` and hold for this object, whatever others append meanwhile.
+        Rows come from the method `rows` of this object. They stay valid whatever other processes append.
         """
         records = self._array[rows]
         self._touched += len(records) * (self._record + FAULT_BYTES)
         if self._touched > RESIDENT_BYTES:
-            self._let_go()
+            self._release_pages()
         return records
 
     def rows(self, sha256s: Sequence[str]) -> np.ndarray:
-        """Row numbers for these contents (hex digests), as `read` takes them: int64 `(len(sha256s),)`.
+        """The row numbers of these contents (hex digests) for `read`: int64 `(len(sha256s),)`.
 
         Raises:
-            DataError: one is not in the cache: `ensure` it first.
+            DataError: A picture is not in the cache; call `ensure` first.
         """
         rows = self._find(sha256s)
         if (rows < 0).any():
@@ -87,14 +90,15 @@ class ArrayCache:
         return rows
 
     def ensure(self, items: Sequence[PictureRef], progress: Count | None = None) -> None:
-        """Make what is missing of `items`, pairs of a content's sha256 (hex) and the file that holds it.
+        """Compute the records of `items` that are missing.
 
         Args:
-            progress: called with (done, missing) after each chunk.
+            items: Pairs of the sha256 (hex) of a picture file and its path.
+            progress: Called with (done, missing) after each chunk.
 
         Raises:
-            DataError: a file changed since it was indexed, or cannot be decoded any more; names it.
-            OSError: the disk is full; what was written before stays valid.
+            DataError: A file changed since it was indexed, or can no longer be decoded. The message names it.
+            OSError: The disk is full. The records written before stay valid.
         """
         from filelock import FileLock
 
@@ -104,57 +108,57 @@ class ArrayCache:
                 return
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder.with_name(self.folder.name + ".lock")):
-                self._open()  # another process may have written meanwhile
+                self._open()  # another process may have appended records
                 self._append(self._missing(items), progress)
             self._open()
         if self._missing(items):
             raise DataError(f"the {self} was deleted twice while it was written: run again")
 
     def verify(self) -> list[str]:
-        """The sha256s (hex) whose record or entry is damaged, all records read; delete the folder if there are any."""
-        good = self._sound(0, len(self))
-        return [bytes(entry).hex() for entry in self._keys()[~good]]
+        """The sha256s (hex) of damaged records or entries, after reading all. Delete the folder if there are any."""
+        intact = self._intact(0, len(self))
+        return [bytes(entry).hex() for entry in self._keys()[~intact]]
 
     def __str__(self) -> str:
-        return f"{self._what} cache {self.folder}"
+        return f"{self._name} cache {self.folder}"
 
     def _append(self, items: list[PictureRef], progress: Count | None) -> None:
-        # Cut off what a killed writer left. No reader has mapped it: they count by the same rule.
+        # Truncate what a killed writer left. No reader has mapped it, because readers count by the same rule.
         records_file = _open_at(self._records_path, len(self) * self._record)
         with records_file, _open_at(self._index_path, len(self) * ENTRY.itemsize) as index_file:
-            made = self._make(items)
+            computed = self._compute(items)
             for start in range(0, len(items), self._chunk):
                 sha256s = [sha256 for sha256, _ in items[start : start + self._chunk]]
-                records = list(islice(made, len(sha256s)))
+                records = list(islice(computed, len(sha256s)))
                 _write(records_file, b"".join(records))
                 _write(index_file, _entries(sha256s, records).tobytes())
                 if progress is not None:
                     progress(start + len(records), len(items))
 
     def _missing(self, items: Sequence[PictureRef]) -> list[PictureRef]:
-        """Each content once, in the order given, so that a rebuilt cache has the same bytes."""
+        """The missing items, each content once, in the given order, so that a rebuilt cache has the same bytes."""
         rows = self._find([sha256 for sha256, _ in items])
         missing = {sha256: path for (sha256, path), row in zip(items, rows, strict=True) if row < 0}
         return list(missing.items())
 
     def _find(self, sha256s: Sequence[str]) -> np.ndarray:
-        """Rows of these contents, -1 for those that are not there: int64."""
-        wanted = _digests(sha256s)
-        if not len(self) or not len(wanted):
-            return np.full(len(wanted), -1, np.int64)
+        """The rows of these contents, -1 for missing ones: int64."""
+        digests = _digests(sha256s)
+        if not len(self) or not len(digests):
+            return np.full(len(digests), -1, np.int64)
         keys = self._entries["sha256"]
-        positions = np.minimum(np.searchsorted(keys, wanted, sorter=self._order), len(keys) - 1)
+        positions = np.minimum(np.searchsorted(keys, digests, sorter=self._order), len(keys) - 1)
         rows = self._order[positions]
-        return np.where(keys[rows] == wanted, rows, -1).astype(np.int64)
+        return np.where(keys[rows] == digests, rows, -1).astype(np.int64)
 
     def _keys(self) -> np.ndarray:
-        """Whole keys, uint8 `(len, 32)`: numpy's S32 drops trailing zero bytes when it hands out single values."""
+        """Complete keys, uint8 `(len, 32)`: single values of numpy's S32 lose trailing zero bytes."""
         return np.ascontiguousarray(self._entries["sha256"]).view(np.uint8).reshape(-1, 32)
 
     def _open(self) -> None:
-        """See what is on disk now: whole entries with whole records, the last chunk's checked by their CRC."""
+        """Load the current state: complete entries with complete records, the last chunk checked by CRC."""
         try:
-            index = self._index_path.read_bytes()  # before the records, which are written first
+            index = self._index_path.read_bytes()  # read first, because records are written first
             records = self._records_path.stat().st_size // self._record
         except FileNotFoundError:
             index, records = b"", 0
@@ -162,7 +166,7 @@ class ArrayCache:
         self._entries = np.frombuffer(index, ENTRY, count)
         self._map(count)
         start = max(0, count - self._chunk)
-        bad = np.flatnonzero(~self._sound(start, count))
+        bad = np.flatnonzero(~self._intact(start, count))
         if bad.size:  # after a loss of power
             count = start + int(bad[0])
             self._entries = self._entries[:count]
@@ -178,14 +182,14 @@ class ArrayCache:
                 self._mapped = mmap.mmap(file.fileno(), count * self._record, access=mmap.ACCESS_READ)
             self._array = np.frombuffer(self._mapped, self._dtype).reshape(count, *self._shape)
 
-    def _let_go(self) -> None:
-        """Give mapped pages back to the system, which still holds the file in its own cache."""
+    def _release_pages(self) -> None:
+        """Release mapped pages to the system, which still caches the file."""
         if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
         self._touched = 0
 
-    def _sound(self, start: int, stop: int) -> np.ndarray:
-        """Which of these rows match their CRCs: bool `(stop - start,)`."""
+    def _intact(self, start: int, stop: int) -> np.ndarray:
+        """Whether each of these rows matches its CRCs: bool `(stop - start,)`."""
         entries = self._entries[start:stop]
         entry_crcs = [zlib.crc32(entry.tobytes()[:-4]) for entry in entries]
         record_crcs = [zlib.crc32(self.read(np.array([row])).data) for row in range(start, stop)]
@@ -209,7 +213,7 @@ def _digests(sha256s: Sequence[str]) -> np.ndarray:
 
 
 def _open_at(path: Path, size: int) -> BinaryIO:
-    """The file, made if it is not there, cut to `size` and ready to append."""
+    """Open a file, created if necessary, truncated to `size` and ready to append."""
     path.touch()
     file = path.open("r+b")
     file.truncate(size)

@@ -1,17 +1,15 @@
-"""What the web does to pictures on their way: the conditions under which the test pictures are seen again.
+"""Common corruptions: the conditions under which the test pictures are evaluated again.
 
-Degradations are applied to the canonical pixels that the model sees, those of a file too: "JPEG 50" is what saving at
-quality 50 does to that square, not to the original in its own size. Saving as PNG loses nothing there, so its row is a
-control: no verdict may change.
+Degradations are applied to the canonical pixels that the model sees. So "JPEG 50" compresses that square at quality 50,
+not the original file. PNG loses nothing, so its row is a control: no prediction may change.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from artdetect.pictures import degradations
+from artdetect.pictures import content_draw, degradations
 
 if TYPE_CHECKING:
     from artdetect.pictures.degradations import Pixels as Picture
@@ -21,17 +19,17 @@ if TYPE_CHECKING:
 CLEAN = "clean"
 
 
-def _saved(format: Literal["JPEG", "WEBP", "PNG"], quality: int = 75) -> "Degradation":
+def _save_as(format: Literal["JPEG", "WEBP", "PNG"], quality: int = 75) -> "Degradation":
     return lambda picture, rng: degradations.save(picture, format, quality)
 
 
 GRID: "dict[str, Degradation]" = {
-    "JPEG 90": _saved("JPEG", 90),
-    "JPEG 70": _saved("JPEG", 70),
-    "JPEG 50": _saved("JPEG", 50),
-    "JPEG 30": _saved("JPEG", 30),
-    "WebP 80": _saved("WEBP", 80),
-    "PNG": _saved("PNG"),
+    "JPEG 90": _save_as("JPEG", 90),
+    "JPEG 70": _save_as("JPEG", 70),
+    "JPEG 50": _save_as("JPEG", 50),
+    "JPEG 30": _save_as("JPEG", 30),
+    "WebP 80": _save_as("WEBP", 80),
+    "PNG": _save_as("PNG"),
     "resize 1/2": lambda picture, rng: degradations.rescale(picture, 1 / 2),
     "resize 1/4": lambda picture, rng: degradations.rescale(picture, 1 / 4),
     "blur 1": lambda picture, rng: degradations.blur(picture, 1),
@@ -45,8 +43,13 @@ GRID: "dict[str, Degradation]" = {
 
 
 def corrupt(canonical: "Picture", sha256: str, condition: str) -> "Picture":
-    """Canonical pixels uint8 [S, S, 3] under a condition, CLEAN or a name in GRID; chance depends on the content."""
+    """Apply a corruption to a picture.
+
+    Args:
+        canonical: The picture's canonical pixels, uint8 [S, S, 3].
+        sha256: The digest of the picture's content, which seeds random corruptions.
+        condition: CLEAN, or a key of GRID.
+    """
     if condition == CLEAN:
         return canonical
-    seed = hashlib.sha256(f"{condition} of {sha256}".encode()).digest()
-    return GRID[condition](canonical, np.random.default_rng(int.from_bytes(seed[:8], "big")))
+    return GRID[condition](canonical, content_draw.generator(f"{condition} of", sha256))

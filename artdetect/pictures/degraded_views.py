@@ -1,16 +1,15 @@
-"""Views of a picture: number 0 is the canonical picture itself, each other number a seeded chain of degradations.
+"""Degraded views of a picture: number 0 is the canonical picture, each other number a seeded chain of degradations.
 
-A view depends on the picture's content and its number alone, never on its class: both classes get the same history,
-and whether a picture was saved again tells nothing of who made it.
+A view depends only on the content of the picture and the number, never on the class. Both classes are degraded alike,
+so traces of compression say nothing about the label.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artdetect.pictures import degradations
+from artdetect.pictures import content_draw, degradations
 
 if TYPE_CHECKING:
     from artdetect.pictures.degradations import Pixels
@@ -19,14 +18,19 @@ if TYPE_CHECKING:
 
 
 def degraded_view(pixels: "Pixels", sha256: str, number: int) -> "Pixels":
-    """View `number` of the canonical pixels uint8 [S, S, 3] of the picture with this content."""
+    """Compute one view of a picture.
+
+    Args:
+        pixels: The picture's canonical pixels, uint8 [S, S, 3].
+        sha256: The digest of the picture's content, which seeds the view.
+        number: The number of the view; 0 gives `pixels`.
+    """
     if number == 0:
         return pixels
-    seed = hashlib.sha256(f"view {number} of {sha256}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(seed[:8], "big"))
+    rng = content_draw.generator(f"view {number} of", sha256)
     if rng.random() < 0.5:
         pixels = pixels[:, ::-1]
-    names = rng.permutation(len(DEGRADATIONS))[: rng.integers(1, 4)]  # one to three, in any order
+    names = rng.permutation(len(DEGRADATIONS))[: rng.integers(1, 4)]  # one to three, in random order
     for name in names:
         pixels = DEGRADATIONS[name](pixels, rng)
     return np.ascontiguousarray(pixels)

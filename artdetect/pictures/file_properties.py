@@ -1,4 +1,4 @@
-"""What a picture's file tells without a look at the picture, as numbers for a classifier."""
+"""The properties of picture files, without their pixels, as numbers for a classifier."""
 
 from typing import TYPE_CHECKING
 
@@ -7,13 +7,14 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-NO_QUALITY = -1  # having no JPEG quality is a trace as well
+NO_QUALITY = -1  # that a file has no JPEG quality is informative too
 
 
 def properties(table: "pd.DataFrame") -> dict[str, dict[str, np.ndarray]]:
-    """Property -> its columns by name, float32 `(n,)`; a property that never varies has no entry.
+    """The features of each property: property -> feature name -> float32 `(n,)`. Constant properties are left out.
 
-    `table` has the columns width, height, bytes, jpeg_quality, has_exif, format and mode of an index.
+    Args:
+        table: `n` rows with the columns width, height, bytes, jpeg_quality, has_exif, format and mode of an index.
     """
     pixels = (table.width * table.height).clip(lower=1)
     numbers = {
@@ -24,14 +25,14 @@ def properties(table: "pd.DataFrame") -> dict[str, dict[str, np.ndarray]]:
         "JPEG quality": table.jpeg_quality.astype(float).fillna(NO_QUALITY),
         "EXIF": table.has_exif,
     }
-    found = {name: {name: values.to_numpy(dtype=np.float32)} for name, values in numbers.items()}
+    features = {name: {name: values.to_numpy(dtype=np.float32)} for name, values in numbers.items()}
     for name in ("format", "mode"):
         values = table[name].fillna("none")
-        found[name] = {
+        features[name] = {
             f"{name} is {value}": (values == value).to_numpy(dtype=np.float32) for value in sorted(set(values))
         }
     return {
         name: columns
-        for name, columns in found.items()
+        for name, columns in features.items()
         if any(len(values) and values.min() < values.max() for values in columns.values())
     }

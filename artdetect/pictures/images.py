@@ -1,11 +1,11 @@
-"""The one place where a picture becomes an array: train, evaluate, predict, explain and serve all come through here.
+"""The only place where a picture becomes an array: train, evaluate, predict, explain and serve all use it.
 
-The notebook read pictures three ways, and its model was served other pixels than it had learnt from. Files are
-untrusted: whatever bytes come, the answer is a picture or a `PictureError`.
+The notebook read pictures in three ways, so its model was served other pixels than it was trained on. Files are
+untrusted: any bytes give either a picture or a `PictureError`.
 
-Colour: an embedded ICC profile of an RGB or CMYK picture is converted to sRGB, because scans of human-made art often
-carry Adobe RGB and phones Display P3, and without conversion their paler colours would tell the classes apart. sRGB
-profiles (nearly all) cost nothing; a profile that lcms refuses is ignored.
+Colour: the embedded ICC profile of an RGB or CMYK picture is converted to sRGB. Scans of human-made art often use Adobe
+RGB, and phones use Display P3; without conversion their paler colours would distinguish the classes. sRGB profiles
+(nearly all) cost nothing. A profile that lcms refuses is ignored.
 """
 
 import errno
@@ -27,14 +27,14 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from artdetect.core.errors import ConfigError, DataError, PictureError
 
-CACHE_VERSION = 2  # part of every cached pixel's key: raise it whenever a change here changes a pixel
-MAX_PIXELS = 178_000_000  # 0.7 GB decoded; just below where Pillow itself refuses
-MAX_SIDE = 65_535  # JPEG's own; a kilobyte of TIFF can claim 9 x 8,000,000 and hold a processor for seconds
+CACHE_VERSION = 2  # part of the key of cached pixels; raise it whenever a change here changes a pixel
+MAX_PIXELS = 178_000_000  # 0.7 GB decoded; just below the limit of Pillow
+MAX_SIDE = 65_535  # the limit of JPEG; a kilobyte of TIFF can claim 9 x 8,000,000 and occupy a processor for seconds
 MAX_BYTES = 2**30
-HEADROOM = 1.5  # a JPEG is decoded at least so many times larger than needed, which leaves the filter its work
+HEADROOM = 1.5  # a JPEG is decoded at least this many times larger than needed, so that the filter still antialiases
 MAX_PROFILE_BYTES = 4 * 2**20  # the largest press profiles are about 2 MB
 
-# What Pillow may open. Never EPS, PDF or WMF, which run programs; "JPEG" includes MPO, the phones' two-picture JPEG.
+# What Pillow may open: never EPS, PDF or WMF, which run programs. "JPEG" includes MPO, the two-picture JPEG of phones.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"))
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
@@ -53,16 +53,18 @@ _UPRIGHT = {
 }
 _PILLOW_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
-# What Pillow logs of a damaged file is in the PictureError; where the root logger shows all, it would log every chunk.
+# The PictureError has what Pillow logs about a damaged file. A verbose root logger would show every chunk.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The square every picture is brought to: `size` in pixels, and how it gets there.
+    """The square that every picture is converted to.
 
-    "squash" resizes to size x size whatever the aspect (the notebook's 32x32); "crop" resizes the short side to
-    `size` and keeps the middle. Both use Pillow's antialiased LANCZOS; small pictures are enlarged the same way.
+    Args:
+        size: The square's side in pixels.
+        fit: "squash" resizes to size x size whatever the aspect ratio (the notebook's 32x32). "crop" resizes the short
+            side to `size` and takes the middle. Both use Pillow's antialiased LANCZOS, also to enlarge small pictures.
     """
 
     size: int
@@ -71,57 +73,65 @@ class Geometry:
     def __post_init__(self) -> None:
         if not isinstance(self.size, int) or isinstance(self.size, bool) or not 1 <= self.size <= 4096:
             raise ConfigError(
-                f"A geometry's `size` is a whole number of pixels, 1 to 4096. Received: size={self.size!r}"
+                f"`size` of a geometry must be a whole number of pixels, 1 to 4096. Received: size={self.size!r}"
             )
         if self.fit not in ("crop", "squash"):
-            raise ConfigError(f"Unknown `fit`; it is 'crop' or 'squash'. Received: fit={self.fit!r}")
+            raise ConfigError(f"`fit` of a geometry must be 'crop' or 'squash'. Received: fit={self.fit!r}")
 
-    def fitting(self, most: int, limit: int = 64 * 2**20) -> int:
-        """How many pictures to hold at a time: `most`, or as many as fit in `limit` bytes; at least one."""
-        return max(1, min(most, limit // (3 * self.size**2)))
+    def max_batch(self, limit: int, max_bytes: int = 64 * 2**20) -> int:
+        """How many pictures to process at a time: up to `limit`, as many as fit in `max_bytes`, at least one."""
+        return max(1, min(limit, max_bytes // (3 * self.size**2)))
 
     def as_dict(self) -> dict[str, Any]:
-        """As a model file keeps it; `Geometry(**that)` is the inverse."""
+        """The fields as stored in a model file; `Geometry(**fields)` is the inverse."""
         return asdict(self)
 
 
 def is_candidate(name: str) -> bool:
-    """Whether a file of this name is looked at: a picture's suffix in any case, and not hidden (`.x`, `._x.jpg`)."""
+    """Whether a file name is that of a picture: a known suffix in any case, and not hidden (`.x`, `._x.jpg`)."""
     name = name.rpartition("/")[2]
     _, dot, suffix = name.rpartition(".")
     return dot + suffix.lower() in SUFFIXES and not name.startswith(".")
 
 
 def load(source: Path | bytes, geometry: Geometry, sha256: str | None = None) -> np.ndarray:
-    """One picture as the model sees it: uint8 `(size, size, 3)`, RGB, 0..255; the file is read once.
+    """Load one picture as the model sees it. The file is read once.
+
+    Args:
+        source: A file, or its content.
+        geometry: The square to convert it to.
+        sha256: The expected digest of the content (hex), if any.
+
+    Returns:
+        uint8 `(size, size, 3)`, RGB, 0..255.
 
     Raises:
-        PictureError: it cannot be read.
-        DataError: `sha256` (hex) is given and the content's digest is another.
+        PictureError: It cannot be read.
+        DataError: The content does not match `sha256`.
     """
-    with _named(source):
+    with _with_path(source):
         picture = opened(_content(source, sha256))
         draft(picture, round(HEADROOM * geometry.size))
         return canonical(upright_rgb(picture), geometry)
 
 
 def decode(source: Path | bytes) -> Image.Image:
-    """The whole picture, mode RGB, turned as its EXIF orientation says, transparency over white, first frame.
+    """The first frame of a picture at full size: mode RGB, upright by its EXIF orientation, transparency over white.
 
     16-bit, 32-bit and float pictures are scaled to 8 bits by the range of their type, not clipped.
 
     Raises:
-        PictureError: it cannot be read; the message says why in plain words, after the path where there is one.
+        PictureError: It cannot be read. The message gives the path, if there is one, and the reason.
     """
-    with _named(source):
+    with _with_path(source):
         return upright_rgb(opened(read(source)))
 
 
 def canonical(picture: Image.Image, geometry: Geometry) -> np.ndarray:
-    """An upright RGB picture in the model's geometry: uint8 `(size, size, 3)`, 0..255."""
+    """Convert an upright RGB picture to a geometry: uint8 `(size, size, 3)`, 0..255."""
     box = None
     if geometry.fit == "crop":
-        # The same as resizing the whole and cropping then: the filter still sees what lies beyond the box.
+        # The same as resizing the whole picture and then cropping it: the filter also reads pixels beyond the box.
         width, height = picture.size
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
@@ -132,13 +142,19 @@ def canonical(picture: Image.Image, geometry: Geometry) -> np.ndarray:
 def artwork(
     source: Path | bytes, longest: int, sha256: str | None = None, fit: Literal["crop", "squash"] = "squash"
 ) -> Image.Image:
-    """The picture for people to look at: RGB, aspect kept, its long side at most `longest` pixels, never enlarged.
+    """A picture for display: RGB, with its aspect ratio, never enlarged.
 
-    With `fit` "crop" only the square in the middle, which is what a model of that geometry sees.
+    Args:
+        source: A file, or its content.
+        longest: The largest length of the long side, in pixels.
+        sha256: The expected digest of the content (hex), if any.
+        fit: "crop" gives only the square in the middle, which is what a model with that geometry sees.
 
-    Raises: as `load`.
+    Raises:
+        PictureError: It cannot be read.
+        DataError: The content does not match `sha256`.
     """
-    with _named(source):
+    with _with_path(source):
         picture = upright_rgb(opened(_content(source, sha256)))
     if fit == "crop":
         side = min(picture.size)
@@ -152,10 +168,10 @@ def artwork(
 
 
 def to_input(pixels: np.ndarray) -> np.ndarray:
-    """The one scaling: uint8 `(..., 3)` in 0..255 to float32 in [0, 1].
+    """Scale uint8 `(..., 3)` in 0..255 to float32 in [0, 1]. Nothing else scales pixels.
 
     Raises:
-        TypeError: anything but uint8 comes, so that nothing is ever scaled twice.
+        TypeError: The dtype is not uint8, so that nothing is ever scaled twice.
     """
     if pixels.dtype != np.uint8:
         raise TypeError(f"`pixels` must be uint8, 0..255. Received: dtype={pixels.dtype}")
@@ -170,35 +186,35 @@ def _content(source: Path | bytes, sha256: str | None) -> bytes:
     return data
 
 
-# The steps of `decode`, for the index, which wants to know more of a file than its pixels.
+# The steps of `decode`, separately for the index, which needs more of a file than its pixels.
 
 
 def read(source: Path | bytes) -> bytes:
-    """A picture file's content.
+    """The content of a picture file.
 
     Raises:
-        PictureError: the file is missing, forbidden, larger than MAX_BYTES, or not a regular file.
+        PictureError: The file is missing, forbidden, larger than MAX_BYTES, or not a regular file.
     """
     if isinstance(source, bytes):
         return source
     try:
         status = source.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe could block for ever
             raise PictureError("not a regular file")
         if status.st_size > MAX_BYTES:
             raise PictureError(f"the file is too large ({status.st_size:,} bytes; the limit is {MAX_BYTES:,})")
         return source.read_bytes()
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # the machine's trouble, not this picture's
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # a fault of the machine, not of this picture
             raise
         raise PictureError(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
 
 
 def opened(data: bytes) -> ImageFile.ImageFile:
-    """The file's header, checked: a supported format and a sane size; no pixels are decoded yet.
+    """Open a picture and check its format and size. No pixels are decoded yet.
 
     Raises:
-        PictureError: empty, not a picture, an unsupported format, zero size, too many pixels.
+        PictureError: It is empty, not a picture, in an unsupported format, or of zero or excessive size.
     """
     if not data:
         raise PictureError("the file is empty")
@@ -211,37 +227,43 @@ def opened(data: bytes) -> ImageFile.ImageFile:
         raise PictureError(f"too many pixels ({width} x {height}; the limit is {MAX_PIXELS:,})")
     if max(width, height) > MAX_SIDE:
         raise PictureError(f"a side is too long ({width} x {height}; the limit is {MAX_SIDE:,})")
-    if picture.format == "PNG" and _PNG_END not in data:  # Pillow lets the last bytes of a PNG be missing
+    if picture.format == "PNG" and _PNG_END not in data:  # Pillow accepts a PNG without its last bytes
         raise PictureError("truncated: the file ends before the picture does")
     return picture
 
 
 def draft(picture: ImageFile.ImageFile, shortest: int, grey: bool = False) -> None:
-    """Have a JPEG decoded at a half, a quarter or an eighth where both sides keep `shortest` pixels; others stay.
+    """Let a JPEG be decoded at a half, a quarter or an eighth of its size, if both sides keep `shortest` pixels.
 
-    libjpeg scales in the cosine domain: a third of the time, and with `HEADROOM` left on average 0.5 to 0.9 of 255 away
-    from decoding the whole and resizing it once. Truncation is still noticed: all of the entropy coding is read.
+    libjpeg scales in the cosine domain. That takes a third of the time; with `HEADROOM` the result differs on average
+    by 0.5 to 0.9 of 255 from decoding the whole picture and resizing it once. Truncation is still detected, because
+    all entropy-coded data is read.
+
+    Args:
+        picture: An opened picture; only JPEG is affected.
+        shortest: The length in pixels that both sides must keep.
+        grey: Whether to decode only the luminance.
     """
     picture.draft("L" if grey else None, (shortest, shortest))
 
 
 def orientation(picture: Image.Image) -> int:
-    """The EXIF orientation, 1..8; 1 where there is none or the EXIF is broken.
+    """The EXIF orientation, 1..8; 1 if there is none or the EXIF data is broken.
 
-    To be asked after the pixels are loaded: PNG may carry it behind them, and TIFF is turned while loading.
+    Call it after the pixels are loaded: in PNG it may follow them, and TIFF is turned while loading.
     """
     try:
         value = picture.getexif().get(ExifTags.Base.Orientation, 1)
         return value if value in _UPRIGHT else 1
-    except Exception:  # broken EXIF fails in many ways and must not cost the picture
+    except Exception:  # broken EXIF fails in many ways, and must not make the picture unreadable
         return 1
 
 
 def upright_rgb(picture: Image.Image) -> Image.Image:
-    """The pixels of an opened file: mode RGB, upright, over white, in sRGB.
+    """The pixels of an opened picture: mode RGB, upright, over white, in sRGB.
 
     Raises:
-        PictureError: truncated or damaged.
+        PictureError: It is truncated or damaged.
     """
     with _plain_errors():
         picture.load()
@@ -255,7 +277,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
     profile = None if grey else picture.info.get("icc_profile")
     if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
         picture = _eight_bit(picture)
-    elif picture.mode in ("La", "RGBa"):  # alpha already multiplied in
+    elif picture.mode in ("La", "RGBa"):  # premultiplied alpha
         picture = picture.convert(picture.mode.upper())
     if picture.has_transparency_data:
         picture = _over_white(picture)
@@ -263,13 +285,13 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
-    """Modes I;16*, I and F to L: the top of the type's range becomes 255, below zero becomes 0."""
+    """Convert modes I;16*, I and F to L: the top of the type's range becomes 255, negative values become 0."""
     values = np.asarray(picture)
-    tags = getattr(picture, "tag_v2", {})  # TIFF's
-    top = 65535.0  # I;16 is; I comes from 16-bit PGM, except in TIFF
+    tags = getattr(picture, "tag_v2", {})  # of TIFF
+    top = 65535.0  # of I;16, and of I from 16-bit PGM
     if picture.mode == "F":
         values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        # A float has no top. 0..1 is the convention; files that exceed it hold 8 or 16 bits or arbitrary units.
+        # A float has no top. The convention is 0..1; files that exceed it hold 8 or 16 bits or arbitrary units.
         highest = float(values.max())
         top = next((limit for limit in (1.0, 255.0, 65535.0) if highest <= limit), highest)
     elif picture.mode == "I" and tags:
@@ -277,7 +299,7 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
         values = values if signed or bits < 32 else values.view(np.uint32)
         top = 2.0 ** (bits - signed) - 1
     scaled = np.clip(values.astype(np.float32) / np.float32(top), 0, 1)
-    if tags.get(262) == 0:  # WhiteIsZero, which Pillow heeds up to 8 bits only
+    if tags.get(262) == 0:  # WhiteIsZero, which Pillow respects up to 8 bits only
         scaled = 1 - scaled
     return Image.fromarray((scaled * 255 + np.float32(0.5)).astype(np.uint8))
 
@@ -285,7 +307,7 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
 def _over_white(picture: Image.Image) -> Image.Image:
     try:
         picture = picture.convert("RGBA")
-    except (ValueError, OverflowError):  # a transparent colour given in 16 bits for pixels that Pillow holds in 8
+    except (ValueError, OverflowError):  # the transparent colour has 16 bits, Pillow's pixels have 8
         return picture.convert("RGB")
     white = Image.new("RGB", picture.size, (255, 255, 255))
     white.paste(picture, mask=picture.getchannel("A"))
@@ -298,7 +320,7 @@ def _srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     if profile and len(profile) <= MAX_PROFILE_BYTES and not any(name in profile for name in _SRGB_NAMES):
         from PIL import ImageCms
 
-        with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a broken profile, or for other modes
+        with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a broken profile, or one for another mode
             return ImageCms.applyTransform(picture, _colour_transform(profile, picture.mode)) or picture
     return picture if picture.mode == "RGB" else picture.convert("RGB")
 
@@ -318,8 +340,8 @@ def _colour_transform(profile: bytes, mode: str) -> Any:
 
 
 @contextmanager
-def _named(source: Path | bytes) -> Iterator[None]:
-    """Puts the path before a PictureError's reason."""
+def _with_path(source: Path | bytes) -> Iterator[None]:
+    """Put the path in front of the message of a PictureError."""
     try:
         yield
     except PictureError as error:
@@ -330,11 +352,11 @@ def _named(source: Path | bytes) -> Iterator[None]:
 
 @contextmanager
 def _plain_errors(data: bytes = b"") -> Iterator[None]:
-    """Whatever Pillow raises becomes a PictureError, and its warnings stay here.
+    """Turn everything that Pillow raises into a PictureError, and suppress its warnings.
 
-    Damaged files make Pillow raise nearly everything there is (struct.error, IndexError, SyntaxError, KeyError,
-    MemoryError ...), hence `Exception`. `warnings.catch_warnings` would swap a list that all threads share, so a
-    filter for Pillow's own modules is put first, once.
+    Damaged files make Pillow raise nearly any exception (struct.error, IndexError, SyntaxError, KeyError, MemoryError
+    ...), hence `Exception`. `warnings.catch_warnings` would swap a list that all threads share; instead a filter for
+    Pillow's modules is inserted once.
     """
     if warnings.filters[:1] != [_PILLOW_WARNINGS]:
         warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -358,5 +380,5 @@ def _reason(error: Exception, data: bytes) -> str:
         return "decoding it needs more memory than there is"
     if "truncated" in text.lower():
         return "truncated: the file ends before the picture does"
-    # Index rows must not differ from run to run, and a message with an address in it would.
+    # Index rows must be reproducible, and an address in a message would differ from run to run.
     return f"damaged: {text}" if text and " at 0x" not in text else "damaged"

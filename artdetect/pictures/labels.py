@@ -1,8 +1,8 @@
-"""The two classes, and what a folder name says.
+"""The two classes, and the labels that folder names give.
 
-In a data set, by AI-ArtBench's grammar, `<split>/<style>` is human and `<split>/AI_<GENERATOR>_<style>` is AI; among
-incoming pictures `AI/<generator>` and `human/<origin>`, each with `/<style>` where it is known. Anything else is not
-guessed at.
+In a data set, by the grammar of AI-ArtBench, `<split>/<style>` is human and `<split>/AI_<GENERATOR>_<style>` is AI.
+Incoming pictures are in `AI/<generator>` and `human/<origin>`, followed by `/<style>` if it is known. Other names give
+no label: nothing is guessed.
 """
 
 import re
@@ -14,17 +14,17 @@ AI, HUMAN = 0, 1
 SPLITS = ("train", "test")
 GENERATORS = {"LD": "latent_diffusion", "SD": "stable_diffusion"}
 INCOMING = "incoming"  # the first part of an incoming picture's path in the index
-UNKNOWN = "unknown"  # the style of an incoming picture of which nobody said one
+UNKNOWN = "unknown"  # the style of an incoming picture whose style was not given
 
 _AI_FOLDER = re.compile(r"AI_([A-Za-z0-9.+-]+)_(.+)")
-_LIKE_AI = re.compile(r"ai(?![a-z])", re.IGNORECASE)  # AI, ai_sd_x, AI-art: perhaps AI, surely no style
+_LIKE_AI = re.compile(r"ai(?![a-z])", re.IGNORECASE)  # AI, ai_sd_x, AI-art: possibly AI, but not a style
 _STYLE = re.compile(r"[\w .+-]+")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")  # of a generator, or of where human art comes from
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")  # of a generator, or of the origin of human art
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a picture's folder says of it."""
+    """The labels that a folder gives its pictures."""
 
     label: str
     style: str
@@ -33,9 +33,9 @@ class Origin:
 
 @lru_cache(maxsize=1024)
 def origin(folder: str) -> Origin | None:
-    """What `folder`, the name below train/ or test/, says; None where it does not follow the grammar.
+    """The labels from the name of a folder below train/ or test/; None if it does not follow the grammar.
 
-    The generator of a human-made picture is "human". Source: AI-ArtBench's folder names.
+    The generator of a human-made picture is "human". Source: the folder names of AI-ArtBench.
     """
     if folder.startswith((".", "_")):
         return None
@@ -49,9 +49,9 @@ def origin(folder: str) -> Origin | None:
 
 @lru_cache(maxsize=1024)
 def incoming(folder: str) -> Origin | None:
-    """What `folder`, a path below data/incoming or data/inbox, says; None where it does not follow the grammar.
+    """The labels from the path of a folder below data/incoming or data/inbox; None if it does not follow the grammar.
 
-    Folders below the style's say nothing.
+    Folders below that of the style do not matter.
     """
     label, name, style = [*folder.split("/"), "", "", ""][:3]
     if label not in CLASSES or not _NAME.fullmatch(name) or name.lower() in ("ai", "human"):
@@ -63,35 +63,40 @@ def incoming(folder: str) -> Origin | None:
 
 
 def split(sha256: str) -> str:
-    """Where an incoming picture stands, by the first 16 hex digits of its content's digest: one in five is for test.
+    """The split of an incoming picture, from the first 16 hex digits of its digest: one in five is for test.
 
-    Frozen for ever: with another rule, pictures that models were trained on would come to test them.
+    This must never change: with another rule, pictures that models were trained on would be used to test them.
     """
     return "train" if int(sha256[:16], 16) % 5 else "test"
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a picture's path in the index says of it."""
+    """The labels of a picture, from its path in the index."""
 
     label: str
     split: str
     style: str
     generator: str
-    origin: str  # "raw", of the data set, or "incoming"
+    origin: str  # "raw" (from the data set) or "incoming"
 
 
 def row(path: str, sha256: str | None) -> Row:
-    """What a path that follows the grammar says; `sha256`: of the content, None where it cannot be read."""
+    """The labels from a path that follows the grammar.
+
+    Args:
+        path: A path in the index.
+        sha256: The digest of the content; None if it cannot be read.
+    """
     first, _, rest = path.rpartition("/")[0].partition("/")
     if first == INCOMING:
-        said, where = incoming(rest), split(sha256) if sha256 else "train"
+        found, which = incoming(rest), split(sha256) if sha256 else "train"
     else:
-        said, where = origin(rest.partition("/")[0]), first
-    assert said
-    return Row(said.label, where, said.style, said.generator, INCOMING if first == INCOMING else "raw")
+        found, which = origin(rest.partition("/")[0]), first
+    assert found
+    return Row(found.label, which, found.style, found.generator, INCOMING if first == INCOMING else "raw")
 
 
 def normal_style(name: str) -> str:
-    """One spelling a style: the data set writes both `ukiyo-e` and `ukiyo_e`."""
+    """The canonical spelling of a style: the data set has both `ukiyo-e` and `ukiyo_e`."""
     return name.replace("-", "_").replace(" ", "_").lower()

@@ -1,6 +1,6 @@
-"""The pixel cache: each picture is decoded and brought to canonical geometry once, then read from a memory map.
+"""The pixel cache: each picture is decoded to its canonical geometry once, and then read from a memory map.
 
-One folder of `records` a geometry, which may be deleted at any time.
+Each geometry has a folder with an `ArrayCache`, which may be deleted at any time.
 """
 
 import hashlib
@@ -19,18 +19,18 @@ from artdetect.pictures import images
 from artdetect.pictures.array_cache import ArrayCache, PictureRef
 from artdetect.pictures.images import Geometry
 
-CHUNK = 256  # pictures written at once, and lost at most when killed
+CHUNK = 256  # pictures written at once: the most that a kill can lose
 
 
 def default_folder(geometry: Geometry) -> Path:
-    """Where a geometry's pixels are kept; another recipe or Pillow may give other pixels and so has another folder."""
+    """The folder for the pixels of a geometry; it depends on the versions of the code and of Pillow."""
     key = json.dumps([geometry.as_dict(), images.CACHE_VERSION, PIL.__version__], sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     return paths.cache() / "pixels" / f"{geometry.size}-{geometry.fit}-{digest}"
 
 
 class PixelCache(ArrayCache):
-    """The canonical pixels of many pictures, uint8 `(size, size, 3)` each, kept on disk by content."""
+    """The canonical pixels of many pictures, uint8 `(size, size, 3)` each, cached on disk by content."""
 
     def __init__(self, geometry: Geometry, folder: Path | None = None):
         self.geometry = geometry
@@ -40,28 +40,28 @@ class PixelCache(ArrayCache):
             (geometry.size, geometry.size, 3),
             np.uint8,
             partial(_decoded, geometry),
-            geometry.fitting(CHUNK),
+            geometry.max_batch(CHUNK),
         )
 
     def load(self, sha256: str, path: Path) -> np.ndarray:
-        """One picture's pixels, uint8 `(size, size, 3)`: from here, or decoded from its file and not kept.
+        """The pixels of one picture, uint8 `(size, size, 3)`: from the cache, or decoded without being cached.
 
         Raises:
-            PictureError: it is not here and its file cannot be read.
-            DataError: it is not here and its file holds other content.
+            PictureError: It is not cached and its file cannot be read.
+            DataError: It is not cached and its file has other content.
         """
         (row,) = self._find([sha256])
         return self.read(np.array([row]))[0] if row >= 0 else images.load(path, self.geometry, sha256)
 
 
 def _decoded(geometry: Geometry, items: Sequence[PictureRef]) -> Iterator[bytes]:
-    piece = geometry.fitting(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)
-    for _, records in compute.chunks(partial(_decode, geometry), items, piece):
+    chunk_size = geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)
+    for _, records in compute.chunks(partial(_decode, geometry), items, chunk_size):
         yield from records
 
 
 def _decode(geometry: Geometry, items: Sequence[PictureRef]) -> list[bytes]:
-    """A worker's part: the canonical pixels of each item."""
+    """Decode the canonical pixels of each item, on a worker."""
     records = []
     for sha256, path in items:
         try:

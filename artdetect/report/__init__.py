@@ -1,30 +1,35 @@
-"""report: one self-contained page with all of it, for the curator, the engineer and the researcher alike, and a card.
+"""report: one self-contained HTML page with all results, and a model card.
 
-`facts` and `quality` say what is true, `figures` draw it, `page` and `card` write it down with the templates.
+`context` and `assessment` collect the values, `charts` draws them, and `html_page` and `model_card` fill the templates.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from artdetect.core import digests as digests
+from artdetect.artifacts import file_names
 from artdetect.report.config import ReportConfig
 
 
 def run(config: ReportConfig, folders: Mapping[str, Path], out: Path) -> None:
-    """Write `report.html`, which asks nothing of the network, `model_card.md`, and the page's charts to `figures/`.
+    """Write `report.html`, `model_card.md` and the page's charts to `figures/`.
 
-    `folders` maps index, audit, balance, train, evaluate and explain to their artifact folders, whose names are their
-    keys. The same artifacts give the same bytes.
+    The page makes no network requests. The same artifacts give the same bytes.
+
+    Args:
+        config: section `report`.
+        folders: stage -> artifact folder, for index, audit, balance, train, evaluate and explain. The folders are named
+            after their keys.
+        out: the folder to write to.
     """
     from artdetect.report import charts, context, html_page, model_card
 
-    found = context.gather(folders)
-    drawn = charts.draw(found)
+    values = context.gather(folders)
+    images = charts.draw(values)
     (out / "figures").mkdir()
-    for name, variants in drawn.items():
+    for name, variants in images.items():
         (out / "figures" / f"{name}.png").write_bytes(variants["light", "wide"])
     for name, text in {
-        "report.html": html_page.render(config.title, found, drawn),
-        "model_card.md": model_card.render(config.title, found),
+        file_names.REPORT: html_page.render(config.title, values, images),
+        file_names.MODEL_CARD: model_card.render(config.title, values),
     }.items():
-        (out / name).write_bytes(text.encode("utf-8", "backslashreplace"))  # a name on disk need not be Unicode
+        (out / name).write_bytes(text.encode("utf-8", "backslashreplace"))  # a file name on disk need not be Unicode

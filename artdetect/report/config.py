@@ -17,6 +17,6 @@ class ReportConfig(Section):
     title: str = Field("artdetect", description="heading of the page")
 
     def key_parts(self) -> dict[str, Any]:
-        """The options and the templates: a code digest covers Python only, and an edited template changes the page."""
+        """The options and the templates: an edited template changes the page, but code digests cover Python only."""
         templates = {path.name: digests.file_digest(path) for path in TEMPLATES.iterdir() if path.is_file()}
         return super().key_parts() | {"template": digests.value_digest(templates)}

@@ -1,4 +1,4 @@
-"""What page and card say, as plain values from the artifacts: no markup here, so that a number is easy to check."""
+"""The values that the page and the model card show, read from the artifacts; no markup, so they are easy to test."""
 
 import json
 from collections import Counter
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.model.decision import DecisionRule
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
@@ -14,42 +15,48 @@ from artdetect.report import assessment
 if TYPE_CHECKING:
     import pandas as pd
 
-WIDE_PX = 0.3  # an interval wider than this says little: the group is marked
-SHOWN_PER_RULE = 3  # explanations on the page per class and rule, so that it stays small enough to send
-PRETRAINED = ("artnet", "finetune")  # presets that begin with a backbone
+WIDE_INTERVAL = 0.3  # a subgroup with a wider interval is marked as uncertain
+SHOWN_PER_RULE = 3  # explanations on the page per class and rule; more would make the page too large to send
+PRETRAINED = ("artnet", "finetune")  # presets with a pretrained backbone
 SPLITS = ("train", "validation", "test", "held_out")
 
 
 def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
-    """Everything that is shown, by part; `folders` as in `artdetect.report.run`."""
+    """Read everything that the page and the card show.
+
+    Args:
+        folders: stage -> artifact folder, as in `artdetect.report.run`.
+    """
     import pandas as pd
 
-    metrics = _json(folders["evaluate"] / "metrics.json")
-    predictions = pd.read_parquet(folders["evaluate"] / "predictions.parquet")
-    audit = _json(folders["audit"] / "audit.json")
-    balance = pd.read_parquet(folders["balance"] / "balance.parquet")
+    metrics = _json(folders["evaluate"] / file_names.METRICS)
+    predictions = pd.read_parquet(folders["evaluate"] / file_names.PREDICTIONS)
+    audit = _json(folders["audit"] / file_names.AUDIT)
+    balance = pd.read_parquet(folders["balance"] / file_names.BALANCE)
+    audit_sheet = folders["audit"] / file_names.AUDIT_EXAMPLES
     training = _training(folders["train"])
+    rule = DecisionRule(**training["card"].get("rule", {}))
     return {
-        "notice": _notice(folders["index"] / "notice.txt"),
+        "notice": _notice(folders["index"] / file_names.NOTICE),
         "metrics": metrics,
         "result": _result(metrics),
-        "sure": assessment.confidence(metrics, DecisionRule(**training["card"].get("rule", {})), predictions),
+        "confidence": assessment.confidence(metrics, rule, predictions),
         "generators": _generators(metrics, balance),
-        "styles": sorted(_groups(metrics["by_style"], "style"), key=lambda group: -group["pictures"]),
-        "sizes": _groups(metrics.get("by_size", []), "size"),
-        "wear": assessment.robustness(metrics),
-        "unseen": assessment.unseen_generators(training["left_out"]),
+        "styles": sorted(_subgroups(metrics["by_style"], "style"), key=lambda group: -group["pictures"]),
+        "sizes": _subgroups(metrics.get("by_size", []), "size"),
+        "unseen_generators": assessment.unseen_generators(training["left_out"]),
+        "robustness": assessment.robustness(metrics),
         "baselines": assessment.baselines(metrics),
-        "weak": assessment.weak_slices(metrics),
-        "attribution": assessment.attribution(metrics),
-        "mistakes": assessment.worst_errors(metrics, folders["evaluate"] / "mistakes.png"),
+        "weak_slices": assessment.weak_slices(metrics),
+        "generator_attribution": assessment.generator_attribution(metrics),
+        "worst_errors": assessment.worst_errors(metrics, folders["evaluate"] / file_names.WORST_ERRORS),
         "explanations": _explanations(folders["explain"]),
         "training": training,
         "audit": audit,
-        "counts": _table(audit["counts"], ("train", "test")),
-        "sheet": sheet if (sheet := folders["audit"] / "worst.png").is_file() else None,
-        "used": _table(_counted(balance, "label"), ("train", "validation", "test")),
-        "learnt": _learnt(balance),
+        "audit_sheet": audit_sheet if audit_sheet.is_file() else None,
+        "available": _split_table(audit["counts"], ("train", "test")),
+        "used": _split_table(_count_by(balance, "label"), ("train", "validation", "test")),
+        "used_by_generator": _used_by_generator(balance),
         "weighted": bool((balance.weight != 1).any()),
         "held_out": balance.generator[balance.split == "held_out"].value_counts().sort_index().to_dict(),
         "model": training["model"],
@@ -63,69 +70,71 @@ def _json(path: Path) -> Any:
 
 
 def _notice(path: Path) -> list[str]:
-    """The paragraphs of what the data set says of itself; none if it says nothing."""
+    """The paragraphs of the data set's notice; an empty list if there is none."""
     if not path.is_file():
         return []
     return [text for part in path.read_text(encoding="utf-8").split("\n\n") if (text := " ".join(part.split()))]
 
 
 def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The counts of the sentence that sums up the test."""
+    """The counts for the sentence that sums up the test."""
     confusion = metrics["confusion"]
-    of_ai, of_human = sum(confusion[AI]), sum(confusion[HUMAN])
+    ai, human = sum(confusion[AI]), sum(confusion[HUMAN])
     return {
-        "ai": of_ai,
-        "ai_found": confusion[AI][AI],
-        "human": of_human,
-        "human_accused": confusion[HUMAN][AI],
-        "prevalence": of_ai / metrics["pictures"],
-        "wrong": confusion[AI][HUMAN] + confusion[HUMAN][AI],
+        "ai": ai,
+        "ai_detected": confusion[AI][AI],
+        "human": human,
+        "human_as_ai": confusion[HUMAN][AI],
+        "prevalence": ai / metrics["pictures"],
+        "errors": confusion[AI][HUMAN] + confusion[HUMAN][AI],
     }
 
 
 def _generators(metrics: Mapping[str, Any], balance: "pd.DataFrame") -> list[dict[str, Any]]:
-    """The test by generator; `unseen` where none of its pictures trained."""
+    """The test results by generator; `unseen` if no picture of the generator was in the training data."""
     trained = set(balance.generator[balance.split == "train"])
-    rows = [row | {"unseen": row["name"] not in trained} for row in _groups(metrics["by_generator"], "generator")]
-    return sorted(rows, key=lambda row: row["label"])
+    groups = _subgroups(metrics["by_generator"], "generator")
+    return sorted((row | {"unseen": row["name"] not in trained} for row in groups), key=lambda row: row["label"])
 
 
-def _groups(groups: list[dict[str, Any]], column: str) -> list[dict[str, Any]]:
+def _subgroups(groups: list[dict[str, Any]], column: str) -> list[dict[str, Any]]:
+    """The groups with a name, and whether their interval is too wide to say much."""
     rows = []
     for group in groups:
-        unsure = group["accuracy"]["high"] - group["accuracy"]["low"] > WIDE_PX
-        rows.append(group | {"name": group[column], "unsure": unsure, "unseen": False})
+        uncertain = group["accuracy"]["high"] - group["accuracy"]["low"] > WIDE_INTERVAL
+        rows.append(group | {"name": group[column], "uncertain": uncertain, "unseen": False})
     return rows
 
 
 def _explanations(folder: Path) -> dict[str, Any]:
-    """The pictures to show, at most `SHOWN_PER_RULE` per class and rule, how many there are, and the maps' check."""
+    """How many pictures were explained, which are shown (`SHOWN_PER_RULE` per class and rule), and the maps' check."""
     import pandas as pd
 
-    table = pd.read_parquet(folder / "explanations.parquet")
+    table = pd.read_parquet(folder / file_names.EXPLANATIONS)
     if table.empty:
         return {"count": 0, "shown": [], "quality": None}
     shown = table.groupby(["label", "rule"], sort=False).head(SHOWN_PER_RULE)
-    columns = ["path", "label", "called", "verdict", "p_ai", "rule", "name"]
+    columns = ["path", "label", "predicted", "verdict", "p_ai", "rule", "name"]
     rows = shown[columns].to_dict("records")
     return {
         "count": len(table),
         "shown": [row | {"figure": folder / f"{row['name']}.png"} for row in rows],
-        "quality": _json(folder / "quality.json"),
+        "quality": _json(folder / file_names.QUALITY),
     }
 
 
 def _training(folder: Path) -> dict[str, Any]:
-    """How the model came to be, and what its file is; a history only of a net that was trained by steps."""
+    """How the model was trained, and its identity; presets without epochs have no history."""
     import pandas as pd
 
     from artdetect.model.detector import MODEL_FILE, model_id, read_card
 
     card = read_card(folder / MODEL_FILE)
     digest = digests.file_digest(folder / MODEL_FILE)
-    metrics, history = _json(folder / "metrics.json"), folder / "history.csv"
+    metrics, history = _json(folder / file_names.METRICS), folder / file_names.HISTORY
     rows = pd.read_csv(history).to_dict("records") if history.is_file() else []
     config = _record(folder).get("parts", {}).get("config", {})
+    pretrained = card["preset"] in PRETRAINED
     return {
         "parameters": metrics["parameters"],
         "history": rows,
@@ -135,21 +144,22 @@ def _training(folder: Path) -> dict[str, Any]:
         "candidates": metrics.get("candidates", []),
         "left_out": metrics.get("left_out", []),
         "calibration": metrics.get("calibration"),
-        "pretrained": (pretrained := card["preset"] in PRETRAINED),
+        "pretrained": pretrained,
         "backbone": config.get("backbone") if pretrained else None,
-        "views": config.get("views"),
+        "degraded_views": config.get("degraded_views"),
         "card": card,
         "model": {"id": model_id(card["preset"], digest), "digest": digest, "data": card.get("data")},
     }
 
 
-def _counted(balance: "pd.DataFrame", *columns: str) -> list[dict[str, Any]]:
+def _count_by(balance: "pd.DataFrame", *columns: str) -> list[dict[str, Any]]:
+    """The number of pictures by these columns and split: rows of the columns, split and pictures."""
     counts = balance.groupby([*columns, "split"]).size().rename("pictures").reset_index()
     return counts.to_dict("records")
 
 
-def _table(counts: list[dict[str, Any]], splits: tuple[str, ...]) -> dict[str, Any]:
-    """Pictures by class and split, with the totals of both."""
+def _split_table(counts: list[dict[str, Any]], splits: tuple[str, ...]) -> dict[str, Any]:
+    """Pictures by class and split, with totals."""
     cells: Counter[tuple[str, str]] = Counter()
     for row in counts:
         cells[row["label"], row["split"]] += row["pictures"]
@@ -158,10 +168,10 @@ def _table(counts: list[dict[str, Any]], splits: tuple[str, ...]) -> dict[str, A
     return {"splits": splits, "rows": rows, "totals": totals, "total": sum(totals)}
 
 
-def _learnt(balance: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Pictures by class and generator: {"label", "generator", and each of `SPLITS`}."""
+def _used_by_generator(balance: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Pictures by class and generator: rows of label, generator and a count for each of `SPLITS`."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for count in _counted(balance, "label", "generator"):
+    for count in _count_by(balance, "label", "generator"):
         names = {"label": count["label"], "generator": count["generator"]}
         row = rows.setdefault((count["label"], count["generator"]), names | dict.fromkeys(SPLITS, 0))
         row[count["split"]] = count["pictures"]
@@ -169,9 +179,9 @@ def _learnt(balance: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def _stages(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """What this report was made from: each stage's key, and the digest of the code that built it.
+    """The key of each stage and the digest of the code that built it.
 
-    Not its commit, which the record has too: the same bytes come out of any commit with the same code.
+    The commit is left out: any commit with the same code gives the same bytes. It is in the stage's record.
     """
     codes = {stage: _record(folder).get("parts", {}).get("code") for stage, folder in folders.items()}
     return [
@@ -181,7 +191,7 @@ def _stages(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
 
 
 def _packages(folders: Mapping[str, Path]) -> dict[str, str]:
-    """The versions of the packages that shaped the stages' outputs; two where stages were built with different ones."""
+    """The package versions that the stages were built with; two versions if they differ between stages."""
     versions: dict[str, set[str]] = {}
     for folder in folders.values():
         for package, version in _record(folder).get("parts", {}).get("packages", {}).items():
@@ -190,6 +200,6 @@ def _packages(folders: Mapping[str, Path]) -> dict[str, str]:
 
 
 def _record(folder: Path) -> dict[str, Any]:
-    """What the store wrote of an artifact's build; nothing where a stage was run by hand."""
-    path = folder / "record.json"
+    """The store's record of how an artifact was built; empty if the stage was run by hand."""
+    path = folder / file_names.RECORD
     return _json(path) if path.is_file() else {}

@@ -1,4 +1,4 @@
-"""How values are written on the page and on the model card: shares, counts, probabilities, intervals, names."""
+"""Template filters: how the page and the model card write shares, counts, probabilities, intervals and names."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ NBSP = "\u00a0"
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """0.7445 -> "74.4 %", which does not break at the line's end."""
+    """0.7445 -> "74.4 %", with a no-break space."""
     return f"{100 * share:.{digits}f}{NBSP}%"
 
 
@@ -22,7 +22,7 @@ def number(count: int) -> str:
 
 
 def probability(value: float) -> str:
-    """Three digits; never rounded to a certainty that it is not."""
+    """0.95312 -> "0.953". A value that is not exactly 0 or 1 is never rounded to it."""
     if value < 0.0005:
         return "< 0.001" if value > 0 else "0.000"
     if value > 0.9995:
@@ -46,7 +46,7 @@ def interval_percent(metric: Mapping[str, float], digits: int = 1) -> str:
 
 
 def humanise(name: str) -> str:
-    """A style's or generator's name as people write it."""
+    """The name of a style, generator or check: "stable_diffusion" -> "stable diffusion"."""
     return name.replace("_", " ")
 
 
@@ -56,11 +56,15 @@ _FILTERS = {
 }
 
 
-def templates(**options: Any) -> "jinja2.Environment":
-    """The templates, which write values by these functions; `options` say what is done to all that they print."""
+def environment(**options: Any) -> "jinja2.Environment":
+    """The Jinja environment of the report's templates, with the filters of this module.
+
+    Args:
+        options: passed on to `jinja2.Environment`, such as autoescape or finalize.
+    """
     import jinja2
 
-    environment = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(config.TEMPLATES),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -68,5 +72,5 @@ def templates(**options: Any) -> "jinja2.Environment":
         keep_trailing_newline=True,
         **options,
     )
-    environment.filters |= _FILTERS
-    return environment
+    templates.filters |= _FILTERS
+    return templates

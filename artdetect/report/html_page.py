@@ -1,66 +1,73 @@
-"""The page itself: one HTML file with everything in it, which a browser shows without asking the network for anything.
+"""The page: one self-contained HTML file that makes no network requests.
 
-File names and notices are untrusted text: the templates escape all of it, and the page's own policy forbids scripts.
+File names and notices are untrusted text: the templates escape them, and the page's security policy forbids scripts.
 """
 
 import base64
 import io
 import struct
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.formatting.text import METRICS
 from artdetect.model.decision import VERDICTS
-from artdetect.pictures.labels import CLASSES
+from artdetect.pictures.palette import DARK, LIGHT
 from artdetect.report import config
 from artdetect.report.chart_theme import SCALE
 from artdetect.report.charts import Charts
-from artdetect.report.filters import templates
+from artdetect.report.filters import environment
 
 if TYPE_CHECKING:
     from PIL import Image
 
-PART_WIDTH = 370  # px of a panel of an explanation: sharp on a phone, and on a desktop at density 1.3
-PART_BYTES = 50_000
-SHEET_WIDTH = 1100
-SHEET_BYTES = 350_000  # of a contact sheet, which is many pictures in one
-# (share of the width, WebP quality), tried in turn until it is small enough: the first fits art, the last even noise.
+PANEL_WIDTH = 370  # px of one panel of an explanation: sharp on a phone, and on a desktop at density 1.3
+PANEL_BYTES = 50_000
+SHEET_WIDTH = 1100  # px of a contact sheet
+SHEET_BYTES = 350_000
+# (share of the width, WebP quality), tried in turn until the image is small enough. The last one fits even noise.
 _ATTEMPTS = ((1.0, 82), (1.0, 65), (1.0, 45), (0.75, 45), (0.5, 45))
 
 
-def render(title: str, found: Mapping[str, Any], charts: Charts) -> str:
-    """The page. `found` is of `facts.gather`, `charts` of `figures.draw`."""
-    page = templates(autoescape=True).get_template("report.html.jinja")
-    explanations, mistakes = found["explanations"], found["mistakes"]
-    shown = [row | {"images": _parts(row["figure"])} for row in explanations["shown"]]
-    return page.render(
-        dict(found)
+def render(title: str, values: Mapping[str, Any], charts: Charts) -> str:
+    """The page as HTML.
+
+    Args:
+        title: the heading.
+        values: the result of `context.gather`.
+        charts: the result of `charts.draw`.
+    """
+    template = environment(autoescape=True).get_template("report.html.jinja")
+    explanations, worst_errors = values["explanations"], values["worst_errors"]
+    shown = [row | {"images": _panels(row["figure"])} for row in explanations["shown"]]
+    return template.render(
+        dict(values)
         | {
             "explanations": explanations | {"shown": shown},
-            "mistakes": mistakes and mistakes | {"sheet": _sheet(mistakes["sheet"])},
-            "sheet": _sheet(found["sheet"]),
+            "worst_errors": worst_errors and worst_errors | {"sheet": _sheet(worst_errors["sheet"])},
+            "audit_sheet": _sheet(values["audit_sheet"]),
         },
         title=title,
+        palettes={"light": asdict(LIGHT), "dark": asdict(DARK)},
         style=(config.TEMPLATES / "report.css").read_text(encoding="utf-8"),
         charts={
             name: {f"{theme}_{shape}": _chart(png) for (theme, shape), png in variants.items()}
             for name, variants in charts.items()
         },
         metric_names=METRICS,
-        classes=CLASSES,
         verdicts=VERDICTS,
     )
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """An image as part of the page."""
+    """An image as a data URI; `kind` is "png" or "webp"."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _chart(png: bytes) -> dict[str, Any]:
-    """A chart for the page, with its size in CSS pixels."""
-    width, height = struct.unpack(">II", png[16:24])  # of the IHDR chunk, which comes first
+    """A chart as a data URI, with its size in CSS pixels."""
+    width, height = struct.unpack(">II", png[16:24])  # in the IHDR chunk, which is the first
     return {"uri": data_uri(png, "png"), "width": width // SCALE, "height": height // SCALE}
 
 
@@ -73,26 +80,35 @@ def _sheet(path: Path | None) -> dict[str, Any] | None:
         return embedded(opened, SHEET_WIDTH, SHEET_BYTES)
 
 
-def _parts(figure: Path) -> list[dict[str, Any]]:
-    """The panels of an explanation, each on its own, so that a phone shows them one below the other."""
+def _panels(figure: Path) -> list[dict[str, Any]]:
+    """The panels of an explanation as separate images, so that a phone shows them one below the other."""
     from PIL import Image
 
     from artdetect.explain.figures import split_panels
 
     with Image.open(figure) as opened:
-        return [embedded(part, PART_WIDTH, PART_BYTES) for part in split_panels(opened)]
+        return [embedded(panel, PANEL_WIDTH, PANEL_BYTES) for panel in split_panels(opened)]
 
 
-def embedded(image: "Image.Image", widest: int, limit: int) -> dict[str, Any]:
-    """A picture as a WebP for the page, of `limit` bytes where that can be: {"uri", "width", "height"}."""
+def embedded(image: "Image.Image", max_width: int, max_bytes: int) -> dict[str, Any]:
+    """An image as a WebP data URI.
+
+    Args:
+        image: the image, of any mode and size.
+        max_width: the largest width in px; a narrower image is not enlarged.
+        max_bytes: the most bytes of the WebP, not of its base64; exceeded only if the last attempt is still larger.
+
+    Returns:
+        uri, width and height.
+    """
     from PIL import Image
 
     image = image.convert("RGB")
     for share, quality in _ATTEMPTS:
-        width = min(round(widest * share), image.width)
+        width = min(round(max_width * share), image.width)
         small = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
         small.save(buffer, "WEBP", quality=quality, method=4)
-        if buffer.tell() <= limit:
+        if buffer.tell() <= max_bytes:
             break
     return {"uri": data_uri(buffer.getvalue(), "webp"), "width": small.width, "height": small.height}

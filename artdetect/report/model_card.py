@@ -1,23 +1,27 @@
-"""The model card: what a curator should know before trusting a verdict, as Markdown that travels with the model.
+"""The model card: what to know before trusting a verdict, as Markdown that travels with the model.
 
-Names of pictures, styles and generators are untrusted text: whatever the template prints is escaped.
+Names of pictures, styles and generators are untrusted text: everything that the template prints is escaped.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from artdetect.formatting.text import METRICS, escape_markdown
+from artdetect.formatting import markdown
+from artdetect.formatting.text import METRICS
 from artdetect.model.decision import VERDICTS
-from artdetect.pictures.labels import CLASSES
-from artdetect.report.filters import NBSP, templates
+from artdetect.report.filters import NBSP, environment
 
 
-def render(title: str, found: Mapping[str, Any]) -> str:
-    """The card. `found` is of `facts.gather`."""
-    card = templates(finalize=_written).get_template("model_card.md.jinja")
-    return card.render(found, title=title, metric_names=METRICS, classes=CLASSES, verdicts=VERDICTS)
+def render(title: str, values: Mapping[str, Any]) -> str:
+    """The card as Markdown.
+
+    Args:
+        title: the report's title.
+        values: the result of `context.gather`.
+    """
+    template = environment(finalize=_escape).get_template("model_card.md.jinja")
+    return template.render(values, title=title, metric_names=METRICS, verdicts=VERDICTS)
 
 
-def _written(value: Any) -> Any:
-    """What an expression of the template prints."""
-    return escape_markdown(value.replace(NBSP, " ")) if isinstance(value, str) else value
+def _escape(value: Any) -> Any:
+    return markdown.escape(value.replace(NBSP, " ")) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""serve: verdicts over HTTP for other software, with the model that is the champion at the time."""
+"""serve: verdicts over HTTP for other software, always from the current champion."""
 
 import signal
 import socket
@@ -14,63 +14,78 @@ if TYPE_CHECKING:
 
     from artdetect.serve.live_model import LiveModel
 
-CONNECTIONS = 256  # more are told to come again later
-SHUTDOWN_SECONDS = 30  # seconds in which requests under way may end
+MAX_CONNECTIONS = 256  # more are refused with status 503
+SHUTDOWN_SECONDS = 30  # time for running requests to finish
 
 
-def run(host: str, port: int, path: Path | None, most_megabytes: int, json_log: bool) -> None:
-    """Answer until SIGTERM or Ctrl-C, which end the process with code 0; port 0 is any that is free.
+def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: bool) -> None:
+    """Serve until SIGTERM or Ctrl-C, which end the process with code 0.
 
-    ConfigError where the address cannot be had; whatever `predict.find_model` raises where there is no model.
+    Args:
+        host: The address to listen on.
+        port: The port; 0 takes any that is free.
+        path: An artifact folder or model file; if None, the champion, and after a promotion the new one.
+        max_upload_mb: The size of a picture's file up to which it is accepted, in millions of bytes.
+        json_log: Whether to log JSON lines.
+
+    Raises:
+        ConfigError: The address is not available.
+        ArtdetectError: There is no model, or it cannot be loaded; see `predict.find_model`.
     """
     listening = listen(host, port)
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it has ended
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again after its shutdown
         signal.signal(number, lambda *_: sys.exit(0))
     from artdetect.serve.live_model import LiveModel
 
-    current = LiveModel(path)
-    answering = server(current, most_megabytes * 10**6, _logging(json_log))
-    judge = current.judge
-    which = f" (train/{judge.train}{', the champion' if judge.since else ''})" if judge.train else ""
-    print(f"{address(listening)} answers with {judge.detector.id}{which}; POST a picture to /predict", flush=True)
-    answering.run(sockets=[listening])
+    live = LiveModel(path)
+    service = server(live, max_upload_mb * 10**6, _logging(json_log))
+    model = live.model
+    artifact = f" (train/{model.train}{', the champion' if model.since else ''})" if model.train else ""
+    print(f"{address(listening)} serves {model.detector.id}{artifact}; POST a picture to /predict", flush=True)
+    service.run(sockets=[listening])
 
 
-def server(current: "LiveModel", most_bytes: int, log_config: dict[str, Any] | None) -> "uvicorn.Server":
-    """What answers with the `current` model once it is run on a socket."""
+def server(live: "LiveModel", max_bytes: int, log_config: dict[str, Any] | None) -> "uvicorn.Server":
+    """The server, to be run on a socket.
+
+    Args:
+        live: The model that answers.
+        max_bytes: The size of a picture's file up to which it is accepted.
+        log_config: The configuration of `logging`.
+    """
     import uvicorn
 
     from artdetect.serve import app
 
     config = uvicorn.Config(
-        app.make_app(current, most_bytes),
+        app.make_app(live, max_bytes),
         log_config=log_config,
         lifespan="off",
         ws="none",
-        limit_concurrency=CONNECTIONS,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     return uvicorn.Server(config)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; ConfigError where it cannot."""
+    """A socket that listens on this address; ConfigError if that is not possible."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=CONNECTIONS)
+        return socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0].lower()
         raise ConfigError(f"cannot listen on {host}, port {port}: {reason}. Try another --host or --port") from None
 
 
 def address(listening: socket.socket) -> str:
-    """Where it answers."""
+    """The URL of the service."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _logging(as_json: bool) -> dict[str, Any]:
-    """A line a request, and what goes wrong."""
+    """The logging configuration: one line per request, warnings and errors."""
     line = {"()": JsonFormatter} if as_json else {"format": "%(asctime)s %(levelname)s %(message)s"}
     levels = {"uvicorn.access": "INFO", "uvicorn.error": "WARNING", "artdetect": "INFO"}
     return {

@@ -1,4 +1,4 @@
-"""Which model a service answers with: what `artdetect predict` would use, looked up again when the champion moves."""
+"""The model that a service answers with: the one that `artdetect predict` uses, also after a promotion."""
 
 import asyncio
 import logging
@@ -16,30 +16,41 @@ if TYPE_CHECKING:
 
     from artdetect.model.detector import Detector
 
-RETRY = 60.0  # seconds until a model that could not be loaded is tried again
+RETRY_SECONDS = 60.0  # until a model that could not be loaded is tried again
 
 log = logging.getLogger(__name__)
 
 
 class BatchingModel:
-    """A loaded model, and the pictures that wait for it.
+    """A loaded model with a queue of pictures.
 
-    Whoever gets a turn takes all that wait along: a forward pass costs one picture what it costs a batch.
+    Whichever request gets its turn answers all that are waiting, because a forward pass of a batch costs about as much
+    as one of a single picture.
+
+    Args:
+        detector: The model.
+        train: Key of the model's artifact; None for a model that was named by its path.
+        since: When the model became the champion; None if it is not the champion.
     """
 
     def __init__(self, detector: "Detector", train: str | None, since: str | None):
         import numpy as np
 
         self.detector = detector
-        self.train = train  # key of its artifact; None for a model that was named by its path
-        self.since = since  # when it became the champion; None where it is not
+        self.train = train
+        self.since = since
         size = detector.geometry.size
-        detector.scores(np.zeros((1, size, size, 3), np.uint8))  # compiles it, and finds damaged weights
+        detector.scores(np.zeros((1, size, size, 3), np.uint8))  # compiles the model, and fails on damaged weights
         self._waiting: list[tuple[str, np.ndarray | str, asyncio.Future[Verdict]]] = []
         self._turn = asyncio.Lock()
 
     async def verdict(self, name: str, loaded: "np.ndarray | str") -> Verdict:
-        """The row of a picture from its canonical pixels, or from why there are none."""
+        """The verdict on a picture.
+
+        Args:
+            name: The picture's name, which the row repeats.
+            loaded: The picture's canonical pixels, or why it cannot be read.
+        """
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._waiting.append((name, loaded, answer))
         async with self._turn:
@@ -48,61 +59,63 @@ class BatchingModel:
         return answer.result()
 
     async def _answer_all(self) -> None:
-        taken, self._waiting = self._waiting, []
-        pictures = [(name, loaded) for name, loaded, _ in taken]
+        batch, self._waiting = self._waiting, []
+        pictures = [(name, loaded) for name, loaded, _ in batch]
         try:
             rows = await asyncio.to_thread(lambda: list(predict.verdicts(self.detector, pictures)))
-        except BaseException as error:  # nobody may wait for ever
-            for _, _, answer in taken:
+        except BaseException as error:  # no request may wait forever
+            for _, _, answer in batch:
                 answer.set_exception(error)
         else:
-            for (_, _, answer), row in zip(taken, rows, strict=True):
+            for (_, _, answer), row in zip(batch, rows, strict=True):
                 answer.set_result(row)
 
 
 class LiveModel:
-    """The model in use: the one at `path`; if left out, the one that `predict.default_model` chooses at any time.
+    """The model in use. Loads it at once, and raises what `predict.find_model` raises.
 
-    Making one loads the model and raises what `predict.find_model` raises. Later on a model that cannot be loaded is
-    logged and stands in `fault`, and the one before stays in use.
+    If a later champion cannot be loaded, the reason is logged and stored in `fault`, and the model stays in use.
+
+    Args:
+        path: An artifact folder or model file; if left out, the model that `predict.default_model` chooses at any time.
     """
 
     def __init__(self, path: Path | None = None):
         self._path = path
-        self._seen = _seen()
+        self._state = _alias_state()
         self._loading = asyncio.Lock()
         self._retry = 0.0
         self.fault: str | None = None
-        self.judge = BatchingModel(predict.find_model(path), None, None) if path else _judge()
+        self.model = BatchingModel(predict.find_model(path), None, None) if path else _default_model()
 
-    async def now(self) -> BatchingModel:
-        """The model to answer a request with that comes now."""
+    async def current(self) -> BatchingModel:
+        """The model for a request that arrives now."""
         if self._due():
             async with self._loading:
                 if self._due():
                     await asyncio.to_thread(self._load)
-        return self.judge
+        return self.model
 
     def _due(self) -> bool:
         if self._path:
             return False
-        return self._seen != _seen() or (self.fault is not None and time.monotonic() > self._retry)
+        return self._state != _alias_state() or (self.fault is not None and time.monotonic() > self._retry)
 
     def _load(self) -> None:
-        seen, before, fault = _seen(), self.judge, None
+        state, before, fault = _alias_state(), self.model, None
         try:
-            self.judge = _judge(before)
-        except Exception as error:  # whatever it is, the model before still answers
-            fault, self._retry = str(error) or type(error).__name__, time.monotonic() + RETRY
+            self.model = _default_model(before)
+        except Exception as error:  # whatever it is, the earlier model still answers
+            fault, self._retry = str(error) or type(error).__name__, time.monotonic() + RETRY_SECONDS
             if fault != self.fault:
-                log.error("still answering with %s: %s", before.detector.id, fault)
-        self.fault, self._seen = fault, seen  # last: who comes meanwhile waits
-        if self.judge is not before:
-            log.info("answering with %s, train/%s, from now on", self.judge.detector.id, self.judge.train)
+                log.error("still serving %s: %s", before.detector.id, fault)
+        self.fault, self._state = fault, state  # last, so that requests that arrive meanwhile wait
+        if self.model is not before:
+            log.info("serving %s, train/%s, from now on", self.model.detector.id, self.model.train)
 
 
-def _judge(before: BatchingModel | None = None) -> BatchingModel:
-    """The model that `artdetect predict` would use; its net is loaded unless `before` has it."""
+def _default_model(before: BatchingModel | None = None) -> BatchingModel:
+    """The model that `artdetect predict` would use; it is loaded unless it is the same as `before`."""
     folder, champion = predict.default_model(), registry.champion()
     since = champion.at if champion and champion.train == folder.name else None
     if before and before.train == folder.name:
@@ -111,15 +124,15 @@ def _judge(before: BatchingModel | None = None) -> BatchingModel:
     return BatchingModel(predict.find_model(folder), folder.name, since)
 
 
-def _seen() -> tuple[int, ...] | None:
-    """Differs whenever another model may be the one to use; costs a look at one or two directory entries.
+def _alias_state() -> tuple[int, ...] | None:
+    """A value that changes whenever another model may be the one to use. It costs one or two calls of stat.
 
-    Of the alias; where nothing was promoted, of the folder of trained models.
+    It is the state of the champion's file, or before the first promotion that of the folder of trained models.
     """
-    for place in (registry.alias_file(), paths.artifacts() / "train"):
+    for path in (registry.alias_file(), paths.artifacts() / "train"):
         try:
-            state = place.stat()
-        except OSError:  # what it means, loading says
+            state = path.stat()
+        except OSError:  # loading the model will report it
             continue
         return state.st_ino, state.st_mtime_ns, state.st_size
     return None

@@ -1,10 +1,10 @@
-"""95 % intervals that hold for a handful of pictures too, and where nothing was wrong."""
+"""95 % intervals that also hold for a handful of pictures, and where no picture is wrong."""
 
 CONFIDENCE = 0.95
 
 
 def wilson(right: float, pictures: int) -> tuple[float, float]:
-    """The interval of a share, `right` of `pictures`. Source: Wilson (1927)."""
+    """The interval of the share `right` of `pictures`. Source: Wilson (1927)."""
     from scipy.special import ndtri
 
     z = float(ndtri((1 + CONFIDENCE) / 2))
@@ -17,16 +17,27 @@ def wilson(right: float, pictures: int) -> tuple[float, float]:
 def auc_interval(auc: float, ai: int, human: int) -> tuple[float, float]:
     """A conservative interval of an area under the ROC curve, where a bootstrap is too narrow or has no width at all.
 
-    Wilson's for a share of min(`ai`, `human`) pictures. The area is an average over matchings of so many pairs of an AI
-    and a human picture, the pairs of a matching are independent, and an average varies no more than what it averages.
-    Source of this bound on its variance: Birnbaum and Klose (1957).
+    It is Wilson's interval of a share of min(`ai`, `human`) pictures. The area is an average over matchings of that
+    many pairs of an AI and a human picture. The pairs of a matching are independent, and an average varies no more than
+    what it averages. Source of this bound on the variance: Birnbaum and Klose (1957).
+
+    Args:
+        auc: The area.
+        ai: The number of AI pictures.
+        human: The number of human pictures.
     """
     pairs = min(ai, human)
     return wilson(auc * pairs, pairs)
 
 
 def metric(value: float, low: float, high: float) -> dict[str, float]:
-    """A value and its interval as metrics files keep them."""
+    """A value and its interval, in the form that metrics files use.
+
+    Args:
+        value: The value.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
+    """
     return {"value": float(value), "low": float(low), "high": float(high)}
 
 

@@ -1,18 +1,15 @@
-"""train: a detector from the balanced pictures, chosen and calibrated on validation."""
+"""train: a detector from the balanced pictures, selected and calibrated on validation pictures."""
 
 import json
 from pathlib import Path
 
+from artdetect.artifacts import file_names
 from artdetect.core import digests, paths
 from artdetect.core.progress import Progress
-from artdetect.model import backbones as backbones
 from artdetect.model import tensorflow_setup
 from artdetect.model.detector import MODEL_FILE, Detector
-from artdetect.train.calibration import Abstention as Abstention
-from artdetect.train.calibration import FalsePositiveRate as FalsePositiveRate
-from artdetect.train.calibration import Share as Share
 from artdetect.train.config import TrainConfig
-from artdetect.train.training_loop import Report
+from artdetect.train.training_loop import EpochCallback
 
 
 def run(
@@ -21,44 +18,51 @@ def run(
     pictures: Path,
     out: Path,
     work: Path,
-    report: Report | None = None,
+    on_epoch: EpochCallback | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Write `model.keras` (see `artdetect.model.detector`), `metrics.json`, and what the preset has to tell.
+    """Train a detector and write its files.
 
-    That is `history.csv`, a row an epoch, from a net that was trained by steps, and `neighbours.npz` from artnet: the
-    training pictures' sha256s and embeddings, float16 [N, K].
+    Every preset writes `model.keras`, see `artdetect.model.detector`, and `metrics.json`. Presets trained by gradient
+    descent also write `history.csv`, one row per epoch. artnet also writes `neighbours.npz`: the sha256s of the
+    training pictures and their embeddings, float16 [N, K].
 
-    `pictures` is the data set's root. `work` keeps the state between epochs: remove it once the outputs are safe.
-    `report(row, epochs)` is called after each epoch, `progress(done, all, what)` while pictures are decoded and
-    features computed.
+    Args:
+        config: Section `train`.
+        balance_folder: The balance artifact.
+        pictures: The data set's root.
+        out: Folder for the output files.
+        work: Folder for the state between epochs. Remove it once the outputs are safe.
+        on_epoch: Called with (row, epochs) after each epoch.
+        progress: Called with (done, all, label) while pictures are decoded and features computed.
     """
     import pandas as pd
 
     tensorflow_setup.load_tensorflow()
     from artdetect.train import artnet, calibration, finetune, gradient_training
+    from artdetect.train.inputs import TrainingInputs
 
-    table = pd.read_parquet(balance_folder / "balance.parquet")
+    table = pd.read_parquet(balance_folder / file_names.BALANCE)
     table["file"] = [paths.picture(pictures, path) for path in table.path]
-    parts = {split: table[table.split == split].reset_index(drop=True) for split in ("train", "validation")}
+    rows = {split: table[table.split == split].reset_index(drop=True) for split in ("train", "validation")}
     train = {"artnet": artnet.train, "finetune": finetune.train}.get(config.preset, gradient_training.train)
-    made = train(config, parts["train"], parts["validation"], work, report, progress)
+    result = train(TrainingInputs(config, rows["train"], rows["validation"], work, on_epoch, progress))
 
-    hot = calibration.fit_temperature(made.validation)
-    rule = calibration.fit_decision_rule(made.validation, hot, config.threshold, config.unsure)
-    about = {
+    temperature = calibration.fit_temperature(result.validation)
+    rule = calibration.fit_decision_rule(result.validation, temperature, config.threshold, config.abstain)
+    metadata = {
         "seed": config.seed,
         "precision": config.precision,
-        "data": digests.file_digest(balance_folder / "balance.parquet")[:16],
-        "trained_on": len(parts["train"]),
-        "validated_on": len(parts["validation"]),
-        "temperature": hot,
+        "data": digests.file_digest(balance_folder / file_names.BALANCE)[:16],
+        "trained_on": len(rows["train"]),
+        "validated_on": len(rows["validation"]),
+        "temperature": temperature,
     }
-    detector = Detector(made.model(hot), config.preset, made.geometry, about, rule, made.families)
-    detector.save(out / MODEL_FILE)
-    made.write(out)
-    metrics = made.metrics | {
-        "parameters": detector.model.count_params(),
-        "calibration": calibration.summary(made.validation, hot, rule),
+    model = result.build_model(temperature)
+    Detector(model, config.preset, result.geometry, metadata, rule, result.families).save(out / MODEL_FILE)
+    result.write_files(out)
+    metrics = result.metrics | {
+        "parameters": model.count_params(),
+        "calibration": calibration.summary(result.validation, temperature, rule),
     }
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=1))
+    (out / file_names.METRICS).write_text(json.dumps(metrics, indent=1))

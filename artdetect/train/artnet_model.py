@@ -1,4 +1,4 @@
-"""One Keras model from the parts that training found, without custom layers."""
+"""Assembles one Keras model, without custom layers, from the parts that training fitted."""
 
 from typing import TYPE_CHECKING
 
@@ -13,29 +13,33 @@ if TYPE_CHECKING:
     import keras
 
 
-CORNER = 0.875  # side of the corner crops that are averaged, as a share of the picture's
+CORNER = 0.875  # side of the corner crops that are averaged, as a share of the picture's side
 
 
-def assemble(extractor: Extractor, fitted: "FittedHead", temperature: float, average: int) -> "keras.Model":
+def assemble(extractor: Extractor, fitted: FittedHead, temperature: float, test_time_views: int) -> "keras.Model":
     """artnet: pictures float32 [N, S, S, 3] in [0, 1] -> the dict of outputs that `Detector` documents.
 
-    `average` views of a picture are looked at, and their features averaged: 1, the picture; 2, also mirrored; 6, also
-    its four corners at their own scale.
+    Args:
+        extractor: How features are extracted.
+        fitted: Embedding and heads.
+        temperature: The divisor of the logits.
+        test_time_views: Views whose features are averaged: 1 is the picture; 2 adds its mirror image; 6 also adds its
+            four corners at their own scale.
     """
     import keras
     from keras import layers, ops
 
-    keras.utils.clear_session(free_memory=False)  # names of what has none are counted: always the same ones
+    keras.utils.clear_session(free_memory=False)  # restarts the numbers in automatic names, so they are reproducible
     size = extractor.geometry.size
     net = extractor.build()
     picture = keras.Input((size, size, 3), name="picture")
-    seen = [picture]
-    if average >= 2:
-        seen.append(ops.flip(picture, axis=2))
-    if average >= 6:
+    views = [picture]
+    if test_time_views >= 2:
+        views.append(ops.flip(picture, axis=2))
+    if test_time_views >= 6:
         near, far = slice(0, round(CORNER * size)), slice(size - round(CORNER * size), size)
-        seen += [picture[:, rows, columns] for rows in (near, far) for columns in (near, far)]
-    features = layers.Average(name="average")([net(view) for view in seen]) if len(seen) > 1 else net(picture)
+        views += [picture[:, rows, columns] for rows in (near, far) for columns in (near, far)]
+    features = layers.Average(name="average")([net(view) for view in views]) if len(views) > 1 else net(picture)
     features = layers.Identity(name=frozen_backbone.LAYER)(features)
 
     embedded = add_embedding(fitted.embedding, features)
@@ -43,7 +47,7 @@ def assemble(extractor: Extractor, fitted: "FittedHead", temperature: float, ave
     calibrated = layers.Rescaling(1 / temperature, name="temperature")(logits)
     outputs = {
         "probabilities": layers.Softmax(name="probabilities", dtype="float32")(calibrated),
-        "novelty": ops.mean(ops.square(embedded), axis=-1, keepdims=True) / fitted.spread,
+        "novelty": ops.mean(ops.square(embedded), axis=-1, keepdims=True) / fitted.novelty_scale,
         "embedding": embedded,
     }
     if fitted.family_head:
@@ -54,29 +58,43 @@ def assemble(extractor: Extractor, fitted: "FittedHead", temperature: float, ave
 
 
 def add_embedding(embedding: Embedding, features: "keras.KerasTensor", dtype: str | None = None) -> "keras.KerasTensor":
-    """Features [N, D] -> embeddings [N, K]."""
+    """Features [N, D] -> embeddings [N, K].
+
+    Args:
+        embedding: Gives the weights.
+        features: The features.
+        dtype: The layer's dtype, by default that of the current policy.
+    """
     from keras import layers
 
     layer = layers.Dense(embedding.matrix.shape[1], dtype=dtype, name="embedding")
-    return _with(layer, features, embedding.matrix, -embedding.mean @ embedding.matrix)
+    return _apply(layer, features, embedding.matrix, -embedding.mean @ embedding.matrix)
 
 
 def add_head(
     head: Head, x: "keras.KerasTensor", last: "keras.layers.Dense", hidden: str, dtype: str | None = None
 ) -> "keras.KerasTensor":
-    """Embeddings [N, K] -> what `last` makes of them, with the head's weights; `hidden` names the layers before it."""
+    """Embeddings [N, K] -> the output of the head's last layer.
+
+    Args:
+        head: Gives the weights.
+        x: The embeddings.
+        last: The last layer, without weights yet.
+        hidden: Prefix of the names of the hidden layers.
+        dtype: The dtype of the hidden layers, by default that of the current policy.
+    """
     from keras import layers
 
     *before, weights = head.layers
     for number, (kernel, bias) in enumerate(before):
-        x = _with(layers.Dense(len(bias), "relu", dtype=dtype, name=f"{hidden}{number}"), x, kernel, bias)
-    return _with(last, x, *weights)
+        x = _apply(layers.Dense(len(bias), "relu", dtype=dtype, name=f"{hidden}{number}"), x, kernel, bias)
+    return _apply(last, x, *weights)
 
 
-def _with(
+def _apply(
     layer: "keras.layers.Dense", x: "keras.KerasTensor", kernel: np.ndarray, bias: np.ndarray
 ) -> "keras.KerasTensor":
-    """What the layer, with these weights, makes of `x`."""
+    """The layer's output for `x`, with these weights."""
     y = layer(x)
     layer.set_weights([kernel, bias])
     return y

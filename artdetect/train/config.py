@@ -1,4 +1,4 @@
-"""Section `train`."""
+"""Section `train` of the config."""
 
 from typing import Any, Literal, Self
 
@@ -11,51 +11,64 @@ from artdetect.train.calibration import Abstention, FalsePositiveRate, Share
 
 
 class TrainConfig(Section):
-    """Section `train`. What is left out takes the preset's own value."""
+    """Section `train`. A key that is left out takes the preset's own value."""
 
-    preset: Literal["artnet", "finetune", "compact", "notebook"] = Field("artnet", description="which net and recipe")
-    seed: int = Field(129, ge=0, lt=2**32, description="weights, order and augmentation")
-    size: int | None = Field(None, ge=10, le=1024, description="canonical side in pixels; the preset's own if left out")
-
-    backbone: str = Field(backbones.DEFAULT, description="of artnet and finetune: see artdetect.model.backbones")
-    weights: str = Field(backbones.DEFAULT_WEIGHTS, description="the backbone's: imagenet, or a file")
-    blocks: tuple[str, ...] = Field(
-        ("stem..block10",), description="whose statistics are the features; a..b is a range"
+    preset: Literal["artnet", "finetune", "compact", "notebook"] = Field("artnet", description="the net and its recipe")
+    seed: int = Field(129, ge=0, lt=2**32, description="seed of weights, order and augmentation")
+    size: int | None = Field(
+        None, ge=10, le=1024, description="side of canonical pictures in pixels; if left out, the preset's own"
     )
-    views: int = Field(4, ge=0, le=32, description="degraded views that artnet learns from, beside each clean picture")
-    components: int = Field(800, ge=2, le=4096, description="of the features' embedding")
-    head: Literal["linear", "mlp", "best"] = Field("linear", description="best: whichever validation prefers")
-    average: Literal[1, 2, 6] = Field(1, description="views that artnet averages at use: mirrored, and corners")
 
-    epochs: int | None = Field(None, ge=1, description="of finetune, compact, notebook: at most so many")
-    crop: int | None = Field(None, ge=8, description="side of random training crops in pixels, for compact")
-    unfreeze: str = Field("all", description="of finetune: the block from which on the backbone trains, or all")
-    start: str | None = Field(
-        None, description="of finetune, compact, notebook: key of the train artifact whose weights they begin with"
+    backbone: str = Field(
+        backbones.DEFAULT, description="artnet, finetune: the pretrained net, see artdetect.model.backbones"
+    )
+    weights: str = Field(backbones.DEFAULT_WEIGHTS, description="the backbone's weights: imagenet, or a file")
+    feature_blocks: tuple[str, ...] = Field(
+        ("stem..block10",), description="blocks whose activation statistics are the features; a..b is a range"
+    )
+    degraded_views: int = Field(
+        4, ge=0, le=32, description="degraded views of each picture that artnet trains on, in addition to the clean one"
+    )
+    pca_components: int = Field(800, ge=2, le=4096, description="principal components of the features' embedding")
+    head: Literal["linear", "mlp", "best"] = Field(
+        "linear", description="kind of head; best is the one with the lower validation loss"
+    )
+    test_time_views: Literal[1, 2, 6] = Field(
+        1, description="views that artnet averages when it is applied: 2 adds the mirror image, 6 also the corners"
+    )
+
+    epochs: int | None = Field(None, ge=1, description="finetune, compact, notebook: the largest number of epochs")
+    crop: int | None = Field(None, ge=8, description="compact: side of random training crops in pixels")
+    unfreeze: str = Field("all", description="finetune: the first block of the backbone that is trained, or all")
+    initial_weights: str | None = Field(
+        None, description="finetune, compact, notebook: key of the train artifact whose weights training starts from"
     )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32",
-        description="of layers while they train by steps: halves are faster where the hardware has them; kept: float32",
+        description="finetune, compact, notebook: precision of layers while training; 16 bits are faster where the "
+        "hardware supports them; the saved model is float32",
     )
     devices: Literal["one", "all"] = Field(
-        "one", description="that train by steps: all GPUs (or logical CPUs) share each batch"
+        "one", description="finetune, compact, notebook: with all, all GPUs (or logical CPUs) share each batch"
     )
 
     threshold: Share | FalsePositiveRate = Field(
-        0.5, description="p(AI) from which a picture is called AI, or {fpr = 0.01}: as high as that rate asks for"
+        0.5, description="p(AI) from which the prediction is AI, or {fpr = 0.01}: the lowest with at most that rate"
     )
-    unsure: Abstention = Field(default_factory=Abstention, description="what is left undecided")
+    abstain: Abstention = Field(default_factory=Abstention, description="when the verdict is unsure")
 
     @model_validator(mode="after")
-    def _startable(self) -> Self:
-        if self.start and self.preset == "artnet":
+    def _check_initial_weights(self) -> Self:
+        if self.initial_weights and self.preset == "artnet":
             raise ConfigError(
-                f"train.start = {self.start!r} is not usable with artnet: its head is always fitted anew on cached "
-                "features. Leave it out, or choose finetune, compact or notebook"
+                f"train.initial_weights = {self.initial_weights!r} is not usable with artnet, whose head is always "
+                "fitted anew on cached features. Leave it out, or choose finetune, compact or notebook"
             )
         return self
 
     def key_parts(self) -> dict[str, Any]:
-        """A file of weights counts by its content; `start` only where there is one."""
+        """The settings in a cache key: a weights file by its content, `initial_weights` only where it is set."""
         parts = super().key_parts() | {"weights": backbones.weights_id(self.weights)}
-        return parts if self.start else {name: value for name, value in parts.items() if name != "start"}
+        if not self.initial_weights:
+            del parts["initial_weights"]
+        return parts

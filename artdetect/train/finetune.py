@@ -1,57 +1,49 @@
-"""`finetune`: artnet's net trained on as a whole, its backbone from a block of choice on, by degraded pictures.
+"""`finetune`: continues the training of artnet's net, including its backbone from a chosen block on, on degraded views.
 
-The head that artnet finds is where it starts. What it ends with says the probabilities alone: once the backbone has
-moved, distances in its embedding no longer are what artnet's novelty and families are made of.
+It starts from the head that artnet fits. The resulting model gives probabilities only: once the backbone has changed,
+the embedding no longer supports artnet's novelty and generator families.
 """
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from artdetect.core.errors import ConfigError, ModelError
-from artdetect.core.progress import Progress
 from artdetect.model import backbones
 from artdetect.model.feature_cache import Extractor
 from artdetect.train import artnet, artnet_model, gradient_training, presets, warm_start
 from artdetect.train.heads import Embedding, Head
+from artdetect.train.inputs import TrainingInputs
 from artdetect.train.presets import Recipe
 from artdetect.train.result import TrainingResult
-from artdetect.train.training_loop import Report
 
 if TYPE_CHECKING:
     import keras
-    import pandas as pd
-
-    from artdetect.train.config import TrainConfig
 
 EPOCHS, BATCH = 5, 32
 LEARNING_RATE = 5e-5
-EMA_FRACTION = 0.05  # the weights that are kept are averages over about this share of the training
+EMA_FRACTION = 0.05  # the final weights are averages over about this share of the training
 
 
-def train(
-    config: "TrainConfig",
-    train: "pd.DataFrame",
-    validation: "pd.DataFrame",
-    work: Path,
-    report: Report | None,
-    progress: Progress | None,
-) -> TrainingResult:
-    """Fit artnet's head on cached features, or take up `config.start`, then train on; see `artdetect.train.run`.
+def train(inputs: TrainingInputs) -> TrainingResult:
+    """Fit artnet's head on cached features, or load `train.initial_weights`, and continue with gradient descent.
+
+    See `artdetect.train.run`.
 
     Raises:
-        ConfigError: `config.unfreeze` names no block that features depend on.
+        ConfigError: `train.unfreeze` names no block that features depend on.
     """
-    extractor = artnet.extractor_of(config)
-    backbone(extractor, config.unfreeze)  # an error in it is told before the hours that features may take
-    if begin := warm_start.load_initial_weights(config):
-        embedding, head, began = *_layers(begin), {"train": begin.key}
+    config, train, validation = inputs.config, inputs.train, inputs.validation
+    extractor = artnet.make_extractor(config)
+    backbone(extractor, config.unfreeze)  # raises its errors now, before the hours that features may take
+    initial = warm_start.load_initial_weights(config)
+    if initial:
+        embedding, head, start = *_embedding_and_head(initial), {"train": initial.key}
     else:
-        features = artnet.features(extractor, config.views, train, validation, progress)
+        features = artnet.cached_features(extractor, config.degraded_views, train, validation, inputs.progress)
         fitted = artnet.fit(config, features, train, validation)
-        embedding, head, began = fitted.embedding, fitted.head, fitted.candidates[0]
+        embedding, head, start = fitted.embedding, fitted.head, fitted.candidates[0]
     epochs = config.epochs or EPOCHS
     recipe = Recipe(
         extractor.geometry,
@@ -62,32 +54,38 @@ def train(
         patience=epochs,
         build=lambda: assemble(extractor, embedding, head, config.unfreeze),
         optimizer=optimizer,
-        degraded=config.views / (config.views + 1),  # as artnet's head: one of its views is clean
+        degraded_share=config.degraded_views / (config.degraded_views + 1),  # as for artnet's head: one view is clean
     )
-    made = gradient_training.train_recipe(
-        warm_start.with_initial_weights(recipe, begin), config, train, validation, work, report, progress
-    )
-    return replace(made, metrics=made.metrics | {"start": began})
+    result = gradient_training.train_recipe(warm_start.with_initial_weights(recipe, initial), inputs)
+    return replace(result, metrics=result.metrics | {"start": start})
 
 
-def _layers(begin: warm_start.InitialWeights) -> tuple[Embedding, Head]:
-    """The embedding and the head that another finetune ended with."""
+def _embedding_and_head(initial: warm_start.InitialWeights) -> tuple[Embedding, Head]:
+    """The embedding and the head of an earlier finetune model."""
+    weights = initial.weights
     try:
-        kernel, _ = begin.weights["embedding"]  # its bias comes with all other weights
-        hidden = [begin.weights[name] for name in sorted(begin.weights) if name.startswith("hidden")]
-        layers = tuple((kernel, bias) for kernel, bias in [*hidden, begin.weights["probabilities"]])
+        kernel, _ = weights["embedding"]  # its bias is set with all other weights
+        hidden = [weights[name] for name in sorted(weights) if name.startswith("hidden")]
+        layers = tuple((kernel, bias) for kernel, bias in [*hidden, weights["probabilities"]])
     except (KeyError, ValueError):
-        raise ModelError(f"train.start = {begin.key!r}: its net is no finetune's") from None
+        raise ModelError(f"train.initial_weights = {initial.key!r}: its net is not that of a finetune model") from None
     return Embedding(np.zeros(len(kernel), np.float32), kernel), Head(layers)
 
 
 def optimizer(steps: int) -> "keras.optimizers.Optimizer":
-    """AdamW that keeps averages of the weights, which change less from batch to batch than the weights do."""
+    """AdamW with an exponential moving average of the weights, which varies less from batch to batch."""
     return presets.adamw(steps, LEARNING_RATE, use_ema=True, ema_momentum=max(0.0, 1 - 1 / (EMA_FRACTION * steps)))
 
 
 def assemble(extractor: Extractor, embedding: Embedding, head: Head, unfreeze: str) -> "keras.Model":
-    """Pictures float32 [N, H, W, 3] in [0, 1] -> probabilities [N, 2], as artnet's head gives them before training."""
+    """Pictures float32 [N, H, W, 3] in [0, 1] -> probabilities [N, 2], before training the same as artnet's.
+
+    Args:
+        extractor: How features are extracted.
+        embedding: From features to embeddings.
+        head: From embeddings to logits.
+        unfreeze: The first block that is trained, or "all".
+    """
     from keras import Model
 
     features = backbone(extractor, unfreeze)
@@ -97,27 +95,29 @@ def assemble(extractor: Extractor, embedding: Embedding, head: Head, unfreeze: s
 
 
 def backbone(extractor: Extractor, unfreeze: str) -> "keras.Model":
-    """`Extractor.build`'s net, whose layers train from the block `unfreeze` on, or "all"; normalisation never does.
+    """The net of `Extractor.build`, trainable from the block `unfreeze` on, or "all". Normalisation is never trained.
 
     Raises:
-        ConfigError: there is no such block, or features do not depend on it.
+        ConfigError: There is no such block, or features do not depend on it.
     """
     from keras import Model, layers, ops
 
     net = backbones.load(extractor.backbone, extractor.weights)
-    taps = backbones.block_outputs(net)
-    names = list(taps)
+    outputs = backbones.block_outputs(net)
+    names = list(outputs)
     if unfreeze not in ("all", *names):
-        raise ConfigError(f"train.unfreeze = {unfreeze!r} is not usable: there are all, {', '.join(names)}")
-    place = 0 if unfreeze == "all" else names.index(unfreeze)
-    before = taps[names[place - 1]] if place else None
-    trains = before is None
+        raise ConfigError(f"train.unfreeze = {unfreeze!r} is not usable. Choose all, {', '.join(names)}")
+    first = 0 if unfreeze == "all" else names.index(unfreeze)
+    last_frozen = outputs[names[first - 1]] if first else None
+    trainable = last_frozen is None
     for operation in net.operations:
         if isinstance(operation, layers.Layer):
-            operation.trainable = trains and not isinstance(operation, layers.BatchNormalization)
-        trains = trains or operation.output is before
-    exact = {name: x if x.dtype == "float32" else ops.cast(x, "float32") for name, x in taps.items()}
-    model = Model(net.input, extractor.statistics(exact), name="features")
+            operation.trainable = trainable and not isinstance(operation, layers.BatchNormalization)
+        trainable = trainable or operation.output is last_frozen
+    as_float32 = {name: x if x.dtype == "float32" else ops.cast(x, "float32") for name, x in outputs.items()}
+    model = Model(net.input, extractor.statistics(as_float32), name="features")
     if not model.trainable_weights:
-        raise ConfigError(f"train.unfreeze = {unfreeze!r} is not usable: it lies behind the last of train.blocks")
+        raise ConfigError(
+            f"train.unfreeze = {unfreeze!r} is not usable: it comes after the last of train.feature_blocks"
+        )
     return model

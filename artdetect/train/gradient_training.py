@@ -1,17 +1,18 @@
-"""The nets that are trained by steps: `notebook` and `compact` from scratch, and by the same way `finetune`'s."""
+"""Training by gradient descent: the presets `notebook` and `compact`, and the shared part of `finetune`."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect.core.progress import Progress, with_label
+from artdetect.artifacts import file_names
+from artdetect.core.progress import with_label
 from artdetect.pictures import images
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.train import distribution, input_pipeline, warm_start
 from artdetect.train.calibration import ValidationPredictions
+from artdetect.train.inputs import TrainingInputs
 from artdetect.train.presets import Recipe, recipe
 from artdetect.train.result import TrainingResult
-from artdetect.train.training_loop import Report, fit
+from artdetect.train.training_loop import fit
 
 if TYPE_CHECKING:
     import keras
@@ -19,110 +20,100 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from artdetect.pictures.pixel_cache import PixelCache
-    from artdetect.train.config import TrainConfig
 
-DEGRADED = 2  # views of a validation picture that the temperature is fitted on, beside the clean one
-
-
-def train(
-    config: "TrainConfig",
-    train: "pd.DataFrame",
-    validation: "pd.DataFrame",
-    work: Path,
-    report: Report | None,
-    progress: Progress | None,
-) -> TrainingResult:
-    """Train a preset of `artdetect.train.presets`; see `artdetect.train.run`."""
-    chosen = recipe(config.preset, seed=config.seed, epochs=config.epochs, size=config.size, crop=config.crop)
-    return train_recipe(
-        warm_start.with_initial_weights(chosen, warm_start.load_initial_weights(config)),
-        config,
-        train,
-        validation,
-        work,
-        report,
-        progress,
-    )
+DEGRADED_VIEWS = 2  # of each validation picture, for fitting the temperature in addition to the clean view
 
 
-def train_recipe(
-    recipe: Recipe,
-    config: "TrainConfig",
-    train: "pd.DataFrame",
-    validation: "pd.DataFrame",
-    work: Path,
-    report: Report | None,
-    progress: Progress | None,
-) -> TrainingResult:
-    """Follow a recipe with the config's seed, precision and devices; keep the best epoch on validation.
+def train(inputs: TrainingInputs) -> TrainingResult:
+    """Train a preset of `artdetect.train.presets`, see `artdetect.train.run`."""
+    config = inputs.config
+    scratch = recipe(config.preset, seed=config.seed, epochs=config.epochs, size=config.size, crop=config.crop)
+    initial = warm_start.load_initial_weights(config)
+    return train_recipe(warm_start.with_initial_weights(scratch, initial), inputs)
 
-    Loss and accuracy, of training and validation alike, count each picture by the balance's weight. Where degraded
-    views train, one more view of each picture validates.
+
+def train_recipe(recipe: Recipe, inputs: TrainingInputs) -> TrainingResult:
+    """Train by a recipe with the config's seed, precision and devices, and keep the best epoch on validation.
+
+    Loss and accuracy, in training as in validation, weight each picture by the balance's weight. If training uses
+    degraded views, validation uses a degraded view of each picture in addition to the clean one.
     """
     import keras
     import pandas as pd
 
     from artdetect.pictures.pixel_cache import PixelCache
 
-    chosen = replace(recipe, precision=config.precision, devices=distribution.device_names(config.devices))
-    chosen = replace(chosen, batch_size=-(-chosen.batch_size // chosen.shares) * chosen.shares)
-    pixels = PixelCache(chosen.geometry)
-    both = pd.concat([train, validation])
-    pixels.ensure(list(zip(both.sha256, both.file, strict=True)), with_label(progress, "decoding pictures"))
-    parts = {name: _part(pixels, rows) for name, rows in (("train", train), ("validation", validation))}
+    config = inputs.config
+    recipe = replace(recipe, precision=config.precision, devices=distribution.device_names(config.devices))
+    recipe = replace(recipe, batch_size=-(-recipe.batch_size // recipe.replicas) * recipe.replicas)
+    pixels = PixelCache(recipe.geometry)
+    both = pd.concat([inputs.train, inputs.validation])
+    pixels.ensure(list(zip(both.sha256, both.file, strict=True)), with_label(inputs.progress, "decoding pictures"))
+    train_split, val_split = (_split(pixels, rows) for rows in (inputs.train, inputs.validation))
     fitted = fit(
-        chosen,
-        lambda first_epoch: input_pipeline.training(parts["train"], chosen, config.seed, first_epoch),
-        input_pipeline.whole(parts["validation"], chosen.batch_size, 2 if chosen.degraded else 1, chosen.shares),
-        input_pipeline.steps_per_epoch(len(train), chosen),
+        recipe,
+        lambda first_epoch: input_pipeline.training_batches(train_split, recipe, config.seed, first_epoch),
+        input_pipeline.validation_batches(
+            val_split, recipe.batch_size, 2 if recipe.degraded_share else 1, recipe.replicas
+        ),
+        input_pipeline.steps_per_epoch(len(train_split), recipe),
         config.seed,
-        work,
-        report,
+        inputs.work,
+        inputs.on_epoch,
     )
-    keras.utils.clear_session(free_memory=False)  # names of what has none are counted: always the same ones
-    model = chosen.build()
+    keras.utils.clear_session(free_memory=False)  # restarts the numbers in automatic names, so they are reproducible
+    model = recipe.build()
     model.set_weights(fitted.weights)
     best = fitted.history[fitted.best_epoch - 1]
     metrics: dict[str, Any] = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch}
     metrics |= {name: round(best[name], 6) for name in ("val_accuracy", "val_loss")}
     return TrainingResult(
-        lambda temperature: calibrated(model, temperature),
-        chosen.geometry,
-        validated(model, parts["validation"], DEGRADED),
+        lambda temperature: with_temperature(model, temperature),
+        recipe.geometry,
+        validation_predictions(model, val_split, DEGRADED_VIEWS),
         metrics,
-        write=lambda out: pd.DataFrame(fitted.history).to_csv(out / "history.csv", index=False),
+        write_files=lambda out: pd.DataFrame(fitted.history).to_csv(out / file_names.HISTORY, index=False),
     )
 
 
-def _part(pixels: "PixelCache", rows: "pd.DataFrame") -> input_pipeline.Split:
+def _split(pixels: "PixelCache", rows: "pd.DataFrame") -> input_pipeline.Split:
     classes = rows.label.map(CLASSES.index).to_numpy()
     sha256s = list(rows.sha256)
     return input_pipeline.Split(pixels, pixels.rows(sha256s), classes, rows.weight.to_numpy(), sha256s)
 
 
-def validated(model: "keras.Model", part: input_pipeline.Split, degraded: int) -> ValidationPredictions:
-    """What a model with probabilities [N, 2] as its output says of the clean view and `degraded` more of a part."""
+def validation_predictions(
+    model: "keras.Model", split: input_pipeline.Split, degraded_views: int
+) -> ValidationPredictions:
+    """A model's predictions for the clean view and degraded views of a split.
+
+    Args:
+        model: A model whose output is the probabilities [N, 2].
+        split: The pictures.
+        degraded_views: Number of degraded views.
+    """
     import numpy as np
 
-    batch = part.pixels.geometry.fitting(64)
-    margins = np.empty((degraded + 1, len(part)))
-    for number in range(degraded + 1):
-        for start in range(0, len(part), batch):
-            pictures = np.arange(start, min(start + batch, len(part)))
-            seen = part.seen(pictures, np.full(len(pictures), number))
-            margins[number, pictures] = _margins(model, images.to_input(seen))
-    return ValidationPredictions(margins, part.classes, part.weights)
+    batch = split.pixels.geometry.max_batch(64)
+    logits = np.empty((degraded_views + 1, len(split)))
+    for view in range(degraded_views + 1):
+        for start in range(0, len(split), batch):
+            pictures = np.arange(start, min(start + batch, len(split)))
+            pixels = split.read(pictures, np.full(len(pictures), view))
+            logits[view, pictures] = _ai_logits(model, images.to_input(pixels))
+    return ValidationPredictions(logits, split.classes, split.weights)
 
 
-def _margins(model: "keras.Model", x: "np.ndarray") -> "np.ndarray":
+def _ai_logits(model: "keras.Model", x: "np.ndarray") -> "np.ndarray":
+    """The logit of AI minus the logit of human for pictures [N, S, S, 3]: float64 [N]."""
     import numpy as np
 
     p = np.asarray(model(x, training=False), np.float64)
     return np.log(np.maximum(p[:, AI], 1e-30)) - np.log(np.maximum(p[:, HUMAN], 1e-30))
 
 
-def calibrated(model: "keras.Model", temperature: float) -> "keras.Model":
-    """The model with its logits, before the softmax of its last layer, divided by `temperature`."""
+def with_temperature(model: "keras.Model", temperature: float) -> "keras.Model":
+    """The model with the logits before the softmax of its last layer divided by `temperature`."""
     import keras
 
     last = model.layers[-1]

@@ -1,7 +1,7 @@
 """The trained part of `artnet`: features -> whitened principal components -> regularised linear or small MLP head.
 
-Whitening makes the heads' problems well conditioned, so that each is solved in a fraction of a second; what is stored a
-picture and view shrinks with it, so memory stays small where pictures are many.
+Whitening makes the optimisation well conditioned, so that a head is fitted in a fraction of a second. Fewer components
+than features also keep the memory small for many pictures.
 """
 
 from collections.abc import Iterable
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     Floats = NDArray[np.floating]
 
 Kind = Literal["linear", "mlp"]
-SHRINKAGE = 0.3  # added to the eigenvalues of the correlation matrix, whose mean is 1: faint directions stay faint
+SHRINKAGE = 0.3  # added to the correlation matrix's eigenvalues, whose mean is 1: keeps weak directions weak
 HIDDEN = 64  # units of the MLP
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """Standardised features on their first principal components, whitened: (x - mean) @ matrix."""
+    """Projection of standardised features onto their first principal components, whitened: (x - mean) @ matrix."""
 
     mean: "Floats"  # [D]
     matrix: "Floats"  # [D, K]
@@ -37,7 +37,7 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Head:
-    """Dense layers from an embedding to logits: (kernel, bias) each, ReLU between them."""
+    """Dense layers from an embedding to logits, each (kernel, bias), with ReLU between them."""
 
     layers: "tuple[tuple[Floats, Floats], ...]"
 
@@ -50,59 +50,77 @@ class Head:
 
 @dataclass(frozen=True)
 class FittedHead:
-    """What training found."""
+    """The result of fitting artnet.
+
+    Args:
+        embedding: From features to embeddings.
+        head: From embeddings to the logits of the classes.
+        families: The generator families, in the order of `family_head`'s logits.
+        family_head: From embeddings to the logits of the families, where there are at least two.
+        validation: Predictions to calibrate on.
+        candidates: Kind, penalty and validation log loss of every head tried, the best first.
+        left_out: One row per generator, see `artnet._leave_one_out`.
+        train: float16 [N, K], the embeddings of the clean training pictures.
+        novelty_scale: Mean square of the training views' embeddings. Novelty is 1 there.
+    """
 
     embedding: Embedding
     head: Head
     families: tuple[str, ...]
     family_head: Head | None
     validation: ValidationPredictions
-    candidates: list[dict[str, Any]]  # kind, penalty and validation log loss of every head tried, the best first
-    left_out: list[dict[str, Any]]  # see `_leave_one_out`
-    train: "np.ndarray"  # float16 [N, K]: embeddings of the training pictures, clean
-    spread: float  # mean square of the training views' embeddings: the novelty that counts as 1
+    candidates: list[dict[str, Any]]
+    left_out: list[dict[str, Any]]
+    train: "np.ndarray"
+    novelty_scale: float
 
 
-def embedding(chunks: "Iterable[Floats]", components: int) -> Embedding:
-    """The embedding that these features [n, D] a chunk define; memory does not grow with their number."""
+def fit_embedding(chunks: "Iterable[Floats]", components: int) -> Embedding:
+    """Fit the embedding to features, which come in chunks [n, D]. Memory does not grow with their number."""
     count = 0
     shift = total = products = np.zeros((), np.float64)
     for chunk in chunks:
-        if not count:  # near the mean, where a variance that is small beside it keeps its digits
+        if not count:  # subtracting about the mean keeps the digits of small variances
             shift = chunk.mean(axis=0, dtype=np.float64).astype(np.float32)
-        near = chunk - shift
+        shifted = chunk - shift
         count += len(chunk)
-        total = total + near.sum(axis=0, dtype=np.float64)
-        products = products + near.T @ near
+        total = total + shifted.sum(axis=0, dtype=np.float64)
+        products = products + shifted.T @ shifted
     mean = total / count
     covariance = products / count - np.outer(mean, mean)
     variance = np.diag(covariance)
-    scale = np.sqrt(np.where(variance > 1e-12, variance, np.inf))  # what never varied counts for nothing
+    scale = np.sqrt(np.where(variance > 1e-12, variance, np.inf))  # constant features get no weight
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    chosen = np.argsort(values)[::-1][: min(components, len(values), count)]
-    matrix = vectors[:, chosen] / np.sqrt(np.maximum(values[chosen], 0) + SHRINKAGE) / scale[:, None]
+    largest = np.argsort(values)[::-1][: min(components, len(values), count)]
+    matrix = vectors[:, largest] / np.sqrt(np.maximum(values[largest], 0) + SHRINKAGE) / scale[:, None]
     return Embedding((shift + mean).astype(np.float32), matrix.astype(np.float32))
 
 
 def fit(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", kind: Kind, penalty: float, seed: int) -> Head:
-    """A head with two or more outputs on embeddings [N, K]; class c is output c.
+    """Fit a head with one output per class.
 
-    `penalty` is the L2 penalty on kernels beside the mean weighted log loss.
+    Args:
+        x: Embeddings, float [N, K].
+        classes: int [N], from 0, at least two different ones.
+        weights: float [N], how much each row counts.
+        kind: "linear" for logistic regression, "mlp" for one hidden layer.
+        penalty: Weight of the L2 penalty on kernels, which is added to the mean weighted log loss.
+        seed: Seed of the MLP.
     """
     if kind == "mlp":
         return _mlp(x, classes, weights, penalty, seed)
     from sklearn.linear_model import LogisticRegression
 
     weights = weights / weights.sum()
-    solved = LogisticRegression(C=1 / penalty, tol=1e-6, max_iter=1000).fit(x, classes, weights)
-    kernel, bias = solved.coef_.T, solved.intercept_
-    if kernel.shape[1] == 1:  # scikit-learn keeps the second class's margin over the first only
+    regression = LogisticRegression(C=1 / penalty, tol=1e-6, max_iter=1000).fit(x, classes, weights)
+    kernel, bias = regression.coef_.T, regression.intercept_
+    if kernel.shape[1] == 1:  # for two classes, scikit-learn has only the logit difference
         kernel, bias = np.concatenate([-kernel / 2, kernel / 2], axis=1), np.concatenate([-bias / 2, bias / 2])
     return Head(((kernel.astype(np.float32), bias.astype(np.float32)),))
 
 
 def _mlp(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", penalty: float, seed: int) -> Head:
-    """One hidden layer, AdamW with cosine decay; `penalty` is its weight decay."""
+    """One hidden layer, trained by AdamW with cosine decay. `penalty` is the weight decay."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -118,21 +136,32 @@ def _mlp(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", penalty: 
     net.compile(
         keras.optimizers.AdamW(rate, weight_decay=penalty), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
-    net.optimizer.build(net.trainable_variables)  # or the first step makes its variables and is traced twice
+    net.optimizer.build(net.trainable_variables)  # if the first step creates the variables, it is traced twice
     net.fit(x, classes, batch, epochs, sample_weight=weights / weights.mean(), verbose=0)
     dense = [layer for layer in net.layers if isinstance(layer, keras.layers.Dense)]
     return Head(tuple((np.asarray(layer.kernel), np.asarray(layer.bias)) for layer in dense))
 
 
 def log_loss(logits: "Floats", classes: "NDArray[np.int64]", weights: "Floats") -> float:
-    """The mean weighted cross-entropy of logits [N, C]."""
+    """The mean weighted cross-entropy of logits [N, C].
+
+    Unlike `artdetect.stats.log_loss` it takes logits, so that no precision is lost in probabilities close to 0 or 1.
+
+    Args:
+        logits: float [N, C].
+        classes: int [N], the true classes, from 0.
+        weights: float [N], how much each row counts.
+
+    Returns:
+        The loss in nats.
+    """
     from scipy.special import log_softmax
 
     losses = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(classes)), classes]
     return float(np.average(losses, weights=weights))
 
 
-def balanced(classes: "NDArray[np.int64]", weights: "Floats") -> "Floats":
-    """Weights that make every class count the same, and 1 on the average."""
+def balanced_weights(classes: "NDArray[np.int64]", weights: "Floats") -> "Floats":
+    """The weights [N] rescaled so that every class has the same total and the mean weight is 1."""
     totals = np.bincount(classes, weights)
     return (weights * (weights.sum() / len(totals) / totals)[classes]).astype(np.float32)

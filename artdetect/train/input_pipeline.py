@@ -1,7 +1,7 @@
 """Training and validation batches: canonical pixels from the pixel cache, shuffled and augmented.
 
-Order and augmentation depend on the seed and the step alone, so a training that was cut off goes on exactly as it would
-have.
+Order and augmentation depend only on the seed and the step, so an interrupted training continues exactly as it would
+have without the interruption.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,24 +22,32 @@ if TYPE_CHECKING:
     from artdetect.train.presets import Recipe
 
 ROTATION, ZOOM = 7.0, 0.2  # degrees and share: the notebook's rotation_range and zoom_range
-VIEW_SEEDS = 2**31  # degraded views that a training picture may be seen in
+VIEW_SEEDS = 2**31  # number of different degraded views that training draws from
 
 
 @dataclass(frozen=True)
 class Split:
-    """The N pictures that train, or those that validate."""
+    """The N pictures of the training or validation split.
+
+    Args:
+        pixels: The cache that holds them.
+        rows: int [N], their rows in `pixels`.
+        classes: int [N].
+        weights: float [N], how much each picture counts.
+        sha256s: Hex digests of the picture files, which determine the degraded views.
+    """
 
     pixels: "PixelCache"
-    rows: "np.ndarray"  # int [N], as `pixels.read` takes them
-    classes: "np.ndarray"  # int [N]
-    weights: "np.ndarray"  # float [N]: what each counts
-    sha256s: Sequence[str] = ()  # of their contents, hex: what a degraded view depends on
+    rows: "np.ndarray"
+    classes: "np.ndarray"
+    weights: "np.ndarray"
+    sha256s: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def seen(self, pictures: "np.ndarray", views: "np.ndarray") -> "np.ndarray":
-        """View `views[i]` of picture `pictures[i]`: uint8 [n, S, S, 3]. Threads share the work of degrading."""
+    def read(self, pictures: "np.ndarray", views: "np.ndarray") -> "np.ndarray":
+        """View `views[i]` of picture `pictures[i]`, uint8 [n, S, S, 3]. Threads share the work of degrading."""
         import numpy as np
 
         clean = self.pixels.read(self.rows[pictures])
@@ -53,55 +61,76 @@ class Split:
 
 @dataclass(frozen=True)
 class SampleOrder:
-    """Pictures of a part in the order in which a net gets to see them."""
+    """The order in which a net sees the pictures of a split, and in which views.
 
-    pictures: "np.ndarray"  # int [n]
-    views: "np.ndarray"  # int [n]
-    counts: "np.ndarray"  # float [n]: what the pictures' weights are multiplied with
+    Args:
+        pictures: int [n], indices into the split.
+        views: int [n].
+        counts: float [n], factors of the pictures' weights.
+    """
+
+    pictures: "np.ndarray"
+    views: "np.ndarray"
+    counts: "np.ndarray"
 
     def __getitem__(self, rows: slice) -> "SampleOrder":
         return SampleOrder(self.pictures[rows], self.views[rows], self.counts[rows])
 
     @staticmethod
-    def shared(pictures: "np.ndarray", views: "np.ndarray", shares: int) -> "SampleOrder":
-        """A multiple of `shares`: repeated ones count nothing, and the others so much more that means stay the same."""
+    def padded(pictures: "np.ndarray", views: "np.ndarray", replicas: int) -> "SampleOrder":
+        """The order of some pictures, padded with repeated ones to a multiple of `replicas`.
+
+        The repeated pictures count nothing. The others count more in proportion, so that means stay the same.
+
+        Args:
+            pictures: int [n], indices into the split.
+            views: int [n], the view of each picture.
+            replicas: Number of equal shares that each batch is divided into.
+        """
         import numpy as np
 
         n = len(pictures)
-        padded = -(-n // shares) * shares
-        counts = np.where(np.arange(padded) < n, padded / n, 0.0)
-        return SampleOrder(np.resize(pictures, padded), np.resize(views, padded), counts)
+        length = -(-n // replicas) * replicas
+        counts = np.where(np.arange(length) < n, length / n, 0.0)
+        return SampleOrder(np.resize(pictures, length), np.resize(views, length), counts)
 
 
 def steps_per_epoch(pictures: int, recipe: "Recipe") -> int:
-    """Batches in an epoch; the last may be smaller."""
+    """Batches in an epoch. The last one may be smaller."""
     return -(-pictures // recipe.batch_size)
 
 
-def training(part: Split, recipe: "Recipe", seed: int, first_epoch: int) -> "tf.data.Dataset":
-    """Batches (float32 [B, S, S, 3] in [0, 1], one-hot [B, 2]) from `first_epoch` to the recipe's last.
+def training_batches(split: Split, recipe: "Recipe", seed: int, first_epoch: int) -> "tf.data.Dataset":
+    """Batches (pictures float32 [B, S, S, 3] in [0, 1], classes one-hot [B, 2]) up to the recipe's last epoch.
 
-    Where any picture counts other than 1, each batch has a third part: the weights, float32 [B].
+    If any picture's weight is not 1, batches have the weights, float32 [B], as a third component.
+
+    Args:
+        split: The training pictures.
+        recipe: Batch size, augmentation and epochs.
+        seed: Seed of order and augmentation.
+        first_epoch: The epoch to start from, counted from 0.
     """
     import numpy as np
     import tensorflow as tf
 
-    steps = steps_per_epoch(len(part), recipe)
+    steps = steps_per_epoch(len(split), recipe)
 
     @lru_cache(maxsize=1)
-    def epoch_looks(epoch: int) -> SampleOrder:
+    def epoch_order(epoch: int) -> SampleOrder:
         random = np.random.default_rng([seed, epoch])
-        order = random.permutation(len(part))
-        views = np.zeros(len(part), np.int64)
-        if recipe.degraded:
-            views = np.where(random.random(len(part)) < recipe.degraded, random.integers(1, VIEW_SEEDS, len(part)), 0)
-        return SampleOrder.shared(order, views, recipe.shares)
+        n = len(split)
+        pictures = random.permutation(n)
+        views = np.zeros(n, np.int64)
+        if recipe.degraded_share:
+            views = np.where(random.random(n) < recipe.degraded_share, random.integers(1, VIEW_SEEDS, n), 0)
+        return SampleOrder.padded(pictures, views, recipe.replicas)
 
-    def looks(step: int) -> SampleOrder:
+    def batch_order(step: int) -> SampleOrder:
         epoch, number = divmod(step, steps)
-        return epoch_looks(epoch)[number * recipe.batch_size : (number + 1) * recipe.batch_size]
+        return epoch_order(epoch)[number * recipe.batch_size : (number + 1) * recipe.batch_size]
 
-    batch = _reader(part, looks, bool(len(part) % recipe.shares))
+    batch = _reader(split, batch_order, bool(len(split) % recipe.replicas))
 
     def load(step: "tf.Tensor") -> "tuple[tf.Tensor, ...]":
         x, *rest = batch(step)
@@ -110,32 +139,42 @@ def training(part: Split, recipe: "Recipe", seed: int, first_epoch: int) -> "tf.
     return tf.data.Dataset.range(first_epoch * steps, recipe.epochs * steps).map(load).prefetch(4)
 
 
-def whole(part: Split, batch_size: int, views: int = 1, shares: int = 1) -> "tf.data.Dataset":
-    """Batches of the canonical pictures in order, then of their views 1 to `views` - 1; shapes as in `training`."""
+def validation_batches(split: Split, batch_size: int, views: int = 1, replicas: int = 1) -> "tf.data.Dataset":
+    """Batches of the clean pictures in order, then of their degraded views 1 to `views` - 1.
+
+    The batches have the shapes of `training_batches`.
+
+    Args:
+        split: The validation pictures.
+        batch_size: Pictures per batch; the last batch may be smaller.
+        views: Number of views of each picture, the clean one included.
+        replicas: Number of equal shares that each batch is divided into. Pictures are repeated, with weight 0, to fill
+            the last shares.
+    """
     import numpy as np
     import tensorflow as tf
 
-    every, numbers = np.arange(len(part)), np.arange(views)
-    looks = SampleOrder.shared(np.tile(every, views), np.repeat(numbers, len(part)), shares)
-    batch = _reader(part, lambda start: looks[start : start + batch_size], bool(views * len(part) % shares))
-    return tf.data.Dataset.range(0, len(looks.pictures), batch_size).map(batch).prefetch(2)
+    n = len(split)
+    order = SampleOrder.padded(np.tile(np.arange(n), views), np.repeat(np.arange(views), n), replicas)
+    batch = _reader(split, lambda start: order[start : start + batch_size], bool(views * n % replicas))
+    return tf.data.Dataset.range(0, len(order.pictures), batch_size).map(batch).prefetch(2)
 
 
 def _reader(
-    part: Split, looks: Callable[[int], SampleOrder], uneven: bool
+    split: Split, batch_order: Callable[[int], SampleOrder], padded: bool
 ) -> "Callable[[tf.Tensor], tuple[tf.Tensor, ...]]":
-    """Given a number, `looks(number)` as the model takes them: pictures, classes one-hot, weights unless all are 1."""
+    """A function from a batch's number to its pictures, one-hot classes and, unless all are 1, weights."""
     import numpy as np
     import tensorflow as tf
 
     def read(number: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
-        chosen = looks(int(number))
-        x = images.to_input(part.seen(chosen.pictures, chosen.views))
-        weights = part.weights[chosen.pictures] * chosen.counts
-        return x, part.classes[chosen.pictures].astype(np.int32), weights.astype(np.float32)
+        order = batch_order(int(number))
+        x = images.to_input(split.read(order.pictures, order.views))
+        weights = split.weights[order.pictures] * order.counts
+        return x, split.classes[order.pictures].astype(np.int32), weights.astype(np.float32)
 
-    side = part.pixels.geometry.size
-    weighted = uneven or (part.weights != 1).any()
+    side = split.pixels.geometry.size
+    weighted = padded or (split.weights != 1).any()
 
     def batch(number: "tf.Tensor") -> "tuple[tf.Tensor, ...]":
         x, y, weights = tf.numpy_function(read, [number], [tf.float32, tf.int32, tf.float32])
@@ -147,10 +186,19 @@ def _reader(
 
 
 def augment(x: "tf.Tensor", recipe: "Recipe", seed: "tf.Tensor") -> "tf.Tensor":
-    """Augmented pictures, float32 [B, S or crop, S or crop, 3]; `seed` int64 [2] decides everything."""
+    """A batch of pictures as a recipe augments them.
+
+    Args:
+        x: Pictures, float32 [B, S, S, 3] in [0, 1].
+        recipe: The recipe. Pictures stay as they are if it trains on degraded views.
+        seed: int64 [2], which determines the augmentation.
+
+    Returns:
+        float32 [B, S, S, 3], or [B, crop, crop, 3] for a recipe with random crops.
+    """
     import tensorflow as tf
 
-    if recipe.degraded is not None:
+    if recipe.degraded_share is not None:
         return x
     if recipe.crop is None:
         return _rotate_zoom_flip(x, seed)
@@ -163,7 +211,7 @@ def augment(x: "tf.Tensor", recipe: "Recipe", seed: "tf.Tensor") -> "tf.Tensor":
 
 
 def _rotate_zoom_flip(x: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
-    """The notebook's ImageDataGenerator: rotation, zoom along each axis, flip; bilinear, edges repeated."""
+    """The notebook's ImageDataGenerator: rotation, zoom along each axis, flip; bilinear, with edges repeated."""
     import math
 
     import tensorflow as tf
@@ -184,7 +232,7 @@ def _rotate_zoom_flip(x: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
 
 
 def _flip(x: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
-    """About half of the pictures mirrored; `reverse_sequence` does it in a quarter of the time of `x[:, :, ::-1]`."""
+    """Mirror about half of the pictures. `reverse_sequence` takes a quarter of the time of `x[:, :, ::-1]`."""
     import tensorflow as tf
 
     flip = tf.random.stateless_uniform([tf.shape(x)[0]], seed) < 0.5
@@ -192,9 +240,13 @@ def _flip(x: "tf.Tensor", seed: "tf.Tensor") -> "tf.Tensor":
 
 
 def affine(angle: "tf.Tensor", zoom_rows: "tf.Tensor", zoom_columns: "tf.Tensor", side: int) -> "tf.Tensor":
-    """Output-to-input maps, float32 [B, 8], of Keras's `apply_affine_transform`: about the centre, rotation times zoom.
+    """Output-to-input maps, float32 [B, 8], of Keras's `apply_affine_transform`: rotation times zoom, about the centre.
 
-    `angle` in radians [B]; zoom > 1 shrinks the picture, as there.
+    Args:
+        angle: Radians [B].
+        zoom_rows: Vertical zoom [B]. As in Keras, values above 1 shrink the picture.
+        zoom_columns: Horizontal zoom [B].
+        side: Side of the pictures in pixels.
     """
     import tensorflow as tf
 

@@ -1,8 +1,8 @@
-"""The nets and recipes that can be trained, one entry a preset.
+"""The nets and recipes of the presets that are trained from scratch.
 
-`notebook` is the notebook's own: its net at 32x32, its optimizer and patience, validated on validation pictures.
-`compact` is a residual CNN from scratch under 1 M parameters, fully convolutional: it trains on
-crops and looks at whole pictures.
+`notebook` is the notebook's own: its net at 32x32, its optimizer and its patience, but validated on validation
+pictures. `compact` is a fully convolutional residual CNN with less than 1 M parameters. It trains on crops and is
+applied to whole pictures.
 """
 
 from collections.abc import Callable
@@ -22,30 +22,53 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a preset is trained."""
+    """How a preset is trained.
+
+    Args:
+        geometry: How pictures become canonical.
+        crop: Side of the random training crops in pixels; None for the whole canonical picture.
+        epochs: Largest number of epochs.
+        batch_size: Pictures per step, over all devices.
+        monitor: The metric that determines the best epoch.
+        patience: Number of epochs without a better one after which training stops.
+        build: Builds the net.
+        optimizer: Makes the optimizer for a total number of steps.
+        degraded_share: Share of the pictures that train in a degraded view, without other augmentation. None for the
+            augmentation of the preset.
+        precision: Precision of layers while training. Weights and the loss are float32.
+        devices: The devices that share each batch; if empty, TensorFlow chooses one.
+    """
 
     geometry: Geometry
-    crop: int | None  # side of the random training crops, in pixels; None = the whole canonical picture
+    crop: int | None
     epochs: int
     batch_size: int
-    monitor: Literal["val_accuracy", "val_loss"]  # what says which epoch was best
-    patience: int  # epochs without a better one before it stops
+    monitor: Literal["val_accuracy", "val_loss"]
+    patience: int
     build: Callable[[], "keras.Model"]
-    optimizer: Callable[[int], "keras.optimizers.Optimizer"]  # given the number of steps in all
-    degraded: float | None = None  # share of the pictures that train in a degraded view; then nothing else augments
-    precision: Precision = "float32"  # of layers while training; their weights and the loss are float32
-    devices: tuple[str, ...] = ()  # that share each batch; none = one, TensorFlow's own choice
+    optimizer: Callable[[int], "keras.optimizers.Optimizer"]
+    degraded_share: float | None = None
+    precision: Precision = "float32"
+    devices: tuple[str, ...] = ()
 
     @property
-    def shares(self) -> int:
-        """Parts that each batch is divided into."""
+    def replicas(self) -> int:
+        """Number of equal shares that each batch is divided into."""
         return max(1, len(self.devices))
 
 
 def recipe(
     preset: str, *, seed: int = 0, epochs: int | None = None, size: int | None = None, crop: int | None = None
 ) -> Recipe:
-    """The recipe of `notebook` or `compact` with what the config changes; sizes in pixels. `seed`: of the weights."""
+    """The recipe of a preset, with the settings that the config changes.
+
+    Args:
+        preset: "notebook" or "compact".
+        seed: Seed of the initial weights and dropout.
+        epochs: Largest number of epochs.
+        size: Side of canonical pictures in pixels.
+        crop: Side of the random training crops of `compact`, in pixels.
+    """
     if preset == "notebook":
         geometry = Geometry(size or 32, "squash")
         chosen = Recipe(
@@ -96,7 +119,7 @@ def notebook(size: int = 32) -> "keras.Model":
 
 
 def _notebook_optimizer(steps: int) -> "keras.optimizers.Optimizer":
-    """The notebook's Adam. Its decay, 1 % in 14,067 steps, hardly moves the rate; the history shows it."""
+    """The notebook's Adam. Its decay of 1 % in 14,067 steps hardly changes the learning rate."""
     from keras.optimizers import Adam
     from keras.optimizers.schedules import ExponentialDecay
 
@@ -104,7 +127,7 @@ def _notebook_optimizer(steps: int) -> "keras.optimizers.Optimizer":
 
 
 def compact() -> "keras.Model":
-    """A residual CNN of 0.95 M parameters: full resolution first, where a generator leaves its traces."""
+    """A residual CNN of 0.95 M parameters. It starts at full resolution, where generators leave their traces."""
     import keras
     from keras import layers
 
@@ -120,16 +143,16 @@ def compact() -> "keras.Model":
 
 
 def probabilities() -> "keras.layers.Layer":
-    """The last layer; float32 in every precision, since the loss takes its logarithm."""
+    """The last layer. It is float32 in every precision, because the loss takes its logarithm."""
     from keras import config
     from keras.layers import Dense
 
-    dtype = None if config.dtype_policy().name == "float32" else "float32"  # the default's own object: the same file
+    dtype = None if config.dtype_policy().name == "float32" else "float32"  # None keeps the model file the same
     return Dense(len(CLASSES), activation="softmax", dtype=dtype, name="probabilities")
 
 
 def _residual_block(x: "keras.KerasTensor", filters: int, stride: int, name: str) -> "keras.KerasTensor":
-    """He et al. 2016's basic block, with a 1x1 projection where the shape changes."""
+    """The basic block of He et al. 2016, with a 1x1 projection where the shape changes."""
     from keras import layers
 
     shortcut = x
@@ -145,7 +168,13 @@ def _residual_block(x: "keras.KerasTensor", filters: int, stride: int, name: str
 
 
 def adamw(steps: int, rate: float, **options: Any) -> "keras.optimizers.Optimizer":
-    """AdamW with warm-up to `rate` and cosine decay to zero; `options` as Keras's optimizers take them."""
+    """AdamW with linear warm-up to `rate` and cosine decay to zero.
+
+    Args:
+        steps: Total number of steps.
+        rate: The highest learning rate.
+        **options: Further arguments of the Keras optimizer.
+    """
     from keras.optimizers import AdamW
     from keras.optimizers.schedules import CosineDecay
 

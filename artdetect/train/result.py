@@ -1,4 +1,4 @@
-"""What every preset's training comes back with."""
+"""What every preset's training returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,11 +14,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained net, not calibrated yet."""
+    """A trained model before calibration.
 
-    model: "Callable[[float], keras.Model]"  # given the temperature, the model as `Detector` takes it
+    Args:
+        build_model: Makes the model, as `Detector` takes it, for a temperature.
+        geometry: How pictures become canonical before the model sees them.
+        validation: Predictions to calibrate on.
+        metrics: Entries for metrics.json.
+        families: The generator families of the output `generators`.
+        write_files: Writes further files into the artifact's folder.
+    """
+
+    build_model: "Callable[[float], keras.Model]"
     geometry: Geometry
     validation: ValidationPredictions
-    metrics: dict[str, Any]  # for metrics.json
+    metrics: dict[str, Any]
     families: tuple[str, ...] = ()
-    write: Callable[[Path], None] = field(default=lambda out: None)  # further files, into the artifact's folder
+    write_files: Callable[[Path], None] = field(default=lambda out: None)

@@ -1,4 +1,4 @@
-"""Nets whose random numbers depend on a seed alone."""
+"""Makes a net's random numbers depend on one seed alone."""
 
 import random
 from typing import TYPE_CHECKING, Any
@@ -8,19 +8,19 @@ if TYPE_CHECKING:
 
 
 def seeded(net: "keras.Model", seed: int) -> "keras.Model":
-    """The same net anew: initial weights and dropout are drawn by `seed`.
+    """A copy of the net whose initial weights and dropout are determined by `seed`.
 
-    Keras draws a seed that nobody named from Python's global generator. `keras.utils.set_random_seed` is not enough, as
-    other threads, such as Prefect's, may take numbers from that generator meanwhile.
+    Where no seed is given, Keras takes one from Python's global random generator. `keras.utils.set_random_seed` is not
+    enough, since other threads, such as Prefect's, may use that generator in between.
     """
     draws = random.Random(seed)
 
-    def named(value: Any) -> Any:
+    def with_seeds(value: Any) -> Any:
         if isinstance(value, dict):
             return {
-                name: draws.randint(1, 10**9) if name == "seed" and part is None else named(part)
+                name: draws.randint(1, 10**9) if name == "seed" and part is None else with_seeds(part)
                 for name, part in value.items()
             }
-        return [named(part) for part in value] if isinstance(value, list | tuple) else value
+        return [with_seeds(part) for part in value] if isinstance(value, list | tuple) else value
 
-    return type(net).from_config(named(net.get_config()))
+    return type(net).from_config(with_seeds(net.get_config()))

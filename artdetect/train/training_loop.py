@@ -1,7 +1,7 @@
 """The training loop around Keras's `fit`: keeps the best epoch on validation and survives kill -9.
 
-After every epoch the whole state goes to a work folder; a later call with the same folder goes on from there and ends
-with the same weights as a training that was never cut off.
+After every epoch the whole state is written to a work folder. A later call with the same folder continues from there
+and ends with the same weights as an uninterrupted training.
 """
 
 import json
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from artdetect.train.presets import Precision, Recipe
 
-Row = dict[str, float]
-Report = Callable[[Row, int], None]
+HistoryRow = dict[str, float]  # epoch, rate, loss, accuracy, val_loss, val_accuracy
+EpochCallback = Callable[[HistoryRow, int], None]  # called with the row and the number of epochs
 
 
 @dataclass
 class FitResult:
-    """What came out: the best epoch's weights, and one history row an epoch."""
+    """The best epoch's weights, and one history row per epoch."""
 
     weights: list[Any]
-    history: list[Row]
+    history: list[HistoryRow]
     best_epoch: int  # counted from 1, as in the history
 
 
@@ -40,47 +40,58 @@ def fit(
     steps: int,
     seed: int,
     work: Path,
-    report: Report | None = None,
+    on_epoch: EpochCallback | None = None,
 ) -> FitResult:
     """Train `recipe` for its epochs or until its patience ends.
 
-    `batches(first_epoch)` gives the training data from an epoch on, `steps` batches an epoch. `report(row, epochs)` is
-    called after each epoch. ModelError if the loss stops being a number.
+    Args:
+        recipe: What to train and how.
+        batches: Gives the training data from an epoch on, counted from 0.
+        validation: The validation batches.
+        steps: Batches per epoch.
+        seed: Seed of dropout.
+        work: Folder for the state between epochs.
+        on_epoch: Called with (row, epochs) after each epoch.
+
+    Raises:
+        ModelError: A loss is not finite.
     """
     import keras
 
     work.mkdir(parents=True, exist_ok=True)
     with distribution_scope(recipe.devices), precision_policy(recipe.precision):
-        state, model = _resumed(work)
-        keras.utils.set_random_seed(seed)  # after loading, which draws weights too
+        state, model = _resume(work)
+        keras.utils.set_random_seed(seed)  # after loading, which also draws random weights
         if model is None:
             model = recipe.build()
             optimizer = recipe.optimizer(steps * recipe.epochs)
             model.compile(optimizer, "categorical_crossentropy", weighted_metrics=["accuracy"])
             if not recipe.devices:
-                _complete(model, validation)
+                _build_variables(model, validation)
     done = len(state["history"])
     if done < recipe.epochs and not state["stopped"]:
-        keeper = _keeper(state, recipe, seed, work, report)
+        checkpoints = _checkpoint_callback(state, recipe, seed, work, on_epoch)
         model.fit(
             batches(done),
             initial_epoch=done,
             epochs=recipe.epochs,
             steps_per_epoch=steps,
             validation_data=validation,
-            callbacks=[keeper],
-            shuffle=False,  # the batches come in their own seeded order
+            callbacks=[checkpoints],
+            shuffle=False,  # the batches have their own seeded order
             verbose=0,
         )
     with precision_policy(recipe.precision):
         best = keras.models.load_model(work / state["best"])
-    best.optimizer.finalize_variable_values(best.trainable_weights)  # their averages, where it keeps any
+    best.optimizer.finalize_variable_values(
+        best.trainable_weights
+    )  # sets the averaged weights, if the optimizer averages
     return FitResult(best.get_weights(), state["history"], state["best_epoch"])
 
 
 @contextmanager
 def precision_policy(precision: "Precision") -> Iterator[None]:
-    """Layers that are made here compute in it; models that are compiled or loaded scale their loss where it asks so."""
+    """Layers built in this context use this precision. Models compiled or loaded in it scale the loss if needed."""
     import keras
 
     before = keras.config.dtype_policy()
@@ -91,8 +102,8 @@ def precision_policy(precision: "Precision") -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _complete(model: "keras.Model", batches: "tf.data.Dataset") -> None:
-    """Make what else has variables: where Keras makes them in the first step, it traces that step twice."""
+def _build_variables(model: "keras.Model", batches: "tf.data.Dataset") -> None:
+    """Create the variables of optimizer and metrics: if the first step creates them, Keras traces it twice."""
     import numpy as np
 
     model.optimizer.build(model.trainable_variables)
@@ -101,34 +112,34 @@ def _complete(model: "keras.Model", batches: "tf.data.Dataset") -> None:
     model.reset_metrics()
 
 
-def _resumed(work: Path) -> "tuple[dict[str, Any], keras.Model | None]":
-    """State and model after the last whole epoch; the start where there is none, or a loss of power damaged it."""
+def _resume(work: Path) -> "tuple[dict[str, Any], keras.Model | None]":
+    """State and model after the last complete epoch, or a fresh start if there is none or the files are damaged."""
     import keras
 
     try:
         state = json.loads((work / "state.json").read_text())
-        keras.models.load_model(work / state["best"], compile=False)  # not needed yet, but it must be whole
+        keras.models.load_model(work / state["best"], compile=False)  # needed at the end, so it must be intact
         return state, keras.models.load_model(work / state["last"])
-    except Exception:  # Keras raises nearly everything on a damaged file
+    except Exception:  # Keras raises all kinds of errors on a damaged file
         return {"history": [], "last": None, "best": None, "best_epoch": 0, "stopped": False}, None
 
 
-def _keeper(
-    state: dict[str, Any], recipe: "Recipe", seed: int, work: Path, report: Report | None
+def _checkpoint_callback(
+    state: dict[str, Any], recipe: "Recipe", seed: int, work: Path, on_epoch: EpochCallback | None
 ) -> "keras.callbacks.Callback":
     import keras
     import numpy as np
 
     sign = 1 if recipe.monitor == "val_accuracy" else -1
 
-    class Keeper(keras.callbacks.Callback):
-        """The one judge of which epoch is best, where the notebook had two that disagreed.
+    class CheckpointBestEpoch(keras.callbacks.Callback):
+        """Decides which epoch is best and writes the state. The notebook had two such callbacks, which disagreed.
 
-        Where the optimizer keeps averages of the weights, they are what is validated.
+        If the optimizer averages the weights, the averages are validated.
         """
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            for layer in self.model._flatten_layers():  # dropout's random state is in no file
+            for layer in self.model._flatten_layers():  # dropout's random state is not in the model file
                 if generator := getattr(layer, "seed_generator", None):
                     generator.state.assign(np.array([seed, epoch], generator.state.dtype))
 
@@ -140,10 +151,11 @@ def _keeper(
             self.model.set_weights(self._trained)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            for name, shown in (("loss", "training"), ("val_loss", "validation")):
+            for name, split in (("loss", "training"), ("val_loss", "validation")):
                 if not np.isfinite(logs[name]):
                     raise ModelError(
-                        f"the {shown} loss is {logs[name]} in epoch {epoch + 1}. Lower the rate or check the data"
+                        f"the {split} loss is {logs[name]} in epoch {epoch + 1}. Lower the learning rate, or check the "
+                        "data"
                     )
             row = {"epoch": epoch + 1, "rate": float(self.model.optimizer.learning_rate)}
             row |= {name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
@@ -157,14 +169,14 @@ def _keeper(
             state["stopped"] = epoch + 1 - state["best_epoch"] >= recipe.patience
             self.model.stop_training = state["stopped"]
             _write_state(self.model, state, work)
-            if report:
-                report(row, recipe.epochs)
+            if on_epoch:
+                on_epoch(row, recipe.epochs)
 
-    return Keeper()
+    return CheckpointBestEpoch()
 
 
 def _write_state(model: "keras.Model", state: dict[str, Any], work: Path) -> None:
-    """The model first, then the state that names it, each by an atomic rename; then what neither needs goes."""
+    """Write the model, then the state that names it, each with an atomic rename. Then delete outdated models."""
     model.save(temporary := work / "saving.keras")
     temporary.replace(work / state["last"])
     (work / "state.tmp").write_text(json.dumps(state))

@@ -1,4 +1,4 @@
-"""`train.start`: the presets that are trained by steps begin with the weights of a model that there is."""
+"""`train.initial_weights`: the presets trained by gradient descent can start from the weights of an existing model."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,62 +16,73 @@ if TYPE_CHECKING:
 
     from artdetect.train.config import TrainConfig
 
-RENAMED = {"logits": "probabilities"}  # a calibrated net's last layer with weights, as a net that trains calls it
+RENAMED = {"logits": "probabilities"}  # the last layer with weights: its name in a calibrated net -> while training
 
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """The model that a training begins with."""
+    """The weights that a training starts from.
+
+    Args:
+        key: Key of the train artifact they come from.
+        geometry: The geometry of that model's pictures.
+        weights: The weights of each layer, by the layer's name while training.
+    """
 
     key: str
     geometry: Geometry
-    weights: "Mapping[str, list[np.ndarray]]"  # by layer, as the net that trains has them
+    weights: "Mapping[str, list[np.ndarray]]"
 
 
 def load_initial_weights(config: "TrainConfig") -> InitialWeights | None:
-    """What `config.start` names; None where it is left out.
+    """The weights that `config.initial_weights` names, or None if it is left out.
 
     Raises:
-        ModelError: there is no model with this key, it cannot be read, or it is of another preset.
+        ModelError: There is no model with this key, it cannot be read, or it has another preset.
     """
-    if config.start is None:
+    key = config.initial_weights
+    if key is None:
         return None
-    folder = paths.artifacts() / "train" / config.start
+    folder = paths.artifacts() / "train" / key
     if not folder.is_dir():
-        raise ModelError(f"train.start = {config.start!r}: there is no such model. `artdetect models` lists them")
+        raise ModelError(f"train.initial_weights = {key!r}: no such model. `artdetect models` lists the models")
     detector = Detector.load(folder)
     if detector.preset != config.preset:
-        raise ModelError(f"train.start = {config.start!r}: a {detector.preset} model cannot begin a {config.preset}")
+        raise ModelError(
+            f"train.initial_weights = {key!r}: this is a {detector.preset} model. Expected a {config.preset} model"
+        )
     layers = (layer for layer in detector.model.layers if layer.weights)
     weights = {RENAMED.get(layer.name, layer.name): layer.get_weights() for layer in layers}
-    return InitialWeights(config.start, detector.geometry, weights)
+    return InitialWeights(key, detector.geometry, weights)
 
 
-def with_initial_weights(recipe: Recipe, start: InitialWeights | None) -> Recipe:
-    """The recipe, whose net begins with these weights where there are any.
+def with_initial_weights(recipe: Recipe, initial: InitialWeights | None) -> Recipe:
+    """The recipe with a net that starts from these weights, or the recipe itself if there are none.
 
-    ModelError where they are of a net for other pictures; when it is built, where its layers are others.
+    Raises:
+        ModelError: The weights belong to a model of another geometry. If its layers differ, the error is raised when
+            the net is built.
     """
-    if start is None:
+    if initial is None:
         return recipe
-    if start.geometry != recipe.geometry:
+    if initial.geometry != recipe.geometry:
         raise ModelError(
-            f"train.start = {start.key!r}: it looks at pictures of {start.geometry}, this training at "
+            f"train.initial_weights = {initial.key!r}: its pictures have {initial.geometry}, those of this training "
             f"{recipe.geometry}. Choose the same train.size"
         )
-    return replace(recipe, build=lambda: _with(recipe.build, start))
+    return replace(recipe, build=lambda: _build_with(recipe.build, initial))
 
 
-def _with(build: "Callable[[], keras.Model]", start: InitialWeights) -> "keras.Model":
+def _build_with(build: "Callable[[], keras.Model]", initial: InitialWeights) -> "keras.Model":
     model = build()
     layers = {layer.name: layer for layer in model.layers if layer.weights}
-    needed = {name: [tuple(weight.shape) for weight in layer.weights] for name, layer in layers.items()}
-    given = {name: [weight.shape for weight in weights] for name, weights in start.weights.items()}
-    if needed != given:
-        names = sorted(name for name in {*needed, *given} if needed.get(name) != given.get(name))
+    expected = {name: [tuple(weight.shape) for weight in layer.weights] for name, layer in layers.items()}
+    received = {name: [weight.shape for weight in weights] for name, weights in initial.weights.items()}
+    if expected != received:
+        names = sorted(name for name in {*expected, *received} if expected.get(name) != received.get(name))
         raise ModelError(
-            f"train.start = {start.key!r}: its net is another than this training's: {', '.join(names[:5])}"
+            f"train.initial_weights = {initial.key!r}: its net differs from this training's in {', '.join(names[:5])}"
         )
     for name, layer in layers.items():
-        layer.set_weights(start.weights[name])
+        layer.set_weights(initial.weights[name])
     return model

@@ -1,9 +1,9 @@
-"""How Prefect skips a stage: the one clever file of this package.
+"""How Prefect skips a stage. This is the one intricate file of this package.
 
 A stage's cache key is the path `<stage>/<key>/prefect.json` below artifacts/, where the key is the library's content
-key (`artdetect.artifacts.stages`). Prefect's cache record therefore lives inside the artifact's own folder: delete the
-folder and the entry is gone, move the project and it moves along. Before Prefect looks, the artifact is checked
-against its record, and one line says why a stage runs.
+key (`artdetect.artifacts.stages`). Prefect's cache record therefore lives inside the artifact's own folder: if the
+folder is deleted, so is the record; if the project moves, the record moves with it. Before Prefect checks its cache,
+the artifact is checked against its own record, and one log line says why a stage runs.
 """
 
 import inspect
@@ -24,8 +24,8 @@ from prefect.serializers import JSONSerializer
 from prefect.transactions import IsolationLevel
 from prefect.utilities.annotations import quote
 
-from artdetect import download
-from artdetect.artifacts import stages, store
+from artdetect import plans
+from artdetect.artifacts import store
 from artdetect.artifacts.stages import Plan
 from artdetect.artifacts.store import Artifact
 from artdetect.artifacts.use_locks import UseLocks
@@ -46,43 +46,47 @@ class StageOutcome:
     stage: str
     ran: bool
     why: str
-    seconds: float  # of the build, now or when it was built
+    seconds: float  # duration of the build, in this run or when it was built
     artifact: Artifact
-    name: str  # the stage's, or what this run of it is called where there are two, such as "evaluate champion"
+    name: str  # the stage's name, or a longer one where a flow runs a stage twice, such as "evaluate champion"
 
 
 @dataclass
 class RunContext:
-    """What became of the stages of a flow run so far, and which of them are to be built again whatever there is."""
+    """The state of a flow run: what became of its stages so far, and what the run ledger will record of it."""
 
-    refresh: frozenset[str] = frozenset()
-    runs: list[StageOutcome] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)  # what else the ledger of runs is to say of it
-    claims: UseLocks = field(default_factory=UseLocks)  # on what it uses, so that no collection removes it
+    refresh: frozenset[str] = frozenset()  # stages to build again even if they are current
+    outcomes: list[StageOutcome] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)  # further facts for the run ledger
+    locks: UseLocks = field(default_factory=UseLocks)  # protect what the run uses from garbage collection
 
 
-RUN_CONTEXT: ContextVar[RunContext] = ContextVar("LEDGER")
+RUN_CONTEXT: ContextVar[RunContext] = ContextVar("run_context")
 
 
 @dataclass
 class ContentKey(CachePolicy):
-    """The cache key of a stage: the place of the artifact that its plan names."""
+    """The cache key of a stage: the path of the cache record of the artifact that its plan names."""
 
     def compute_key(
         self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
     ) -> str:
-        return _entry(inputs["plan"])
+        return _cache_key(inputs["plan"])
 
 
 POLICY = ContentKey().configure(isolation_level=IsolationLevel.SERIALIZABLE, lock_manager=FlockLockManager())
 
 
 def stage(function: Callable[..., None]) -> Callable[..., Artifact]:
-    """Make a Prefect task of a stage function, named after its stage; calling it gives the artifact, built or cached.
+    """Make a Prefect task of a function that is named after its stage.
 
-    The function takes its config section, its inputs by name and `out`, the folder to write to. One that also takes
-    `work` gets a folder that outlives a kill and is removed once the outputs are published. `called` names the task run
-    where a flow has two of a stage.
+    Args:
+        function: Takes its config section, its inputs by name, and `out`, the folder to write to. If it also takes
+            `work`, it gets a folder that survives a kill and is removed once the outputs are published.
+
+    Returns:
+        A function that takes the config section and the inputs, and returns the artifact, built or cached. Its
+        `run_name` names the task run where a flow runs a stage twice.
     """
 
     def build(plan: Plan, config: Section, refresh: bool, inputs: dict[str, Any]) -> Artifact:
@@ -98,69 +102,62 @@ def stage(function: Callable[..., None]) -> Callable[..., Artifact]:
         cache_result_in_memory=False,
     )
 
-    def call(config: Section, *, called: str = function.__name__, **inputs: Any) -> Artifact:
-        ledger = RUN_CONTEXT.get()
-        plan = _plan(function.__name__, config, inputs)
-        refresh = function.__name__ in ledger.refresh
-        ledger.claims.claim(plan.stage.name, str(plan.key))  # before the look: what it finds stays
-        found = _look(plan, inputs, refresh)
-        here = task.with_options(task_run_name=called, result_storage=paths.artifacts(), refresh_cache=refresh)
+    def call(config: Section, *, run_name: str = function.__name__, **inputs: Any) -> Artifact:
+        context = RUN_CONTEXT.get()
+        plan = plans.plan(function.__name__, config, inputs)
+        refresh = function.__name__ in context.refresh
+        context.locks.acquire(plan.stage.name, str(plan.key))  # first, so that what is found cannot be removed
+        status = _examine(plan, inputs, refresh)
+        here = task.with_options(task_run_name=run_name, result_storage=paths.artifacts(), refresh_cache=refresh)
         state = here(quote(plan), config, refresh, _passed(inputs), return_state=True)
         artifact: Artifact = state.result()
         record = artifact.record
         ran = record["flow_run"]["id"] == flow_run.id
-        why = "; ".join(found.why) if ran else "nothing changed" if not found.why else "built by another run meanwhile"
-        ledger.runs.append(StageOutcome(plan.stage.name, ran, why, record["seconds"], artifact, called))
+        unchanged = "built by another run meanwhile" if status.why else "nothing changed"
+        why = "; ".join(status.why) if ran else unchanged
+        context.outcomes.append(StageOutcome(plan.stage.name, ran, why, record["seconds"], artifact, run_name))
         return artifact
 
     return call
 
 
 def _passed(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Artifacts openly, so that Prefect draws who needs whom; the rest closed, so that it does not walk through it."""
+    """Artifacts as they are, so that Prefect draws the dependencies; the rest quoted, so that it is not traversed."""
     return {name: value if isinstance(value, Artifact) else quote(value) for name, value in inputs.items()}
 
 
-def _plan(name: str, config: Section, inputs: Mapping[str, Any]) -> Plan:
-    if name == "download":
-        return stages.plan(stages.STAGES[name], config, download.fingerprint(config))  # type: ignore[arg-type]
-    chosen = stages.STAGES[name]
-    digests = {source: given.digest if (given := inputs[source]) else stages.NONE for source in chosen.inputs}
-    return stages.plan(chosen, config, digests)
-
-
-def _look(plan: Plan, inputs: Mapping[str, Any], refresh: bool) -> StageStatus:
-    """The artifact's state, said in the log; Prefect's cache entry made to agree with it."""
+def _examine(plan: Plan, inputs: Mapping[str, Any], refresh: bool) -> StageStatus:
+    """Log the artifact's state, and make Prefect's cache record agree with it."""
     pictures = inputs.get("pictures")
-    found = examine(plan, pictures.contents if pictures else None)
+    status = examine(plan, pictures.contents if pictures else None)
     if refresh:
-        found = StageStatus(found.stage, "stale", ["a refresh was asked for"])
-    entry = paths.artifacts() / _entry(plan)
-    if found.artifact is None:
+        status = StageStatus(status.stage, "stale", ["a refresh was requested"])
+    entry = paths.artifacts() / _cache_key(plan)
+    if status.artifact is None:
         if not refresh:
             entry.unlink(missing_ok=True)
-        get_run_logger().info("%s runs: %s", found.stage, "; ".join(found.why))
-        return found
-    if not entry.exists():  # its builder was killed between publishing and remembering
+        get_run_logger().info("%s runs: %s", status.stage, "; ".join(status.why))
+        return status
+    if not entry.exists():  # its builder was killed after it published the artifact
         results = ResultStore(
             result_storage=LocalFileSystem(basepath=str(paths.artifacts())), serializer=JSONSerializer()
         )
-        results.write(found.artifact, key=_entry(plan))
-    get_run_logger().info("%s cached: nothing changed", found.stage)
-    return found
+        results.write(status.artifact, key=_cache_key(plan))
+    get_run_logger().info("%s cached: nothing changed", status.stage)
+    return status
 
 
-def _entry(plan: Plan) -> str:
+def _cache_key(plan: Plan) -> str:
     return f"{plan.stage.name}/{plan.key}/{store.CACHE_ENTRY}"
 
 
 def _build(
     function: Callable[..., None], plan: Plan, config: Section, refresh: bool, inputs: Mapping[str, Any]
 ) -> Artifact:
-    """The task's body, under the artifact's lock."""
+    """The body of the task, which holds the artifact's lock."""
     name, key = plan.stage.name, str(plan.key)
-    if not refresh and (found := examine(plan)).artifact:
-        return found.artifact  # built by another run since this one looked
+    if not refresh and (status := examine(plan)).artifact:
+        return status.artifact  # built by another run since this run examined it
     run = {"flow_run": {"id": flow_run.id, "name": flow_run.name}}
     work = paths.cache() / "work" / f"{name}-{key}"
     extra = {"work": work} if "work" in inspect.signature(function).parameters else {}

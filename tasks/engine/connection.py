@@ -1,28 +1,29 @@
-"""The commands' side of Prefect's server."""
+"""The connection of the command line to Prefect's server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from artdetect.core.errors import ServerError
 
-CONNECT_TIMEOUT = 10.0  # seconds in which a server that answers has long taken what is left to tell
+DRAIN_TIMEOUT = 10.0  # seconds to send the remaining events to a server that answers
 
 
 @contextmanager
 def connected() -> Iterator[None]:
-    """Run flows within. The server knows all about them, and the log has ended, when the command goes on.
+    """Run flows in this context. When it ends, the server has received all their events and the log is complete.
 
-    Raises ServerError, one line, if the server does not answer.
+    Raises:
+        ServerError: The server does not answer.
     """
     from prefect.events.worker import EventsWorker
 
     try:
         yield
-    except RuntimeError as error:  # Prefect has no class of its own for this
+    except RuntimeError as error:  # Prefect has no exception class for this
         if "API" not in str(error):
             raise
         raise ServerError(
-            f"{error}. Start that server (`make serve-up`), or do without: `make serve-down`, or unset PREFECT_API_URL"
+            f"{error}. Start that server (`make up`), or run without one (`make down`, or unset PREFECT_API_URL)"
         ) from error
-    finally:  # or Prefect would do it at exit, and say so after the command's last line
-        EventsWorker.drain_all(timeout=CONNECT_TIMEOUT)
+    finally:  # otherwise Prefect does it at exit, and logs that after the command's last line
+        EventsWorker.drain_all(timeout=DRAIN_TIMEOUT)

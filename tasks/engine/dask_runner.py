@@ -1,4 +1,4 @@
-"""Who runs a flow's many tasks of one kind: this process, or the workers of a Dask cluster."""
+"""Runs many tasks of one kind, in this process or on the workers of a Dask cluster."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,21 +17,26 @@ if TYPE_CHECKING:
     from prefect_dask import DaskTaskRunner
 
 
-def results(task: Task[..., Any], calls: Iterable[tuple[Any, ...]], crew: ComputeContext) -> Iterator[Any]:
-    """What `task` gives for the arguments of each call, in order: one after the other here, or at once on a cluster.
+def results(task: Task[..., Any], calls: Iterable[tuple[Any, ...]], context: ComputeContext) -> Iterator[Any]:
+    """Run a task once per call, and give the results in order: one by one in this process, in parallel on a cluster.
 
-    On a cluster `AHEAD` calls a worker are under way; what a killed worker had is done again by another.
+    On a cluster, `PREFETCH` calls per worker are submitted ahead; another worker repeats the calls of a killed one.
+
+    Args:
+        task: The task.
+        calls: The arguments of each call.
+        context: Who computes.
 
     Raises:
-        ComputeError: the cluster is not there, or lost a call for good.
-        Exception: whatever a task raises.
+        ComputeError: The cluster is not available, or lost a call for good.
+        Exception: Whatever a task raises.
     """
-    if crew.config.engine != "dask":
+    if context.config.engine != "dask":
         yield from (task(*call) for call in calls)
         return
     running: deque[Any] = deque()
-    with _runner(crew) as runner, dask_cluster.translate_errors():
-        workers = crew.workers
+    with _runner(context) as runner, dask_cluster.translate_errors():
+        workers = context.workers
         for call in calls:
             running.append(runner.submit(task, get_call_parameters(task.fn, call, {})))
             if len(running) >= PREFETCH * workers:
@@ -41,9 +46,9 @@ def results(task: Task[..., Any], calls: Iterable[tuple[Any, ...]], crew: Comput
 
 
 @contextmanager
-def _runner(crew: ComputeContext) -> "Iterator[DaskTaskRunner]":
-    """Prefect's, on the crew's cluster; its tasks report to the server of this flow run."""
-    address = crew.cluster.address
+def _runner(context: ComputeContext) -> "Iterator[DaskTaskRunner]":
+    """Prefect's task runner on the cluster of `context`; its tasks report to the server of this flow run."""
+    address = context.cluster.address
     try:
         from prefect_dask import DaskTaskRunner
     except ImportError as error:
@@ -52,6 +57,6 @@ def _runner(crew: ComputeContext) -> "Iterator[DaskTaskRunner]":
         ) from error
     with ExitStack() as stack:
         run = FlowRunContext.get()
-        if run and not PREFECT_API_URL.value():  # a temporary server: else each worker would start one of its own
+        if run and not PREFECT_API_URL.value():  # a temporary server: otherwise each worker would start its own
             stack.enter_context(temporary_settings({PREFECT_API_URL: str(run.client.api_url)}))
         yield stack.enter_context(DaskTaskRunner(address=address))

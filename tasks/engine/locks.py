@@ -1,6 +1,6 @@
-"""Prefect's transaction locks over flock(2): the kernel frees them when their holder dies, kill -9 included.
+"""Prefect's transaction locks with flock(2): the kernel frees them when their holder dies, also by kill -9.
 
-Prefect's own file locks never expire, so that after a kill the next run would wait for ever.
+Prefect's own file locks never expire, so that after a kill the next run would wait forever.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ from artdetect.artifacts import store
 
 
 class NoArtifactError(Exception):
-    """Something other than an artifact's cache record is to be kept, such as the error of a stage that failed."""
+    """Prefect tried to store something that is no artifact's cache record, such as the error of a failed stage."""
 
 
 class FlockLockManager(LockManager):
-    """One lock an artifact, held by its builder; keys are `<stage>/<key>/<entry>`."""
+    """One lock per artifact, held by its builder; keys are `<stage>/<key>/<entry>`."""
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[str, FileLock]] = {}

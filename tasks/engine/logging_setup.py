@@ -1,6 +1,6 @@
-"""Keeps the log readable: what a person can mend is one line that says what to do, without a traceback.
+"""Keeps the log readable: an error that a person can correct is one line that says what to do, without a traceback.
 
-With ARTDETECT_LOG=json, which `--log-json` sets, each line is one JSON object: for machines, with the same words.
+With ARTDETECT_LOG=json, which `--log-json` sets, each line is one JSON object with the same text, for machines.
 """
 
 import logging
@@ -14,13 +14,13 @@ from artdetect.core import json_logging
 from artdetect.core.errors import ArtdetectError
 from tasks.engine.locks import NoArtifactError
 
-JSON_ERROR = "artdetect_error"  # where OneLine leaves the class of an error whose traceback it took off
+JSON_ERROR = "artdetect_error"  # attribute in which SingleLineErrors stores the class of such an error
 
 
 class SingleLineErrors(logging.Filter):
-    """Takes the traceback off records about an `ArtdetectError`; all other errors keep theirs.
+    """Removes the traceback from records about an `ArtdetectError`; other errors keep theirs.
 
-    Drops Prefect's complaint that an error could not be kept as a result: errors are not kept on purpose.
+    Drops Prefect's message that an error could not be stored as a result: errors are not stored on purpose.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -33,10 +33,10 @@ class SingleLineErrors(logging.Filter):
         return True
 
 
-class JsonLines(json_logging.JsonFormatter):
-    """As far as they are known also with flow_run, flow_run_id, task_run, stage."""
+class FlowJsonFormatter(json_logging.JsonFormatter):
+    """Adds flow_run, flow_run_id, task_run and stage, where they are known."""
 
-    def known(self, record: logging.LogRecord) -> dict[str, Any]:
+    def fields(self, record: logging.LogRecord) -> dict[str, Any]:
         return {
             "flow_run": getattr(record, "flow_run_name", None),
             "flow_run_id": getattr(record, "flow_run_id", None),
@@ -47,28 +47,28 @@ class JsonLines(json_logging.JsonFormatter):
 
 
 def _stage(task: str | None, message: str) -> str | None:
-    """The stage that a line is about: its task's, or the one that it begins with, as in "train runs: …"."""
+    """The stage that a message is about: that of its task, or the first word, as in "train runs: …"."""
     first = message.partition(" ")[0].rstrip(":")
     return task if task in STAGES else first if first in STAGES else None
 
 
 def install() -> None:
-    """Add the filter to the loggers that Prefect's engines write to, and JSON to the console where asked for; once."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes whole addresses, tokens included
+    """Add the filter to Prefect's loggers, and switch the console to JSON if that is enabled. May be called again."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs whole addresses, including tokens
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logger = logging.getLogger(name)
-        if not any(isinstance(known, SingleLineErrors) for known in logger.filters):
+        if not any(isinstance(present, SingleLineErrors) for present in logger.filters):
             logger.addFilter(SingleLineErrors())
     if json_logging.enabled():
         _write_json()
 
 
 def _write_json() -> None:
-    """Put plain handlers in the place of Prefect's, which draw for terminals."""
+    """Replace Prefect's console handlers, which format for terminals, by plain ones."""
     for logger in (logging.getLogger(name) for name in ("", "uvicorn", "fastapi")):
-        for handler in [known for known in logger.handlers if isinstance(known, PrefectConsoleHandler)]:
+        for handler in [handler for handler in logger.handlers if isinstance(handler, PrefectConsoleHandler)]:
             plain = logging.StreamHandler(sys.stderr)
-            plain.setFormatter(JsonLines())
+            plain.setFormatter(FlowJsonFormatter())
             plain.setLevel(handler.level)
             logger.removeHandler(handler)
             logger.addHandler(plain)

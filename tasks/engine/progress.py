@@ -1,4 +1,4 @@
-"""Progress of a long stage: a bar on a terminal, lines in a log file, a progress artifact on the run's page."""
+"""The progress of a long stage: a bar on a terminal, lines in a log file, a progress artifact on the dashboard."""
 
 import logging
 import time
@@ -13,10 +13,12 @@ from rich.progress import Progress as Bar
 from rich.theme import Theme
 
 
-class Progress:
-    """Shows how far a stage is; log and artifact at most every few seconds, and quiet about work that is over by then.
+class ProgressDisplay:
+    """Shows how far a stage is. A context manager: the bar disappears when it ends.
 
-    Used as a context: the bar goes when it ends.
+    Args:
+        stage: The stage's name.
+        every: Seconds between two updates of log and artifact. Work that is finished sooner is not reported.
     """
 
     def __init__(self, stage: str, every: float = 5.0) -> None:
@@ -27,7 +29,7 @@ class Progress:
         console = _terminal()
         self._bar = Bar(console=console, transient=True) if console else None
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProgressDisplay":
         return self
 
     def __exit__(
@@ -38,7 +40,13 @@ class Progress:
             self._bar.console.pop_theme()
 
     def log(self, done: float, total: float | None, what: str) -> None:
-        """Show `done` of `total`; `total` is None where it is not known."""
+        """Show how far the work is: by the bar on a terminal, otherwise in the log; and on the dashboard.
+
+        Args:
+            done: How much is done.
+            total: How much there is to do, in the same unit; None if unknown.
+            what: What is counted, or the current activity.
+        """
         if self._bar:
             self._draw(done, total, what)
         if self._due():
@@ -48,22 +56,28 @@ class Progress:
             self._publish(done, total, what)
 
     def show(self, done: float, total: float, what: str) -> None:
-        """The same as an artifact only."""
+        """Show how far the work is on the dashboard alone, by a progress artifact.
+
+        Args:
+            done: How much is done.
+            total: How much there is to do, in the same unit.
+            what: What is counted, or the current activity.
+        """
         if self._due():
             self._publish(done, total, what)
 
     def _draw(self, done: float, total: float | None, what: str) -> None:
         assert self._bar
-        said = f"{self.stage}: {what}"
-        if not self._bar.tasks or self._bar.tasks[-1].description != said:
+        description = f"{self.stage}: {what}"
+        if not self._bar.tasks or self._bar.tasks[-1].description != description:
             for task in self._bar.task_ids:
                 self._bar.remove_task(task)
-            self._bar.add_task(said)
+            self._bar.add_task(description)
         self._bar.update(self._bar.task_ids[-1], completed=done, total=total)
         if total and done >= total:
             self._bar.stop()
         else:
-            self._bar.start()  # does nothing where it runs
+            self._bar.start()  # does nothing if it is running
 
     def _due(self) -> bool:
         due = time.monotonic() - self._shown >= self.every
@@ -73,16 +87,16 @@ class Progress:
     def _publish(self, done: float, total: float | None, what: str) -> None:
         share = 100 * done / total if total else 0.0
         if self._artifact is None:
-            made = create_progress_artifact(progress=share, key=self.stage, description=what)
-            self._artifact = made if isinstance(made, UUID) else None
+            artifact = create_progress_artifact(progress=share, key=self.stage, description=what)
+            self._artifact = artifact if isinstance(artifact, UUID) else None
         else:
             update_progress_artifact(self._artifact, progress=share)
 
 
 def _terminal() -> Console | None:
-    """The console that Prefect's log goes to, where it is a terminal: sharing it keeps lines and bar apart."""
+    """The console of Prefect's log if that is a terminal; sharing it keeps log lines and the bar apart."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, PrefectConsoleHandler) and handler.console.is_terminal:
-            handler.console.push_theme(Theme())  # a bar's own colours, which Prefect's theme leaves out
+            handler.console.push_theme(Theme())  # the colours of a bar, which Prefect's theme lacks
             return handler.console
     return None

@@ -1,4 +1,4 @@
-"""What a flow run leaves beside its artifacts: an entry in the ledger of runs, metrics for a scraper, advice."""
+"""What a flow run leaves beside its artifacts: an entry in the run ledger, Prometheus metrics, advice if it failed."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,18 +16,22 @@ from artdetect.core import errors
 from artdetect.monitoring import prometheus_metrics
 from tasks.engine.caching import RUN_CONTEXT, RunContext
 
-_MENDABLE = [kind.__name__ for kind in errors.ArtdetectError.__subclasses__()]
+_EXPECTED = [kind.__name__ for kind in errors.ArtdetectError.__subclasses__()]
 
 
 @contextmanager
 def recorded(refresh: Sequence[str] = ()) -> Iterator[RunContext]:
-    """The ledger of this flow run; at its end, good or bad, it is written to artifacts/runs, and the metrics anew."""
-    ledger = RunContext(frozenset(refresh))
-    RUN_CONTEXT.set(ledger)
+    """Open the context of a flow run. At its end, failed or not, write the run to the ledger and update the metrics.
+
+    Args:
+        refresh: Stages to build again even if they are current.
+    """
+    context = RunContext(frozenset(refresh))
+    RUN_CONTEXT.set(context)
     began = datetime.now(UTC).isoformat()
     error: str | None = None
     try:
-        yield ledger
+        yield context
     except BaseException as raised:
         error = f"{type(raised).__name__}: {raised}"
         raise
@@ -43,18 +47,26 @@ def recorded(refresh: Sequence[str] = ()) -> Iterator[RunContext]:
                 error=error,
                 stages=[
                     StageRecord(stage=use.stage, key=use.artifact.key, ran=use.ran, why=use.why, seconds=use.seconds)
-                    for use in ledger.runs
+                    for use in context.outcomes
                 ],
-                facts=ledger.facts,
+                facts=context.facts,
             )
         )
-        ledger.claims.release()  # what it used is on record now
+        context.locks.release()  # the ledger protects what it used from now on
         prometheus_metrics.write()
 
 
 def advise(flow: "Flow[..., Any]", flow_run: FlowRun, state: State[Any]) -> None:
-    """A hook for failed and crashed runs: what happened and what to do next, as an artifact of the run."""
-    message = state.message or "no message was left"
+    """A hook for failed and crashed runs: shows on the dashboard what happened and what to do next.
+
+    Prefect calls it with these arguments.
+
+    Args:
+        flow: The flow.
+        flow_run: The run, which gets the artifact.
+        state: The run's final state, with the error's message.
+    """
+    message = state.message or "no message"
     with get_client(sync_client=True) as client:
         client.create_artifact(
             ArtifactCreate(
@@ -67,31 +79,31 @@ def advise(flow: "Flow[..., Any]", flow_run: FlowRun, state: State[Any]) -> None
         )
 
 
-HOOKS: dict[str, Any] = {"on_failure": [advise], "on_crashed": [advise]}  # of every flow that is deployed
+HOOKS: dict[str, Any] = {"on_failure": [advise], "on_crashed": [advise]}  # for every deployed flow
 
 
 def _advice(flow: str, crashed: bool, message: str) -> str:
-    again = "Run it again: finished stages are cached, and a training goes on from its last epoch."
+    again = "Run it again: finished stages are cached, and a training resumes after its last epoch."
     if crashed:
         steps = [
-            "The run's process was ended from outside: stopped worker, restart of the machine, or want of memory "
+            "Something outside ended the run's process: a stopped worker, a restart of the machine, or lack of memory "
             "(`dmesg | grep -i kill`).",
             again,
-            "Short of memory? `--set compute.workers=1` and a smaller `train.batch_size` need less.",
+            "If memory was short: `--set compute.workers=1` and a smaller `train.batch_size` need less.",
         ]
     elif "AuditFailed" in message:
         steps = [
-            "The audit stopped the run: see artifact *audit* for the pictures it means.",
-            "Mend the data, or change the rule (`audit.<finding>=warn`) if you accept it.",
+            "The audit stopped the run: the artifact *audit* lists the pictures.",
+            "Correct the data, or set the rule to warn (`audit.<finding>=warn`) if you accept the finding.",
             again,
         ]
-    elif any(kind in message for kind in _MENDABLE):
-        steps = ["The message says what to mend, and where.", again]
+    elif any(kind in message for kind in _EXPECTED):
+        steps = ["The message says what to correct, and where.", again]
     else:
         steps = [
-            "This is not an error that artdetect expects. The run's log has the traceback; please report it.",
+            "artdetect does not expect this error. The run's log has the traceback; please report it.",
             again,
         ]
     if flow == "retrain":
-        steps.append("The champion is as it was: `artdetect models` shows it.")
+        steps.append("The champion is unchanged: `artdetect models` shows it.")
     return "\n".join([f"> {message}", "", *(f"{number}. {step}" for number, step in enumerate(steps, 1))])

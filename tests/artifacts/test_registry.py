@@ -1,4 +1,4 @@
-"""The champion alias: promoted, rolled back, read by several, and killed at any step."""
+"""The champion alias: promotions, rollbacks, concurrent use, and kills at any step."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests import PROJECT
 
 @pytest.fixture(autouse=True)
 def trained_models(roots: Path) -> None:
-    """Three artifacts; what a model file holds does not matter to the alias."""
+    """Three artifacts; the content of a model file does not matter to the alias."""
     for key in ("aaaa1", "aaaa2", "bbbb3"):
         with store.build("train", key, {}) as out:
             (out / MODEL_FILE).write_text(key)
@@ -48,7 +48,7 @@ def test_nobody_is_champion_at_first() -> None:
         registry.rollback("me", "")
 
 
-def test_a_promotion_says_all_that_was_asked_for() -> None:
+def test_a_promotion_records_everything() -> None:
     first, second = promote("aaaa1"), promote("aaaa2", "why not")
     assert (first.previous, second.previous) == (None, "aaaa1")
     assert second.artifacts == {"gate": "gate-of-aaaa2", "train": "aaaa2"}
@@ -72,7 +72,7 @@ def test_rolling_back_goes_further_back_each_time_and_the_history_only_grows() -
     assert registry.rollback("me", "").train == "aaaa1"
 
 
-def test_a_model_that_comes_again_is_gone_back_over_twice() -> None:
+def test_a_model_that_was_champion_twice_is_rolled_back_over_twice() -> None:
     for key in ("aaaa1", "aaaa2", "aaaa1", "bbbb3"):
         promote(key)
     assert [registry.rollback("me", "").train for _ in range(3)] == ["aaaa1", "aaaa2", "aaaa1"]
@@ -85,10 +85,10 @@ def test_promoting_the_champion_again_changes_nothing() -> None:
     assert registry.alias_file().read_bytes() == before
 
 
-# --- what is not whole ---
+# --- missing and damaged artifacts ---
 
 
-def test_what_is_no_whole_train_artifact_is_refused() -> None:
+def test_a_missing_or_damaged_model_is_refused() -> None:
     damage("aaaa1")
     for key, fault in (("aaaa1", f"{MODEL_FILE}: content differs"), ("cccc", "missing")):
         with pytest.raises(ModelError, match=f"train/{key} cannot be the champion: {fault}.*artdetect models"):
@@ -106,7 +106,7 @@ def test_a_champion_that_is_damaged_is_an_error_and_never_another_model() -> Non
     assert predict.default_model() == store.place("train", "aaaa1")
 
 
-def test_one_that_is_gone_is_not_gone_back_to() -> None:
+def test_a_rollback_to_a_damaged_model_is_refused() -> None:
     promote("aaaa1")
     promote("aaaa2")
     damage("aaaa1")
@@ -131,9 +131,9 @@ def test_a_damaged_alias_is_an_error_that_says_what_to_do(change, capsys: pytest
     promote("aaaa2")
     path = registry.alias_file()
     path.write_text(damaged := change(path.read_text()))
-    for asked in (registry.champion, registry.history, predict.default_model, lambda: promote("bbbb3")):
+    for function in (registry.champion, registry.history, predict.default_model, lambda: promote("bbbb3")):
         with pytest.raises(ArtifactError, match=rf"{path}: damaged \(.*\).*promote the model to use"):
-            asked()
+            function()
     assert path.read_text() == damaged
     assert main(["rollback"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
@@ -149,7 +149,7 @@ def test_the_model_used_is_the_champion_else_the_newest() -> None:
 
 PROMOTE_ALL = """
 import sys
-from artdetect import registry
+from artdetect.artifacts import registry
 print("ready", flush=True)
 sys.stdin.readline()
 for key in sys.argv[1:]:
@@ -157,8 +157,8 @@ for key in sys.argv[1:]:
 """
 
 
-def test_two_at_once_are_both_in_the_history() -> None:
-    """Each in turn promotes two models, five times: no entry is lost, and each knows which it replaced."""
+def test_concurrent_promotions_are_all_in_the_history() -> None:
+    """Two processes promote two models each, five times: no entry is lost, and each names the model it replaced."""
     keys = [["aaaa1", "bbbb3"] * 5, ["aaaa2", "bbbb3"] * 5]
     children = [
         subprocess.Popen(
@@ -179,12 +179,13 @@ def test_two_at_once_are_both_in_the_history() -> None:
 
 KILLED = """
 import os, signal, sys
-from artdetect import atomic, registry, store
+from artdetect.artifacts import registry, store
+from artdetect.core import atomic
 import filelock
 
 def promote(at):
     steps = begin = middle = end = 0
-    def called(frame, event, argument):
+    def trace(frame, event, argument):
         nonlocal steps, begin, middle, end
         if event in ("call", "c_call"):
             steps += 1
@@ -192,14 +193,14 @@ def promote(at):
                 os.kill(os.getpid(), signal.SIGKILL)
         if frame.f_code is atomic.write.__code__ and event in ("call", "return"):
             begin, end = begin or steps, steps
-        if frame.f_code is atomic.write.__code__ and argument is os.fsync:
+        if frame.f_code is atomic.sync.__code__ and argument is os.fsync:
             middle = middle or steps
-    sys.setprofile(called)
+    sys.setprofile(trace)
     registry.promote("aaaa2", {}, "me", "killed")
     sys.setprofile(None)
     return f"{steps} {begin} {middle} {end}"
 
-for line in sys.stdin:  # at which call to die; 0: never, and then how many there were, which write, which syncs
+for line in sys.stdin:  # the number of the call at which to die; 0: never, but report where the write is
     read, write = os.pipe()
     if not (child := os.fork()):
         os.write(write, promote(int(line)).encode())
@@ -212,11 +213,11 @@ for line in sys.stdin:  # at which call to die; 0: never, and then how many ther
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_at_any_step_the_alias_is_the_old_or_the_new_one_and_the_next_promotion_works() -> None:
-    """At some of all calls that a promotion makes, in Python or in C, and at more of those that write."""
+def test_after_a_kill_the_alias_is_the_old_or_the_new_one_and_the_next_promotion_works() -> None:
+    """Kills at a sample of all calls that a promotion makes, in Python or in C, and at more of those that write."""
     promote("aaaa1")
     path = registry.alias_file()
-    old, seen, left = path.read_bytes(), set(), 0
+    old, champions_found, left = path.read_bytes(), set(), 0
     with subprocess.Popen(
         [sys.executable, "-c", KILLED], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -236,7 +237,7 @@ def test_killed_at_any_step_the_alias_is_the_old_or_the_new_one_and_the_next_pro
             assert [entry.train for entry in registry.history()] == (
                 ["aaaa1", "aaaa2"] if found == "aaaa2" else ["aaaa1"]
             )
-            seen.add(found)
+            champions_found.add(found)
             half = [file for file in path.parent.iterdir() if file != path]
             left += len(half)
             promote("bbbb3")
@@ -245,33 +246,33 @@ def test_killed_at_any_step_the_alias_is_the_old_or_the_new_one_and_the_next_pro
                 file.unlink()
             assert list(path.parent.iterdir()) == [path]
         process.stdin.close()
-    assert seen == {"aaaa1", "aaaa2"}  # killed before the rename, and behind it
-    assert left  # and in the middle of writing
+    assert champions_found == {"aaaa1", "aaaa2"}  # killed before the rename, and after it
+    assert left  # killed while writing
 
 
 # --- the command line ---
 
 
-def test_a_key_may_be_cut_short_as_long_as_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["promote", "bbbb", "--why", "looks good"]) == 0
+def test_the_first_characters_of_a_key_are_enough_if_they_are_unique(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["promote", "bbbb", "--reason", "looks good"]) == 0
     entry = registry.champion()
     assert entry
     assert (entry.train, entry.why, entry.artifacts) == ("bbbb3", "looks good", {"train": "bbbb3"})
     assert "@" in entry.by
-    see = "`artdetect models` lists the models"
-    for name, said in (
+    hint = "`artdetect models` lists the models"
+    for name, message in (
         ("aaaa", "aaaa: could be train/aaaa1, train/aaaa2. Give more characters"),
-        ("bb", f"'bb': give 4 characters of a key at least. {see}"),
-        ("cccc", f"cccc: no such key. There are: train/bbbb3, train/aaaa2, train/aaaa1. {see}"),
+        ("bb", f"'bb': give at least 4 characters of a key. {hint}"),
+        ("cccc", f"cccc: no such key. There are: train/bbbb3, train/aaaa2, train/aaaa1. {hint}"),
     ):
         assert main(["promote", name]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert main(["promote", "bbbb3"]) == 0
     assert "is the champion already" in capsys.readouterr().out
     assert main(["promote", "aaaa2"]) == 0
     assert registry.champion().why == "promoted by hand, without a gate"  # type: ignore[union-attr]
-    assert main(["rollback", "--why", "worse"]) == 0
-    assert "train/bbbb3 is the champion again, no longer train/aaaa2" in capsys.readouterr().out
+    assert main(["rollback", "--reason", "worse"]) == 0
+    assert "train/bbbb3 is the champion again, in place of train/aaaa2" in capsys.readouterr().out
 
 
 def test_no_model_at_all_says_how_to_get_one(
@@ -284,7 +285,7 @@ def test_no_model_at_all_says_how_to_get_one(
     assert "none yet" in capsys.readouterr().err
 
 
-def test_the_table_of_models_has_the_scores_the_marks_and_what_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_of_models_has_scores_marks_and_missing_models(capsys: pytest.CaptureFixture[str]) -> None:
     share = {"value": 0.75, "low": 0.5, "high": 0.875}
     with store.build("balance", "b1", {}) as out:
         (out / "balance.parquet").write_text("x")

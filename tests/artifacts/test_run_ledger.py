@@ -1,3 +1,5 @@
+"""The run ledger: its order, damaged files, and refreshed runs."""
+
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,14 +40,14 @@ def test_a_run_is_read_as_it_was_written_oldest_first(ledger: Path) -> None:
     assert len(list(ledger.iterdir())) == 2
 
 
-def test_a_run_written_again_takes_its_own_place() -> None:
+def test_a_run_that_is_written_again_replaces_itself() -> None:
     run_ledger.write(run("a", 1))
     run_ledger.write(run("b", 2))
     run_ledger.write(run("a", 3))
     assert [(one.id, one.began[11:13]) for one in run_ledger.read()] == [("b", "02"), ("a", "03")]
 
 
-def test_times_in_other_zones_are_sorted_by_the_moment() -> None:
+def test_times_in_different_zones_are_sorted_by_the_moment() -> None:
     run_ledger.write(run("a", ended="2026-05-01T03:00:00+02:00"))
     run_ledger.write(run("b", ended="2026-05-01T02:00:00+00:00"))
     assert [one.id for one in run_ledger.read()] == ["a", "b"]
@@ -60,7 +62,7 @@ def test_the_latest_of_a_flow_is_the_one_that_ended_last() -> None:
     assert run_ledger.latest([second, other, first]) == {"pipeline": second, "tune": other}
 
 
-def test_a_damaged_file_is_left_out_or_named(ledger: Path) -> None:
+def test_a_damaged_file_is_skipped_or_named(ledger: Path) -> None:
     run_ledger.write(run("a"))
     (ledger / "20260501T000000000000Z-x.json").write_text('{"id": "x", ')
     assert [one.id for one in run_ledger.read()] == ["a"]
@@ -73,7 +75,7 @@ def test_an_id_is_a_file_name() -> None:
         run("../a")
 
 
-def test_found_current_again_the_run_is_refreshed_and_keeps_its_duration() -> None:
+def test_a_run_whose_artifacts_are_found_current_is_refreshed_and_keeps_its_duration() -> None:
     one, other = artifact("k1"), artifact("k2")
     run_ledger.refresh([one])
     (first,) = run_ledger.read()
@@ -86,7 +88,7 @@ def test_found_current_again_the_run_is_refreshed_and_keeps_its_duration() -> No
     assert found[1].last > first.last
 
 
-def test_a_failed_run_is_no_proof_of_what_is_current() -> None:
+def test_a_failed_run_is_never_refreshed() -> None:
     made = artifact("k1")
     use = StageRecord(stage="audit", key="k1", ran=True, why="", seconds=1)
     run_ledger.write(run("a", state="failed", stages=[use]))
@@ -94,7 +96,7 @@ def test_a_failed_run_is_no_proof_of_what_is_current() -> None:
     assert [one.state for one in run_ledger.read()] == ["failed", "completed"]
 
 
-def test_a_use_that_cannot_be_noted_fails_nothing(ledger: Path) -> None:
+def test_a_ledger_that_cannot_be_written_is_no_error(ledger: Path) -> None:
     made = artifact("k1")
     ledger.write_text("a file where the folder should be")
     run_ledger.refresh([made])

@@ -1,3 +1,5 @@
+"""Artifacts on disk: whole or not at all, and what of a damaged one is noticed."""
+
 import json
 import signal
 import subprocess
@@ -49,7 +51,7 @@ def test_a_build_is_published_with_its_record(root: Path) -> None:
     assert store.verify("audit", "k1") is None
 
 
-def test_what_the_caller_says_of_the_run_stands_in_the_record() -> None:
+def test_the_callers_fields_and_the_metrics_are_in_the_record() -> None:
     with store.build("audit", "k1", PARTS, {"flow_run": {"name": "blue-cat"}}) as out:
         (out / "metrics.json").write_text('{"auc": 0.5}')
     record = store.load("audit", "k1").record
@@ -57,16 +59,32 @@ def test_what_the_caller_says_of_the_run_stands_in_the_record() -> None:
     assert record["metrics"] == {"auc": 0.5}
 
 
+def test_an_artifact_reads_its_record_once() -> None:
+    artifact = make()
+    assert artifact.record["key"] == "k1"
+    (artifact.folder / store.RECORD).unlink()
+    assert artifact.record["key"] == "k1"
+    assert artifact == Artifact.model_validate(artifact.model_dump())
+
+
+def test_a_check_gives_the_artifact_or_the_reason() -> None:
+    artifact = make()
+    assert store.check("audit", "k1") == (artifact, None)
+    assert store.find("audit", "k1") == artifact
+    assert store.check("audit", "k2") == (None, "missing")
+    assert store.find("audit", "k2") is None
+
+
 def test_others_may_read_an_artifact(root: Path) -> None:
     assert make().folder.stat().st_mode & 0o777 == 0o755
 
 
-def test_equal_outputs_have_one_digest_whatever_made_them() -> None:
+def test_equal_outputs_have_equal_digests_whatever_made_them() -> None:
     assert make("k1").digest == make("k2").digest
     assert make("k3", "other").digest != make("k1").digest
 
 
-def test_a_renamed_output_is_another_digest() -> None:
+def test_a_renamed_output_changes_the_digest() -> None:
     with store.build("audit", "k2", PARTS) as out:
         (out / "renamed.json").write_text("hello")
         (out / "figures").mkdir()
@@ -102,7 +120,7 @@ def test_a_rebuild_replaces_the_old_artifact(root: Path) -> None:
 
 def test_a_killed_build_leaves_nothing_that_counts_and_is_swept(root: Path) -> None:
     program = """
-from artdetect import store
+from artdetect.artifacts import store
 with store.build("audit", "k1", {}) as out:
     (out / "audit.json").write_text("half")
     print("writing", flush=True)
@@ -181,7 +199,7 @@ def test_a_damaged_record_is_named(how: str) -> None:
         '{"stage": "audit", "key": "k1", "outputs": [], "digest": "x"}',
     ],
 )
-def test_a_record_that_says_nothing_is_no_crash(content: str) -> None:
+def test_a_meaningless_record_is_no_crash(content: str) -> None:
     (make().folder / store.RECORD).write_text(content)
     assert str(store.verify("audit", "k1")).startswith("record.json: ")
     assert store.newest("audit") is None
@@ -195,7 +213,7 @@ def test_an_edited_record_is_noticed() -> None:
     assert store.verify("audit", "k1") == "record.json: its digest differs from its outputs"
 
 
-def test_a_folder_under_another_key_is_no_hit(root: Path) -> None:
+def test_a_folder_under_another_key_does_not_count(root: Path) -> None:
     make("k1").folder.rename(root / "audit" / "k2")
     assert store.verify("audit", "k2") == "record.json: it is that of audit/k1"
 
@@ -206,7 +224,7 @@ def test_files_beside_the_outputs_do_not_matter() -> None:
     assert store.load("audit", "k1") == artifact
 
 
-def test_the_journal_remembers_builds_in_order_also_of_deleted_ones() -> None:
+def test_the_journal_lists_builds_in_order_also_deleted_ones() -> None:
     make("k1")
     make("k2")
     damage(store.place("audit", "k1") / store.RECORD, "missing")
@@ -224,7 +242,7 @@ def test_a_torn_journal_line_costs_that_line_only(root: Path, torn: bytes) -> No
     assert staleness.reasons(Plan(STAGES["audit"], {"config": {"seed": 4}}, "k3")) == ["audit.seed 3 → 4"]
 
 
-def test_newest_is_the_last_built_that_is_whole() -> None:
+def test_the_newest_artifact_is_the_last_built_intact_one() -> None:
     assert store.newest("audit") is None
     make("b")
     make("c")
@@ -250,7 +268,7 @@ def test_an_artifact_moves_with_its_root(root: Path, monkeypatch: pytest.MonkeyP
     assert store.load("audit", "k1") == artifact
 
 
-def test_why_names_the_most_alike_build() -> None:
+def test_the_reasons_compare_with_the_most_similar_build() -> None:
     for key, seed, digest in (("k1", 3, "a"), ("k2", 5, "b")):
         with store.build("audit", key, {"config": {"seed": seed}, "inputs": {"index": digest * 64}}):
             pass

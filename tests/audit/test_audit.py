@@ -1,4 +1,4 @@
-"""The audit over folders of pictures: what is found, how it is said, and what stops a run."""
+"""The audit of folders of pictures: the findings, their sentences, and what stops a run."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from PIL import Image
 
 from artdetect import audit, config, index
 from artdetect.audit import folder_names
-from artdetect.audit.config import AuditConfig
+from artdetect.audit.config import AuditConfig, Level
 from artdetect.audit.findings import MAX_EXAMPLES, MAX_NAMED
 from artdetect.core.errors import AuditFailed, ConfigError
 from artdetect.index import scan
@@ -36,7 +36,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def audited(root: Path, out: Path, **options: object) -> dict[str, dict]:
-    """The findings by name; the files are in `out`."""
+    """Audit a folder into `out` and return the findings by name."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     index.run(IndexConfig(), scan.scan(root), out)
@@ -48,12 +48,12 @@ def read(out: Path) -> dict:
     return json.loads((out / "audit.json").read_text())
 
 
-def copied(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path) -> None:
     write(target, source.read_bytes())
 
 
 def saved_twice(first: Path, second: Path) -> None:
-    """A picture of soft colours, and the same at half the size and another quality."""
+    """Write a picture of soft colours, and the same at half the size and another quality."""
     colours = np.random.default_rng(len(str(second.name))).integers(0, 256, (9, 9, 3), np.uint8)
     picture = Image.fromarray(colours).resize((192, 192), Image.Resampling.BICUBIC)
     for path, side, quality in ((first, 192, 90), (second, 96, 60)):
@@ -77,18 +77,18 @@ def test_a_clean_set_has_counts_and_no_findings(root: Path, out: Path) -> None:
         "split": "train",
         "pictures": 4,
     } in read(out)["counts"]
-    assert not (out / "worst.png").exists()
+    assert not (out / "audit_examples.png").exists()
     assert pd.read_parquet(out / "groups.parquet").empty
 
 
-def test_every_finding_has_its_rule_and_no_rule_lacks_a_finding(root: Path, out: Path) -> None:
-    rules = [name for name, field in AuditConfig.model_fields.items() if field.annotation == audit.Level]
+def test_findings_and_rules_correspond(root: Path, out: Path) -> None:
+    rules = [name for name, field in AuditConfig.model_fields.items() if field.annotation == Level]
     assert rules == list(audited(root, out)) == NAMES
     assert all(AuditConfig.model_fields[name].description for name in AuditConfig.model_fields)
 
 
 def test_a_picture_in_train_and_in_test_is_found(root: Path, out: Path) -> None:
-    copied(root / "train" / "baroque" / "000.jpg", root / "test" / "baroque" / "leak.jpg")
+    copy(root / "train" / "baroque" / "000.jpg", root / "test" / "baroque" / "leak.jpg")
     found = audited(root, out)
     for name in ("train_test_overlap", "duplicates"):
         assert found[name]["fired"]
@@ -97,7 +97,7 @@ def test_a_picture_in_train_and_in_test_is_found(root: Path, out: Path) -> None:
     assert "1 with the same content, 0 that only look alike" in found["train_test_overlap"]["sentence"]
     assert not found["two_labels"]["fired"]
     assert not found["near_duplicates"]["fired"]
-    assert (out / "worst.png").stat().st_size > 1000
+    assert (out / "audit_examples.png").stat().st_size > 1000
 
 
 def test_a_near_duplicate_in_train_and_in_test_is_found(root: Path, out: Path) -> None:
@@ -110,8 +110,8 @@ def test_a_near_duplicate_in_train_and_in_test_is_found(root: Path, out: Path) -
     assert not audited(root, out, near_distance=0)["duplicates"]["fired"]
 
 
-def test_a_picture_under_two_labels_is_found_the_same_or_alike(root: Path, out: Path) -> None:
-    copied(root / "train" / "baroque" / "000.jpg", root / "train" / "AI_LD_baroque" / "stolen.jpg")
+def test_a_picture_under_two_labels_is_found_if_identical_or_alike(root: Path, out: Path) -> None:
+    copy(root / "train" / "baroque" / "000.jpg", root / "train" / "AI_LD_baroque" / "stolen.jpg")
     saved_twice(root / "train" / "ukiyo-e" / "001.jpg", root / "train" / "AI_SD_ukiyo_e" / "traced.jpg")
     found = audited(root, out)["two_labels"]
     assert found["count"] == 2
@@ -123,8 +123,8 @@ def test_a_picture_under_two_labels_is_found_the_same_or_alike(root: Path, out: 
     assert not audited(root, out)["train_test_overlap"]["fired"]
 
 
-def test_groups_are_written_for_who_divides_the_pictures(root: Path, out: Path) -> None:
-    copied(root / "train" / "baroque" / "000.jpg", root / "train" / "baroque" / "copy.jpg")
+def test_groups_of_duplicates_are_written_for_balance(root: Path, out: Path) -> None:
+    copy(root / "train" / "baroque" / "000.jpg", root / "train" / "baroque" / "copy.jpg")
     saved_twice(root / "test" / "ukiyo-e" / "001.jpg", root / "train" / "AI_SD_ukiyo_e" / "traced.jpg")
     write(root / "train" / "baroque" / "broken.jpg", b"")
     write(root / "train" / "baroque" / "broken2.jpg", b"")
@@ -140,19 +140,21 @@ def test_groups_are_written_for_who_divides_the_pictures(root: Path, out: Path) 
     ]
 
 
-def test_many_copies_are_one_group_of_which_some_are_named(root: Path, out: Path) -> None:
+def test_many_copies_are_one_group_with_some_members_named(root: Path, out: Path) -> None:
     for number in range(MAX_NAMED + 2):
-        copied(root / "train" / "baroque" / "000.jpg", root / "train" / "baroque" / f"z{number}.jpg")
+        copy(root / "train" / "baroque" / "000.jpg", root / "train" / "baroque" / f"z{number}.jpg")
     found = audited(root, out)["duplicates"]
     assert found["count"] == 1
-    assert found["sentence"].startswith(f"1 content stands in {MAX_NAMED + 3} files")
+    assert found["sentence"].startswith(f"1 content occurs in {MAX_NAMED + 3} files")
     assert found["examples"][0].startswith("train/baroque/000.jpg = train/baroque/z0.jpg = ")
     assert found["examples"][0].endswith(" and 3 more")
 
 
 def test_unreadable_pictures_are_counted_and_named(root: Path, out: Path) -> None:
     write(root / "train" / "baroque" / "empty.jpg", b"")
-    write(root / "train" / "baroque" / "also.jpg", b"")  # the same content: no duplicate, as it is no picture
+    write(
+        root / "train" / "baroque" / "also.jpg", b""
+    )  # the same content, but not a duplicate, because it is not a picture
     found = audited(root, out)
     assert read(out)["pictures"] == 26
     assert found["unreadable"]["count"] == 2
@@ -160,7 +162,7 @@ def test_unreadable_pictures_are_counted_and_named(root: Path, out: Path) -> Non
     assert not found["duplicates"]["fired"]
 
 
-def test_flat_pictures_are_named_and_are_no_near_duplicates(root: Path, out: Path) -> None:
+def test_flat_pictures_are_named_and_are_not_near_duplicates(root: Path, out: Path) -> None:
     for number, grey in enumerate((0, 128, 255)):
         buffer = io.BytesIO()
         Image.new("L", (30, 30), grey).save(buffer, "PNG")
@@ -169,30 +171,32 @@ def test_flat_pictures_are_named_and_are_no_near_duplicates(root: Path, out: Pat
     assert found["low_information"]["count"] == 3
     assert found["low_information"]["examples"][0] == "train/baroque/flat0.png: contrast 0"
     assert not found["near_duplicates"]["fired"]
-    assert (out / "worst.png").exists()
+    assert (out / "audit_examples.png").exists()
 
 
-def test_files_that_are_left_out_are_counted_by_reason_and_near_misses_named(root: Path, out: Path) -> None:
+def test_skipped_files_are_counted_by_reason_and_near_misses_are_named(root: Path, out: Path) -> None:
     for place in ("ai_sd_ukiyo_e/a.jpg", "ai_sd_ukiyo_e/b.jpg", "AI-baroque/a.jpg", "midjourney baroque/a.jpg"):
         write(root / "train" / place, jpeg(len(place)))
     for place in ("__MACOSX/train/baroque/._a.jpg", "train/baroque/._000.jpg", "train/notes.txt", "NOTICE.txt"):
         write(root / place, b"-")
     found = audited(root, out)["folder_grammar"]
     assert found["count"] == 7
-    assert "6 files are left out" in found["sentence"]
+    assert "6 files are skipped" in found["sentence"]
     assert (
         "folder name says neither AI nor human: 3; leftovers of macOS: 2; not a picture by its name: 1"
         in (found["sentence"])
     )
     assert "1 picture counts as human art" in found["sentence"]
-    said = " | ".join(found["examples"])
-    assert "train/ai_sd_ukiyo_e: 2 files, folder name says neither AI nor human; is AI_SD_ukiyo_e meant?" in said
-    assert "train/midjourney baroque: 1 picture taken for human art" in said
-    assert "NOTICE" not in said
+    examples = " | ".join(found["examples"])
+    assert (
+        "train/ai_sd_ukiyo_e: 2 files, folder name says neither AI nor human; did you mean AI_SD_ukiyo_e?" in examples
+    )
+    assert "train/midjourney baroque: 1 picture counted as human art" in examples
+    assert "NOTICE" not in examples
 
 
 @pytest.mark.parametrize(
-    ("folder", "meant"),
+    ("folder", "suggestion"),
     [
         ("train/ai_sd_ukiyo_e", "AI_SD_ukiyo_e"),
         ("train/AI-LD-baroque", "AI_LD_baroque"),
@@ -202,17 +206,17 @@ def test_files_that_are_left_out_are_counted_by_reason_and_near_misses_named(roo
         ("train/<b>", None),
     ],
 )
-def test_what_a_folder_may_be_meant_as(folder: str, meant: str | None) -> None:
-    assert folder_names.suggest(folder) == meant
+def test_a_likely_folder_name_is_suggested(folder: str, suggestion: str | None) -> None:
+    assert folder_names.suggest(folder) == suggestion
 
 
-def test_styles_that_only_sound_a_little_like_machines_are_not_doubted() -> None:
+def test_styles_that_only_contain_a_generator_word_are_not_suspicious() -> None:
     paths = [f"train/{style}/a.jpg" for style in ("baroque", "airbrush", "ganado", "sdruciolo", "saint-denis")]
     assert not folder_names.suspicious(paths)
     assert folder_names.suspicious(["train/SD_baroque/a.jpg", "train/stable diffusion/a.jpg"]).total() == 2
 
 
-def test_a_set_without_one_readable_picture_is_audited_too(roots: Path, out: Path) -> None:
+def test_a_set_without_a_readable_picture_is_audited_too(roots: Path, out: Path) -> None:
     write(roots / "data" / "art" / "train" / "baroque" / "empty.jpg", b"")
     found = audited(roots / "data" / "art", out)
     assert (read(out)["pictures"], found["unreadable"]["count"], read(out)["counts"]) == (1, 1, [])
@@ -220,7 +224,7 @@ def test_a_set_without_one_readable_picture_is_audited_too(roots: Path, out: Pat
     assert list(pd.read_parquet(out / "groups.parquet").columns) == ["path", "group"]
 
 
-def test_file_properties_show_what_tells_the_generators_apart(root: Path, out: Path) -> None:
+def test_file_properties_show_how_the_generators_differ(root: Path, out: Path) -> None:
     for number in range(4):
         write(root / "train" / "AI_SD_ukiyo_e" / f"{number:03d}.jpg", jpeg(number, side=48, quality=95))
     audited(root, out)
@@ -232,8 +236,8 @@ def test_file_properties_show_what_tells_the_generators_apart(root: Path, out: P
     assert rows["human"]["format"] == "JPEG"
 
 
-def test_the_giveaway_of_the_sample_set_is_found_and_named(pictures: Path, out: Path) -> None:
-    """One simulated generator writes files of 768 px, all else is 256 px, as in AI-ArtBench."""
+def test_the_shortcut_of_the_demo_set_is_found_and_named(pictures: Path, out: Path) -> None:
+    """One simulated generator writes files of 768 px, all others 256 px, as in AI-ArtBench."""
     found = audited(pictures, out)["shortcut"]
     assert found["fired"]
     assert "width" in found["sentence"]
@@ -257,21 +261,23 @@ def test_the_same_pictures_give_the_same_bytes(root: Path, out: Path, tmp_path: 
     saved_twice(root / "train" / "baroque" / "000.jpg", root / "test" / "baroque" / "leak.jpg")
     audited(root, out)
     audited(root, tmp_path / "again")
-    for name in ("audit.json", "groups.parquet", "worst.png"):
+    for name in ("audit.json", "groups.parquet", "audit_examples.png"):
         assert (out / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
-def test_a_rule_that_says_stop_stops_where_its_finding_fired_and_says_how_to_go_on(root: Path, out: Path) -> None:
-    copied(root / "train" / "baroque" / "000.jpg", root / "test" / "baroque" / "leak.jpg")
+def test_a_stop_rule_stops_the_run_if_its_finding_fired_and_the_error_says_how_to_continue(
+    root: Path, out: Path
+) -> None:
+    copy(root / "train" / "baroque" / "000.jpg", root / "test" / "baroque" / "leak.jpg")
     found = audited(root, out, train_test_overlap="stop", two_labels="stop", duplicates="ignore")
     assert [finding["name"] for finding in audit.triggered(out)][:1] == ["train_test_overlap"]
     with pytest.raises(AuditFailed) as failed:
         audit.check(out)
     message = str(failed.value)
     assert found["train_test_overlap"]["sentence"] in message
-    assert str(out / "worst.png") in message
+    assert str(out / "audit_examples.png") in message
     assert str(out / "audit.json") in message
-    assert message.endswith("To go on: --set audit.train_test_overlap=warn")
+    assert message.endswith("To continue: --set audit.train_test_overlap=warn")
     assert "two_labels" not in message
     assert "\n" not in message
     audited(root, out)

@@ -1,4 +1,4 @@
-"""The contact sheet: there where there is something to see, the same each time, of the pictures that were indexed."""
+"""The contact sheet: written only if there is something to show, reproducible, and of the indexed pictures."""
 
 from pathlib import Path
 
@@ -55,8 +55,8 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(opened.convert("RGB")).astype(int)
 
 
-def near(drawn: np.ndarray, colour: tuple[int, int, int]) -> int:
-    return int((np.abs(drawn - colour).max(-1) < 6).sum())
+def pixels_near(sheet: np.ndarray, colour: tuple[int, int, int]) -> int:
+    return int((np.abs(sheet - colour).max(-1) < 6).sum())
 
 
 def test_nothing_to_show_writes_nothing(pictures: Path) -> None:
@@ -68,10 +68,10 @@ def test_nothing_to_show_writes_nothing(pictures: Path) -> None:
 
 def test_a_pair_is_drawn_with_the_pictures_own_pixels(pictures: Path) -> None:
     example_sheet.write(indexed(table(*PAIR), pictures), 2.0, pictures, pictures / "x.png")
-    drawn = pixels(pictures / "x.png")
-    of_one = contact_sheet.SIDE * contact_sheet.SIDE // 2  # twice as wide as high
-    assert near(drawn, RED) == pytest.approx(of_one, rel=0.03)
-    assert near(drawn, (30, 40, 220)) == pytest.approx(of_one, rel=0.03)
+    sheet = pixels(pictures / "x.png")
+    area = contact_sheet.SIDE * contact_sheet.SIDE // 2  # twice as wide as high
+    assert pixels_near(sheet, RED) == pytest.approx(area, rel=0.03)
+    assert pixels_near(sheet, (30, 40, 220)) == pytest.approx(area, rel=0.03)
 
 
 def test_the_bytes_depend_on_the_pictures_only(pictures: Path, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_the_bytes_depend_on_the_pictures_only(pictures: Path, tmp_path: Path) -
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_picture_that_is_gone_or_another_since_is_named(pictures: Path) -> None:
+def test_a_picture_that_is_gone_or_changed_is_named(pictures: Path) -> None:
     rows = indexed(table(*PAIR), pictures)
     write(pictures / "train" / "dots" / "b.jpg", jpeg(1))
     with pytest.raises(DataError, match=r"b\.jpg changed since it was indexed"):
@@ -101,8 +101,8 @@ def test_names_that_cannot_be_drawn_do_no_harm(pictures: Path) -> None:
     assert pixels(pictures / "x.png").shape[1] == contact_sheet.WIDTH
 
 
-def test_what_stands_where() -> None:
-    """The nearest pair of a group; what only looks alike before what has one content; flat pictures by themselves."""
+def test_pairs_are_sorted_into_sections_and_ordered() -> None:
+    """The nearest pair of each group; near-duplicates before exact copies; flat pictures in a section of their own."""
     rows = table(
         ("test/dots/far.jpg", 0, 40.0, 0b1111),
         ("test/dots/close.jpg", 0, 40.0, 0b0001),
@@ -116,17 +116,17 @@ def test_what_stands_where() -> None:
         ("train/dots/white.jpg", 4, 0.0, 0),
     )
     shown = {
-        title: [(card.note, [row.path.rsplit("/", 1)[-1] for row in card.rows]) for card in cards]
-        for title, cards in example_sheet._parts(rows, 2.0).items()
+        title: [(card.note, [row.path.rsplit("/", 1)[-1] for row in card.thumbnails]) for card in cards]
+        for title, cards in example_sheet._sections(rows, 2.0).items()
     }
     assert shown == {
-        "The same picture in train and in test": [
-            ("looks alike, 1 of 64 bits differ", ["close.jpg", "one.jpg"]),
-            ("same content", ["same.jpg", "same.jpg"]),
+        "The same picture in train and test": [
+            ("near-duplicate: 1 of 64 hash bits differ", ["close.jpg", "one.jpg"]),
+            ("identical content", ["same.jpg", "same.jpg"]),
         ],
-        "The same picture under both labels": [("looks alike, none of 64 bits differ", ["stolen.jpg", "own.jpg"])],
-        "Other pictures that look alike": [("looks alike, none of 64 bits differ", ["again.jpg", "again2.jpg"])],
-        "Pictures with next to nothing on them": [("contrast 0", ["white.jpg"])],
+        "The same picture under both labels": [("near-duplicate: 0 of 64 hash bits differ", ["stolen.jpg", "own.jpg"])],
+        "Other near-duplicates": [("near-duplicate: 0 of 64 hash bits differ", ["again.jpg", "again2.jpg"])],
+        "Pictures with almost no content": [("contrast 0", ["white.jpg"])],
     }
 
 
@@ -146,5 +146,5 @@ def test_at_most_24_pictures_are_shown() -> None:
     ]
     crowd = table(*rows)
     crowd["sha256"] = crowd.path
-    cards = [card for part in example_sheet._parts(crowd, 2.0).values() for card in part]
-    assert sum(len(card.rows) for card in cards) == 24
+    cards = [card for section in example_sheet._sections(crowd, 2.0).values() for card in section]
+    assert sum(len(card.thumbnails) for card in cards) == 24

@@ -1,4 +1,4 @@
-"""Chunks come back in order whoever works on them, few at a time, and errors arrive where they belong."""
+"""Chunks come back in order whatever engine runs them, few at a time, and errors arrive at the right place."""
 
 import os
 import signal
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from artdetect import compute
 from artdetect.compute import PREFETCH, ComputeConfig, dask_cluster
+from artdetect.compute.processors import VARIABLE
 from artdetect.core.errors import ComputeError, DataError
 
 
@@ -45,7 +46,7 @@ def fail_at_five(chunk: tuple[int, ...]) -> int:
 
 
 def kill_once(mark: Path, chunk: tuple[int, ...]) -> list[int]:
-    """The squares; but who gets a 3 first is killed in the midst of it."""
+    """The squares; but the first worker that gets a 3 is killed while it works."""
     if 3 in chunk and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -53,7 +54,7 @@ def kill_once(mark: Path, chunk: tuple[int, ...]) -> list[int]:
 
 
 def environment(chunk: tuple[int, ...]) -> list[str | None]:
-    return [os.environ.get(name) for name in ("ARTDETECT_DATA", compute.PROCESSORS, "OMP_NUM_THREADS")]
+    return [os.environ.get(name) for name in ("ARTDETECT_DATA", VARIABLE, "OMP_NUM_THREADS")]
 
 
 def die(chunk: tuple[int, ...]) -> None:
@@ -68,15 +69,15 @@ def die_at_three(chunk: tuple[int, ...]) -> int:
 
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Callable[[], Any]], Any]]:
-    """Does work with a cluster of two workers on this machine, one for all tests here."""
-    with compute.ComputeContext(ComputeConfig(engine="dask", workers=2)) as crew:
+    """Runs a function with a cluster of two workers on this machine, which all tests of this module share."""
+    with compute.ComputeContext(ComputeConfig(engine="dask", workers=2)) as context:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ARTDETECT_DATA", str(tmp_path_factory.mktemp("data")))
-            assert crew.cluster.threads == 2
+            assert context.cluster.threads == 2
 
         def run(work: Callable[[], Any]) -> Any:
             def within() -> Any:
-                compute._CREW.set(crew)
+                compute._CONTEXT.set(context)
                 return work()
 
             return copy_context().run(within)
@@ -93,7 +94,7 @@ def test_results_are_those_of_a_loop_in_order(items: list[int], size: int, worke
     assert all(len(chunk) == size for chunk, _ in found[:-1])
 
 
-def test_processes_do_the_same_and_are_others() -> None:
+def test_processes_give_the_same_results_elsewhere() -> None:
     config = ComputeConfig(engine="processes", workers=2)
     assert with_config(config, lambda: [r for _, r in compute.chunks(squares, range(6), 2)]) == [
         [0, 1],
@@ -182,10 +183,11 @@ def test_workers_of_a_cluster_know_the_folders_and_their_share_of_the_processors
     ((_, (data, share, threads)),) = dask(lambda: list(compute.chunks(environment, [1], 1)))
     assert "data" in data
     assert share == threads == str(max(1, compute.processors() // 2))
-    monkeypatch.setenv(compute.PROCESSORS, "7")
+    monkeypatch.setenv(VARIABLE, "7")
     assert compute.processors() == 7
 
 
+@pytest.mark.slow
 def test_an_error_on_a_cluster_comes_as_it_is_after_the_chunks_before_it(
     dask: Callable[[Callable[[], Any]], Any],
 ) -> None:
@@ -198,13 +200,14 @@ def test_an_error_on_a_cluster_comes_as_it_is_after_the_chunks_before_it(
     dask(run)
 
 
+@pytest.mark.slow
 def test_a_scheduler_by_its_address_and_one_without_workers(dask: Callable[[Callable[[], Any]], Any]) -> None:
     import distributed
 
-    address = dask(lambda: compute._CREW.get().cluster.address)
-    with compute.use_compute(ComputeConfig(engine="dask", address=address)) as crew:
+    address = dask(lambda: compute._CONTEXT.get().cluster.address)
+    with compute.use_compute(ComputeConfig(engine="dask", address=address)) as context:
         assert list(compute.chunks(squares, range(4), 2)) == [((0, 1), [0, 1]), ((2, 3), [4, 9])]
-        assert crew.workers == 2
+        assert context.workers == 2
     assert dask(lambda: list(compute.chunks(squares, [2], 1))) == [((2,), [4])]  # it is still there
     with (
         distributed.LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as empty,
@@ -214,6 +217,7 @@ def test_a_scheduler_by_its_address_and_one_without_workers(dask: Callable[[Call
         list(compute.chunks(squares, [1], 1))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_of_a_cluster_costs_its_chunk_alone(
     dask: Callable[[Callable[[], Any]], Any], tmp_path: Path
 ) -> None:
@@ -222,31 +226,34 @@ def test_a_killed_worker_of_a_cluster_costs_its_chunk_alone(
     assert [number for _, result in found for number in result] == [number**2 for number in range(20)]
 
 
+@pytest.mark.slow
 def test_a_chunk_that_kills_worker_after_worker_is_one_line(dask: Callable[[Callable[[], Any]], Any]) -> None:
     with pytest.raises(ComputeError, match=r"killed 4 workers, one after the other.*fewer compute\.workers"):
         dask(lambda: list(compute.chunks(die, [1], 1)))
     assert dask(lambda: list(compute.chunks(squares, [2], 1))) == [((2,), [4])]
 
 
+@pytest.mark.slow
 def test_a_worker_with_other_code_refuses(dask: Callable[[Callable[[], Any]], Any]) -> None:
-    meant = dask_cluster.environment("artdetect.model.predict")
-    assert {"artdetect.model.predict", "artdetect.pictures.images", "pillow", "python"} <= set(meant)
-    dask_cluster.check_environment("artdetect.model.predict", meant)
-    with pytest.raises(ComputeError, match=r"artdetect\.images, pillow differ.*install the same code"):
+    expected = dask_cluster.environment("artdetect.model.predict")
+    assert {"artdetect.model.predict", "artdetect.pictures.images", "pillow", "python"} <= set(expected)
+    dask_cluster.check_environment("artdetect.model.predict", expected)
+    with pytest.raises(ComputeError, match=r"artdetect\.pictures\.images, pillow differ.*install the same code"):
         dask_cluster.check_environment(
-            "artdetect.model.predict", meant | {"artdetect.pictures.images": "0" * 16, "pillow": "1.0"}
+            "artdetect.model.predict", expected | {"artdetect.pictures.images": "0" * 16, "pillow": "1.0"}
         )
 
 
+@pytest.mark.slow
 def test_a_cluster_ends_with_its_block_and_is_started_by_nothing_but_work() -> None:
-    with compute.use_compute(ComputeConfig(engine="dask", workers=1)) as crew:
-        assert compute._CREW.get() is crew
+    with compute.use_compute(ComputeConfig(engine="dask", workers=1)) as context:
+        assert compute._CONTEXT.get() is context
         assert list(compute.chunks(squares, [], 5)) == []
         ((_, (pid, _)),) = compute.chunks(worker, [1], 1)
-        with compute.use_compute(crew.config) as again:
-            assert again is crew
+        with compute.use_compute(context.config) as again:
+            assert again is context
         assert next(compute.chunks(worker, [1], 1))[1][0] == pid
-    assert compute._CREW.get() is not crew
+    assert compute._CONTEXT.get() is not context
     until = time.monotonic() + 60
     while Path("/proc", str(pid)).exists() and time.monotonic() < until:
         time.sleep(0.05)

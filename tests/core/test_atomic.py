@@ -78,13 +78,13 @@ def test_of_several_writers_one_wins_and_a_reader_always_sees_a_whole_file(tmp_p
     atomic.write(path, contents[0])
 
     def write(content: bytes) -> set[bytes]:
-        seen = set()
+        contents_read = set()
         for _ in range(5):
             atomic.write(path, content)
-            seen.add(path.read_bytes())
-        return seen
+            contents_read.add(path.read_bytes())
+        return contents_read
 
-    with ThreadPoolExecutor(len(contents)) as crew:
-        seen = set().union(*crew.map(write, contents))
-    assert seen <= set(contents)
+    with ThreadPoolExecutor(len(contents)) as pool:
+        contents_read = set().union(*pool.map(write, contents))
+    assert contents_read <= set(contents)
     assert list(tmp_path.iterdir()) == [path]

@@ -1,4 +1,4 @@
-"""The drawn set: reproducible, in AI-ArtBench's layout, its giveaways in the files and none in simple statistics."""
+"""The demo data: reproducible, in AI-ArtBench's layout; files give the label away, simple statistics do not."""
 
 import io
 import zipfile
@@ -17,52 +17,52 @@ from artdetect.pictures.labels import origin
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory) -> Path:
+def archive_path(tmp_path_factory) -> Path:
     return demo_data.draw(tmp_path_factory.mktemp("drawn"), train=5, test=1)
 
 
 @pytest.fixture(scope="module")
-def pictures(drawn) -> list[tuple[str, str, Image.Image]]:
-    """(split, folder, picture) of every member."""
-    with zipfile.ZipFile(drawn) as archive:
+def pictures(archive_path) -> list[tuple[str, str, Image.Image]]:
+    """(split, folder, picture) of every picture in the archive."""
+    with zipfile.ZipFile(archive_path) as archive:
         members = [name for name in archive.namelist() if name.endswith(".jpg")]
         return [(*name.split("/")[1:3], Image.open(io.BytesIO(archive.read(name)))) for name in members]
 
 
-def small(folder: Path, **changes) -> bytes:
+def small_archive(folder: Path, **changes) -> bytes:
     return demo_data.draw(folder, **{"styles": ["ukiyo_e"], "train": 1, "test": 1, "workers": 1} | changes).read_bytes()
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory) -> bytes:
-    return small(tmp_path_factory.mktemp("usual"))
+def default(tmp_path_factory) -> bytes:
+    return small_archive(tmp_path_factory.mktemp("default"))
 
 
-def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_workers(usual, tmp_path):
-    assert small(tmp_path, workers=2) == usual
+def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_workers(default, tmp_path):
+    assert small_archive(tmp_path, workers=2) == default
 
 
-def test_another_seed_gives_other_pictures(usual, tmp_path):
-    assert small(tmp_path, seed=1) != usual
+def test_another_seed_gives_other_pictures(default, tmp_path):
+    assert small_archive(tmp_path, seed=1) != default
 
 
-def test_a_picture_does_not_depend_on_what_else_is_drawn(usual, tmp_path):
+def test_a_picture_does_not_depend_on_what_else_is_drawn(default, tmp_path):
     name = "DrawnArt/test/AI_SD_ukiyo_e/ukiyo_e-0000.jpg"
-    more = small(tmp_path, styles=["ukiyo_e", "art_nouveau"], train=0)
-    few, more = (zipfile.ZipFile(io.BytesIO(content)).read(name) for content in (usual, more))
+    more = small_archive(tmp_path, styles=["ukiyo_e", "art_nouveau"], train=0)
+    few, more = (zipfile.ZipFile(io.BytesIO(content)).read(name) for content in (default, more))
     assert few == more
 
 
-def test_every_folder_says_label_style_and_generator(pictures):
+def test_folders_name_label_style_and_generator(pictures):
     counts = Counter((split, origin(folder)) for split, folder, _ in pictures)
-    assert None not in {found for _, found in counts}
-    generators = Counter((split, found.label, found.generator) for split, found in counts)
+    assert None not in {parsed for _, parsed in counts}
+    generators = Counter((split, parsed.label, parsed.generator) for split, parsed in counts)
     assert generators == {
         (split, label, generator): 3
         for split in ("train", "test")
         for label, generator in (("human", "human"), ("AI", "latent_diffusion"), ("AI", "stable_diffusion"))
     }
-    assert {found.style for _, found in counts} == set(styles.STYLES)
+    assert {parsed.style for _, parsed in counts} == set(styles.STYLES)
     assert all(count == (5 if split == "train" else 1) for (split, _), count in counts.items())
 
 
@@ -73,8 +73,8 @@ def test_sizes_and_qualities_give_the_label_away_as_in_the_real_set(pictures):
     assert not any(picture.getexif() for _, _, picture in pictures)
 
 
-def test_the_notice_says_that_accuracy_here_means_nothing(drawn):
-    with zipfile.ZipFile(drawn) as archive:
+def test_the_notice_says_that_accuracy_here_means_nothing(archive_path):
+    with zipfile.ZipFile(archive_path) as archive:
         assert (
             "Accuracy on these pictures means nothing about real art." in archive.read("DrawnArt/NOTICE.txt").decode()
         )
@@ -91,17 +91,17 @@ def test_a_failed_drawing_leaves_no_zip(tmp_path, monkeypatch):
 
 
 def test_a_failed_drawing_keeps_the_older_zip(tmp_path, monkeypatch):
-    before = small(tmp_path)
+    before = small_archive(tmp_path)
     monkeypatch.setitem(styles.PAINTERS, "ukiyo_e", None)
     with pytest.raises(TypeError):
-        small(tmp_path)
+        small_archive(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {demo_data.NAME: before}
 
 
-@pytest.mark.parametrize("wrong", [{"styles": ["cubism"]}, {"styles": []}, {"train": -1}, {"train": 0, "test": 0}])
-def test_what_cannot_be_drawn_is_named(tmp_path, wrong):
+@pytest.mark.parametrize("invalid", [{"styles": ["cubism"]}, {"styles": []}, {"train": -1}, {"train": 0, "test": 0}])
+def test_invalid_arguments_are_named(tmp_path, invalid):
     with pytest.raises(ConfigError, match="Received: "):
-        demo_data.draw(tmp_path / "none", **wrong)
+        demo_data.draw(tmp_path / "none", **invalid)
     assert not (tmp_path / "none").exists()
 
 
@@ -135,6 +135,6 @@ def statistics(picture: Image.Image) -> dict[str, float]:
 def test_no_single_statistic_tells_ai_from_human(pictures):
     rows = [statistics(picture) for _, _, picture in pictures]
     is_ai = [origin(folder).label == "AI" for _, folder, _ in pictures]
-    areas = {name: roc_auc_score(is_ai, [row[name] for row in rows]) for name in rows[0]}
-    telling = {name: round(area, 2) for name, area in areas.items() if max(area, 1 - area) >= 0.75}
-    assert not telling
+    aucs = {name: roc_auc_score(is_ai, [row[name] for row in rows]) for name in rows[0]}
+    revealing = {name: round(auc, 2) for name, auc in aucs.items() if max(auc, 1 - auc) >= 0.75}
+    assert not revealing

@@ -1,4 +1,4 @@
-"""A real HTTP server on this machine that can be told to misbehave, and archives to serve from it."""
+"""A local HTTP server that misbehaves on request, and archives to serve from it."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ from artdetect.download import Retry, check, dataset_store, run
 from artdetect.download.config import DownloadConfig
 
 RANDOM = random.Random(129)
-QUICK = Retry(attempts=3, first_wait=0.01, longest_wait=0.02, silence=5)
+QUICK = Retry(attempts=3, first_wait=0.01, max_wait=0.02, read_timeout=5)
 PICTURES = {
     "Art/train/baroque/a.jpg": RANDOM.randbytes(200_000),
     "Art/train/AI_SD_baroque/b.jpg": RANDOM.randbytes(150_000),
@@ -49,23 +49,23 @@ def data(tmp_path, monkeypatch):
 
 
 class Site:
-    """A web server on this machine that serves one archive, as well or as badly as its attributes say."""
+    """A local web server that serves one archive; its attributes choose the faults."""
 
     def __init__(self):
         self.body, self.etag, self.ranges = ARCHIVE, '"one"', True
         self.status, self.kind, self.headers = 200, "application/zip", {}
-        self.cut = []  # for each coming answer: after how many bytes of the body the connection breaks
-        self.stall = threading.Event()  # set: answers go through; else they stop at the cut instead of breaking
+        self.cut = []  # for each coming response: after how many bytes of the body the connection breaks
+        self.stall = threading.Event()  # set: the connection breaks at the cut; cleared: the response stalls there
         self.stall.set()
-        self.length = True  # announce Content-Length
+        self.length = True  # whether to announce Content-Length
         self.requests = []
-        self.errors = []  # statuses of coming answers
+        self.errors = []  # statuses of coming responses
         site = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 site.requests.append((self.path, dict(self.headers)))
-                site.answer(self)
+                site.respond(self)
                 self.close_connection = True
 
             def log_message(self, *args):
@@ -77,11 +77,11 @@ class Site:
         self.url = f"http://127.0.0.1:{self.server.server_port}/art.zip"
 
     @property
-    def asked(self):
+    def ranges_requested(self):
         """The Range header of each request."""
         return [headers.get("Range") for _, headers in self.requests]
 
-    def answer(self, request):
+    def respond(self, request):
         if request.path == "/moved.zip":
             request.send_response(302)
             request.send_header("Location", "/art.zip")
@@ -89,10 +89,10 @@ class Site:
             return
         status = self.errors.pop(0) if self.errors else self.status
         body, extra = self.body, {}
-        asked = request.headers.get("Range")
+        requested = request.headers.get("Range")
         fresh = request.headers.get("If-Range") in (None, self.etag)
-        if status == 200 and asked and self.ranges and fresh:
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if status == 200 and requested and self.ranges and fresh:
+            start = int(requested.removeprefix("bytes=").removesuffix("-"))
             if start >= len(body):
                 status, extra, body = 416, {"Content-Range": f"bytes */{len(body)}"}, b""
             else:
@@ -124,7 +124,7 @@ def site():
 
 
 def download(url, out, **options):
-    """Runs the stage; its record, which must be what the stage wrote."""
+    """Run the stage and return the record it wrote."""
     run(DownloadConfig(url=str(url), **options), out, retry=QUICK)
     return json.loads((out / "dataset.json").read_text())
 
@@ -151,7 +151,7 @@ def assert_nothing_unpacked():
 
 
 def left_in_cache():
-    """What a download leaves that takes room."""
+    """The files that a download left in the cache, without locks."""
     return [path.name for path in dataset_store.downloads().glob("*") if path.suffix != ".lock"]
 
 
@@ -162,7 +162,7 @@ def archive_file(tmp_path, content=ARCHIVE, name="art.zip"):
 
 
 def start(script, *args):
-    """A process of its own that runs `script`; what it prints can be read from its stdout."""
+    """A new process that runs `script`; its stdout can be read."""
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script), *map(str, args)], stdout=subprocess.PIPE, text=True
     )

@@ -1,4 +1,4 @@
-"""Archives on this machine: unpacked once, and never trusted."""
+"""Local archives: unpacked once, and never trusted."""
 
 import os
 import stat
@@ -40,7 +40,7 @@ def test_a_local_archive_is_read_in_place(tmp_path):
     assert not list(dataset_store.downloads().glob("*.part"))
 
 
-def test_a_folder_that_is_there_is_never_touched_again(tmp_path):
+def test_an_unpacked_folder_is_never_touched_again(tmp_path):
     dataset = download(archive_file(tmp_path), tmp_path / "out")
     folder = paths.located(dataset["folder"])
     (folder / "train" / "baroque" / "a.jpg").write_bytes(b"changed by hand")
@@ -48,7 +48,7 @@ def test_a_folder_that_is_there_is_never_touched_again(tmp_path):
     assert (folder / "train" / "baroque" / "a.jpg").read_bytes() == b"changed by hand"
 
 
-def test_what_macos_adds_is_left_out(tmp_path):
+def test_files_that_macos_adds_are_skipped(tmp_path):
     members = {
         "train/a/b.jpg": b"b",
         "train/a/._b.jpg": b"x",
@@ -60,7 +60,7 @@ def test_what_macos_adds_is_left_out(tmp_path):
     assert dataset["files"] == 1
 
 
-def test_folders_and_dots_in_an_archive_are_in_order(tmp_path):
+def test_folders_and_dots_in_an_archive_are_accepted(tmp_path):
     members = {"./": b"", "./train/": b"", "./train/a//b.jpg": b"b", "train/empty/": b""}
     dataset = download(archive_file(tmp_path, zipped(members)), tmp_path / "out")
     assert files_below(paths.located(dataset["folder"])) == {"train/a/b.jpg": b"b"}
@@ -115,8 +115,8 @@ BAD_ARCHIVES = {
 
 @pytest.mark.parametrize("case", BAD_ARCHIVES)
 def test_a_bad_archive_is_refused_and_nothing_is_left(case, tmp_path):
-    body, says = BAD_ARCHIVES[case]
-    with pytest.raises(DownloadError, match=says) as error:
+    body, message = BAD_ARCHIVES[case]
+    with pytest.raises(DownloadError, match=message) as error:
         download(archive_file(tmp_path, body), tmp_path / "out")
     assert "\n" not in str(error.value)
     assert "art.zip" in str(error.value)
@@ -140,18 +140,18 @@ def test_the_bomb_of_the_notebook_is_refused_without_being_unpacked(tmp_path):
     assert "unpacking" not in {what for _, _, what in calls}
 
 
-def test_sizes_are_checked_on_the_bytes_and_not_on_what_the_archive_says_of_them(tmp_path):
-    for said in (1, 1 << 19):  # less and more than the 100,000 that come out
+def test_sizes_are_checked_on_the_bytes_and_not_on_the_announced_size(tmp_path):
+    for announced in (1, 1 << 19):  # less and more than the actual 100,000
         body = bytearray(zipped({"train/a.jpg": b"ab" * 50_000}))
         for at in (22, body.index(b"PK\x01\x02") + 24):
-            body[at : at + 4] = said.to_bytes(4, "little")
+            body[at : at + 4] = announced.to_bytes(4, "little")
         with pytest.raises(DownloadError, match="damaged or not complete"):
             download(archive_file(tmp_path, bytes(body)), tmp_path / "out")
         assert_nothing_unpacked()
 
 
 def test_overlapping_members_count_each_time(tmp_path):
-    """The better zip bomb: many members of the list share one piece of data."""
+    """The better zip bomb: many members share the same data."""
     kernel = zipped({"train/0000.jpg": bytes(1 << 20)})
     first = kernel.index(b"PK\x01\x02")
     entry = kernel[first : kernel.index(b"PK\x05\x06")]
@@ -167,7 +167,7 @@ def test_the_number_of_members_is_limited(tmp_path, monkeypatch):
     with pytest.raises(DownloadError, match="3 members, more than 2"):
         download(archive_file(tmp_path), tmp_path / "out")
     monkeypatch.setattr(extract, "MAX_DIRECTORY", 100)
-    with pytest.raises(DownloadError, match="list of members is"):
+    with pytest.raises(DownloadError, match="directory is"):
         download(archive_file(tmp_path), tmp_path / "out")
 
 
@@ -186,7 +186,7 @@ def test_no_member_name_leads_out_of_its_folder(pieces):
 
 @given(st.lists(st.tuples(st.integers(0, len(ARCHIVE) - 1), st.integers(0, 255)), min_size=1, max_size=8))
 def test_a_damaged_archive_unpacks_or_is_a_download_error(changes):
-    """Small members, so that most changes hit headers and the list of members."""
+    """Small members, so that most changes hit headers and the directory."""
     body = bytearray(zipped({"train/a/b.jpg": b"bytes" * 20, "train/c/d.jpg": b"more"}))
     for at, value in changes:
         body[at % len(body)] = value

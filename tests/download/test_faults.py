@@ -1,4 +1,4 @@
-"""Processes that die, disks that are full."""
+"""Killed processes and full disks."""
 
 import hashlib
 import os
@@ -32,7 +32,7 @@ UNPACKING = """
 """
 
 
-def test_what_a_killed_extraction_left_is_swept_and_a_living_one_is_left_alone(tmp_path):
+def test_leftovers_of_a_killed_extraction_are_swept_and_a_running_one_is_not(tmp_path):
     archive_file(tmp_path, zipped({"train/a/b.jpg": b"other"}), "other.zip")
     process = start(UNPACKING, archive_file(tmp_path), tmp_path / "out")
     assert process.stdout.readline() == "unpacking\n"
@@ -52,17 +52,17 @@ def test_an_archive_that_changes_while_it_is_unpacked_is_refused(tmp_path):
     assert_nothing_unpacked()
 
 
-def test_a_full_disk_ends_a_download_with_the_error_of_the_system(site, tmp_path):
+def test_a_full_disk_ends_a_download_with_the_system_error(site, tmp_path):
     dataset_store.downloads().mkdir(parents=True)
     part = dataset_store.downloads() / f"{hashlib.sha256(site.url.encode()).hexdigest()[:16]}.part"
-    part.symlink_to("/dev/full")  # where every write fails for want of space
+    part.symlink_to("/dev/full")  # every write there fails with a full disk
     with pytest.raises(OSError, match="No space left on device"):
         download(site.url, tmp_path / "out")
     part.unlink()
     assert_complete(download(site.url, tmp_path / "out"))
 
 
-def test_a_disk_that_is_full_while_unpacking_leaves_nothing(tmp_path):
+def test_a_disk_that_fills_while_unpacking_leaves_nothing(tmp_path):
     script = """
         import resource, sys, artdetect.download as d
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -76,9 +76,9 @@ def test_a_disk_that_is_full_while_unpacking_leaves_nothing(tmp_path):
     assert_nothing_unpacked()
 
 
-def test_a_disk_with_too_little_room_is_noticed_before(site, tmp_path):
+def test_a_disk_with_too_little_space_is_noticed_before_writing(site, tmp_path):
     site.headers = {"Content-Length": str(10**17)}
-    with pytest.raises(StorageError, match=r"100000000\.0 GB of http.* are missing"):
+    with pytest.raises(StorageError, match=r"http.* needs 100000000\.0 GB more"):
         download(site.url, tmp_path / "out", max_gb=1e12)
     assert left_in_cache() == []
     size = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize + (1 << 40)

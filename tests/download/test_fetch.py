@@ -1,4 +1,4 @@
-"""Downloads that go well, and downloads that break and are taken up again."""
+"""Downloads that succeed, and downloads that break and resume."""
 
 import time
 import zipfile
@@ -39,7 +39,7 @@ def test_a_second_run_makes_no_request_and_writes_the_same_bytes(site, tmp_path)
     download(site.url, tmp_path / "two")
     assert len(site.requests) == 1
     assert (tmp_path / "one" / "dataset.json").read_bytes() == (tmp_path / "two" / "dataset.json").read_bytes()
-    # The same archive from a mirror needs no request either, where its checksum is known; without it, it does.
+    # With a known checksum the same archive from a mirror needs no request; without one it does.
     download(site.url + "?mirror", tmp_path / "three", sha256=sha256(ARCHIVE))
     assert len(site.requests) == 1
     download(site.url + "?mirror", tmp_path / "four")
@@ -47,7 +47,7 @@ def test_a_second_run_makes_no_request_and_writes_the_same_bytes(site, tmp_path)
     assert len(site.requests) == 2
 
 
-def test_a_run_that_died_before_its_record_makes_one_from_the_folder(site, tmp_path):
+def test_a_run_killed_before_its_record_was_written_creates_it_from_the_folder(site, tmp_path):
     dataset = download(site.url, tmp_path / "one")
     for record in paths.raw().glob("*.json"):
         record.unlink()
@@ -81,7 +81,7 @@ def test_credentials_and_tokens_are_sent_but_recorded_nowhere(site, tmp_path):
     assert b"geheim" not in written
 
 
-def test_progress_says_what_is_done_and_how_far(site, tmp_path):
+def test_progress_reports_activity_and_bytes(site, tmp_path):
     calls = []
     run(DownloadConfig(url=site.url), tmp_path / "out", lambda *call: calls.append(call))
     last = {what: (done, total) for done, total, what in calls}
@@ -90,7 +90,7 @@ def test_progress_says_what_is_done_and_how_far(site, tmp_path):
     assert last["unpacking"] == (unpacked, unpacked)
 
 
-def test_a_server_that_announces_no_length_will_do(site, tmp_path):
+def test_a_server_need_not_announce_a_length(site, tmp_path):
     site.length = False
     assert_complete(download(site.url, tmp_path / "out"))
 
@@ -98,7 +98,7 @@ def test_a_server_that_announces_no_length_will_do(site, tmp_path):
 def test_a_cut_connection_is_resumed_where_it_broke(site, tmp_path):
     site.cut = [100_000, 50_000]
     assert_complete(download(site.url, tmp_path / "out"))
-    assert site.asked == [None, "bytes=100000-", "bytes=150000-"]
+    assert site.ranges_requested == [None, "bytes=100000-", "bytes=150000-"]
     assert site.requests[1][1]["If-Range"] == '"one"'
 
 
@@ -106,27 +106,27 @@ def test_a_cut_connection_is_resumed_where_it_broke(site, tmp_path):
 def test_a_cut_connection_is_resumed_without_a_strong_etag(site, tmp_path, etag):
     site.etag, site.cut = etag, [100_000]
     assert_complete(download(site.url, tmp_path / "out"))
-    assert site.asked == [None, "bytes=100000-"]
+    assert site.ranges_requested == [None, "bytes=100000-"]
     assert "If-Range" not in site.requests[1][1]
 
 
-def test_a_date_vouches_for_the_bytes_where_the_etag_is_weak(site, tmp_path):
+def test_the_date_identifies_the_version_if_the_etag_is_weak(site, tmp_path):
     date = "Sun, 22 Nov 2020 10:00:00 GMT"
     site.etag, site.cut, site.headers = 'W/"weak"', [100_000], {"Last-Modified": date}
     download(site.url, tmp_path / "out")
     assert site.requests[1][1]["If-Range"] == date
 
 
-def test_attempts_end_and_what_arrived_serves_the_next_run(site, tmp_path):
+def test_attempts_are_limited_and_the_next_run_resumes(site, tmp_path):
     site.cut = [1000, 1000, 1000]
-    with pytest.raises(DownloadError, match=r"gave up after 3 attempts; 3,000 bytes are kept, run again to go on"):
+    with pytest.raises(DownloadError, match=r"gave up after 3 attempts; 3,000 bytes are kept, run again to resume"):
         download(site.url, tmp_path / "out")
     assert_nothing_unpacked()
     assert_complete(download(site.url, tmp_path / "out"))
-    assert site.asked[-1] == "bytes=3000-"
+    assert site.ranges_requested[-1] == "bytes=3000-"
 
 
-def test_attempts_that_bring_much_do_not_count_as_failures(site, tmp_path):
+def test_attempts_that_gain_many_bytes_do_not_count_as_failures(site, tmp_path):
     site.body = zipped({"Art/train/a/b.jpg": RANDOM.randbytes(12 << 20)})
     site.cut = [2 << 20] * 5
     assert download(site.url, tmp_path / "out")["bytes"] == 12 << 20
@@ -136,23 +136,23 @@ def test_attempts_that_bring_much_do_not_count_as_failures(site, tmp_path):
 def test_a_server_that_ignores_ranges_is_read_from_the_start(site, tmp_path):
     site.ranges, site.cut = False, [100_000]
     assert_complete(download(site.url, tmp_path / "out"))
-    assert site.asked == [None, "bytes=100000-"]
+    assert site.ranges_requested == [None, "bytes=100000-"]
 
 
-@pytest.mark.parametrize("heeds_if_range", [True, False])
-def test_a_file_that_changed_meanwhile_is_read_from_the_start(site, tmp_path, heeds_if_range):
+@pytest.mark.parametrize("supports_if_range", [True, False])
+def test_a_file_that_changed_on_the_server_is_read_from_the_start(site, tmp_path, supports_if_range):
     site.cut = [100_000] * 3
     with pytest.raises(DownloadError):
         download(site.url, tmp_path / "out")
     site.body, site.etag = zipped(PICTURES, zipfile.ZIP_STORED), '"two"'
-    if not heeds_if_range:
-        site.answer = lambda request, answer=site.answer: (request.headers.__delitem__("If-Range"), answer(request))
+    if not supports_if_range:
+        site.respond = lambda request, respond=site.respond: (request.headers.__delitem__("If-Range"), respond(request))
     assert_complete(download(site.url, tmp_path / "out"), site.body)
-    assert site.asked[3:] == (["bytes=300000-"] if heeds_if_range else ["bytes=300000-", None])
+    assert site.ranges_requested[3:] == (["bytes=300000-"] if supports_if_range else ["bytes=300000-", None])
 
 
-def test_a_range_beyond_the_end_means_that_everything_is_here(site, tmp_path):
-    """As after a kill between the last byte and the note of it, from a server that announces no length."""
+def test_a_range_beyond_the_end_means_that_the_file_is_complete(site, tmp_path):
+    """This happens after a kill between the last byte and its record, if the server announces no length."""
     site.length, site.cut, site.body = False, [len(ARCHIVE)], ARCHIVE + b"\0"
     script = """
         import sys, artdetect.download as d
@@ -164,7 +164,7 @@ def test_a_range_beyond_the_end_means_that_everything_is_here(site, tmp_path):
     kill(process)
     site.length, site.body = True, ARCHIVE
     assert_complete(download(site.url, tmp_path / "out"))
-    assert site.asked == [None, f"bytes={len(ARCHIVE)}-"]
+    assert site.ranges_requested == [None, f"bytes={len(ARCHIVE)}-"]
 
 
 def test_a_part_longer_than_the_file_is_dropped(site, tmp_path):
@@ -173,7 +173,7 @@ def test_a_part_longer_than_the_file_is_dropped(site, tmp_path):
         download(site.url, tmp_path / "out")
     site.body = zipped({"train/a/b.jpg": b"small"})
     assert download(site.url, tmp_path / "out")["bytes"] == 5
-    assert site.asked[3:] == ["bytes=300000-", None]
+    assert site.ranges_requested[3:] == ["bytes=300000-", None]
 
 
 def test_a_length_that_does_not_match_is_noticed(site, tmp_path):
@@ -191,7 +191,7 @@ def wait_for_bytes(count):
         time.sleep(0.01)
 
 
-def test_a_download_survives_kill_9(site, tmp_path):
+def test_a_download_survives_sigkill(site, tmp_path):
     site.cut = [150_000]
     site.stall.clear()
     script = """
@@ -203,9 +203,10 @@ def test_a_download_survives_kill_9(site, tmp_path):
     kill(process)
     assert_nothing_unpacked()
     assert_complete(download(site.url, tmp_path / "out"))
-    assert site.asked == [None, "bytes=150000-"]
+    assert site.ranges_requested == [None, "bytes=150000-"]
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_download_once(site, tmp_path):
     site.cut = [1000]
     site.stall.clear()
@@ -221,5 +222,5 @@ def test_two_runs_at_once_download_once(site, tmp_path):
     for process in (first, second):
         process.communicate(timeout=20)
         assert process.returncode == 0
-    assert site.asked == [None, "bytes=1000-"]
+    assert site.ranges_requested == [None, "bytes=1000-"]
     assert (tmp_path / "one" / "dataset.json").read_bytes() == (tmp_path / "two" / "dataset.json").read_bytes()

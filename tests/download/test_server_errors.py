@@ -1,4 +1,4 @@
-"""Servers that refuse, and bytes that are no archive of ours."""
+"""Servers that refuse, and content that is not the expected archive."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from .conftest import (
 
 
 @pytest.mark.parametrize(
-    ("status", "says", "requests"),
+    ("status", "message", "requests"),
     [
         (404, "404 Not Found: there is no such file", 1),
         (401, "it needs a login: download it by hand and set download.url to the file", 1),
@@ -27,22 +27,22 @@ from .conftest import (
         (429, "429 Too Many Requests (gave up after 3 attempts", 3),
     ],
 )
-def test_a_refusal_says_what_to_do(site, tmp_path, status, says, requests):
+def test_a_refusal_names_the_remedy(site, tmp_path, status, message, requests):
     site.status = status
     with pytest.raises(DownloadError) as error:
         download(site.url, tmp_path / "out")
-    assert says in str(error.value)
+    assert message in str(error.value)
     assert site.url in str(error.value)
     assert len(site.requests) == requests
     assert not (tmp_path / "out").exists()
 
 
-def test_a_passing_error_is_waited_out(site, tmp_path):
+def test_a_temporary_error_is_retried(site, tmp_path):
     site.errors, site.headers = [503, 500], {"Retry-After": "0"}
     assert_complete(download(site.url, tmp_path / "out"))
 
 
-def test_no_server_and_no_such_host_are_told_apart(site, tmp_path):
+def test_a_stopped_server_and_an_unknown_host_give_different_errors(site, tmp_path):
     site.server.shutdown()
     site.server.server_close()
     with pytest.raises(DownloadError, match=r"gave up after 3 attempts; run again later"):
@@ -61,13 +61,15 @@ def test_a_web_page_instead_of_an_archive_is_quoted_and_costs_no_progress(site, 
         download(site.url, tmp_path / "out")
     site.body, site.ranges = ARCHIVE, True
     assert_complete(download(site.url, tmp_path / "out"))
-    assert site.asked[-1] == "bytes=3000-"
+    assert site.ranges_requested[-1] == "bytes=3000-"
 
 
-@pytest.mark.parametrize(("body", "says"), [(b"", "empty file"), (b"\x1f\x8b\x08 tar", "no zip archive"), (b"P", "no")])
-def test_something_else_than_an_archive_is_refused(site, tmp_path, body, says):
+@pytest.mark.parametrize(
+    ("body", "message"), [(b"", "empty file"), (b"\x1f\x8b\x08 tar", "did not send a zip archive"), (b"P", "no")]
+)
+def test_something_else_than_an_archive_is_refused(site, tmp_path, body, message):
     site.body = body
-    with pytest.raises(DownloadError, match=says):
+    with pytest.raises(DownloadError, match=message):
         download(site.url, tmp_path / "out")
     assert left_in_cache() == []
 
@@ -81,8 +83,8 @@ def test_a_wrong_checksum_names_both_and_the_next_run_starts_clean(site, tmp_pat
         download(archive_file(tmp_path), tmp_path / "out", sha256="ab" * 32)
 
 
-def test_a_damaged_download_is_not_kept(site, tmp_path):
-    site.length, site.body = False, ARCHIVE[:-5000]  # cut by a server that says nothing of the length
+def test_a_damaged_download_is_deleted(site, tmp_path):
+    site.length, site.body = False, ARCHIVE[:-5000]  # truncated by a server that announces no length
     with pytest.raises(DownloadError, match="damaged or not complete"):
         download(site.url, tmp_path / "out")
     assert left_in_cache() == []

@@ -1,4 +1,4 @@
-"""Addresses, folders and keys: where the pictures come from, without the network."""
+"""Addresses, folders and keys: what `download.url` means, without the network."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from artdetect.download.config import DownloadConfig
 from .conftest import ARCHIVE, archive_file, download, sha256, zipped
 
 
-def test_a_folder_an_archive_and_a_web_address_are_told_apart(tmp_path):
+def test_source_kind_distinguishes_folder_archive_and_web_address(tmp_path):
     assert source_kind(str(tmp_path)) == "folder"
     assert source_kind(str(archive_file(tmp_path))) == "archive"
     assert source_kind((tmp_path / "art.zip").as_uri()) == "archive"
@@ -23,12 +23,12 @@ def test_a_folder_an_archive_and_a_web_address_are_told_apart(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "message"),
     [
         ("ftp://example.org/a.zip", "'ftp://', which is not supported"),
         ("s3://bucket/a.zip", "'s3://', which is not supported"),
         ("/nowhere/at/all", "'/nowhere/at/all' does not exist"),
-        ("/nowhere/drawn-art.zip", "draw it first: artdetect sample <folder>"),
+        ("/nowhere/drawn-art.zip", "draw it first: artdetect demo-data <folder>"),
         ("file://server/a.zip", "on the machine 'server'"),
         ("file:///nowhere/a%20b.zip", "'/nowhere/a b.zip' does not exist"),
         ("https:///a.zip", "names no host"),
@@ -39,10 +39,10 @@ def test_a_folder_an_archive_and_a_web_address_are_told_apart(tmp_path):
         ("/dev/null", "neither a folder nor a file"),
     ],
 )
-def test_an_unusable_address_is_an_error_that_says_why(url, says, tmp_path):
+def test_an_unusable_address_is_an_error_with_a_reason(url, message, tmp_path):
     with pytest.raises(DownloadError) as error:
         run(DownloadConfig(url=url), tmp_path / "out")
-    assert says in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
 
@@ -120,12 +120,12 @@ def test_the_key_of_an_archive_is_its_content_wherever_it_lies(tmp_path):
 def test_an_unchanged_archive_is_hashed_once(tmp_path, data):
     config = DownloadConfig(url=str(archive_file(tmp_path)))
     fingerprint(config)
-    memory = data / "cache" / "archives.json"
-    remembered = json.loads(memory.read_text())
-    # The answer is read from memory: a planted one comes back.
-    memory.write_text(json.dumps({key: [*entry[:2], "planted"] for key, entry in remembered.items()}))
+    cache = data / "cache" / "archives.json"
+    entries = json.loads(cache.read_text())
+    # A planted digest comes back, so the archive was not read.
+    cache.write_text(json.dumps({key: [*entry[:2], "planted"] for key, entry in entries.items()}))
     assert fingerprint(config) == {"archive": "planted"}
-    memory.write_text("{damaged")
+    cache.write_text("{damaged")
     assert fingerprint(config) == {"archive": sha256(ARCHIVE)}
 
 

@@ -14,13 +14,14 @@ from artdetect.evaluate import baselines
 from artdetect.evaluate.baselines import palette, training_sample
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.pixel_cache import PixelCache
+from artdetect.stats.bootstrap import Bootstrap
 
 SIDE = 12
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 9999))
-def test_a_palette_does_not_know_where_pixels_stand(seed: int) -> None:
+def test_a_palette_does_not_depend_on_where_pixels_are(seed: int) -> None:
     rng = np.random.default_rng(seed)
     picture = rng.integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
     moved = rng.permutation(picture.reshape(-1, 3)).reshape(picture.shape)
@@ -37,17 +38,17 @@ def test_a_palette_is_the_share_of_pixels_at_each_level_of_each_channel() -> Non
     assert (saturation[-1], value[-1], value[0]) == (0.25, 0.25, 0.75)
 
 
-def test_learners_are_drawn_by_content_and_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_pictures_are_drawn_by_content_and_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "MAX_TRAINING", 40)
     table = pd.DataFrame({"sha256": [f"{number:064x}" for number in range(200)]})
-    found = training_sample(table)
-    assert len(found) == 40
-    assert found.index.is_monotonic_increasing
-    assert set(training_sample(table.sample(frac=1, random_state=1)).sha256) == set(found.sha256)
+    result = training_sample(table)
+    assert len(result) == 40
+    assert result.index.is_monotonic_increasing
+    assert set(training_sample(table.sample(frac=1, random_state=1)).sha256) == set(result.sha256)
     assert len(training_sample(table[:7])) == 7
 
 
-def made(folder: Path, brighter: int, pictures: int = 60) -> tuple[pd.DataFrame, PixelCache]:
+def noise_pictures(folder: Path, brighter: int, pictures: int = 60) -> tuple[pd.DataFrame, PixelCache]:
     """Pictures of noise, half of them AI and brighter; and files that are all alike."""
     rng, rows = np.random.default_rng(0), []
     for number in range(pictures):
@@ -55,64 +56,73 @@ def made(folder: Path, brighter: int, pictures: int = 60) -> tuple[pd.DataFrame,
         picture = rng.integers(0, 180, (SIDE, SIDE, 3)) + (brighter if label == "AI" else 0)
         Image.fromarray(picture.astype(np.uint8)).save(path := folder / f"{number}.png")
         rows.append({"path": str(path), "sha256": digests.file_digest(path), "label": label})
-    facts = {"width": SIDE, "height": SIDE, "bytes": 500, "format": "PNG", "mode": "RGB", "has_exif": False}
-    table = pd.DataFrame(rows).assign(**facts, jpeg_quality=pd.array([pd.NA] * pictures, "Int64"))
+    metadata = {"width": SIDE, "height": SIDE, "bytes": 500, "format": "PNG", "mode": "RGB", "has_exif": False}
+    table = pd.DataFrame(rows).assign(**metadata, jpeg_quality=pd.array([pd.NA] * pictures, "Int64"))
     pixels = PixelCache(Geometry(SIDE, "squash"), folder / "cache")
     pixels.ensure([(row.sha256, Path(row.path)) for row in table.itertuples()])
     return table, pixels
 
 
-def scored(table: pd.DataFrame, pixels: PixelCache, learnt: int = 100) -> dict[str, dict]:
-    found = baselines.baselines(table[:learnt], table[learnt:], table, pixels, 100, 0, lambda done, total: None)
-    return {row["name"]: row for row in found}
+def scored(table: pd.DataFrame, pixels: PixelCache, split: int = 100) -> dict[str, dict]:
+    rows = baselines.baselines(table[:split], table[split:], table, pixels, Bootstrap(100, 0), lambda done, total: None)
+    return {row["name"]: row for row in rows}
 
 
 def test_colours_are_found_by_the_palette_and_not_in_files_that_are_alike(tmp_path: Path) -> None:
-    found = scored(*made(tmp_path, 60, 160))
-    assert found["palette"]["roc_auc"]["value"] > 0.95
-    assert found["palette"]["accuracy"]["low"] > 0.8
-    assert found["file"]["roc_auc"] == {"value": 0.5, "low": 0.5, "high": 0.5}
-    assert found["file"]["balanced_accuracy"]["value"] == 0.5
-    assert all(row["what"] for row in found.values())
-    assert set(found["file"]) == {"name", "what", "accuracy", "balanced_accuracy", "roc_auc"}
+    result = scored(*noise_pictures(tmp_path, 60, 160))
+    assert result["palette"]["roc_auc"]["value"] > 0.95
+    assert result["palette"]["accuracy"]["low"] > 0.8
+    assert result["file"]["roc_auc"] == {"value": 0.5, "low": 0.5, "high": 0.5}
+    assert result["file"]["balanced_accuracy"]["value"] == 0.5
+    assert all(row["what"] for row in result.values())
+    assert set(result["file"]) == {"name", "what", "accuracy", "balanced_accuracy", "roc_auc"}
 
 
 def test_files_are_found_by_the_file_and_not_by_the_palette(tmp_path: Path) -> None:
-    table, pixels = made(tmp_path, 0, 160)
+    table, pixels = noise_pictures(tmp_path, 0, 160)
     quality = pd.Series(np.where(table.label == "AI", 75, 90)).astype("Int64")
-    found = scored(table.assign(jpeg_quality=quality, format="JPEG"), pixels)
-    assert found["file"]["roc_auc"]["value"] == 1
-    assert found["file"]["roc_auc"]["low"] < 0.95
-    assert found["palette"]["roc_auc"]["low"] < 0.5 < found["palette"]["roc_auc"]["high"]
+    result = scored(table.assign(jpeg_quality=quality, format="JPEG"), pixels)
+    assert result["file"]["roc_auc"]["value"] == 1
+    assert result["file"]["roc_auc"]["low"] < 0.95
+    assert result["palette"]["roc_auc"]["low"] < 0.5 < result["palette"]["roc_auc"]["high"]
 
 
-def test_more_pictures_of_one_class_make_no_baseline_prefer_it() -> None:
-    p_ai = baselines._predicted(np.zeros((62, 1)), np.arange(62) < 50, np.zeros((3, 1)))
+def test_a_baseline_does_not_prefer_the_larger_class() -> None:
+    p_ai = baselines._predict(np.zeros((62, 1)), np.arange(62) < 50, np.zeros((3, 1)))
     assert p_ai == pytest.approx([0.5] * 3)
 
 
 def test_they_are_computed_once_for_the_same_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARTDETECT_DATA", str(tmp_path / "data"))
-    table, pixels = made(tmp_path, 60)
+    table, pixels = noise_pictures(tmp_path, 60)
     (source := tmp_path / "index.parquet").write_bytes(b"1")
-    told: list[int] = []
+    calls: list[int] = []
 
-    def ask(resamples: int = 100) -> list[dict]:
-        told.append(0)
+    def compute(resamples: int = 100) -> list[dict]:
+        calls.append(0)
         return json_cache.cached_json(
             "baselines",
-            baselines.cache_key([source], pixels, resamples, 0),
+            baselines.cache_key([source], pixels, Bootstrap(resamples, 0)),
             lambda: baselines.baselines(
-                table[:40], table[40:], table, pixels, resamples, 0, lambda done, total: told.append(done)
+                table[:40],
+                table[40:],
+                table,
+                pixels,
+                Bootstrap(resamples, 0),
+                lambda done, total: calls.append(done),
             ),
         )
 
-    first = ask()
-    assert told == [0, 32, 60]
-    assert ask() == first == baselines.baselines(table[:40], table[40:], table, pixels, 100, 0, lambda *count: None)
-    assert told == [0, 32, 60, 0]
-    ask(200)
-    assert told.count(60) == 2
+    first = compute()
+    assert calls == [0, 32, 60]
+    assert (
+        compute()
+        == first
+        == baselines.baselines(table[:40], table[40:], table, pixels, Bootstrap(100, 0), lambda *count: None)
+    )
+    assert calls == [0, 32, 60, 0]
+    compute(200)
+    assert calls.count(60) == 2
     source.write_bytes(b"2")
-    ask()
-    assert told.count(60) == 3
+    compute()
+    assert calls.count(60) == 3

@@ -1,4 +1,4 @@
-"""The stage: a trained net of the notebook's, and a detector that says all that one can say."""
+"""The stage, with a trained net of the notebook preset and with a detector that has every optional output."""
 
 import json
 import shutil
@@ -11,14 +11,16 @@ import pytest
 from artdetect import evaluate
 from artdetect.evaluate.config import EvaluateConfig
 from artdetect.evaluate.metrics import summary
+from artdetect.evaluate.worst_errors import MAX_ERRORS
 from artdetect.model.decision import DecisionRule
 from artdetect.model.detector import Detector
 from artdetect.pictures import images
 from artdetect.pictures.corruptions import GRID
 from artdetect.pictures.images import Geometry
+from artdetect.stats.bootstrap import Bootstrap
 
-CONFIG = EvaluateConfig(resamples=100, robustness=6)
-COLUMNS = ["path", "sha256", "label", "style", "generator", "p_ai", "called", "verdict"]
+CONFIG = EvaluateConfig(bootstrap_resamples=100, robustness_pictures=6)
+COLUMNS = ["path", "sha256", "label", "style", "generator", "p_ai", "predicted", "verdict"]
 
 
 def run(trained: Path, model: Path, out: Path, config: EvaluateConfig = CONFIG) -> Path:
@@ -59,35 +61,35 @@ def test_each_p_and_verdict_is_that_of_the_picture_by_itself(evaluated: Path, tr
         pixels = images.load(trained / "data" / "raw" / "art" / row.path, detector.geometry)
         scores = detector.scores(pixels[None])
         assert scores.p_ai[0] == row.p_ai
-        assert detector.rule.called(scores.p_ai)[0] == row.called
+        assert detector.rule.predicted(scores.p_ai)[0] == row.predicted
         assert detector.rule.verdicts(scores.p_ai, scores.novelty)[0] == row.verdict
 
 
 def test_the_metrics_of_the_stage_are_those_of_its_predictions(evaluated: Path, notebook: Path) -> None:
-    table, found = read(evaluated)
-    expected = json.loads(json.dumps(summary(table, 100, 129, Detector.load(notebook).rule.threshold)))
-    assert {name: found[name] for name in expected} == expected
-    assert set(found) - set(expected) == {
-        "by_size", "slices", "slices_tried", "baselines", "mistakes", "robustness",
+    table, metrics = read(evaluated)
+    expected = json.loads(json.dumps(summary(table, Bootstrap(100, 129), Detector.load(notebook).rule.threshold)))
+    assert {name: metrics[name] for name in expected} == expected
+    assert set(metrics) - set(expected) == {
+        "by_size", "slices", "slices_tried", "baselines", "worst_errors", "robustness",
     }  # fmt: skip
 
 
 def test_the_parts_are_of_the_same_pictures(evaluated: Path) -> None:
-    table, found = read(evaluated)
-    assert [(row["size"], row["pictures"]) for row in found["by_size"]] == [("up to 256", len(table))]
-    assert found["robustness"]["pictures"] == 6
+    table, metrics = read(evaluated)
+    assert [(row["size"], row["pictures"]) for row in metrics["by_size"]] == [("up to 256", len(table))]
+    assert metrics["robustness"]["pictures"] == 6
     conditions = pd.read_parquet(evaluated / "robustness.parquet")
     assert len(conditions) == 6 * (len(GRID) + 1)
     clean = conditions[conditions.condition == "clean"].merge(table, on="sha256")
     assert (clean.p_ai_x == clean.p_ai_y).all()
     png = conditions[conditions.condition == "PNG"].merge(table, on="sha256")
     assert (png.p_ai_x == png.p_ai_y).all()  # bit for bit, though the pictures stand in other batches
-    wrong = table[table.called != table.label]
-    assert {row["path"] for row in found["mistakes"]} == set(wrong.path[: evaluate.mistakes.MAX_ERRORS])
-    assert (evaluated / "mistakes.png").is_file() == (len(wrong) > 0)
+    wrong = table[table.predicted != table.label]
+    assert {row["path"] for row in metrics["worst_errors"]} == set(wrong.path[:MAX_ERRORS])
+    assert (evaluated / "worst_errors.png").is_file() == (len(wrong) > 0)
 
 
-def test_the_palette_sees_that_ai_pictures_are_brighter_here(evaluated: Path) -> None:
+def test_the_palette_baseline_finds_that_ai_pictures_are_brighter_here(evaluated: Path) -> None:
     baselines = {row["name"]: row for row in read(evaluated)[1]["baselines"]}
     assert baselines["palette"]["roc_auc"]["value"] == 1
 
@@ -102,7 +104,7 @@ def test_evaluating_again_gives_the_same_bytes(evaluated: Path, trained: Path, n
 
 @pytest.fixture(scope="module")
 def rich(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector that judges by brightness, calls the LD pictures SD, and has embeddings of its training pictures."""
+    """A detector that goes by brightness, attributes LD pictures to SD, and has embeddings of its training pictures."""
     import keras
     from keras import layers, ops
 
@@ -131,21 +133,21 @@ def rich(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_a_detector_says_more_is_evaluated_too(trained: Path, rich: Path, tmp_path: Path) -> None:
-    config = CONFIG.model_copy(update={"robustness": 0})
-    table, found = read(run(trained, rich, tmp_path / "out", config))
+def test_optional_outputs_of_a_detector_are_evaluated(trained: Path, rich: Path, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"robustness_pictures": 0})
+    table, metrics = read(run(trained, rich, tmp_path / "out", config))
     assert list(table.columns) == [*COLUMNS, "novelty", "family", "family_p"]
     assert set(table.family) == {"stable_diffusion"}
-    assert found["attribution"]["accuracy"]["value"] == 0.5
-    assert found["unsure"]["pictures"] == (table.verdict == "unsure").sum()
-    assert (table.called == np.where(table.p_ai >= 0.6, "AI", "human")).all()
-    assert "robustness" not in found
+    assert metrics["generator_attribution"]["accuracy"]["value"] == 0.5
+    assert metrics["unsure"]["pictures"] == (table.verdict == "unsure").sum()
+    assert (table.predicted == np.where(table.p_ai >= 0.6, "AI", "human")).all()
+    assert "robustness" not in metrics
     assert not (tmp_path / "out" / "robustness.parquet").exists()
 
 
 @pytest.fixture(scope="module")
 def strict(rich: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same detector with its line drawn so high that bright pictures are called human."""
+    """The same detector with a threshold so high that bright pictures are predicted as human."""
     detector, folder = Detector.load(rich), tmp_path_factory.mktemp("strict")
     rule = DecisionRule(threshold=1 - 1e-9)
     Detector(detector.model, "rich", detector.geometry, {}, rule, detector.families).save(folder / "model.keras")
@@ -153,45 +155,47 @@ def strict(rich: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_mistakes_neighbours_are_training_pictures_of_its_colour(trained: Path, strict: Path, tmp_path: Path) -> None:
-    table, found = read(run(trained, strict, tmp_path / "out", CONFIG.model_copy(update={"robustness": 0})))
-    assert len(found["mistakes"]) == (table.label != table.called).sum() == (table.label == "AI").sum()
-    for row in found["mistakes"]:
-        assert [near["label"] for near in row["nearest"]] == ["AI"] * 3
-        assert all(near["path"].startswith("train/AI_") for near in row["nearest"])
-    assert (tmp_path / "out" / "mistakes.png").is_file()
-
-
-def test_a_model_from_before_is_evaluated_on_pictures_that_it_did_not_learn_from(
+def test_the_neighbours_of_an_error_are_training_pictures_of_its_colour(
     trained: Path, strict: Path, tmp_path: Path
 ) -> None:
-    """It learnt from a picture that is gone, one that validates now, and others that still train."""
+    table, metrics = read(run(trained, strict, tmp_path / "out", CONFIG.model_copy(update={"robustness_pictures": 0})))
+    assert len(metrics["worst_errors"]) == (table.label != table.predicted).sum() == (table.label == "AI").sum()
+    for row in metrics["worst_errors"]:
+        assert [near["label"] for near in row["nearest"]] == ["AI"] * 3
+        assert all(near["path"].startswith("train/AI_") for near in row["nearest"])
+    assert (tmp_path / "out" / "worst_errors.png").is_file()
+
+
+def test_an_older_model_is_evaluated_on_a_balance_that_it_was_not_trained_on(
+    trained: Path, strict: Path, tmp_path: Path
+) -> None:
+    """It was trained on a picture that no longer exists, one that is now for validation, and others."""
     folder = trained / "artifacts" / "balance" / "k1"
     table = pd.read_parquet(folder / "balance.parquet")
-    learnt = table[table.split == "train"]
-    now = table.drop(index=learnt.index[0])
-    now.loc[learnt.index[1], "split"] = "validation"
+    train = table[table.split == "train"]
+    now = table.drop(index=train.index[0])
+    now.loc[train.index[1], "split"] = "validation"
     (roots := tmp_path / "now" / "artifacts" / "balance" / "k1").mkdir(parents=True)
     now.to_parquet(roots / "balance.parquet", index=False)
     (tmp_path / "now" / "artifacts" / "index").symlink_to(trained / "artifacts" / "index")
     (tmp_path / "now" / "data").symlink_to(trained / "data")
-    config = CONFIG.model_copy(update={"robustness": 0})
+    config = CONFIG.model_copy(update={"robustness_pictures": 0})
     before, after = (read(run(root, strict, tmp_path / name, config)) for root, name in
                      ((trained, "before"), (tmp_path / "now", "after")))  # fmt: skip
     assert before[0].equals(after[0])
-    near = {row["path"] for mistake in after[1]["mistakes"] for row in mistake["nearest"]}
-    assert near <= set(learnt.path[1:])
-    assert {len(mistake["nearest"]) for mistake in after[1]["mistakes"]} == {3}
+    near = {row["path"] for error in after[1]["worst_errors"] for row in error["nearest"]}
+    assert near <= set(train.path[1:])
+    assert {len(error["nearest"]) for error in after[1]["worst_errors"]} == {3}
 
 
-def test_a_model_whose_pictures_are_all_gone_shows_mistakes_without_neighbours(
+def test_a_model_whose_training_pictures_no_longer_exist_has_errors_without_neighbours(
     trained: Path, strict: Path, tmp_path: Path
 ) -> None:
     gone = tmp_path / "model"
     shutil.copytree(strict, gone)
-    with np.load(strict / "neighbours.npz") as known:
-        sha256 = np.array([f"{number:064x}" for number in range(len(known["sha256"]))], "S64")
-        np.savez(gone / "neighbours.npz", sha256=sha256, embedding=known["embedding"])
-    found = read(run(trained, gone, tmp_path / "out", CONFIG.model_copy(update={"robustness": 0})))[1]
-    assert found["mistakes"]
-    assert all(mistake["nearest"] == [] for mistake in found["mistakes"])
+    with np.load(strict / "neighbours.npz") as arrays:
+        sha256 = np.array([f"{number:064x}" for number in range(len(arrays["sha256"]))], "S64")
+        np.savez(gone / "neighbours.npz", sha256=sha256, embedding=arrays["embedding"])
+    metrics = read(run(trained, gone, tmp_path / "out", CONFIG.model_copy(update={"robustness_pictures": 0})))[1]
+    assert metrics["worst_errors"]
+    assert all(error["nearest"] == [] for error in metrics["worst_errors"])

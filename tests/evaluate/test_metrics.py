@@ -1,4 +1,4 @@
-"""The metrics of a table of predictions, against hand counts and scikit-learn."""
+"""The metrics of a table of predictions, compared with counts by hand and with scikit-learn."""
 
 import json
 
@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
 
 from artdetect.evaluate.metrics import summary
+from artdetect.stats.bootstrap import Bootstrap
 from tests.evaluate.tables import predictions, scored
 
 UNEVEN = predictions(("AI", "AI", 6), ("AI", "human", 2), ("human", "AI", 1), ("human", "human", 3))
@@ -15,7 +16,7 @@ HEADLINE = ("accuracy", "balanced_accuracy", "roc_auc", "average_precision")
 
 
 def score(table: pd.DataFrame, resamples: int = 60, seed: int = 129) -> dict:
-    return summary(table, resamples, seed)
+    return summary(table, Bootstrap(resamples, seed))
 
 
 def test_the_confusion_matrix_has_the_truth_in_rows_and_ai_first() -> None:
@@ -23,43 +24,43 @@ def test_the_confusion_matrix_has_the_truth_in_rows_and_ai_first() -> None:
 
 
 def test_precision_and_recall_are_those_of_each_class_and_not_accuracy() -> None:
-    found = score(UNEVEN)
-    ai, human = found["classes"]["AI"], found["classes"]["human"]
+    result = score(UNEVEN)
+    ai, human = result["classes"]["AI"], result["classes"]["human"]
     assert (ai["precision"], ai["recall"], ai["pictures"]) == (pytest.approx(6 / 7), pytest.approx(6 / 8), 8)
     assert (human["precision"], human["recall"], human["pictures"]) == (pytest.approx(3 / 5), pytest.approx(3 / 4), 4)
     assert ai["f1"] == pytest.approx(2 * 6 / (2 * 6 + 2 + 1))
-    accuracy = found["accuracy"]["value"]
+    accuracy = result["accuracy"]["value"]
     assert accuracy == pytest.approx(9 / 12)
     assert accuracy not in (ai["precision"], human["precision"])
 
 
 def test_balanced_accuracy_is_the_mean_of_the_recalls() -> None:
-    found = score(predictions(("AI", "AI", 9), ("AI", "human", 1), ("human", "AI", 1), ("human", "human", 1)))
-    assert found["balanced_accuracy"]["value"] == pytest.approx((0.9 + 0.5) / 2)
-    assert found["accuracy"]["value"] == pytest.approx(10 / 12)
+    result = score(predictions(("AI", "AI", 9), ("AI", "human", 1), ("human", "AI", 1), ("human", "human", 1)))
+    assert result["balanced_accuracy"]["value"] == pytest.approx((0.9 + 0.5) / 2)
+    assert result["accuracy"]["value"] == pytest.approx(10 / 12)
 
 
 def test_ranking_metrics_take_ai_as_positive() -> None:
     table = predictions(("AI", "AI", 2), ("human", "human", 2)).assign(p_ai=[0.9, 0.4, 0.6, 0.1])
-    found = score(table)
-    assert found["roc_auc"]["value"] == pytest.approx(3 / 4)
-    assert found["average_precision"]["value"] == pytest.approx((1 + 2 / 3) / 2)
+    result = score(table)
+    assert result["roc_auc"]["value"] == pytest.approx(3 / 4)
+    assert result["average_precision"]["value"] == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_values_are_scikit_learns() -> None:
     table = scored(400, 150)
-    truth, found = table.label == "AI", score(table)
-    assert found["accuracy"]["value"] == (table.label == table.called).mean()
-    assert found["balanced_accuracy"]["value"] == pytest.approx(balanced_accuracy_score(table.label, table.called))
-    assert found["roc_auc"]["value"] == pytest.approx(roc_auc_score(truth, table.p_ai))
-    assert found["average_precision"]["value"] == pytest.approx(average_precision_score(truth, table.p_ai))
+    truth, result = table.label == "AI", score(table)
+    assert result["accuracy"]["value"] == (table.label == table.predicted).mean()
+    assert result["balanced_accuracy"]["value"] == pytest.approx(balanced_accuracy_score(table.label, table.predicted))
+    assert result["roc_auc"]["value"] == pytest.approx(roc_auc_score(truth, table.p_ai))
+    assert result["average_precision"]["value"] == pytest.approx(average_precision_score(truth, table.p_ai))
 
 
 def test_intervals_are_those_of_a_plain_bootstrap_that_draws_rows() -> None:
-    """Other draws, and so about the same intervals."""
+    """Its resamples are others, so the intervals are about the same."""
     table = scored(150, 100)
-    truth, right, p_ai = ((table.label == "AI").to_numpy(), (table.label == table.called).to_numpy(), table.p_ai)
-    found = score(table, 800)
+    truth, right, p_ai = ((table.label == "AI").to_numpy(), (table.label == table.predicted).to_numpy(), table.p_ai)
+    result = score(table, 800)
     rng = np.random.default_rng(7)
     plain = []
     for _ in range(800):
@@ -67,34 +68,34 @@ def test_intervals_are_those_of_a_plain_bootstrap_that_draws_rows() -> None:
         plain.append([right[rows].mean(), roc_auc_score(truth[rows], p_ai.to_numpy()[rows])])
     for name, values in zip(("accuracy", "roc_auc"), np.transpose(plain), strict=True):
         theirs = np.quantile(values, [0.025, 0.975])
-        assert [found[name]["low"], found[name]["high"]] == pytest.approx(theirs, abs=0.01)
+        assert [result[name]["low"], result[name]["high"]] == pytest.approx(theirs, abs=0.01)
 
 
 def test_a_faultless_ranking_has_the_interval_of_its_smaller_class() -> None:
-    found = score(predictions(("AI", "AI", 30), ("human", "human", 10)))
+    result = score(predictions(("AI", "AI", 30), ("human", "human", 10)))
     for name in ("roc_auc", "average_precision"):
-        assert found[name] == {"value": 1.0, "low": pytest.approx(10 / (10 + 1.959964**2)), "high": 1.0}
-    assert found["tpr_at_fpr"][0]["tpr"] == found["roc_auc"]
+        assert result[name] == {"value": 1.0, "low": pytest.approx(10 / (10 + 1.959964**2)), "high": 1.0}
+    assert result["tpr_at_fpr"][0]["tpr"] == result["roc_auc"]
     wrong = score(predictions(("AI", "human", 20), ("human", "AI", 20)))
     assert wrong["roc_auc"] == {"value": 0.0, "low": 0.0, "high": pytest.approx(1.959964**2 / (20 + 1.959964**2))}
     assert score(UNEVEN)["roc_auc"]["high"] > score(UNEVEN)["roc_auc"]["value"]
 
 
-def test_a_class_that_is_never_called_has_precision_zero_and_no_crash() -> None:
-    found = score(predictions(("AI", "human", 3), ("human", "human", 3)))
-    assert found["classes"]["AI"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "pictures": 3}
-    assert found["confusion"] == [[0, 3], [0, 3]]
-    assert found["roc_auc"]["value"] == 0.5
+def test_a_class_that_is_never_predicted_has_precision_zero_and_no_crash() -> None:
+    result = score(predictions(("AI", "human", 3), ("human", "human", 3)))
+    assert result["classes"]["AI"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "pictures": 3}
+    assert result["confusion"] == [[0, 3], [0, 3]]
+    assert result["roc_auc"]["value"] == 0.5
 
 
 def test_every_interval_contains_its_value() -> None:
     for table in (UNEVEN, predictions(("AI", "AI", 3), ("human", "human", 3)), scored(60, 40)):
-        found = score(table)
-        groups = [row["accuracy"] for row in found["by_generator"] + found["by_style"]]
-        rates = [row["tpr"] for row in found["tpr_at_fpr"]]
-        decided = [found["unsure"]["share"], found["unsure"]["accuracy_decided"], found["aurc"]]
-        calibrated = [found["calibration"][name] for name in ("ece", "brier")]
-        for metric in [*groups, *rates, *decided, *calibrated, *(found[name] for name in HEADLINE)]:
+        result = score(table)
+        groups = [row["accuracy"] for row in result["by_generator"] + result["by_style"]]
+        rates = [row["tpr"] for row in result["tpr_at_fpr"]]
+        decided = [result["unsure"]["share"], result["unsure"]["accuracy_decided"], result["aurc"]]
+        calibrated = [result["calibration"][name] for name in ("ece", "brier")]
+        for metric in [*groups, *rates, *decided, *calibrated, *(result[name] for name in HEADLINE)]:
             assert 0 <= metric["low"] <= metric["value"] + 1e-12
             assert metric["value"] - 1e-12 <= metric["high"] <= 1
 
@@ -102,9 +103,9 @@ def test_every_interval_contains_its_value() -> None:
 def test_more_pictures_make_narrower_intervals() -> None:
     large = pd.concat([UNEVEN] * 25, ignore_index=True)
 
-    def widths(found: dict) -> list[float]:
-        whole = [found[name] for name in HEADLINE]
-        metrics = [*whole, *(row["accuracy"] for row in found["by_generator"] + found["by_style"])]
+    def widths(result: dict) -> list[float]:
+        whole = [result[name] for name in HEADLINE]
+        metrics = [*whole, *(row["accuracy"] for row in result["by_generator"] + result["by_style"])]
         return [metric["high"] - metric["low"] for metric in metrics]
 
     for narrow, wide in zip(widths(score(large)), widths(score(UNEVEN)), strict=True):
@@ -113,35 +114,35 @@ def test_more_pictures_make_narrower_intervals() -> None:
 
 def test_a_group_without_errors_is_not_certain() -> None:
     """Wilson's interval of 3 of 3: from 0.4385, where the normal approximation has none."""
-    found = score(predictions(("AI", "AI", 3), ("human", "human", 3)))
-    assert found["by_generator"][0]["accuracy"]["low"] == pytest.approx(0.4385, abs=5e-4)
-    assert found["by_generator"][0]["accuracy"]["high"] == 1
+    result = score(predictions(("AI", "AI", 3), ("human", "human", 3)))
+    assert result["by_generator"][0]["accuracy"]["low"] == pytest.approx(0.4385, abs=5e-4)
+    assert result["by_generator"][0]["accuracy"]["high"] == 1
 
 
-def test_a_model_that_calls_everything_the_same_is_not_certain_either() -> None:
-    found = score(predictions(("AI", "AI", 20), ("human", "AI", 10)))
+def test_a_model_that_predicts_one_class_is_not_certain_either() -> None:
+    result = score(predictions(("AI", "AI", 20), ("human", "AI", 10)))
     for name in ("accuracy", "balanced_accuracy"):
-        assert found[name]["low"] < found[name]["value"] - 0.05
-        assert found[name]["high"] > found[name]["value"] + 0.05
+        assert result[name]["low"] < result[name]["value"] - 0.05
+        assert result[name]["high"] > result[name]["value"] + 0.05
 
 
 @pytest.mark.parametrize("pictures", [7, 48, 96])
 def test_a_faultless_ranking_is_not_certain(pictures: int) -> None:
-    found = score(predictions(("AI", "AI", pictures), ("human", "human", pictures // 2)))
+    result = score(predictions(("AI", "AI", pictures), ("human", "human", pictures // 2)))
     for name in ("roc_auc", "average_precision"):
-        assert found[name]["low"] < 0.99
+        assert result[name]["low"] < 0.99
 
 
-def test_groups_say_their_label_size_and_accuracy() -> None:
+def test_groups_have_their_label_size_and_accuracy() -> None:
     table = pd.concat(
         [UNEVEN, predictions(("AI", "AI", 1), ("AI", "human", 1), style="cubism").assign(generator="flux")]
     )
-    found = score(table)
-    generators = {row["generator"]: row for row in found["by_generator"]}
+    result = score(table)
+    generators = {row["generator"]: row for row in result["by_generator"]}
     assert list(generators) == ["flux", "human", "latent_diffusion"]
     assert generators["latent_diffusion"]["accuracy"]["value"] == pytest.approx(6 / 8)  # its recall
     assert (generators["flux"]["label"], generators["flux"]["pictures"]) == ("AI", 2)
-    styles = {row["style"]: row for row in found["by_style"]}
+    styles = {row["style"]: row for row in result["by_style"]}
     assert styles["baroque"]["label"] == "AI + human"
     assert styles["cubism"]["label"] == "AI"
     assert styles["cubism"]["mean_p_ai"] == pytest.approx(0.5)
@@ -156,10 +157,10 @@ def test_the_same_seed_gives_the_same_metrics_and_another_other_intervals() -> N
 
 def test_the_order_of_the_rows_changes_no_value() -> None:
     table = scored(60, 40)
-    found, shuffled = score(table), score(table.sample(frac=1, random_state=0))
+    result, shuffled = score(table), score(table.sample(frac=1, random_state=0))
     for name in (*HEADLINE, "aurc"):
-        assert found[name]["value"] == pytest.approx(shuffled[name]["value"])
-    assert [row["accuracy"] for row in found["risk_coverage"]] == pytest.approx(
+        assert result[name]["value"] == pytest.approx(shuffled[name]["value"])
+    assert [row["accuracy"] for row in result["risk_coverage"]] == pytest.approx(
         [row["accuracy"] for row in shuffled["risk_coverage"]]
     )
 

@@ -1,4 +1,4 @@
-"""Robustness, with a detector of which we know what moves it: it looks at how red a picture is on the average."""
+"""Robustness, with a detector whose reaction is known: it looks at how red a picture is on average."""
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,21 @@ from artdetect.model.detector import Detector
 from artdetect.pictures.corruptions import CLEAN, GRID
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.pixel_cache import PixelCache
+from artdetect.stats.bootstrap import Bootstrap
 from tests.evaluate.tables import scored
 
 SIDE = 16
 PICTURES = 24
-FLAT = ["PNG", "resize 1/2", "resize 1/4", "blur 1", "blur 2", "crop 0.8", "native crop 0.8"]  # leave one colour so
+# These do not change a picture of one colour.
+FLAT = [
+    "PNG",
+    "resize 1/2",
+    "resize 1/4",
+    "blur 1",
+    "blur 2",
+    "crop 0.8",
+    "native crop 0.8",
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,32 +65,32 @@ def pixels(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Pixe
 
 
 @pytest.fixture(scope="module")
-def found(detector: Detector, pixels: tuple[pd.DataFrame, PixelCache]) -> tuple[dict, pd.DataFrame]:
-    return degraded(detector, *pixels)
+def measured(detector: Detector, pixels: tuple[pd.DataFrame, PixelCache]) -> tuple[dict, pd.DataFrame]:
+    return measure(detector, *pixels)
 
 
-def degraded(detector: Detector, table: pd.DataFrame, cache: PixelCache) -> tuple[dict, pd.DataFrame]:
+def measure(detector: Detector, table: pd.DataFrame, cache: PixelCache) -> tuple[dict, pd.DataFrame]:
     scores = cached_scores.scores(detector, cache, list(table.sha256))
     sample = evaluate.add_predictions(table, detector, scores)
-    return robustness.robustness_table(detector, cache, sample, 100, 0, lambda done, total: None)
+    return robustness.robustness_table(detector, cache, sample, Bootstrap(100, 0), lambda done, total: None)
 
 
-def test_what_leaves_the_mean_colour_changes_no_verdict(found: tuple[dict, pd.DataFrame]) -> None:
-    rows = {row["name"]: row for row in found[0]["rows"]}
+def test_degradations_that_keep_the_mean_colour_change_no_verdict(measured: tuple[dict, pd.DataFrame]) -> None:
+    rows = {row["name"]: row for row in measured[0]["rows"]}
     assert list(rows) == [CLEAN, *GRID]
     assert rows[CLEAN]["accuracy"]["value"] == rows[CLEAN]["roc_auc"]["value"] == 1
-    wide = found[1].pivot(index="sha256", columns="condition", values="p_ai")
+    wide = measured[1].pivot(index="sha256", columns="condition", values="p_ai")
     for name in FLAT:
         np.testing.assert_allclose(wide[name], wide[CLEAN], rtol=1e-6)
         assert rows[name]["flipped"]["value"] == 0
     assert rows["noise 0.05"]["accuracy"]["value"] == 1
 
 
-def test_a_picture_without_colour_is_not_told(found: tuple[dict, pd.DataFrame]) -> None:
-    grey = {row["name"]: row for row in found[0]["rows"]}["greyscale"]
-    assert grey["accuracy"]["value"] == grey["flipped"]["value"] == 0.5  # all are called AI
+def test_a_picture_without_colour_is_unsure(measured: tuple[dict, pd.DataFrame]) -> None:
+    grey = {row["name"]: row for row in measured[0]["rows"]}["greyscale"]
+    assert grey["accuracy"]["value"] == grey["flipped"]["value"] == 0.5  # all are predicted as AI
     assert grey["unsure"] == 1
-    p_ai = found[1].p_ai[found[1].condition == "greyscale"]
+    p_ai = measured[1].p_ai[measured[1].condition == "greyscale"]
     np.testing.assert_allclose(p_ai, 1 / (1 + np.exp(-0.1)), atol=1e-5)
 
 
@@ -89,32 +99,32 @@ def test_a_mirrored_picture_has_the_same_mean_colour(detector: Detector) -> None
     np.testing.assert_allclose(detector.p_ai(picture), detector.p_ai(picture[:, :, ::-1]), rtol=1e-5)
 
 
-def test_the_rows_are_those_of_the_table(found: tuple[dict, pd.DataFrame]) -> None:
-    result, table = found
-    assert list(table.columns) == ["sha256", "label", "condition", "p_ai", "called", "verdict"]
+def test_the_rows_are_those_of_the_table(measured: tuple[dict, pd.DataFrame]) -> None:
+    result, table = measured
+    assert list(table.columns) == ["sha256", "label", "condition", "p_ai", "predicted", "verdict"]
     assert len(table) == PICTURES * (len(GRID) + 1)
     clean = table[table.condition == CLEAN].reset_index(drop=True)
     for row in result["rows"]:
         part = table[table.condition == row["name"]].reset_index(drop=True)
-        assert row["accuracy"]["value"] == (part.label == part.called).mean()
+        assert row["accuracy"]["value"] == (part.label == part.predicted).mean()
         assert row["roc_auc"]["value"] == pytest.approx(roc_auc_score(part.label == "AI", part.p_ai))
-        assert row["flipped"]["value"] == (part.called != clean.called).mean()
+        assert row["flipped"]["value"] == (part.predicted != clean.predicted).mean()
         assert row["unsure"] == (part.verdict == "unsure").mean()
     degraded = table[table.condition != CLEAN]
-    assert result["mean_accuracy"]["value"] == pytest.approx((degraded.label == degraded.called).mean())
+    assert result["mean_accuracy"]["value"] == pytest.approx((degraded.label == degraded.predicted).mean())
     assert result["mean_accuracy"]["low"] < result["mean_accuracy"]["value"] < result["mean_accuracy"]["high"]
     assert result["clean_accuracy"] == result["rows"][0]["accuracy"]
     assert result["pictures"] == PICTURES
 
 
 def test_chance_depends_on_content_alone(
-    detector: Detector, pixels: tuple[pd.DataFrame, PixelCache], found: tuple[dict, pd.DataFrame]
+    detector: Detector, pixels: tuple[pd.DataFrame, PixelCache], measured: tuple[dict, pd.DataFrame]
 ) -> None:
-    """Neither other pictures, nor their order, nor who does the work."""
+    """Not on other pictures, their order, or the number of workers."""
     table, cache = pixels
     with compute.use_compute(ComputeConfig(workers=1)):
-        half = degraded(detector, table[5:15].sample(frac=1, random_state=0), cache)[1]
-    joined = half.merge(found[1], on=["sha256", "condition"])
+        half = measure(detector, table[5:15].sample(frac=1, random_state=0), cache)[1]
+    joined = half.merge(measured[1], on=["sha256", "condition"])
     assert len(joined) == len(half)
     np.testing.assert_allclose(joined.p_ai_x, joined.p_ai_y, rtol=1e-6)
 
@@ -122,32 +132,32 @@ def test_chance_depends_on_content_alone(
 def test_each_condition_does_what_its_name_says() -> None:
     rng = np.random.default_rng(0)
     picture = np.asarray(Image.fromarray(rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)).resize((64, 64)))
-    made = {name: step(picture, np.random.default_rng(0)) for name, step in GRID.items()}
-    for name, after in made.items():
+    outputs = {name: step(picture, np.random.default_rng(0)) for name, step in GRID.items()}
+    for name, after in outputs.items():
         assert (after.shape, after.dtype) == (picture.shape, np.uint8)
         assert np.array_equal(after, picture) == (name == "PNG")
-    distance = {name: np.abs(after.astype(float) - picture).mean() for name, after in made.items()}
+    distance = {name: np.abs(after.astype(float) - picture).mean() for name, after in outputs.items()}
     assert distance["JPEG 90"] < distance["JPEG 70"] < distance["JPEG 50"] < distance["JPEG 30"]
     for mild, strong in (("resize 1/2", "resize 1/4"), ("blur 1", "blur 2"), ("noise 0.05", "noise 0.1")):
         assert distance[mild] < distance[strong]
-    assert (made["greyscale"] == made["greyscale"][..., :1]).all()
+    assert (outputs["greyscale"] == outputs["greyscale"][..., :1]).all()
 
 
 @pytest.mark.parametrize(
-    ("ai", "human", "most", "expected"),
+    ("ai", "human", "size", "expected"),
     [(30, 20, 10, (5, 5)), (30, 20, 11, (5, 6)), (30, 3, 10, (7, 3)), (2, 30, 10, (2, 8)), (4, 3, 99, (4, 3)),
      (9, 9, 2, (1, 1)), (9, 9, 1, (0, 0)), (9, 9, 0, (0, 0))],
 )  # fmt: skip
 def test_half_of_each_class_is_drawn_where_there_are_enough(
-    ai: int, human: int, most: int, expected: tuple[int, int]
+    ai: int, human: int, size: int, expected: tuple[int, int]
 ) -> None:
     table = scored(ai, human)
-    chosen = sample(table, most, 1)
-    assert ((chosen.label == "AI").sum(), (chosen.label == "human").sum()) == expected
-    assert chosen.index.is_monotonic_increasing
+    drawn = sample(table, size, 1)
+    assert ((drawn.label == "AI").sum(), (drawn.label == "human").sum()) == expected
+    assert drawn.index.is_monotonic_increasing
 
 
-def test_who_is_drawn_depends_on_seed_and_content_and_copies_count_once() -> None:
+def test_the_draw_depends_on_seed_and_content_and_copies_count_once() -> None:
     table = scored(60, 60)
     first = set(sample(table, 20, 1).sha256)
     assert first == set(sample(table.sample(frac=1, random_state=0), 20, 1).sha256)

@@ -1,4 +1,4 @@
-"""Models and a picture whose explanation is known or quickly had."""
+"""Models and a picture whose explanation is known or cheap to compute."""
 
 import keras
 import numpy as np
@@ -50,14 +50,14 @@ def small_model(size, seed):
 
 
 def truth():
-    """bool [SIZE, SIZE]: where `picture` is bright, which is all that `patch_detector` looks at."""
+    """bool [SIZE, SIZE]: where `picture` is bright, which is all that `patch_detector` reacts to."""
     bright = np.zeros((SIZE, SIZE), bool)
     bright[6:16, 18:28] = True
     return bright
 
 
 def auc(values, truth):
-    """How well `values` tell the pixels of `truth` from the others, 0 to 1."""
+    """How well `values` separate the pixels of `truth` from the others, from 0 to 1."""
     ranks = rankdata(values)
     positives = truth.sum()
     wins = ranks[truth.ravel()].sum() - positives * (positives + 1) / 2
@@ -69,11 +69,11 @@ def patch_detector(*, patch_means: int, separate_softmax: bool = False):
     layers = keras.layers
     image = keras.Input((None, None, 3))
     bright = layers.Conv2D(1, 5, padding="same", activation="relu", name="bright")(image)
-    found = layers.GlobalAveragePooling2D()(bright)
+    pooled = layers.GlobalAveragePooling2D()(bright)
     if separate_softmax:
-        output = layers.Activation("softmax")(layers.Dense(2, name="head")(found))
+        output = layers.Activation("softmax")(layers.Dense(2, name="head")(pooled))
     else:
-        output = layers.Dense(2, activation="softmax", name="head")(found)
+        output = layers.Dense(2, activation="softmax", name="head")(pooled)
     model = keras.Model(image, output)
     model.get_layer("bright").set_weights([np.full((5, 5, 3, 1), 1 / 75), np.array([-0.6])])
     sign = 1 if patch_means == 0 else -1

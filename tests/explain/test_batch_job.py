@@ -1,4 +1,4 @@
-"""Any folder of pictures: what comes out, what is done again, and what a kill, a full disk or a bad file costs."""
+"""Any folder of pictures: the outputs, what is done again, and the cost of a kill, a full disk or a bad file."""
 
 import json
 import os
@@ -26,20 +26,20 @@ from artdetect.pictures import images
 from tests import PROJECT
 from tests.tiny_dataset import jpeg, write
 
-CHEAP = ExplainConfig(method="gradcam", quality=0)
+CHEAP = ExplainConfig(method="gradcam", quality_pictures=0)
 PROGRAM = """
 import sys
 from pathlib import Path
 from platform import node
 from artdetect.explain.config import ExplainConfig
 
-from artdetect.explain.folder import Batch, chunks
-from artdetect.predict import find_model
+from artdetect.explain.batch_job import ExplanationJob, chunks
+from artdetect.model.predict import find_model
 
 source, model, out = map(Path, sys.argv[1:])
-batch = Batch(find_model(model), ExplainConfig(steps=2, algorithm="fast"), out)
-for chunk in chunks(batch.waiting([source]), 2):
-    for row in batch.explain(chunk):
+job = ExplanationJob(find_model(model), ExplainConfig(steps=2, algorithm="fast"), out)
+for chunk in chunks(job.pending([source]), 2):
+    for row in job.explain(chunk):
         print(row["path"], flush=True)
         sys.stdin.readline()
 """
@@ -59,10 +59,10 @@ def source(roots: Path) -> Path:
 
 
 def run(detector: Detector, out: Path, *sources: Path, config: ExplainConfig = CHEAP, size: int = 64) -> list[str]:
-    """A whole run; the names of the pictures that it explained, or their errors."""
-    batch = ExplanationJob(detector, config, out)
-    rows = [row for chunk in chunks(batch.waiting(sources), size) for row in batch.explain(chunk)]
-    batch.finish()
+    """A whole run: the names of the pictures that it explained, or their errors."""
+    job = ExplanationJob(detector, config, out)
+    rows = [row for chunk in chunks(job.pending(sources), size) for row in job.explain(chunk)]
+    job.finish()
     return [row["error"] or row["name"] for row in rows]
 
 
@@ -70,14 +70,14 @@ def table(out: Path) -> pd.DataFrame:
     return pd.read_parquet(out / "explanations.parquet").set_index("name", drop=False)
 
 
-def kept() -> dict[Path, int]:
+def cached() -> dict[Path, int]:
     """The explanations in the cache, and when they were computed."""
     return {path: path.stat().st_mtime_ns for path in (paths.cache() / "attributions").glob("*.npz")}
 
 
 def test_a_folder_becomes_figures_arrays_a_table_a_sheet_and_a_check(detector: Detector, source: Path) -> None:
     out = source.parent / "out"
-    config = ExplainConfig(steps=2, algorithm="fast", quality=2)
+    config = ExplainConfig(steps=2, algorithm="fast", quality_pictures=2)
     assert run(detector, out, source, config=config) == ["a", "b", "deep/er/a"]
     rows = table(out)
     assert rows.error.isna().all()
@@ -100,7 +100,7 @@ def test_what_is_no_picture_is_a_row_with_its_error_and_the_rest_goes_on(detecto
     for name, size in {"dot.png": (1, 1), "line.png": (400, 1), "small.png": (20, 9)}.items():
         Image.new("RGB", size, (9, 99, 199)).save(source / name)
     out = source.parent / "out"
-    found = run(detector, out, source, source / "absent.jpg", config=ExplainConfig(steps=2, quality=0))
+    found = run(detector, out, source, source / "absent.jpg", config=ExplainConfig(steps=2, quality_pictures=0))
     errors = table(out).set_index("path").error.dropna()
     assert [Path(path).name for path in errors.index] == [
         "absent.jpg", "broken.jpg", r"caf\udce9.jpg", "empty.jpg", "text.jpg"
@@ -120,10 +120,11 @@ def test_pictures_named_alone_of_one_stem_or_like_the_sheet_have_names_of_their_
     out, named = roots / "out", [roots / "in" / "a.jpg", roots / "in" / "else" / "a.jpg"]
     assert run(detector, out, *named, named[0]) == ["a", "a-2"]
     assert run(detector, out, roots / "in") == ["a-3", "sheet-2"]
-    assert len(kept()) == 1
+    assert len(cached()) == 1
     assert images.decode(out / "sheet.png").size != images.decode(out / "sheet-2.png").size
 
 
+@pytest.mark.slow
 def test_killed_in_the_midst_the_next_run_computes_what_is_missing_and_ends_with_the_same_bytes(
     detector: Detector, trained: Path, roots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,17 +143,17 @@ def test_killed_in_the_midst_the_next_run_computes_what_is_missing_and_ends_with
             print(file=process.stdin, flush=True)
         assert process.stdout.readline()
         process.kill()
-    before = kept()
+    before = cached()
     assert len(before) == 3
     half = [write(out / "deep" / f".{node()}-{writer}-1.tmp", b"half") for writer in (process.pid, os.getpid())]
-    config = ExplainConfig(steps=2, algorithm="fast", quality=0)
+    config = ExplainConfig(steps=2, algorithm="fast", quality_pictures=0)
     assert run(detector, out, source, config=config, size=2)[1:] == ["2", "3", "4", "5"]
-    assert len(kept()) == 5
-    assert before.items() <= kept().items()
+    assert len(cached()) == 5
+    assert before.items() <= cached().items()
     assert [path.exists() for path in half] == [False, True]  # the killed writer's; the other may still be at it
     monkeypatch.setenv("ARTDETECT_DATA", str(roots / "other"))
     run(detector, roots / "unbroken", source, config=config, size=2)
-    assert len(kept()) == 5
+    assert len(cached()) == 5
     for path in ["explanations.parquet", "sheet.png", *(f"{n}.{kind}" for n in (0, 3, 5) for kind in ("npz", "png"))]:
         assert (out / path).read_bytes() == (roots / "unbroken" / path).read_bytes(), path
 
@@ -160,20 +161,20 @@ def test_killed_in_the_midst_the_next_run_computes_what_is_missing_and_ends_with
 def test_a_run_explains_only_what_was_added_changed_lost_or_mended(detector: Detector, source: Path) -> None:
     out, broken = source.parent / "out", write(source / "c.jpg", b"")
     run(detector, out, source)
-    computed = kept()
+    computed = cached()
     assert run(detector, out, source) == [f"{broken}: the file is empty"]
     write(source / "d.jpg", jpeg(20))
     write(source / "b.jpg", jpeg(21))
     (out / "a.png").unlink()
     write(broken, jpeg(22))
     assert run(detector, out, source) == ["a", "b", "c", "d"]
-    assert len(kept()) == len(computed) + 3
+    assert len(cached()) == len(computed) + 3
     assert table(out).error.isna().all()
     (source / "a.jpg").unlink()
     shutil.rmtree(paths.cache())
     (out / "d.npz").unlink()
     assert run(detector, out, source / "b.jpg") == []
-    assert table(out).name.tolist() == ["b", "c", "deep/er/a"]  # "d" has lost its arrays, and was not asked for
+    assert table(out).name.tolist() == ["b", "c", "deep/er/a"]  # "d" has lost its arrays, and was not in the sources
 
 
 def test_its_own_figures_are_no_pictures_to_explain(detector: Detector, source: Path) -> None:
@@ -182,12 +183,12 @@ def test_its_own_figures_are_no_pictures_to_explain(detector: Detector, source: 
     assert run(detector, out, source) == []
 
 
-def test_a_folder_of_something_else_is_refused_and_one_begun_by_a_killed_run_is_not(
+def test_a_folder_of_something_else_is_refused_and_one_that_a_killed_run_started_is_not(
     detector: Detector, source: Path
 ) -> None:
     for name, content in {"x": b"", "explain.json": b"[1]", "notes.json": b"{}"}.items():
         file = write(source.parent / name / name, content)
-        with pytest.raises(DataError, match="holds something else"):
+        with pytest.raises(DataError, match="contains something else"):
             ExplanationJob(detector, CHEAP, file.parent)
         assert [*file.parent.iterdir()] == [file]
     write(source.parent / "out" / ".12-34.tmp", b"{")
@@ -199,14 +200,14 @@ def test_a_folder_of_something_else_is_refused_and_one_begun_by_a_killed_run_is_
 def test_a_common_scale_holds_for_all_figures_also_when_pictures_are_added(detector: Detector, source: Path) -> None:
     out, config = (
         source.parent / "out",
-        ExplainConfig(method="integrated_gradients", steps=2, quality=0, common_scale=True),
+        ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0, common_scale=True),
     )
     (source / "b.jpg").unlink()
     run(detector, out, source, config=config)
     scale = check_scale(out)
-    drawn = (out / "a.png").stat().st_mtime_ns
+    before = (out / "a.png").stat().st_mtime_ns
     assert run(detector, out, source, config=config) == []
-    assert (out / "a.png").stat().st_mtime_ns == drawn
+    assert (out / "a.png").stat().st_mtime_ns == before
     pale = np.linspace(0, 255, 32 * 32 * 3).reshape(32, 32, 3).astype(np.uint8)
     Image.fromarray(pale).save(source / "strong.png")
     assert run(detector, out, source, config=config) == ["strong"]
@@ -220,7 +221,7 @@ def check_scale(out: Path) -> tuple[float, float]:
     scale = figures.common_range(every.values())
     for name, found in every.items():
         row = rows.loc[name]
-        p = row.p_ai if row.called == "AI" else 1 - row.p_ai
+        p = row.p_ai if row.predicted == "AI" else 1 - row.p_ai
         assert p <= 0.999
         heading = f"{row.verdict} {p:.1%}"
         figures.panels(images.artwork(Path(row.path), 512), found, heading, out / "x.png.expected", scale=scale)
@@ -228,17 +229,19 @@ def check_scale(out: Path) -> tuple[float, float]:
     return scale
 
 
-def test_pictures_are_listed_as_they_are_asked_for(detector: Detector, roots: Path) -> None:
+def test_pictures_are_listed_one_after_the_other(detector: Detector, roots: Path) -> None:
     for number in range(50):
         write(roots / "in" / f"{number:02d}.jpg", b"")
-    waiting = ExplanationJob(detector, CHEAP, roots / "out").waiting([roots / "in"])
-    assert [picture.name for picture in next(chunks(waiting, 2))] == ["00", "01"]
+    pending = ExplanationJob(detector, CHEAP, roots / "out").pending([roots / "in"])
+    assert [picture.name for picture in next(chunks(pending, 2))] == ["00", "01"]
     for path in (roots / "in").glob("1*.jpg"):
         path.write_bytes(b"later")
-    assert [picture.size for picture in waiting][:10] == [0] * 8 + [5] * 2
+    assert [picture.size for picture in pending][:10] == [0] * 8 + [5] * 2
 
 
-def test_a_disk_that_does_not_take_a_figure_is_said_and_the_next_run_goes_on(detector: Detector, source: Path) -> None:
+def test_a_disk_that_cannot_store_a_figure_is_an_error_and_the_next_run_goes_on(
+    detector: Detector, source: Path
+) -> None:
     out = source.parent / "out"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, hard))
@@ -251,7 +254,7 @@ def test_a_disk_that_does_not_take_a_figure_is_said_and_the_next_run_goes_on(det
     assert run(detector, out, source) == ["a", "b", "deep/er/a"]
 
 
-def subjects(source: Path) -> list[ExplainedPicture]:
+def pictures_in(source: Path) -> list[ExplainedPicture]:
     from artdetect.core import digests
 
     found = sorted(source.rglob("*.jpg"))
@@ -266,7 +269,7 @@ def scores(detector: Detector, config: ExplainConfig, chosen: list[ExplainedPict
 def test_a_picture_that_goes_or_changes_meanwhile_is_an_error_in_its_place(detector: Detector, source: Path) -> None:
     for number, name in enumerate(("c.jpg", "d.jpg", "e.jpg"), 30):
         write(source / name, jpeg(number))
-    chosen = subjects(source)
+    chosen = pictures_in(source)
     expected = scores(detector, CHEAP, chosen)
     shutil.rmtree(paths.cache())
     for gone in ("a.jpg", "c.jpg", "e.jpg"):
@@ -280,9 +283,9 @@ def test_a_picture_that_goes_or_changes_meanwhile_is_an_error_in_its_place(detec
 
 
 def test_a_damaged_explanation_in_the_cache_is_computed_anew(detector: Detector, source: Path) -> None:
-    chosen = subjects(source)
+    chosen = pictures_in(source)
     expected = scores(detector, CHEAP, chosen)
-    damaged = min(kept())
+    damaged = min(cached())
     damaged.write_bytes(b"PK torn")
     assert scores(detector, CHEAP, chosen) == expected
     assert explanations.load(damaged).score in expected
@@ -290,8 +293,8 @@ def test_a_damaged_explanation_in_the_cache_is_computed_anew(detector: Detector,
 
 def test_explanations_of_other_settings_are_others(detector: Detector, source: Path) -> None:
     Image.new("RGB", (300, 200)).save(source / "a.jpg")
-    (subject, *_) = subjects(source)
+    (picture, *_) = pictures_in(source)
     for config in (CHEAP, CHEAP.model_copy(update={"resolution": 100})):
-        (found,) = explain(detector, config.explainer(detector), config, [subject])
+        (found,) = explain(detector, config.explainer(detector), config, [picture])
         assert isinstance(found, explanations.Explanation)
         assert max(found.heatmap.shape) == min(300, config.resolution)

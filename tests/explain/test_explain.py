@@ -1,4 +1,4 @@
-"""Explanations of chosen test pictures, and what stands over a figure."""
+"""Explanations of chosen test pictures, and the titles of figures."""
 
 import json
 from pathlib import Path
@@ -11,46 +11,53 @@ from artdetect.core import digests, paths
 from artdetect.explain import explanation as explanations
 from artdetect.explain import run
 from artdetect.explain.config import ExplainConfig
-from artdetect.explain.stage import title
+from artdetect.explain.explained_pictures import title
 
-CHEAP = ExplainConfig(method="integrated_gradients", steps=2, quality=0)
+CHEAP = ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0)
 
 
 @pytest.fixture
 def evaluated(trained: Path, roots: Path) -> Path:
-    """A folder with predictions for four test pictures, one of which is called wrongly."""
+    """A folder with predictions for four test pictures, one of which is predicted wrongly."""
     rows = []
     for number, p_ai in enumerate((0.9, 0.2, 0.7, 0.4)):
         label = "AI" if number % 2 == 0 else "human"
         path = f"test/{'AI_LD_baroque' if label == 'AI' else 'baroque'}/{number:03d}.jpg"
-        called = "AI" if p_ai >= 0.5 else "human"
+        predicted = "AI" if p_ai >= 0.5 else "human"
         content = digests.file_digest(trained / "data" / "raw" / "art" / path)
         rows.append(
-            {"path": path, "sha256": content, "label": label, "p_ai": p_ai, "called": called, "verdict": called}
+            {
+                "path": path,
+                "sha256": content,
+                "label": label,
+                "p_ai": p_ai,
+                "predicted": predicted,
+                "verdict": predicted,
+            }
         )
-    rows[3] |= {"p_ai": 0.6, "called": "AI", "verdict": "AI"}
+    rows[3] |= {"p_ai": 0.6, "predicted": "AI", "verdict": "AI"}
     (roots / "evaluated").mkdir()
     pd.DataFrame(rows).to_parquet(roots / "evaluated" / "predictions.parquet")
     return roots / "evaluated"
 
 
 def explained(trained: Path, evaluated: Path, config: ExplainConfig, name: str = "out") -> tuple[Path, list[int]]:
-    """The stage's outputs, and what it told of its progress."""
+    """The stage's outputs, and the numbers of pictures that it reported as done."""
     (out := evaluated.parent / name).mkdir()
-    told: list[int] = []
+    reported: list[int] = []
     train, pictures = trained / "artifacts" / "train" / "k1", trained / "data" / "raw" / "art"
-    run(config, train, evaluated, pictures, out, lambda done, total: told.append(done))
-    return out, told
+    run(config, train, evaluated, pictures, out, lambda done, total: reported.append(done))
+    return out, reported
 
 
 def test_chosen_pictures_have_figures_arrays_and_a_row_each(trained: Path, evaluated: Path) -> None:
-    out, told = explained(trained, evaluated, CHEAP)
+    out, reported = explained(trained, evaluated, CHEAP)
     rows = pd.read_parquet(out / "explanations.parquet")
     assert rows.name.tolist() == [
         "01-AI-most-confident-right", "02-AI-least-sure", "03-human-most-confident-right",
         "04-human-most-confident-wrong",
     ]  # fmt: skip
-    assert told == [1, 2, 3, 4]
+    assert reported == [1, 2, 3, 4]
     assert np.isfinite(rows[["score", "completeness_error", "top_share"]]).all(axis=None)
     assert {"path", "sha256", "rule", "label", "p_ai", "verdict"} <= set(rows.columns)
     assert {path.name for path in out.iterdir()} == {
@@ -60,23 +67,21 @@ def test_chosen_pictures_have_figures_arrays_and_a_row_each(trained: Path, evalu
     assert json.loads((out / "quality.json").read_text()) is None
     for row in rows.itertuples():
         found = explanations.load(out / f"{row.name}.npz")
-        assert (found.score, found.target) == (row.score, int(row.called == "human"))
+        assert (found.score, found.target) == (row.score, int(row.predicted == "human"))
 
 
-def test_another_look_of_the_figures_computes_neither_maps_nor_their_check_again(
-    trained: Path, evaluated: Path
-) -> None:
-    config = CHEAP.model_copy(update={"quality": 2})
+def test_another_style_of_figures_computes_neither_maps_nor_their_check_again(trained: Path, evaluated: Path) -> None:
+    config = CHEAP.model_copy(update={"quality_pictures": 2})
     first, _ = explained(trained, evaluated, config)
 
-    def kept() -> dict[Path, int]:
-        places = [paths.cache() / name for name in ("attributions", "answers")]
+    def cached() -> dict[Path, int]:
+        places = [paths.cache() / name for name in ("attributions", "json")]
         return {path: path.stat().st_mtime_ns for place in places for path in place.iterdir()}
 
-    computed = kept()
+    computed = cached()
     assert sorted(path.suffix for path in computed) == [".json"] + [".npz"] * 4
     second, _ = explained(trained, evaluated, config.model_copy(update={"common_scale": True}), "second")
-    assert computed == kept()
+    assert computed == cached()
     for name in ("quality.json", "explanations.parquet", "02-AI-least-sure.npz"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
     assert json.loads((first / "quality.json").read_text())["pictures"] == 2
@@ -85,16 +90,16 @@ def test_another_look_of_the_figures_computes_neither_maps_nor_their_check_again
 
 
 def test_none_chosen_is_an_empty_table_and_no_sheet(trained: Path, evaluated: Path) -> None:
-    out, told = explained(trained, evaluated, ExplainConfig(per_rule=0))
+    out, reported = explained(trained, evaluated, ExplainConfig(pictures_per_group=0))
     assert {path.name for path in out.iterdir()} == {"explanations.parquet", "quality.json"}
     rows = pd.read_parquet(out / "explanations.parquet")
-    assert (len(rows), told) == (0, [])
+    assert (len(rows), reported) == (0, [])
     assert {"name", "rule", "score", "completeness_error", "top_share"} <= set(rows.columns)
     assert json.loads((out / "quality.json").read_text()) is None
 
 
 @pytest.mark.parametrize(
-    ("verdict", "called", "p_ai", "says"),
+    ("verdict", "predicted", "p_ai", "says"),
     [
         ("AI", "AI", 0.93, "AI 93.0%"),
         ("human", "human", 0.07, "human 93.0%"),
@@ -105,7 +110,7 @@ def test_none_chosen_is_an_empty_table_and_no_sheet(trained: Path, evaluated: Pa
     ],
 )
 def test_a_title_says_verdict_and_probability_of_the_class_it_leans_to(
-    verdict: str, called: str, p_ai: float, says: str
+    verdict: str, predicted: str, p_ai: float, says: str
 ) -> None:
-    assert title(verdict, called, p_ai) == says
-    assert title(verdict, called, p_ai, "human") == f"{says}\n(is human)"
+    assert title(verdict, predicted, p_ai) == says
+    assert title(verdict, predicted, p_ai, "human") == f"{says}\n(is human)"

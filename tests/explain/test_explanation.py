@@ -1,4 +1,4 @@
-"""An explanation, a batch of them, and the file."""
+"""An explanation, and its file."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from artdetect.core.errors import ArtifactError
-from artdetect.explain.explanation import Explanation, Explanations, load, save
+from artdetect.explain.explanation import Explanation, load, save
 
 
 def explanation(heatmap, ranks=None):
@@ -47,29 +47,6 @@ def test_top_regions_of_any_map_are_as_few_as_will_do(ranks, fraction):
 
 def test_regions_of_a_map_without_ranks_are_its_levels():
     np.testing.assert_array_equal(explanation([[3, 1], [2, 3]]).regions(), [[1, 3], [2, 1]])
-
-
-def test_a_batch_is_a_sequence_whose_arrays_stand_side_by_side(found):
-    small = explanation([[0, 1]])
-    both = Explanations([found, small], {"method": "xrai"})
-    assert len(both) == 2
-    assert list(both) == [found, small]
-    assert both[-1] is small
-    assert isinstance(both[1:], Explanations)
-    assert (list(both[1:]), both[1:].config) == ([small], both.config)
-    assert [heatmap.shape for heatmap in both.heatmaps] == [(8, 12), (1, 2)]
-    assert both.ranks[0] is found.ranks
-    assert both.ranks[1] is both.attributions[1] is None
-    assert both.attributions[0] is found.attributions
-    assert (both.targets.tolist(), both.scores.tolist()) == ([1, 0], [-2.5, 1])
-    np.testing.assert_array_equal(both.completeness_error, [0.125, np.nan])
-    assert [mask.shape for mask in both.top_mask(0.5)] == [(8, 12), (1, 2)]
-
-
-def test_an_empty_batch_has_empty_arrays():
-    none = Explanations([], {})
-    assert (len(none), none.heatmaps, none.top_mask()) == (0, [], [])
-    assert none.targets.shape == none.scores.shape == none.completeness_error.shape == (0,)
 
 
 def test_a_saved_explanation_is_the_same_again_and_its_bytes_do_not_know_the_time(found, tmp_path, monkeypatch):

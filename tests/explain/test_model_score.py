@@ -52,7 +52,7 @@ TARGETS = ("logit_margin", "logit", "probability")
 
 
 def smooth_model():
-    """Without kinks, so that differences say what the slope is."""
+    """A model without kinks, so that differences give the slope."""
     keras.utils.set_random_seed(7)
     layers = keras.layers
     stack = [keras.Input((6, 6, 3)), layers.Conv2D(3, 3, activation="tanh"), layers.Flatten()]
@@ -127,7 +127,7 @@ def test_large_pictures_are_given_to_the_model_a_few_at_a_time():
     assert sizes == [16, 64, 16, 1]
 
 
-def test_what_fills_up_a_batch_may_have_no_score():
+def test_the_padding_of_a_batch_may_have_no_score():
     image = keras.Input((2, 2, 3))
     mean = keras.layers.GlobalAveragePooling2D()(image)
     shares = mean / keras.ops.sum(mean, axis=1, keepdims=True)  # of black, not a number

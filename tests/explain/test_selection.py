@@ -12,8 +12,8 @@ from artdetect.explain.selection import RULES, select
 
 def predictions(*rows, threshold=0.5):
     frame = pd.DataFrame(rows, columns=["path", "label", "p_ai"])
-    called = np.where(frame["p_ai"] >= threshold, "AI", "human")
-    return frame.assign(sha256=frame["path"] + "#", style="baroque", called=called)
+    predicted = np.where(frame["p_ai"] >= threshold, "AI", "human")
+    return frame.assign(sha256=frame["path"] + "#", style="baroque", predicted=predicted)
 
 
 def names(chosen, label, rule):
@@ -39,7 +39,7 @@ def test_each_class_shows_its_surest_hits_its_surest_mistakes_and_its_closest_ca
     assert "rule" not in frame
 
 
-def test_with_another_threshold_right_and_near_are_seen_from_there():
+def test_another_threshold_defines_which_pictures_are_right_and_close():
     frame = predictions(
         ("a", "human", 0.85), ("b", "human", 0.3), ("c", "human", 0.93), ("d", "human", 0.999),
         ("e", "AI", 0.91), ("f", "AI", 0.999), ("g", "AI", 0.6), ("h", "AI", 0.85),
@@ -71,10 +71,10 @@ def test_two_files_of_one_content_are_one_picture():
     assert select(frame, 2)["path"].tolist() == ["a"]
 
 
-@pytest.mark.parametrize("per_rule", [0, 2])
-def test_no_predictions_or_none_wanted_give_an_empty_frame_with_its_columns(per_rule):
-    frame = predictions(("a", "AI", 0.9)).head(0 if per_rule else 1)
-    chosen = select(frame, per_rule)
+@pytest.mark.parametrize("per_group", [0, 2])
+def test_no_predictions_or_none_wanted_give_an_empty_frame_with_its_columns(per_group):
+    frame = predictions(("a", "AI", 0.9)).head(0 if per_group else 1)
+    chosen = select(frame, per_group)
     assert len(chosen) == 0
     assert {"path", "rule", "style"} <= set(chosen.columns)
 
@@ -83,7 +83,7 @@ def test_no_predictions_or_none_wanted_give_an_empty_frame_with_its_columns(per_
     ("frame", "says"),
     [
         (predictions(("a", "AI", 0.9)).drop(columns="p_ai"), "p_ai"),
-        (predictions(("a", "AI", 0.9)).drop(columns="called"), "called"),
+        (predictions(("a", "AI", 0.9)).drop(columns="predicted"), "predicted"),
         (predictions(("a", "AI", np.nan)), "the first for a: nan"),
         (predictions(("a", "AI", 1.5)), "1.5"),
         (predictions(("a", "ai", 0.5)), "'ai'"),
@@ -95,7 +95,7 @@ def test_what_are_not_predictions_is_refused(frame, says):
 
 
 def test_a_negative_number_is_refused():
-    with pytest.raises(ValueError, match="per_rule=-1"):
+    with pytest.raises(ValueError, match="per_group=-1"):
         select(predictions(("a", "AI", 0.9)), -1)
 
 
@@ -104,9 +104,9 @@ def test_a_negative_number_is_refused():
     st.lists(st.tuples(st.sampled_from(["AI", "human"]), st.floats(0, 1)), max_size=15),
     st.integers(min_value=0, max_value=4),
 )
-def test_no_picture_is_shown_twice_and_no_rule_exceeds_its_number(rows, per_rule):
-    chosen = select(predictions(*[(f"{n:02}", *row) for n, row in enumerate(rows)]), per_rule)
+def test_no_picture_is_shown_twice_and_no_rule_exceeds_its_number(rows, per_group):
+    chosen = select(predictions(*[(f"{n:02}", *row) for n, row in enumerate(rows)]), per_group)
     assert chosen["path"].is_unique
-    assert chosen.groupby(["label", "rule"]).size().le(per_rule).all()
+    assert chosen.groupby(["label", "rule"]).size().le(per_group).all()
     wrong = chosen[chosen["rule"] == "most confident wrong"]
     assert ((wrong["p_ai"] >= 0.5) == (wrong["label"] == "human")).all()

@@ -29,8 +29,14 @@ def small(folder: Path, explained: int = 0, robustness: int = 0, **train: object
         {
             "download": {"url": str(folder)},
             "train": {"preset": "notebook", "epochs": 1, **train},
-            "evaluate": {"resamples": 100, "robustness": robustness},
-            "explain": {"per_rule": explained, "steps": 2, "algorithm": "fast", "resolution": 128, "quality": 2},
+            "evaluate": {"bootstrap_resamples": 100, "robustness_pictures": robustness},
+            "explain": {
+                "pictures_per_group": explained,
+                "steps": 2,
+                "algorithm": "fast",
+                "resolution": 128,
+                "quality_pictures": 2,
+            },
         }
     )
 
@@ -110,20 +116,21 @@ def copy(base: Path, server: str, tmp_path: Path) -> Path:
     for part in ("data", "artifacts"):
         shutil.copytree(base / part, folder / part)
     (folder / "small.toml").write_text(
-        'download.url = "data/raw/drawn"\nevaluate.resamples = 100\nevaluate.robustness = 0\n'
+        'download.url = "data/raw/drawn"\nevaluate.bootstrap_resamples = 100\nevaluate.robustness_pictures = 0\n'
         '[train]\npreset = "notebook"\nepochs = 1\n'
-        '[explain]\nper_rule = 0\nsteps = 2\nalgorithm = "fast"\nresolution = 128\nquality = 2\n'
+        '[explain]\npictures_per_group = 0\nsteps = 2\nalgorithm = "fast"\nresolution = 128\nquality_pictures = 2\n'
     )
     return folder
 
 
 def start(project: Path, server: str, *arguments: str) -> "subprocess.Popen[str]":
     """The command line of a copied project, started from an unrelated folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ARTDETECT_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ARTDETECT_")}
     return subprocess.Popen(
         [sys.executable, "-m", "artdetect.cli", *arguments, "--config", str(project / "small.toml")],
         cwd="/",
-        env=kept | {"PYTHONPATH": str(project), "PREFECT_API_URL": server, "PREFECT_HOME": str(project / ".prefect")},
+        env=environment
+        | {"PYTHONPATH": str(project), "PREFECT_API_URL": server, "PREFECT_HOME": str(project / ".prefect")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

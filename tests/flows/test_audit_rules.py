@@ -33,7 +33,7 @@ def test_a_stop_keeps_the_audit_shows_it_and_builds_nothing_behind_it(pictures: 
     before = {stage: len(list((paths.artifacts() / stage).glob("*/record.json"))) for stage in ("audit", "balance")}
     state = pipeline(config, return_state=True)
     assert state.is_failed()
-    with pytest.raises(AuditFailed, match=r"To go on: --set audit\.train_test_overlap=warn"):
+    with pytest.raises(AuditFailed, match=r"To continue: --set audit\.train_test_overlap=warn"):
         state.result()
     (shown,) = [found for found in artifacts(state.state_details.flow_run_id) if found.key == "audit"]
     assert "| **train_test_overlap** | stop | 1 |" in shown.data
@@ -64,16 +64,16 @@ def test_a_rerun_stops_again_without_building_and_another_rule_goes_on(
     assert built.stat().st_mtime_ns == before
 
     def warned() -> list[str]:
-        said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+        messages = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
         caplog.clear()
-        return [line for line in said if line.startswith("audit:")]
+        return [line for line in messages if line.startswith("audit:")]
 
     warned()
     ignoring = with_rules(pictures, shortcut="ignore")
     assert list(run(ignoring)) == ["audit", "balance", "evaluate", "report"]
     lines = warned()
     assert [line.split(":")[1].strip() for line in lines] == ["duplicates", "folder_grammar"]
-    assert lines[0] == "audit: duplicates: 1 content stands in 2 files; training uses at most one copy of each."
+    assert lines[0] == "audit: duplicates: 1 content occurs in 2 files; training uses at most one copy of each."
     assert run(ignoring) == {}
     assert warned() == lines
 
@@ -83,12 +83,12 @@ def test_a_stop_is_one_line_and_exit_code_2(
 ) -> None:
     chosen = ["--config", str(small_file), "--set", "audit.shortcut=stop"]
     assert main(["run", *chosen]) == 2
-    output, said = capsys.readouterr()
-    assert "Traceback" not in output + said + caplog.text
+    output, errors = capsys.readouterr()
+    assert "Traceback" not in output + errors + caplog.text
     assert "Failed to write result" not in caplog.text
-    last = said.strip().splitlines()[-1]
+    last = errors.strip().splitlines()[-1]
     assert last.startswith("artdetect: the audit stops this run. shortcut: File properties alone")
-    assert "To go on: --set audit.shortcut=warn" in last
+    assert "To continue: --set audit.shortcut=warn" in last
 
     assert main(["status", "--json", *chosen]) == 1
     (state,) = [found for found in json.loads(capsys.readouterr().out)["stages"] if found["stage"] == "audit"]

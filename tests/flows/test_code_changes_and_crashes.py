@@ -33,8 +33,8 @@ def test_the_project_moved_and_code_edited(copy: Path, server: str) -> None:
     assert outcome(copy, server, "status") == {}
     append(copy / "artdetect" / "index" / "listing.py", "\n\ndef more(n):\n    return n\n")
     balance = copy / "artdetect" / "balance.py"
-    balance.write_text("# a new comment\n" + balance.read_text().replace('"""balance: which', '"""Balance:  which'))
-    assert "Balance:  which" in balance.read_text()
+    balance.write_text("# a new comment\n" + balance.read_text().replace('"""balance: assign', '"""Balance:  assign'))
+    assert "Balance:  assign" in balance.read_text()
     why = "code artdetect.index.listing was edited"
     assert outcome(copy, server, "status") == {
         "index": [why],
@@ -50,10 +50,10 @@ def test_the_project_moved_and_code_edited(copy: Path, server: str) -> None:
     assert ran == {"index": why}
     lines = [json.loads(line) for line in log.splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
-    said = {line["message"]: line for line in lines}
+    by_message = {line["message"]: line for line in lines}
     for stage in STAGES[2:]:
-        assert said[f"{stage} cached: nothing changed"]["stage"] == stage
-    line = said[f"index runs: {why}"]
+        assert by_message[f"{stage} cached: nothing changed"]["stage"] == stage
+    line = by_message[f"index runs: {why}"]
     assert (line["stage"], line["level"]) == ("index", "INFO")
     assert line["flow_run"]
     assert line["flow_run_id"]
@@ -68,6 +68,7 @@ def here(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy / "data" / "raw" / "drawn"
 
 
+@pytest.mark.slow
 def test_killed_inside_train_a_run_that_waits_goes_on_from_its_last_epoch(
     copy: Path, here: Path, server: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -110,6 +111,7 @@ def test_killed_inside_train_a_run_that_waits_goes_on_from_its_last_epoch(
     assert run(small(here)) == {}
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_build_nothing_twice(copy: Path, here: Path, server: str) -> None:
     """Above a run waits for a training; here for all that comes before."""
     for stage in BEFORE_A_MODEL:

@@ -18,7 +18,7 @@ def test_a_cached_run_shows_stages_metrics_audit_and_report(pictures: Path) -> N
     assert all(stage in found["stages"].data for stage in STAGES)
     assert "cached" in found["stages"].data
     assert "balanced accuracy" in found["metrics"].data
-    assert "| train_test_overlap | warn | 0 | No picture stands in train and in test. |" in found["audit"].data
+    assert "| train_test_overlap | warn | 0 | No picture occurs in train and in test. |" in found["audit"].data
     assert "| **shortcut** | warn |" in found["audit"].data
     assert found["model-card"].data.startswith("# Model card: notebook-")
     assert "report.html" in found["report"].data

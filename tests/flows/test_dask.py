@@ -12,15 +12,16 @@ from tests.tiny_dataset import jpeg, write
 
 from .conftest import task_states
 
-CHEAP = ExplainConfig(method="gradcam", quality=0)
+pytestmark = pytest.mark.slow
+CHEAP = ExplainConfig(method="gradcam", quality_pictures=0)
 
 
-def made(out: Path) -> dict[str, bytes]:
+def files_of(out: Path) -> dict[str, bytes]:
     """What a batch left, but for its parts."""
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.glob("*.*") if path.is_file()}
 
 
-def test_workers_of_a_cluster_explain_to_the_same_bytes_and_are_seen_as_tasks(
+def test_workers_of_a_cluster_explain_to_the_same_bytes_and_show_as_tasks(
     server: str, roots: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_job, "CHUNK", 2)
@@ -37,8 +38,8 @@ def test_workers_of_a_cluster_explain_to_the_same_bytes_and_are_seen_as_tasks(
     state = explain(roots / "in", roots / "there", model, CHEAP, dask, return_state=True)
 
     assert state.result() == done | {"out": str(roots / "there")}
-    assert made(roots / "there") == made(roots / "here")
-    assert len(made(roots / "there")) == 5 * 2 + 4  # figures and arrays; table, sheet, quality, about
+    assert files_of(roots / "there") == files_of(roots / "here")
+    assert len(files_of(roots / "there")) == 5 * 2 + 4  # figures and arrays; table, sheet, quality, about
     assert len(list((roots / "data" / "cache" / "attributions").glob("*.npz"))) == 5
     finished = dict.fromkeys(["explain-0", "explain-2", "explain-4"], ("Completed", "COMPLETED"))
     assert task_states(state.state_details.flow_run_id, finished) == finished

@@ -34,24 +34,26 @@ def failure(small_file: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.C
 
     def failed(*arguments: str) -> str:
         assert main(["run", "--config", str(small_file), *arguments]) == 2
-        output, said = capsys.readouterr()
+        output, errors = capsys.readouterr()
         assert output == ""
         assert "Traceback" not in caplog.text
-        (line,) = [line for line in said.splitlines() if line.startswith("artdetect: ")]
-        assert said.splitlines()[-1] == line
+        (line,) = [line for line in errors.splitlines() if line.startswith("artdetect: ")]
+        assert errors.splitlines()[-1] == line
         return line
 
     return failed
 
 
+@pytest.mark.slow
 def test_one_class_only(copy: Path, server: str) -> None:
     for folder in (copy / "data" / "raw" / "drawn" / "train").glob("AI_*"):
         shutil.rmtree(folder)
     assert "train holds no AI pictures" in failure_of_a_process(copy, server)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there(copy: Path) -> None:
-    assert "unset PREFECT_API_URL" in failure_of_a_process(copy, "http://127.0.0.1:9/api", "--always")
+    assert "unset PREFECT_API_URL" in failure_of_a_process(copy, "http://127.0.0.1:9/api", "--force")
 
 
 def test_an_archive_that_is_none(failure: Failure, roots: Path) -> None:

@@ -16,7 +16,7 @@ from tests.tiny_dataset import jpeg, write
 
 from .conftest import artifacts, task_states
 
-CHEAP = ExplainConfig(method="gradcam", quality=0)
+CHEAP = ExplainConfig(method="gradcam", quality_pictures=0)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def trained_model(trained: Path) -> Path:
 def test_chunks_of_pictures_are_tasks_and_errors_and_quality_stand_on_the_dashboard(
     source: Path, trained_model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = ExplainConfig(method="gradcam", quality=2)
+    config = ExplainConfig(method="gradcam", quality_pictures=2)
     state = explain(source, model=trained_model, config=config, return_state=True)
     done = state.result()
     out = Path(done.pop("out"))
@@ -46,12 +46,12 @@ def test_chunks_of_pictures_are_tasks_and_errors_and_quality_stand_on_the_dashbo
     assert out.name.startswith("in-k1-")
     assert len(pd.read_parquet(out / "explanations.parquet")) == 4
     run_id = state.state_details.flow_run_id
-    (said,) = [found.data for found in artifacts(run_id) if found.type == "markdown"]
+    (markdown,) = [found.data for found in artifacts(run_id) if found.type == "markdown"]
     done_both = dict.fromkeys(["explain-0", "explain-2"], ("Completed", "COMPLETED"))
     assert task_states(run_id, done_both) == done_both
-    assert "3 pictures explained, 0 before, 1 could not be read." in said
-    assert f"- `{source}/bad'|name.jpg: " in said
-    assert "| randomised model |" in said
+    assert "3 pictures explained, 0 before, 1 could not be read." in markdown
+    assert f"- `{source}/bad'|name.jpg: " in markdown
+    assert "| randomised model |" in markdown
     assert "explain: 2 of 4 pictures" in caplog.text
     again = explain(source, model=trained_model, config=config)
     assert again == {"explained": 0, "before": 3, "errors": 1, "out": str(out)}
@@ -59,7 +59,7 @@ def test_chunks_of_pictures_are_tasks_and_errors_and_quality_stand_on_the_dashbo
 
 def test_two_at_once_into_two_folders_do_not_mix(source: Path, trained_model: Path, roots: Path) -> None:
     (source / "b.jpg").unlink()
-    configs = [CHEAP, ExplainConfig(method="smoothgrad", quality=0)]
+    configs = [CHEAP, ExplainConfig(method="smoothgrad", quality_pictures=0)]
     alone = [explain(source, roots / f"alone-{n}", trained_model, config) for n, config in enumerate(configs)]
     for path in (roots / "data" / "cache" / "attributions").iterdir():
         path.unlink()

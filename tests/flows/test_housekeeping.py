@@ -14,6 +14,7 @@ from artdetect.config import Config
 from artdetect.core import paths
 from artdetect.core.errors import ModelError
 from artdetect.housekeeping import HousekeepingConfig
+from artdetect.housekeeping.render import pruned_runs
 from artdetect.model import predict
 from artdetect.monitoring import status
 
@@ -43,14 +44,15 @@ def sources(name: tuple[str, str]) -> Iterator[tuple[str, str]]:
             yield from sources(source)
 
 
+@pytest.mark.slow
 def test_what_stays_is_what_champion_and_recent_runs_reach_and_it_works(pictures: Path) -> None:
     from flows.housekeeping import housekeeping
 
     first, best = small(pictures), small(pictures, seed=3)
     last = titled(first, "the last")
     assert list(run(best)) == FROM_TRAIN
-    for config, said in ((titled(best, "another title"), "another title"), (last, "the last")):
-        assert run(config) == {"report": f"report.title artdetect → {said}"}  # a late parameter wakes no early stage
+    for config, title in ((titled(best, "another title"), "another title"), (last, "the last")):
+        assert run(config) == {"report": f"report.title artdetect → {title}"}  # a late parameter wakes no early stage
     ledger = run_ledger.read()
     assert [made.flow for made in ledger] == ["pipeline"] * 4
     assert all(made.state == "completed" and len(made.stages) == len(STAGES) for made in ledger)
@@ -83,7 +85,7 @@ def test_what_stays_is_what_champion_and_recent_runs_reach_and_it_works(pictures
 def test_old_runs_go_from_prefects_server(pictures: Path) -> None:
     from prefect.client.orchestration import get_client
 
-    from flows.housekeeping import housekeeping, prune, said
+    from flows.housekeeping import housekeeping, prune
 
     run(small(pictures))
     assert prune(1, dry_run=False)["flow_runs"] == 0
@@ -94,19 +96,19 @@ def test_old_runs_go_from_prefects_server(pictures: Path) -> None:
     with get_client(sync_client=True) as client:
         ended = [left.name for left in client.read_flow_runs() if left.state and left.state.is_final()]
     assert ended == ["housekeeping"]  # those that a test killed run for ever
-    assert said({"flow_runs": 1234, "database_bytes": 5_000_000}, False).endswith("Its database takes 5.0 MB.")
+    assert pruned_runs({"flow_runs": 1234, "database_bytes": 5_000_000}, False).endswith("Its database takes 5.0 MB.")
 
 
 @pytest.mark.parametrize("error", [ModelError("no model"), ZeroDivisionError("by zero")])
 def test_an_error_in_json_has_its_class_and_only_a_surprise_its_traceback(error: Exception) -> None:
-    from tasks.engine.logging_setup import JsonLines, SingleLineErrors
+    from tasks.engine.logging_setup import FlowJsonFormatter, SingleLineErrors
 
     try:
         raise error
     except Exception:
         record = logging.LogRecord("a", logging.ERROR, "", 1, "it %s\nfailed", ("all",), sys.exc_info())
     SingleLineErrors().filter(record)
-    line = JsonLines().format(record)
+    line = FlowJsonFormatter().format(record)
     assert "\n" not in line
     found = json.loads(line)
     assert found["error"] == type(error).__name__

@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 from artdetect.compute import ComputeConfig
 from artdetect.core import paths
 from artdetect.monitoring import status
@@ -56,6 +58,7 @@ def test_a_picture_touched_and_a_cache_entry_gone(pictures: Path) -> None:
     assert (artifact("train") / "prefect.json").exists()
 
 
+@pytest.mark.slow
 def test_pictures_removed_and_replaced_and_others_compute(pictures: Path) -> None:
     """Also by one of the same size, a nanosecond later; the same time as well would be seen by no cache of facts.
 
@@ -66,19 +69,19 @@ def test_pictures_removed_and_replaced_and_others_compute(pictures: Path) -> Non
     assert {stage.state for stage in status.status(others)} == {"current"}
     assert run(others) == {}
 
-    def seen() -> str:
+    def changes() -> str:
         return "; ".join(status.status(small(pictures))[1].why)
 
     first, second, third = sorted((pictures / "train" / "impressionism").iterdir())[:3]
     first.unlink()
-    assert seen() == "1 picture removed"
+    assert changes() == "1 picture removed"
     shutil.copy(sorted((pictures / "test" / "ukiyo_e").iterdir())[0], second)
-    assert seen() == "1 picture removed; 1 picture replaced"
+    assert changes() == "1 picture removed; 1 picture replaced"
     before, data = third.stat(), bytearray(third.read_bytes())
     data[-3] ^= 1
     third.write_bytes(data)
     os.utime(third, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    assert seen() == "1 picture removed; 2 pictures replaced"
+    assert changes() == "1 picture removed; 2 pictures replaced"
     ran = run(others)
     assert ran["index"] == "1 picture removed; 2 pictures replaced"
     assert list(ran) == FROM_INDEX
@@ -106,7 +109,7 @@ def test_a_corrupted_model_is_rebuilt(pictures: Path) -> None:
 
 
 def test_a_refresh_rebuilds_one_stage(pictures: Path) -> None:
-    assert run(small(pictures), ("balance",)) == {"balance": "a refresh was asked for"}
+    assert run(small(pictures), ("balance",)) == {"balance": "a refresh was requested"}
 
 
 def test_a_vanished_data_set_is_noticed(pictures: Path, archive: Path) -> None:

@@ -28,7 +28,7 @@ def config(server: str, roots: Path) -> Config:
 
 
 def events(root: str, expected: int) -> list[dict[str, Any]]:
-    """The events told of pictures added, whose batches lie below this test's root; the server takes them in behind."""
+    """The events about pictures added, whose batches lie below this test's root; the server takes them in behind."""
     until = time.monotonic() + 60
     chosen = {"filter": {"event": {"name": [ADDED]}, "resource": {"id": [RESOURCE]}}}
     while True:
@@ -55,12 +55,12 @@ def test_the_watch_takes_shows_and_tells_and_is_quiet_with_nothing_to_do(config:
     drop(roots, "human/wikiart/b|.jpg", b"<html>")
     state = ingest(config, return_state=True)
     assert state.result() == {"added": 1, "known": 0, "rejected": 1, "left": 0}
-    (said,) = shown(state)
-    assert "| AI/flux | 1 |" in said
-    assert "b&#124;.jpg: not a picture" in said
+    (markdown,) = shown(state)
+    assert "| AI/flux | 1 |" in markdown
+    assert "b&#124;.jpg: not a picture" in markdown
     (event,) = events(batches(roots), 1)
-    told = event["payload"]
-    assert {name: told[name] for name in ("added", "by_origin", "incoming")} == {
+    payload = event["payload"]
+    assert {name: payload[name] for name in ("added", "by_origin", "incoming")} == {
         "added": 1, "by_origin": {"AI/flux": 1}, "incoming": {"AI": 1, "human": 0},
     }  # fmt: skip
     (related,) = event["related"]
@@ -70,6 +70,7 @@ def test_the_watch_takes_shows_and_tells_and_is_quiet_with_nothing_to_do(config:
     assert shown(again) == []
 
 
+@pytest.mark.slow
 def test_the_command_tells_a_running_server_before_it_ends_and_does_without_one(
     config: Config, roots: Path, server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,15 +81,15 @@ def test_the_command_tells_a_running_server_before_it_ends_and_does_without_one(
         given = ["--label", "AI", "--generator", "flux", "--json", "--config", str(roots / "art.toml")]
         return ["ingest", str(picture), *given]
 
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "artdetect.cli", *arguments(900)], cwd=PROJECT, text=True, capture_output=True,
         env=os.environ | {"PREFECT_API_URL": server},
     )  # fmt: skip
-    assert (told.returncode, told.stderr) == (0, "")
+    assert (ended.returncode, ended.stderr) == (0, "")
     assert len(events(batches(roots), 1)) == 1
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         assert main(arguments(901)) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out)["added"] == 1
-    assert "does not answer" in said.err
-    assert said.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["added"] == 1
+    assert "does not answer" in printed.err
+    assert printed.err.count("\n") == 1

@@ -16,11 +16,11 @@ import time
 import flows
 from prefect import flow
 from prefect.logging import get_run_logger
-from tasks.progress import Progress
+from tasks.engine.progress import ProgressDisplay
 
 @flow
 def shown():
-    with Progress("scan", every=0.1) as progress:
+    with ProgressDisplay("scan", every=0.1) as progress:
         for number in range(11):
             progress.log(number, 10, "reading new pictures")
             time.sleep(0.05)
@@ -33,6 +33,7 @@ shown()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_bar_on_a_terminal_and_lines_elsewhere(server: str, tmp_path: Path, terminal: bool) -> None:
     reader, writer = pty.openpty() if terminal else os.pipe()
@@ -51,8 +52,8 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere(server: str, tmp_path: Path, te
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
     lines = [line.strip("\r") for line in text.split("\n")]
     bars = re.findall(r"scan: reading new pictures [━╸╺ ]+ +\d+%", text)
-    said = [line for line in lines if re.search(r"INFO .* scan: reading new pictures, \d+ %$", line)]
-    assert (len(bars) > 3, len(said) > 2) == (terminal, not terminal)
+    logged = [line for line in lines if re.search(r"INFO .* scan: reading new pictures, \d+ %$", line)]
+    assert (len(bars) > 3, len(logged) > 2) == (terminal, not terminal)
     assert (re.search(r"scan: writing [━╸╺ ]+ +50%", text) is not None) == terminal
     for message in ("half of it", "all of it"):
         (line,) = [line for line in lines if line.endswith(message)]

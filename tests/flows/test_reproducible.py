@@ -10,6 +10,7 @@ from flows.pipeline import pipeline
 
 from .conftest import small
 
+pytestmark = [pytest.mark.slow, pytest.mark.bits]
 Outputs = dict[str, dict[str, bytes]]
 
 
@@ -19,9 +20,11 @@ def built(config: Config, root: Path) -> Outputs:
         patch.setenv("ARTDETECT_DATA", str(root / "data"))
         patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
         folders = {run.stage: run.artifact.folder for run in pipeline(config)}
-    kept = ("record.json", "prefect.json")
+    records = ("record.json", "prefect.json")
     return {
-        stage: {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in kept and path.is_file()}
+        stage: {
+            path.name: path.read_bytes() for path in folder.iterdir() if path.name not in records and path.is_file()
+        }
         for stage, folder in folders.items()
     }
 

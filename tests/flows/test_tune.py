@@ -28,17 +28,17 @@ CONFIG = """
 url = "{pictures}"
 [train]
 size = 64
-blocks = ["stem..block1"]
-views = 1
-components = 20
+feature_blocks = ["stem..block1"]
+degraded_views = 1
+pca_components = 20
 [tune]
 trials = 3
-blocks = ["stem..block1", "block0, block2"]
-views = [0, 1]
-components = [8, 32]
+feature_blocks = ["stem..block1", "block0, block2"]
+degraded_views = [0, 1]
+pca_components = [8, 32]
 head = ["linear"]
 """
-SETTINGS = {"blocks", "views", "components", "head", "backbone"}
+SETTINGS = {"feature_blocks", "degraded_views", "pca_components", "head", "backbone"}
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +94,14 @@ def test_the_best_trial_becomes_a_config_that_a_run_takes(searched: Path) -> Non
     assert trials.shortfall.gt(0).all()  # generators were left out
     before = configs.load(searched / "tune.toml")
     first = trials.iloc[0]
-    assert (first.blocks, first["views"], first.components) == ("stem..block1", 1, 20)
+    assert (first.feature_blocks, first["degraded_views"], first.pca_components) == ("stem..block1", 1, 20)
 
     best = trials.loc[trials.value.idxmin()]
     found = configs.load(folder / "best.toml")
-    assert ", ".join(found.train.blocks) == best.blocks
-    assert (found.train.views, found.train.components, found.train.head) == (
-        best["views"],
-        best.components,
+    assert ", ".join(found.train.feature_blocks) == best.feature_blocks
+    assert (found.train.degraded_views, found.train.pca_components, found.train.head) == (
+        best["degraded_views"],
+        best.pca_components,
         best["head"],
     )
     others = set(type(found.train).model_fields) - SETTINGS
@@ -114,17 +114,17 @@ def test_the_best_trial_becomes_a_config_that_a_run_takes(searched: Path) -> Non
 def test_no_test_picture_was_even_decoded(searched: Path) -> None:
     (table,) = (searched / "artifacts" / "balance").glob("*/balance.parquet")
     split = pd.read_parquet(table).groupby("split").sha256.agg(set)
-    seen = {}
+    cached = {}
     for index in (searched / "data" / "cache").glob("*/*/index.bin"):
         entries = np.frombuffer(index.read_bytes(), ENTRY)
-        seen[index.parent.relative_to(searched / "data" / "cache").as_posix()] = {
+        cached[index.parent.relative_to(searched / "data" / "cache").as_posix()] = {
             bytes(sha256).ljust(32, b"\0").hex() for sha256 in entries["sha256"]
         }
-    judging = {name: contents for name, contents in seen.items() if "lite0-101-" in name or "lite0-102-" in name}
-    assert {name.split("/")[0] for name in seen} == {"pixels", "features"}
+    judging = {name: contents for name, contents in cached.items() if "lite0-101-" in name or "lite0-102-" in name}
+    assert {name.split("/")[0] for name in cached} == {"pixels", "features"}
     assert judging
     assert all(contents == split.validation for contents in judging.values())
-    assert set.union(*seen.values()) == split.train | split.validation
+    assert set.union(*cached.values()) == split.train | split.validation
 
 
 def test_the_dashboard_shows_a_task_run_a_trial_and_the_best_of_them(searched: Path) -> None:
@@ -139,6 +139,8 @@ def test_the_dashboard_shows_a_task_run_a_trial_and_the_best_of_them(searched: P
     assert "The best of 3 trials" in shown["tune"].description
 
 
+@pytest.mark.bits
+@pytest.mark.slow
 def test_killed_it_goes_on_and_ends_as_if_it_never_was(
     searched: Path,
     elsewhere: Path,
@@ -177,11 +179,11 @@ def test_further_trials_come_on_top_and_a_finished_search_does_nothing(
     assert (outcome(elsewhere) / "trials.csv").read_bytes() == expected.read_bytes()
 
     (outcome(elsewhere) / "best.toml").unlink()
-    monkeypatch.setattr("artdetect.tune.judge", lambda *settings: pytest.fail("a trial"))
+    monkeypatch.setattr("artdetect.tune.score_trial", lambda *settings: pytest.fail("a trial"))
     assert tomllib.loads(tune(config).best.read_text())["tune"]["trials"] == 3
 
 
 def test_blocks_that_a_backbone_lacks_end_the_search_before_its_first_trial(searched: Path, elsewhere: Path) -> None:
-    config = configs.load(searched / "tune.toml", ["tune.blocks=['stem', 'block99']"])
+    config = configs.load(searched / "tune.toml", ["tune.feature_blocks=['stem', 'block99']"])
     with pytest.raises(configs.ConfigError, match="efficientnet-lite0 has no block 'block99'"):
         tune(config)

@@ -15,6 +15,7 @@ from tests.tiny_dataset import data_set, jpeg, write
 
 from .conftest import STAGES
 
+pytestmark = pytest.mark.slow
 BURST = 3  # ten in benchmarks/unattended.py
 
 
@@ -45,10 +46,10 @@ def test_a_training_by_hand_and_again(up: Site) -> None:
 
 def test_schedules_have_made_runs(up: Site) -> None:
     """With the wrong SQLAlchemy they silently do not."""
-    flows = {flow["id"]: flow["name"] for flow in up.ask("flows")}
+    flows = {flow["id"]: flow["name"] for flow in up.query("flows")}
 
     def scheduled() -> set[str]:
-        found = up.ask("flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}, limit=200)
+        found = up.query("flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}, limit=200)
         return {flows[run["flow_id"]] for run in found}
 
     assert eventually(lambda: {"retrain", "ingest", "housekeeping"} <= scheduled()), scheduled()
@@ -62,7 +63,7 @@ def test_up_again_changes_nothing(up: Site) -> None:
     assert len(before) == 3
     up.do("artdetect.services", "up")
     assert programs() == before
-    assert len(up.ask("deployments")) == 5
+    assert len(up.query("deployments")) == 5
 
 
 def test_new_samples_retrain_and_the_gate_decides(up: Site) -> None:

@@ -1,4 +1,4 @@
-"""Made-up artifacts of an index, a balance and two evaluations, with as many right verdicts as a test asks for."""
+"""Synthetic artifacts of an index, an audit, a balance and evaluations, with a given number of right predictions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-Rights = Mapping[str, tuple[int, ...]]  # folder -> pictures, right by champion, challenger and, if there is, reference
+Rights = Mapping[str, tuple[int, ...]]  # folder -> pictures, right for champion, challenger and, optionally, reference
 
 
 def artifacts(root: Path, groups: Rights) -> dict[str, Path]:
-    """Folders index, audit, balance, champion, challenger and reference (evaluations); nothing is a near-duplicate.
+    """Write index, audit, balance and the evaluations champion, challenger and reference, without near-duplicates.
 
     Each group's first pictures are the right ones. A group is a folder of the index, such as test/AI_SD_dots,
     test/dots, incoming/AI/flux, incoming/human/met.
@@ -27,24 +27,24 @@ def artifacts(root: Path, groups: Rights) -> dict[str, Path]:
             rows.append((path, f"{len(rows):064x}", label, generator, origin, *hits))
     columns = ["path", "sha256", "label", "generator", "origin", *sides]
     table = pd.DataFrame(rows, columns=columns).sort_values("path", ignore_index=True)
-    found = {name: root / name for name in ("index", "audit", "balance", *sides)}
-    for folder in found.values():
+    folders = {name: root / name for name in ("index", "audit", "balance", *sides)}
+    for folder in folders.values():
         folder.mkdir(parents=True)
-    table[["path", "sha256", "origin"]].to_parquet(found["index"] / "index.parquet")
+    table[["path", "sha256", "origin"]].to_parquet(folders["index"] / "index.parquet")
     groups = pd.DataFrame({"path": pd.Series(dtype=str), "group": pd.Series(dtype="int64")})
-    groups.to_parquet(found["audit"] / "groups.parquet")
+    groups.to_parquet(folders["audit"] / "groups.parquet")
     balance = table[["path", "sha256", "label", "generator"]].assign(split="test")
     train = balance.iloc[:1].assign(path="train/dots/0.jpg", sha256="t", split="train")
-    pd.concat([balance, train]).to_parquet(found["balance"] / "balance.parquet")
+    pd.concat([balance, train]).to_parquet(folders["balance"] / "balance.parquet")
     for side in sides:
-        called = np.where(table[side], table.label, np.where(table.label == "AI", "human", "AI"))
-        said = table.assign(called=called, p_ai=np.where(called == "AI", 0.9, 0.1))
-        said[["path", "sha256", "p_ai", "called"]].to_parquet(found[side] / "predictions.parquet")
-    return found
+        predicted = np.where(table[side], table.label, np.where(table.label == "AI", "human", "AI"))
+        predictions = table.assign(predicted=predicted, p_ai=np.where(predicted == "AI", 0.9, 0.1))
+        predictions[["path", "sha256", "p_ai", "predicted"]].to_parquet(folders[side] / "predictions.parquet")
+    return folders
 
 
-def worn(folders: Mapping[str, Path], champion: float, challenger: float, pictures: int = 20) -> None:
-    """Robustness trials, in which each side is right on such a share of two degradations of each picture."""
+def robustness_tables(folders: Mapping[str, Path], champion: float, challenger: float, pictures: int = 20) -> None:
+    """Write the robustness tables, in which each side is right on a given share of two degradations of each picture."""
     for side, right in (("champion", champion), ("challenger", challenger)):
         hits = np.arange(2 * pictures) < right * 2 * pictures
         table = pd.DataFrame(
@@ -52,8 +52,8 @@ def worn(folders: Mapping[str, Path], champion: float, challenger: float, pictur
                 "sha256": [f"{number // 2:064x}" for number in range(2 * pictures)],
                 "label": "AI",
                 "condition": ["JPEG 50", "blur 1"] * pictures,
-                "called": np.where(hits, "AI", "human"),
+                "predicted": np.where(hits, "AI", "human"),
             }
         )
-        clean = table.assign(condition="clean", called="human")
+        clean = table.assign(condition="clean", predicted="human")
         pd.concat([clean, table]).to_parquet(folders[side] / "robustness.parquet")

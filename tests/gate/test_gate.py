@@ -1,4 +1,4 @@
-"""The gate as a whole, with models that load, golden pictures that are judged, and the page for people."""
+"""The gate as a whole, with real models, golden cases, and the page for people."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from artdetect.core import digests
 from artdetect.gate import Candidate, golden
 from artdetect.gate.config import GateConfig
 from artdetect.model.detector import Detector
-from tests.gate.synthetic_artifacts import artifacts, worn
+from tests.gate.synthetic_artifacts import artifacts, robustness_tables
 from tests.tiny_dataset import jpeg, write
 
 GROUPS = {
@@ -25,14 +25,14 @@ GROUPS = {
 
 @pytest.fixture
 def cases(tmp_path: Path, model: Path) -> Path:
-    """A folder with one case that the model calls right, one that it calls wrong, one broken and one file beside."""
+    """One case that the model gets right, one that it gets wrong, a broken one, and a file that is no case."""
     detector, folder = Detector.load(model), tmp_path / "golden"
     content = jpeg(1, base=180)
     from artdetect.pictures import images
 
-    called = str(detector.rule.called(detector.p_ai(images.load(content, detector.geometry)[None]))[0])
-    other = "human" if called == "AI" else "AI"
-    for name in (f"{called}/right.jpg", f"{other}/deeper/wrong.jpg"):
+    predicted = str(detector.rule.predicted(detector.p_ai(images.load(content, detector.geometry)[None]))[0])
+    other = "human" if predicted == "AI" else "AI"
+    for name in (f"{predicted}/right.jpg", f"{other}/deeper/wrong.jpg"):
         write(folder / name, content)
     write(folder / "AI" / "broken.png", b"no picture")
     write(folder / "stray.jpg", content)
@@ -45,27 +45,32 @@ def run(
     model: Path,
     cases: Path,
     champion: bool = True,
-    learnt: tuple[str, ...] | None = (),
-    alike: tuple[str, ...] = (),
+    trained_on: tuple[str, ...] | None = (),
+    near_duplicates: tuple[str, ...] = (),
 ) -> dict:
-    """The judgement; `learnt`: contents that the champion learnt from, `alike`: paths that look alike."""
+    """The gate's decision.
+
+    Args:
+        trained_on: sha256s that the champion was trained on.
+        near_duplicates: Paths of pictures that look alike.
+    """
     made = artifacts(tmp_path / "made", GROUPS)
-    worn(made, 0.5, 0.6)
-    pd.DataFrame({"path": alike, "group": [7] * len(alike)}).astype({"path": str, "group": "int64"}).to_parquet(
-        made["audit"] / "groups.parquet"
-    )
+    robustness_tables(made, 0.5, 0.6)
+    pd.DataFrame({"path": near_duplicates, "group": [7] * len(near_duplicates)}).astype(
+        {"path": str, "group": "int64"}
+    ).to_parquet(made["audit"] / "groups.parquet")
     for folder in ("out", "balance"):
         (tmp_path / folder).mkdir()
-    pd.DataFrame({"sha256": learnt or (), "split": "train"}).astype(str).to_parquet(
+    pd.DataFrame({"sha256": trained_on or (), "split": "train"}).astype(str).to_parquet(
         tmp_path / "balance" / "balance.parquet"
     )
-    reigning = Candidate(model, made["champion"], tmp_path / "balance" if learnt is not None else None)
+    champion_candidate = Candidate(model, made["champion"], tmp_path / "balance" if trained_on is not None else None)
     gate.run(
-        GateConfig(resamples=200),
+        GateConfig(bootstrap_resamples=200),
         made["index"],
         made["audit"],
         made["balance"],
-        reigning if champion else None,
+        champion_candidate if champion else None,
         Candidate(model, made["challenger"], made["balance"]),
         cases,
         tmp_path / "out",
@@ -75,18 +80,18 @@ def run(
 
 
 def test_a_better_challenger_is_promoted_and_the_page_says_why(tmp_path: Path, model: Path, cases: Path) -> None:
-    found = run(tmp_path, model, cases)
-    assert found["verdict"] == "promote"
-    assert found["champion"] == found["challenger"] == Detector.load(model).id
-    assert all(rule["passed"] for rule in found["rules"])
-    assert found["pictures"] == {"old": 80, "new": 15}
-    rows = {(row["set"], row["group"]): row for row in found["groups"]}
+    decision = run(tmp_path, model, cases)
+    assert decision["verdict"] == "promote"
+    assert decision["champion"] == decision["challenger"] == Detector.load(model).id
+    assert all(rule["passed"] for rule in decision["rules"])
+    assert decision["pictures"] == {"known": 80, "new": 15}
+    rows = {(row["set"], row["group"]): row for row in decision["groups"]}
     assert list(rows) == [
-        ("old", "all"), ("old", "SD"), ("old", "human"), ("new", "all"), ("new", "flux|1"), ("new", "human: met"),
+        ("known", "all"), ("known", "SD"), ("known", "human"), ("new", "all"), ("new", "flux|1"), ("new", "human: met"),
     ]  # fmt: skip
     assert (rows["new", "flux|1"]["pictures"], rows["new", "flux|1"]["challenger"]) == (10, 0.8)
     assert rows["new", "flux|1"]["difference"]["value"] == pytest.approx(0.5)
-    assert {name: flips["count"] for name, flips in found["flips"].items()} == {
+    assert {name: flips["count"] for name, flips in decision["flips"].items()} == {
         "right_to_wrong": 0,
         "wrong_to_right": 5,
     }
@@ -95,7 +100,7 @@ def test_a_better_challenger_is_promoted_and_the_page_says_why(tmp_path: Path, m
     assert metrics["rules"]["new"]["difference"]["value"] == pytest.approx(0.25)
     page = (tmp_path / "out" / "gate.md").read_text()
     assert page.startswith(
-        f"# Gate: promote\n\n**Promote {found['challenger']} instead of {found['champion']}; it passes"
+        f"# Gate: promote\n\n**Promote {decision['challenger']} instead of {decision['champion']}; it passes"
     )
     assert "| new | flux&#124;1 | 10 | 0.300 | 0.800 | +0.500 |" in page
     assert "## Wrong with the champion, right with the challenger: 5" in page
@@ -103,80 +108,82 @@ def test_a_better_challenger_is_promoted_and_the_page_says_why(tmp_path: Path, m
         assert line.count("|") in (6, 8, 5), line
 
 
-def test_golden_cases_are_judged_by_the_models_and_what_is_none_is_said(
+def test_the_models_predict_the_golden_cases_and_other_files_are_listed(
     tmp_path: Path, model: Path, cases: Path
 ) -> None:
-    found = run(tmp_path, model, cases)["golden"]
-    rows = {Path(row["name"]).name: row for row in found["cases"]}
+    golden_cases = run(tmp_path, model, cases)["golden"]
+    rows = {Path(row["name"]).name: row for row in golden_cases["cases"]}
     assert set(rows) == {"right.jpg", "wrong.jpg", "broken.png"}
-    assert rows["right.jpg"]["called"] == dict.fromkeys(("champion", "challenger"), rows["right.jpg"]["label"])
-    assert rows["wrong.jpg"]["called"]["champion"] != rows["wrong.jpg"]["label"]
+    assert rows["right.jpg"]["predicted"] == dict.fromkeys(("champion", "challenger"), rows["right.jpg"]["label"])
+    assert rows["wrong.jpg"]["predicted"]["champion"] != rows["wrong.jpg"]["label"]
     assert rows["broken.png"]["error"]
-    assert found["outside"] == ["stray.jpg"]
+    assert golden_cases["outside"] == ["stray.jpg"]
     page = (tmp_path / "out" / "gate.md").read_text()
-    assert "Not judged, because they cannot be read: AI/broken.png" in page
-    assert "Not below AI/ or human/, and so no cases: stray.jpg." in page
+    assert "Not counted, because they cannot be read: AI/broken.png" in page
+    assert "Not golden cases, because not below AI/ or human/: stray.jpg." in page
 
 
-def test_what_the_champion_learnt_from_is_left_out_and_what_looks_like_it(
+def test_pictures_that_the_champion_was_trained_on_and_near_duplicates_are_left_out(
     tmp_path: Path, model: Path, cases: Path
 ) -> None:
-    """The first old AI picture by its content; two of flux, as the second looks like the first."""
+    """The first known AI picture by its content; two of flux, as the second looks like the first."""
     flux = [f"incoming/AI/flux|1/00{number}.jpg" for number in (0, 1)]
     contents = pd.read_parquet(artifacts(tmp_path / "named", GROUPS)["index"] / "index.parquet").set_index("path")
-    learnt = (contents.sha256["test/AI_SD_dots/000.jpg"], contents.sha256[flux[0]])
-    found = run(tmp_path, model, cases, learnt=learnt, alike=(*flux, "test/dots/gone.jpg"))
-    assert found["pictures"] == {"old": 79, "new": 13}
-    assert found["left_out"] == {"disputed": 0, "known": 3}
-    rows = {row["group"]: row for row in found["groups"]}
+    trained_on = (contents.sha256["test/AI_SD_dots/000.jpg"], contents.sha256[flux[0]])
+    decision = run(tmp_path, model, cases, trained_on=trained_on, near_duplicates=(*flux, "test/dots/gone.jpg"))
+    assert decision["pictures"] == {"known": 79, "new": 13}
+    assert decision["left_out"] == {"disputed": 0, "trained_on": 3}
+    rows = {row["group"]: row for row in decision["groups"]}
     assert (rows["flux|1"]["pictures"], rows["flux|1"]["champion"]) == (8, 1 / 8)
-    (robustness,) = [rule for rule in found["rules"] if rule["name"] == "robustness"]
+    (robustness,) = [rule for rule in decision["rules"] if rule["name"] == "robustness"]
     assert "on 19 degraded test pictures" in robustness["sentence"]
     page = (tmp_path / "out" / "gate.md").read_text()
-    assert "3 test contents are left out because a model learnt from them, or from a near-duplicate." in page
+    assert "3 test pictures are left out because a model was trained on them or on a near-duplicate." in page
 
 
-def test_where_the_champions_balance_is_gone_the_page_says_so(tmp_path: Path, model: Path, cases: Path) -> None:
-    found = run(tmp_path, model, cases, learnt=None)
-    assert (found["unknown"], found["left_out"]["known"]) == (["champion"], 0)
-    assert "What the champion learnt from is no longer there" in (tmp_path / "out" / "gate.md").read_text()
+def test_where_the_champions_balance_no_longer_exists_the_page_says_so(
+    tmp_path: Path, model: Path, cases: Path
+) -> None:
+    decision = run(tmp_path, model, cases, trained_on=None)
+    assert (decision["unknown"], decision["left_out"]["trained_on"]) == (["champion"], 0)
+    assert "The training data of the champion no longer exists" in (tmp_path / "out" / "gate.md").read_text()
 
 
-def test_a_golden_case_that_a_model_learnt_from_is_named(tmp_path: Path, model: Path, cases: Path) -> None:
+def test_a_golden_case_that_a_model_was_trained_on_is_named(tmp_path: Path, model: Path, cases: Path) -> None:
     (right,) = cases.glob("*/right.jpg")
-    found = run(tmp_path, model, cases, learnt=(digests.file_digest(right),))
-    assert {row["name"].rpartition("/")[2]: row["learnt"] for row in found["golden"]["cases"]} == {
+    decision = run(tmp_path, model, cases, trained_on=(digests.file_digest(right),))
+    assert {row["name"].rpartition("/")[2]: row["trained_on"] for row in decision["golden"]["cases"]} == {
         "right.jpg": ["champion"],
         "wrong.jpg": ["champion"],  # the same content
         "broken.png": [],
     }
-    (rule,) = [rule for rule in found["rules"] if rule["name"] == "golden"]
-    assert "A model learnt from" in rule["sentence"]
+    (rule,) = [rule for rule in decision["rules"] if rule["name"] == "golden"]
+    assert "A model was trained on" in rule["sentence"]
     assert rule["passed"]
 
 
 def test_a_first_champion_is_not_compared(tmp_path: Path, model: Path, cases: Path) -> None:
-    found = run(tmp_path, model, tmp_path / "nothing", champion=False)
-    assert (found["verdict"], found["champion"], found["flips"]) == ("promote", None, {})
-    assert found["sentence"].endswith("as the first champion: there is no champion yet; it passes chance.")
-    assert {row["difference"] for row in found["groups"]} == {None}
+    decision = run(tmp_path, model, tmp_path / "nothing", champion=False)
+    assert (decision["verdict"], decision["champion"], decision["flips"]) == ("promote", None, {})
+    assert decision["sentence"].endswith("as the first champion: there is no champion yet; it passes chance.")
+    assert {row["difference"] for row in decision["groups"]} == {None}
 
 
-def test_a_first_model_that_is_wrong_on_a_golden_case_is_kept_out(tmp_path: Path, model: Path, cases: Path) -> None:
-    found = run(tmp_path, model, cases, champion=False)
-    assert found["verdict"] == "keep"
-    assert found["sentence"].endswith("though there is no champion yet: it fails golden.")
+def test_a_first_model_that_is_wrong_on_a_golden_case_is_refused(tmp_path: Path, model: Path, cases: Path) -> None:
+    decision = run(tmp_path, model, cases, champion=False)
+    assert decision["verdict"] == "keep"
+    assert decision["sentence"].endswith("though there is no champion yet: it fails golden.")
 
 
 def test_the_digest_is_of_names_and_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARTDETECT_DATA", str(tmp_path))
-    seen = [golden.load().digest]
+    states = [golden.load().digest]
     write(tmp_path / "golden" / "AI" / "a.jpg", b"1")
-    seen.append(golden.load().digest)
+    states.append(golden.load().digest)
     (tmp_path / "golden" / "AI" / "a.jpg").rename(tmp_path / "golden" / "AI" / "b.jpg")
-    seen.append(golden.load().digest)
+    states.append(golden.load().digest)
     write(tmp_path / "golden" / "AI" / "b.jpg", b"2")
-    seen.append(golden.load().digest)
-    assert len(set(seen)) == 4
+    states.append(golden.load().digest)
+    assert len(set(states)) == 4
     shutil.copytree(tmp_path / "golden", tmp_path / "moved")
-    assert golden.load(tmp_path / "moved").digest == seen[-1]
+    assert golden.load(tmp_path / "moved").digest == states[-1]

@@ -1,4 +1,4 @@
-"""What each rule says of made-up evaluations."""
+"""The result of each rule on synthetic evaluations."""
 
 from pathlib import Path
 
@@ -10,15 +10,17 @@ from artdetect.core.errors import DataError
 from artdetect.gate import paired_predictions, rules
 from artdetect.gate.config import GateConfig
 from artdetect.gate.rules import RuleResult
-from tests.gate.synthetic_artifacts import Rights, artifacts, worn
+from artdetect.stats.bootstrap import Bootstrap
+from tests.gate.synthetic_artifacts import Rights, artifacts, robustness_tables
 
 NO_GOLDEN = {"cases": [], "outside": []}
-OLD = {"test/AI_SD_dots": (100, 90, 90), "test/dots": (100, 90, 90)}
+KNOWN = {"test/AI_SD_dots": (100, 90, 90), "test/dots": (100, 90, 90)}
 
 
-def judged(
+def apply_all(
     root: Path, groups: Rights, first: bool = False, golden: dict = NO_GOLDEN, reference: bool = False, **config
 ) -> dict[str, RuleResult]:
+    """The results of all rules, by name; `first`: there is no champion yet."""
     made = artifacts(root, groups)
     scores = {side: made[side] for side in (("challenger",) if first else paired_predictions.SIDES)}
     others = {"reference": made["reference"]} if reference else {}
@@ -26,65 +28,65 @@ def judged(
     return {
         r.name: r
         for r in rules.apply_rules(
-            GateConfig(**config), table, paired_predictions.degraded(scores, set(table.sha256)), golden
+            GateConfig(**config), table, paired_predictions.degraded_accuracy(scores, set(table.sha256)), golden
         )
     }
 
 
-# --- old ---
+# --- known ---
 
 
 @pytest.mark.parametrize(("right", "passes"), [(90, True), (86, True), (85, False)])
-def test_old_may_fall_by_two_points_of_balanced_accuracy(tmp_path: Path, right: int, passes: bool) -> None:
-    """Even where no verdict differs, 200 pictures cannot rule out a fall of two points, and the sentence says so."""
-    ruling = judged(tmp_path, {"test/AI_SD_dots": (100, 90, right), "test/dots": (100, 90, 90)})["old"]
-    assert ruling.passed is passes
-    assert ruling.difference
-    assert ruling.difference["value"] == pytest.approx((right - 90) / 200)
-    assert ruling.difference["low"] <= ruling.difference["value"] <= ruling.difference["high"]
-    assert "Balanced accuracy on 200 old test pictures: 90.0 % →" in ruling.sentence
-    assert ruling.sentence.endswith("chance may have helped." if passes else "chance may have hurt.")
+def test_known_may_fall_by_two_points_of_balanced_accuracy(tmp_path: Path, right: int, passes: bool) -> None:
+    """Even where no prediction differs, 200 pictures cannot rule out a fall of two points, and the sentence says so."""
+    result = apply_all(tmp_path, {"test/AI_SD_dots": (100, 90, right), "test/dots": (100, 90, 90)})["known"]
+    assert result.passed is passes
+    assert result.difference
+    assert result.difference["value"] == pytest.approx((right - 90) / 200)
+    assert result.difference["low"] <= result.difference["value"] <= result.difference["high"]
+    assert "Balanced accuracy on 200 known test pictures: 90.0 % →" in result.sentence
+    assert result.sentence.endswith("chance may have helped." if passes else "chance may have hurt.")
 
 
 @pytest.mark.parametrize(("reference", "passes"), [(91, True), (92, False)])
 def test_small_losses_do_not_add_up_beyond_three_points(tmp_path: Path, reference: int, passes: bool) -> None:
     """The challenger's 88 of 100 and 88 of 100 are within two points of the champion's."""
     groups = {"test/AI_SD_dots": (100, 90, 88, reference), "test/dots": (100, 90, 88, 91)}
-    found = judged(tmp_path, groups, reference=True)
-    assert found["old"].passed
-    drift = found["drift"]
-    assert drift.passed is passes
-    assert drift.difference
-    assert drift.difference["value"] == pytest.approx((88 - reference + 88 - 91) / 200)
-    assert drift.champion == pytest.approx((reference + 91) / 200)
-    assert drift.sentence.startswith("Since the first champion: Balanced accuracy on 200 old test pictures: 9")
+    results = apply_all(tmp_path, groups, reference=True)
+    assert results["known"].passed
+    result = results["since_first_champion"]
+    assert result.passed is passes
+    assert result.difference
+    assert result.difference["value"] == pytest.approx((88 - reference + 88 - 91) / 200)
+    assert result.champion == pytest.approx((reference + 91) / 200)
+    assert result.sentence.startswith("Since the first champion: Balanced accuracy on 200 known test pictures: 9")
 
 
-def test_without_an_earlier_champion_drift_does_not_apply(tmp_path: Path) -> None:
-    assert judged(tmp_path, OLD)["drift"].passed is None
+def test_without_an_earlier_champion_its_rule_does_not_apply(tmp_path: Path) -> None:
+    assert apply_all(tmp_path, KNOWN)["since_first_champion"].passed is None
 
 
-def test_old_counts_both_classes_alike_however_many_there_are(tmp_path: Path) -> None:
-    ruling = judged(tmp_path, {"test/AI_SD_dots": (400, 400, 400), "test/dots": (10, 10, 9)})["old"]
-    assert ruling.difference
-    assert (ruling.passed, ruling.difference["value"]) == (False, pytest.approx(-0.05))
+def test_known_counts_both_classes_the_same_whatever_their_size(tmp_path: Path) -> None:
+    result = apply_all(tmp_path, {"test/AI_SD_dots": (400, 400, 400), "test/dots": (10, 10, 9)})["known"]
+    assert result.difference
+    assert (result.passed, result.difference["value"]) == (False, pytest.approx(-0.05))
 
 
-def test_without_a_class_old_says_so(tmp_path: Path) -> None:
-    found = judged(tmp_path, {"test/AI_SD_dots": (10, 5, 6)})
-    assert found["old"].passed
-    assert found["old"].sentence.startswith("Accuracy (all of them AI) on 10 old test pictures: 50.0 % → 60.0 %")
-    assert found["calibration"].passed is None
-    assert found["chance"].passed is False
-    assert "cannot be told: all are AI" in found["chance"].sentence
+def test_where_a_class_is_missing_the_sentence_names_the_other(tmp_path: Path) -> None:
+    results = apply_all(tmp_path, {"test/AI_SD_dots": (10, 5, 6)})
+    assert results["known"].passed
+    assert results["known"].sentence.startswith("Accuracy (all are AI) on 10 known test pictures: 50.0 % → 60.0 %")
+    assert results["calibration"].passed is None
+    assert results["chance"].passed is False
+    assert "cannot be measured: all are AI" in results["chance"].sentence
 
 
-def test_where_no_verdict_differs_the_interval_is_that_of_what_so_few_might_hide(tmp_path: Path) -> None:
-    ruling = judged(tmp_path, {"test/AI_SD_dots": (5, 5, 5), "test/dots": (5, 5, 5)})["old"]
-    assert ruling.difference
-    assert ruling.difference["value"] == 0
-    assert ruling.difference["high"] == -ruling.difference["low"] > 0.3
-    assert "chance may have helped" in ruling.sentence
+def test_where_no_prediction_differs_the_interval_is_wilsons(tmp_path: Path) -> None:
+    result = apply_all(tmp_path, {"test/AI_SD_dots": (5, 5, 5), "test/dots": (5, 5, 5)})["known"]
+    assert result.difference
+    assert result.difference["value"] == 0
+    assert result.difference["high"] == -result.difference["low"] > 0.3
+    assert "chance may have helped" in result.sentence
 
 
 # --- new ---
@@ -97,48 +99,48 @@ def test_where_no_verdict_differs_the_interval_is_that_of_what_so_few_might_hide
 def test_new_is_the_mean_over_generators_and_origins(
     tmp_path: Path, flux: tuple[int, int, int], met: tuple[int, int, int], passes: bool
 ) -> None:
-    ruling = judged(tmp_path, OLD | {"incoming/AI/flux": flux, "incoming/human/met": met})["new"]
-    assert ruling.passed is passes
-    assert "12 new test pictures of 2 origins" in ruling.sentence
-    assert ruling.champion == pytest.approx((flux[1] / flux[0] + met[1] / met[0]) / 2)
+    result = apply_all(tmp_path, KNOWN | {"incoming/AI/flux": flux, "incoming/human/met": met})["new"]
+    assert result.passed is passes
+    assert "12 new test pictures of 2 origins" in result.sentence
+    assert result.champion == pytest.approx((flux[1] / flux[0] + met[1] / met[0]) / 2)
 
 
-@pytest.mark.parametrize(("surer", "passes"), [(0.95, True), (0.85, False), (0.9, False)])
-def test_where_as_many_are_right_the_log_loss_decides(tmp_path: Path, surer: float, passes: bool) -> None:
-    made = artifacts(tmp_path, OLD | {"incoming/AI/flux": (10, 9, 9)})
+@pytest.mark.parametrize(("p_ai", "passes"), [(0.95, True), (0.85, False), (0.9, False)])
+def test_where_the_accuracy_is_the_same_the_log_loss_decides(tmp_path: Path, p_ai: float, passes: bool) -> None:
+    made = artifacts(tmp_path, KNOWN | {"incoming/AI/flux": (10, 9, 9)})
     file = made["challenger"] / "predictions.parquet"
-    said = pd.read_parquet(file)
-    said.loc[said.path.str.startswith("incoming/") & (said.called == "AI"), "p_ai"] = surer
-    said.to_parquet(file)
+    predictions = pd.read_parquet(file)
+    predictions.loc[predictions.path.str.startswith("incoming/") & (predictions.predicted == "AI"), "p_ai"] = p_ai
+    predictions.to_parquet(file)
     scores = {side: made[side] for side in paired_predictions.SIDES}
     table, _ = paired_predictions.read(made["index"], made["balance"], scores)
-    found = {
+    results = {
         r.name: r
         for r in rules.apply_rules(
-            GateConfig(), table, paired_predictions.degraded(scores, set(table.sha256)), NO_GOLDEN
+            GateConfig(), table, paired_predictions.degraded_accuracy(scores, set(table.sha256)), NO_GOLDEN
         )
     }
-    assert found["new"].passed is passes
-    losses = [-(9 * np.log(p) + np.log(0.1)) / 10 for p in (0.9, surer)]
-    assert f"{losses[0]:.3f} → {losses[1]:.3f}" in found["new"].sentence
+    assert results["new"].passed is passes
+    losses = [-(9 * np.log(p) + np.log(0.1)) / 10 for p in (0.9, p_ai)]
+    assert f"{losses[0]:.3f} → {losses[1]:.3f}" in results["new"].sentence
 
 
 def test_there_is_nothing_to_gain_where_neither_errs(tmp_path: Path) -> None:
-    ruling = judged(tmp_path, OLD | {"incoming/AI/flux": (3, 3, 3)})["new"]
-    assert ruling.passed
-    assert ruling.sentence == "Both are right on all 3 new test pictures of 1 origin: there is nothing to gain."
+    result = apply_all(tmp_path, KNOWN | {"incoming/AI/flux": (3, 3, 3)})["new"]
+    assert result.passed
+    assert result.sentence == "Both are right on all 3 new test pictures of 1 origin: there is nothing to gain."
 
 
 def test_without_new_pictures_the_rule_does_not_apply(tmp_path: Path) -> None:
-    ruling = judged(tmp_path, OLD)["new"]
-    assert ruling.passed is None
-    assert "There are no new test pictures" in ruling.sentence
+    result = apply_all(tmp_path, KNOWN)["new"]
+    assert result.passed is None
+    assert "There are no new test pictures" in result.sentence
 
 
-def test_without_old_pictures_only_chance_objects(tmp_path: Path) -> None:
-    found = judged(tmp_path, {"incoming/AI/flux": (9, 3, 8), "incoming/human/met": (9, 9, 9)})
-    assert {name: ruling.passed for name, ruling in found.items() if name in ("old", "new", "chance")} == {
-        "old": None, "new": True, "chance": False,
+def test_without_known_pictures_only_chance_fails(tmp_path: Path) -> None:
+    results = apply_all(tmp_path, {"incoming/AI/flux": (9, 3, 8), "incoming/human/met": (9, 9, 9)})
+    assert {name: result.passed for name, result in results.items() if name in ("known", "new", "chance")} == {
+        "known": None, "new": True, "chance": False,
     }  # fmt: skip
 
 
@@ -146,28 +148,40 @@ def test_without_old_pictures_only_chance_objects(tmp_path: Path) -> None:
 
 
 def case(name: str, champion: str | None, challenger: str | None, error: str | None = None) -> dict:
-    called = {} if error else {"champion": champion, "challenger": challenger}
-    called = {side: said for side, said in called.items() if said}
-    return {"name": name, "label": name.split("/")[0], "error": error, "learnt": [], "called": called, "p_ai": {}}
+    predicted = {} if error else {"champion": champion, "challenger": challenger}
+    predicted = {side: label for side, label in predicted.items() if label}
+    return {
+        "name": name,
+        "label": name.split("/")[0],
+        "error": error,
+        "trained_on": [],
+        "predicted": predicted,
+        "p_ai": {},
+    }
 
 
 def test_a_case_that_is_lost_fails_and_one_that_both_miss_does_not(tmp_path: Path) -> None:
-    missed, kept = case("AI/b.jpg", "human", "human"), case("human/c.jpg", "human", "human")
-    found = judged(tmp_path / "1", OLD, golden={"cases": [missed, kept], "outside": []})["golden"]
-    assert (found.passed, found.champion, found.challenger) == (True, 0.5, 0.5)
+    missed, held = case("AI/b.jpg", "human", "human"), case("human/c.jpg", "human", "human")
+    result = apply_all(tmp_path / "1", KNOWN, golden={"cases": [missed, held], "outside": []})["golden"]
+    assert (result.passed, result.champion, result.challenger) == (True, 0.5, 0.5)
     broken = case("AI/x.jpg", None, None, "no picture")
-    cases = [case("AI/a.jpg", "AI", "human"), missed, kept, broken]
-    found = judged(tmp_path / "2", OLD, golden={"cases": cases, "outside": []})["golden"]
-    assert found.passed is False
-    assert "It is wrong on AI/a.jpg. Not judged, because they cannot be read: AI/x.jpg (no picture)." in found.sentence
+    cases = [case("AI/a.jpg", "AI", "human"), missed, held, broken]
+    result = apply_all(tmp_path / "2", KNOWN, golden={"cases": cases, "outside": []})["golden"]
+    assert result.passed is False
+    assert (
+        "The challenger is wrong on AI/a.jpg. Not counted, because they cannot be read: AI/x.jpg (no picture)."
+        in result.sentence
+    )
 
 
 def test_a_first_champion_must_be_right_on_all_cases(tmp_path: Path) -> None:
     cases = [case("AI/a.jpg", None, "human")]
-    found = judged(tmp_path, OLD, first=True, golden={"cases": cases, "outside": []})
-    assert {name: ruling.passed for name, ruling in found.items()} == {
-        **dict.fromkeys(("old", "drift", "new", "calibration", "robustness")), "golden": False, "chance": True,
-    }  # fmt: skip
+    results = apply_all(tmp_path, KNOWN, first=True, golden={"cases": cases, "outside": []})
+    assert {name: result.passed for name, result in results.items()} == {
+        **dict.fromkeys(("known", "since_first_champion", "new", "calibration", "robustness")),
+        "golden": False,
+        "chance": True,
+    }
 
 
 # --- calibration, robustness, chance ---
@@ -177,48 +191,52 @@ def test_calibration_is_the_ece_of_the_evaluation(tmp_path: Path) -> None:
     from artdetect.evaluate.calibration import calibration
 
     made = artifacts(tmp_path, {"test/AI_SD_dots": (50, 45, 35), "test/dots": (50, 45, 35)})
-    ruling = judged(tmp_path / "again", {"test/AI_SD_dots": (50, 45, 35), "test/dots": (50, 45, 35)})["calibration"]
-    for side, value in (("champion", ruling.champion), ("challenger", ruling.challenger)):
-        said = pd.read_parquet(made[side] / "predictions.parquet")
-        truth = said.path.str.contains("AI_").to_numpy()
-        assert value == pytest.approx(calibration(truth, said.p_ai.to_numpy(), 100, 1)["ece"]["value"])
-    assert (ruling.champion, ruling.challenger) == (pytest.approx(0, abs=1e-9), pytest.approx(0.2))
-    assert ruling.passed is False
-    assert ruling.difference
-    assert ruling.difference["low"] > 0
+    result = apply_all(tmp_path / "again", {"test/AI_SD_dots": (50, 45, 35), "test/dots": (50, 45, 35)})["calibration"]
+    for side, value in (("champion", result.champion), ("challenger", result.challenger)):
+        predictions = pd.read_parquet(made[side] / "predictions.parquet")
+        truth = predictions.path.str.contains("AI_").to_numpy()
+        assert value == pytest.approx(
+            calibration(truth, predictions.p_ai.to_numpy(), Bootstrap(100, 1))["ece"]["value"]
+        )
+    assert (result.champion, result.challenger) == (pytest.approx(0, abs=1e-9), pytest.approx(0.2))
+    assert result.passed is False
+    assert result.difference
+    assert result.difference["low"] > 0
 
 
 @pytest.mark.parametrize(("challenger", "passes"), [(0.9, True), (0.875, False), (1.0, True)])
 def test_accuracy_on_degraded_pictures_may_fall_by_two_points(tmp_path: Path, challenger: float, passes: bool) -> None:
-    made = artifacts(tmp_path, OLD)
-    worn(made, 0.9, challenger)
+    made = artifacts(tmp_path, KNOWN)
+    robustness_tables(made, 0.9, challenger)
     scores = {side: made[side] for side in paired_predictions.SIDES}
     table, _ = paired_predictions.read(made["index"], made["balance"], scores)
-    rulings = rules.apply_rules(GateConfig(), table, paired_predictions.degraded(scores, set(table.sha256)), NO_GOLDEN)
-    (ruling,) = [ruling for ruling in rulings if ruling.name == "robustness"]
-    assert ruling.passed is passes
-    assert (ruling.champion, ruling.challenger) == (pytest.approx(0.9), pytest.approx(challenger))
+    results = rules.apply_rules(
+        GateConfig(), table, paired_predictions.degraded_accuracy(scores, set(table.sha256)), NO_GOLDEN
+    )
+    (result,) = [result for result in results if result.name == "robustness"]
+    assert result.passed is passes
+    assert (result.champion, result.challenger) == (pytest.approx(0.9), pytest.approx(challenger))
 
 
-def test_robustness_that_was_not_tried_is_said(tmp_path: Path) -> None:
-    ruling = judged(tmp_path, OLD)["robustness"]
-    assert ruling.passed is None
-    assert "the champion was not tried on degraded pictures" in ruling.sentence
+def test_robustness_that_was_not_evaluated_is_reported(tmp_path: Path) -> None:
+    result = apply_all(tmp_path, KNOWN)["robustness"]
+    assert result.passed is None
+    assert "the champion was not evaluated on degraded pictures" in result.sentence
 
 
 @pytest.mark.parametrize(("pictures", "right", "passes"), [(100, 90, True), (100, 50, False), (4, 3, False)])
 def test_chance_needs_an_interval_above_a_half(tmp_path: Path, pictures: int, right: int, passes: bool) -> None:
-    groups = dict.fromkeys(OLD, (pictures, 0, right))
-    ruling = judged(tmp_path, groups, first=True)["chance"]
-    assert ruling.passed is passes
-    assert ("too few pictures" in ruling.sentence) == (pictures == 4)
+    groups = dict.fromkeys(KNOWN, (pictures, 0, right))
+    result = apply_all(tmp_path, groups, first=True)["chance"]
+    assert result.passed is passes
+    assert ("too few pictures" in result.sentence) == (pictures == 4)
 
 
 # --- the tables ---
 
 
 def test_evaluations_of_other_pictures_are_an_error(tmp_path: Path) -> None:
-    made = artifacts(tmp_path, OLD)
+    made = artifacts(tmp_path, KNOWN)
     file = made["champion"] / "predictions.parquet"
     table = pd.read_parquet(file)
     table.assign(sha256=["0" * 64, *table.sha256[1:]]).iloc[:-2].to_parquet(file)
@@ -228,7 +246,7 @@ def test_evaluations_of_other_pictures_are_an_error(tmp_path: Path) -> None:
         paired_predictions.read(made["index"], made["balance"], {side: made[side] for side in paired_predictions.SIDES})
 
 
-def test_a_content_counts_once_as_an_old_picture_and_not_at_all_under_two_labels(tmp_path: Path) -> None:
+def test_a_content_counts_once_as_a_known_picture_and_not_at_all_under_two_labels(tmp_path: Path) -> None:
     made = artifacts(tmp_path, {"test/AI_SD_dots": (4, 4, 4), "test/dots": (4, 4, 4), "incoming/AI/flux": (3, 3, 3)})
     same = {"incoming/AI/flux/000.jpg": "test/AI_SD_dots/000.jpg", "incoming/AI/flux/001.jpg": "test/dots/001.jpg"}
     for folder, name in (("balance", "balance"), ("champion", "predictions"), ("challenger", "predictions")):
@@ -238,12 +256,12 @@ def test_a_content_counts_once_as_an_old_picture_and_not_at_all_under_two_labels
     scores = {side: made[side] for side in paired_predictions.SIDES}
     table, left_out = paired_predictions.read(made["index"], made["balance"], scores)
     assert left_out == 1
-    assert table["set"].value_counts().to_dict() == {"old": 7, "new": 1}
+    assert table["set"].value_counts().to_dict() == {"known": 7, "new": 1}
 
 
-def test_a_difference_is_drawn_within_each_part() -> None:
-    """The interval of a mean of shares of one part with all the doubt and of a large one with none."""
+def test_a_difference_is_resampled_within_each_part() -> None:
+    """The interval of a mean of two shares: a small part with all the uncertainty, and a large one with none."""
     small, large = np.array([1.0, 0, 0, 0]), np.zeros(1000)
-    found = paired_predictions.difference([small, large], 2000, 1)
-    assert found["value"] == pytest.approx(0.125)
-    assert (found["low"], found["high"]) == (0, pytest.approx(0.375, abs=0.13))
+    interval = paired_predictions.difference([small, large], Bootstrap(2000, 1))
+    assert interval["value"] == pytest.approx(0.125)
+    assert (interval["low"], interval["high"]) == (0, pytest.approx(0.375, abs=0.13))

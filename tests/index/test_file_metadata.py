@@ -1,4 +1,4 @@
-"""One read of a file tells all the index wants, and a bad file is a row with a reason."""
+"""One read of a file gives all its metadata, and a bad file is a row with a reason."""
 
 import hashlib
 import io
@@ -30,14 +30,14 @@ def saved(tmp_path):
     return save
 
 
-def test_the_facts_of_a_jpeg(saved):
+def test_the_metadata_of_a_jpeg(saved):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = saved(drawn(), "a.jpg", quality=83, exif=exif)
     row = file_metadata(path)
     assert row["bytes"] == path.stat().st_size
     assert row["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (row["width"], row["height"]) == (64, 96)  # as displayed: orientation 6 lies on its side
+    assert (row["width"], row["height"]) == (64, 96)  # as displayed: orientation 6 is turned by 90 degrees
     assert (row["format"], row["mode"], row["jpeg_quality"]) == ("JPEG", "RGB", 83)
     assert (row["has_exif"], row["animated"], row["ok"], row["error"]) == (True, False, True, None)
     assert len(row["phash"]) == 16
@@ -86,7 +86,7 @@ def test_a_phones_two_picture_jpeg_is_not_an_animation(saved):
     assert (row["format"], row["animated"], row["jpeg_quality"], row["ok"]) == ("MPO", False, 90, True)
 
 
-def test_exif_behind_the_pixels_of_a_png_is_seen(saved, tmp_path):
+def test_exif_behind_the_pixels_of_a_png_is_detected(saved, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 8
     data = saved(drawn(), "a.png", exif=exif).read_bytes()
@@ -98,7 +98,7 @@ def test_exif_behind_the_pixels_of_a_png_is_seen(saved, tmp_path):
     assert (row["has_exif"], row["width"], row["height"]) == (True, 64, 96)
 
 
-def test_camera_exif_in_a_tiff_is_seen(saved):
+def test_camera_exif_in_a_tiff_is_detected(saved):
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x829A] = 0.5
     exif[0x8769] = 0
@@ -113,7 +113,7 @@ def test_jpeg_quality_is_the_one_saved_with(saved, quality, options, mode):
 
 
 @pytest.mark.parametrize("quality", range(3, 101))
-def test_every_quality_above_two_is_told_from_its_neighbours(saved, quality):
+def test_every_quality_above_two_is_distinguished_from_its_neighbours(saved, quality):
     assert file_metadata(saved(drawn(16, 16), "a.jpg", quality=quality))["jpeg_quality"] == quality
 
 
@@ -136,7 +136,7 @@ def test_nearly_standard_tables_are_matched(saved):
 
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_truncated_jpeg_is_noticed_at_any_length(saved, tmp_path, progressive):
-    # 256 px and more are decoded at an eighth of the size, and yet to their end.
+    # Sides of 256 px and more are decoded at an eighth of the size, but to the end.
     data = saved(drawn(600, 520), "whole.jpg", progressive=progressive).read_bytes()
     path = tmp_path / "cut.jpg"
     for length in {*range(1, len(data), len(data) // 40), *range(len(data) - 40, len(data) - 2)}:
@@ -146,7 +146,7 @@ def test_a_truncated_jpeg_is_noticed_at_any_length(saved, tmp_path, progressive)
         assert row["error"].startswith(("truncated", "the header", "damaged", "not a picture"))
         assert row["bytes"] == length
         assert row["sha256"] == hashlib.sha256(data[:length]).hexdigest()
-    assert row["width"] == 600  # what the header says is kept
+    assert row["width"] == 600  # from the header, which is complete
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.gif", "a.bmp", "a.tif", "a.avif"])
@@ -166,7 +166,7 @@ def test_bad_files_are_rows_with_a_reason(tmp_path, data, error):
     path.write_bytes(data)
     row = file_metadata(path)
     assert error in row["error"]
-    assert str(tmp_path) not in row["error"]  # the index must not depend on where the data lies
+    assert str(tmp_path) not in row["error"]  # the index must not depend on the place of the data
     assert (row["ok"], row["bytes"], row["sha256"]) == (False, len(data), hashlib.sha256(data).hexdigest())
 
 
@@ -183,11 +183,11 @@ def test_unreadable_files_are_rows_with_a_reason(tmp_path, saved, monkeypatch):
         row = file_metadata(tmp_path / name)
         assert (row["ok"], row["bytes"], row["sha256"]) == (False, None, None)
         assert error in row["error"]
-    if os.geteuid() != 0:  # root may read everything
+    if os.geteuid() != 0:  # root may read picture_files
         assert "permission denied" in file_metadata(forbidden)["error"]
 
 
-def test_trouble_of_the_machine_is_not_blamed_on_the_picture(saved, monkeypatch):
+def test_a_fault_of_the_machine_is_not_blamed_on_the_picture(saved, monkeypatch):
     path = saved(drawn(), "a.jpg")
 
     def too_many_open_files(self):
@@ -213,7 +213,7 @@ def test_phash_is_stable_under_saving_again_and_small_resizes(saved):
         assert max(distance(original, other) for other in near) <= 6
 
 
-def test_phash_tells_different_pictures_apart():
+def test_phash_distinguishes_different_pictures():
     hashes = [phash(thumbnail(drawn(seed=seed))) for seed in range(40)]
     distances = [distance(a, b) for index, a in enumerate(hashes) for b in hashes[:index]]
     assert min(distances) > 12
@@ -233,7 +233,7 @@ def test_phash_follows_the_upright_picture(saved):
     assert file_metadata(saved(turned, "a.png", exif=exif))["phash"] == file_metadata(saved(drawn(), "b.png"))["phash"]
 
 
-def test_facts_of_the_same_bytes_are_the_same(tmp_path):
+def test_the_same_bytes_give_the_same_metadata(tmp_path):
     file = io.BytesIO()
     drawn().save(file, "JPEG")
     rows = []

@@ -1,4 +1,4 @@
-"""A config over a small data set whose pictures have been read, and ways to give pictures."""
+"""A config over a small data set that was scanned, and helpers to add pictures."""
 
 import json
 import os
@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from artdetect import config as configs
-from artdetect import download
-from artdetect.artifacts import stages, store
+from artdetect import download, plans
+from artdetect.artifacts import store
 from artdetect.config import Config
 from artdetect.index import scan
 from tests.tiny_dataset import data_set, write
 
-OLD = 10_000  # seconds: long settled, and beyond patience
+OLD = 10_000  # seconds; settled, and old enough to be rejected if unreadable
 
 
 @pytest.fixture
 def config(roots: Path) -> Config:
-    """Over a data set of 24 pictures that an index knows."""
+    """A config over a data set of 24 pictures that was scanned."""
     found = configs.parse({"download": {"url": str(data_set(roots / "art"))}})
-    plan = stages.plan(stages.STAGES["download"], found.download, download.fingerprint(found.download))
+    plan = plans.plan("download", found.download, {})
     with store.build("download", str(plan.key), plan.parts) as out:
         download.run(found.download, out)
     scan.scan(roots / "art")
@@ -29,7 +29,7 @@ def config(roots: Path) -> Config:
 
 
 def drop(roots: Path, name: str, content: bytes, age: float = OLD) -> Path:
-    """A file in the inbox, last changed `age` seconds ago."""
+    """Write a file to the inbox, last changed `age` seconds ago."""
     path = write(roots / "data" / "inbox" / name, content)
     os.utime(path, (time.time() - age,) * 2)
     return path
@@ -42,7 +42,7 @@ def stored(roots: Path) -> list[str]:
 
 
 def provenance(roots: Path) -> list[dict]:
-    """All of it, oldest first."""
+    """All provenance records, oldest first."""
     files = sorted((roots / "data" / "incoming" / "provenance").glob("*.json"))
     return [json.loads(file.read_text()) for file in files]
 

@@ -1,4 +1,4 @@
-"""A folder given by hand: what is taken, what is not, and what is said of it."""
+"""Ingest of a given folder: what is added, what is not, and what is reported."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from artdetect.config import Config
 from artdetect.core.errors import ConfigError, DataError
 from artdetect.index import scan
 from artdetect.ingest.batch import CHANGED, IngestBatch
-from artdetect.ingest.candidates import A_LINK, NO_PICTURE, Candidate
+from artdetect.ingest.candidates import NOT_A_PICTURE, NOT_REGULAR, Candidate
 from artdetect.ingest.known_pictures import KnownPictures
 from artdetect.ingest.provenance import provenance_of
 from artdetect.pictures import labels
@@ -29,23 +29,23 @@ FLUX = provenance_of("AI", "flux")
 HUMAN = provenance_of("human", "wikiart")
 
 
-def kept_as(content: bytes, folder: str = "AI/flux") -> str:
+def stored_name(content: bytes, folder: str = "AI/flux") -> str:
     return f"{folder}/{sha256(content).hexdigest()[:16]}.jpg"
 
 
 def saved_again(content: bytes) -> bytes:
-    """The same to the eye."""
+    """The same picture, compressed again."""
     Image.open(io.BytesIO(content)).save(file := io.BytesIO(), "JPEG", quality=90)
     return file.getvalue()
 
 
-def test_a_picture_is_kept_under_its_contents_name_with_its_provenance(config: Config, roots: Path) -> None:
+def test_a_picture_is_stored_under_the_name_of_its_content_with_its_provenance(config: Config, roots: Path) -> None:
     write(roots / "new" / "deep" / "A picture.JPG", jpeg(900))
     given = provenance_of(
         "AI", "flux", "Art Nouveau", source="https://example.org", licence="CC0", note="drawn\nfor us"
     )
     result = ingest.folder(roots / "new", given, config)
-    path = kept_as(jpeg(900), "AI/flux/art_nouveau")
+    path = stored_name(jpeg(900), "AI/flux/art_nouveau")
     assert stored(roots) == [path]
     assert (roots / "data" / "incoming" / path).read_bytes() == jpeg(900)
     (batch,) = provenance(roots)
@@ -77,7 +77,7 @@ def test_the_same_folder_again_adds_nothing(config: Config, roots: Path) -> None
     assert files(roots / "data" / "incoming") == before
 
 
-def test_what_the_data_set_has_is_known(config: Config, roots: Path) -> None:
+def test_pictures_of_the_data_set_are_known(config: Config, roots: Path) -> None:
     known = (roots / "art" / "train" / "AI_LD_baroque" / "000.jpg").read_bytes()
     write(roots / "new" / "known.jpg", known)
     result = ingest.folder(roots / "new", FLUX, config)
@@ -85,18 +85,18 @@ def test_what_the_data_set_has_is_known(config: Config, roots: Path) -> None:
     assert stored(roots) == []
 
 
-def test_what_the_data_set_had_is_known_no_longer(config: Config, roots: Path) -> None:
-    """Else a picture could be in neither."""
+def test_removed_pictures_of_the_data_set_are_no_longer_known(config: Config, roots: Path) -> None:
+    """Otherwise the picture could be in neither place."""
     gone = roots / "art" / "train" / "AI_LD_baroque" / "000.jpg"
     content = gone.read_bytes()
     write(roots / "new" / "known.jpg", content)
     gone.unlink()
     ingest.folder(roots / "new", FLUX, config)
-    assert stored(roots) == [kept_as(content)]
+    assert stored(roots) == [stored_name(content)]
 
 
 @pytest.mark.parametrize("again", [bytes, saved_again], ids=["the same file", "saved again"])
-def test_a_picture_under_another_label_is_for_a_person_to_decide(config: Config, roots: Path, again) -> None:
+def test_a_picture_under_another_label_is_rejected_for_a_person_to_decide(config: Config, roots: Path, again) -> None:
     original = jpeg(900, side=96)
     ingest.folder(write(roots / "new" / "a.jpg", original), FLUX, config)
     content = again(original)
@@ -105,17 +105,17 @@ def test_a_picture_under_another_label_is_for_a_person_to_decide(config: Config,
     result = ingest.folder(roots / "painted", HUMAN, config)
     (rejected,) = result.rejected
     assert rejected.name == "b.jpg"
-    assert f"incoming/{kept_as(original)}" in rejected.reason
+    assert f"incoming/{stored_name(original)}" in rejected.reason
     assert "known as AI" in rejected.reason
     assert rejected.reason.endswith("now given as human/wikiart: a person must decide")
-    assert rejected.kept
-    assert (roots / "data" / rejected.kept).read_bytes() == content
-    assert rejected.reason in (roots / "data" / f"{rejected.kept}.txt").read_text()
+    assert rejected.set_aside
+    assert (roots / "data" / rejected.set_aside).read_bytes() == content
+    assert rejected.reason in (roots / "data" / f"{rejected.set_aside}.txt").read_text()
     assert [picture.name for picture in result.added] == ["c.jpg"]
     assert (roots / "painted" / "b.jpg").exists()
 
 
-def test_a_near_duplicate_is_kept_and_told(config: Config, roots: Path) -> None:
+def test_a_near_duplicate_is_added_and_reported(config: Config, roots: Path) -> None:
     write(roots / "art" / "test" / "AI_LD_baroque" / "large.jpg", jpeg(900, side=96))
     scan.scan(roots / "art")
     write(roots / "new" / "a.jpg", saved_again(jpeg(900, side=96)))
@@ -147,16 +147,16 @@ def test_bad_files_are_rejected_by_name_and_the_rest_goes_on(config: Config, roo
     write(new / "notes.txt", b"x")
     write(new / ".hidden.jpg", b"x")
     result = ingest.folder(new, FLUX, config)
-    reasons = {one.name: one.reason for one in result.rejected}
-    assert reasons.pop("link.jpg") == reasons.pop("pipe.jpg") == A_LINK
-    said_of = {"empty.jpg": "empty", "cut.jpg": "truncated", "page.png": "web page", "bomb.png": "too many pixels"}
-    assert set(reasons) == set(said_of)
-    assert all(words in reasons[name] for name, words in said_of.items())
-    assert stored(roots) == [kept_as(jpeg(900))]
-    assert result.left == {NO_PICTURE: ["notes.txt"]}
-    kept = {one.kept for one in result.rejected if one.kept}
+    reasons = {rejected.name: rejected.reason for rejected in result.rejected}
+    assert reasons.pop("link.jpg") == reasons.pop("pipe.jpg") == NOT_REGULAR
+    expected = {"empty.jpg": "empty", "cut.jpg": "truncated", "page.png": "web page", "bomb.png": "too many pixels"}
+    assert set(reasons) == set(expected)
+    assert all(words in reasons[name] for name, words in expected.items())
+    assert stored(roots) == [stored_name(jpeg(900))]
+    assert result.left == {NOT_A_PICTURE: ["notes.txt"]}
+    set_aside = {rejected.set_aside for rejected in result.rejected if rejected.set_aside}
     assert set(files(roots / "data" / "rejected")) == {
-        name.removeprefix("rejected/") for path in kept for name in (path, f"{path}.txt")
+        name.removeprefix("rejected/") for path in set_aside for name in (path, f"{path}.txt")
     }
     before = files(roots / "data" / "rejected")
     ingest.folder(new, FLUX, config)
@@ -166,20 +166,20 @@ def test_bad_files_are_rejected_by_name_and_the_rest_goes_on(config: Config, roo
 @pytest.mark.parametrize(
     "name", [b"a\nb\x1b[31m.jpg", b"caf\xe9.jpg", b"\xc3\xbc" * 120 + b".jpg", b"-rf.jpg", b"'; x.jpg"]
 )
-def test_odd_names_neither_hurt_nor_survive(config: Config, roots: Path, name: bytes) -> None:
+def test_odd_names_do_no_harm_and_are_not_used(config: Config, roots: Path, name: bytes) -> None:
     write(roots / "new" / os.fsdecode(name), jpeg(900))
     write(roots / "bad" / os.fsdecode(name), b"<html>")
     assert len(ingest.folder(roots / "new", FLUX, config).added) == 1
-    assert stored(roots) == [kept_as(jpeg(900))]
+    assert stored(roots) == [stored_name(jpeg(900))]
     (rejected,) = ingest.folder(roots / "bad", FLUX, config).rejected
-    assert rejected.kept
-    assert rejected.kept.isascii()
-    assert rejected.kept.isprintable()
-    assert (roots / "data" / rejected.kept).read_bytes() == b"<html>"
+    assert rejected.set_aside
+    assert rejected.set_aside.isascii()
+    assert rejected.set_aside.isprintable()
+    assert (roots / "data" / rejected.set_aside).read_bytes() == b"<html>"
 
 
-def test_a_picture_that_changes_between_judging_and_storing_is_left(config: Config, roots: Path) -> None:
-    """And so is its copy, which was known only by it."""
+def test_a_picture_that_changes_between_inspection_and_copy_is_left(config: Config, roots: Path) -> None:
+    """So is its duplicate, because the original was not stored."""
     write(roots / "new" / "a.jpg", jpeg(900))
     write(roots / "new" / "b.jpg", jpeg(900))
     result = ingest.IngestResult()
@@ -190,28 +190,28 @@ def test_a_picture_that_changes_between_judging_and_storing_is_left(config: Conf
             return super()._copy()
 
     (roots / "data" / "incoming").mkdir(parents=True)
-    waiting = [Candidate(roots / "new" / name, name) for name in ("a.jpg", "b.jpg")]
-    Slow(FLUX, KnownPictures(config), result, move=True, patience=0).take(waiting)
+    candidates = [Candidate(roots / "new" / name, name) for name in ("a.jpg", "b.jpg")]
+    Slow(FLUX, KnownPictures(config), result, move=True, reject_unreadable_after=0).take(candidates)
     assert result.left == {CHANGED: ["a.jpg", "b.jpg"]}
     assert files(roots / "new") == ["a.jpg", "b.jpg"]
     assert files(roots / "data" / "incoming") == []
 
 
 def test_another_content_under_a_pictures_name_is_never_overwritten(config: Config, roots: Path) -> None:
-    damaged = write(roots / "data" / "incoming" / kept_as(jpeg(900)), jpeg(901))
+    damaged = write(roots / "data" / "incoming" / stored_name(jpeg(900)), jpeg(901))
     write(roots / "new" / "a.jpg", jpeg(900))
     (rejected,) = ingest.folder(roots / "new", FLUX, config).rejected
     assert "another content" in rejected.reason
     assert damaged.read_bytes() == jpeg(901)
 
 
-def test_what_killed_runs_left_half_written_goes(config: Config, roots: Path) -> None:
+def test_half_written_files_of_killed_runs_are_removed(config: Config, roots: Path) -> None:
     write(roots / "data" / "incoming" / "AI" / "flux" / ".x.jpg.tmp", b"half")
     ingest.folder(write(roots / "new" / "a.jpg", jpeg(900)), FLUX, config)
     assert not list((roots / "data" / "incoming").rglob("*.tmp"))
 
 
-def test_a_folder_without_pictures_or_none_is_one_line(config: Config, roots: Path) -> None:
+def test_a_folder_without_pictures_and_a_missing_folder_are_errors(config: Config, roots: Path) -> None:
     write(roots / "new" / "notes.txt", b"x")
     with pytest.raises(DataError, match="found no pictures"):
         ingest.folder(roots / "new", FLUX, config)
@@ -220,10 +220,10 @@ def test_a_folder_without_pictures_or_none_is_one_line(config: Config, roots: Pa
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", "human", "AI", "x" * 65, "a b", "é"])
-def test_a_name_that_is_no_folders_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="does not do as the name"):
+def test_a_name_that_is_not_usable_for_a_folder_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="is not usable as the name"):
         provenance_of("AI", name)
-    with pytest.raises(ConfigError, match="does not do as the name of a style"):
+    with pytest.raises(ConfigError, match="is not usable as the name of a style"):
         provenance_of("AI", "flux", f"../{name}")
 
 
@@ -235,7 +235,7 @@ def command(roots: Path, *arguments: object) -> int:
     return main(["ingest", *map(str, arguments), "--config", str(roots / "art.toml")])
 
 
-def test_the_command_tells_what_became_of_each(config: Config, roots: Path, capsys, monkeypatch) -> None:
+def test_the_command_prints_the_outcome_of_each_picture(config: Config, roots: Path, capsys, monkeypatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "")
     write(roots / "new" / "a.jpg", jpeg(900))
     write(roots / "new" / "bad\n.jpg", b"<html>")
@@ -251,27 +251,27 @@ def test_the_command_tells_what_became_of_each(config: Config, roots: Path, caps
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said_so"),
+    ("arguments", "message"),
     [
         ([], "--label AI --generator NAME"),
         (["--label", "AI"], "--label AI needs --generator"),
         (["--label", "human", "--generator", "flux"], "--label human needs --origin"),
-        (["--label", "AI", "--generator", "a/b"], "does not do as the name"),
+        (["--label", "AI", "--generator", "a/b"], "is not usable as the name"),
     ],
 )
-def test_what_was_not_said_is_asked_for(config: Config, roots: Path, capsys, arguments, said_so: str) -> None:
+def test_missing_options_are_named(config: Config, roots: Path, capsys, arguments, message: str) -> None:
     write(roots / "new" / "a.jpg", jpeg(900))
     assert command(roots, roots / "new", *arguments) == 2
-    assert said_so in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert stored(roots) == []
 
 
-def test_what_the_inbox_says_is_not_said_twice(config: Config, roots: Path, capsys) -> None:
+def test_options_that_describe_a_folder_are_refused_for_the_inbox(config: Config, roots: Path, capsys) -> None:
     assert command(roots, "--label", "AI") == 2
-    assert "--label is said of a FOLDER" in capsys.readouterr().err
+    assert "--label needs a FOLDER" in capsys.readouterr().err
 
 
-def test_splits_are_what_they_always_were() -> None:
-    """Written down once: see `labels.split`."""
+def test_the_splits_of_incoming_pictures_never_change() -> None:
+    """These values are fixed for ever; see `labels.split`."""
     found = {number: labels.split(sha256(str(number).encode()).hexdigest()) for number in range(20)}
     assert [number for number, split in found.items() if split == "test"] == [0, 7, 8, 9, 10, 19]

@@ -1,4 +1,4 @@
-"""A verdict is what was called, or unsure where p(AI) is too near to the threshold."""
+"""A verdict is the predicted class, or unsure where p(AI) is too close to the threshold."""
 
 import json
 import warnings
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artdetect.model.decision import UNSURE, VERDICTS, DecisionRule, logit
+from artdetect.model.decision import UNSURE, VERDICTS, DecisionRule, logit, threshold_distance
 
 PROBABILITIES = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 1e-300, 0.5, 1.0]), min_size=1, max_size=20)
 RULES = st.builds(
@@ -18,22 +18,26 @@ RULES = st.builds(
 
 @settings(deadline=None)
 @given(RULES, PROBABILITIES, st.floats(0, 100))
-def test_a_verdict_is_unsure_inside_the_margin_and_what_was_called_outside(
+def test_a_verdict_is_unsure_inside_the_margin_and_the_prediction_outside(
     rule: DecisionRule, given: list[float], unlike: float
 ) -> None:
     p = np.array(given)
-    called, verdicts = rule.called(p), rule.verdicts(p, np.full(len(p), unlike))
-    assert called.tolist() == ["AI" if value >= rule.threshold else "human" for value in given]
+    predicted, verdicts = rule.predicted(p), rule.verdicts(p, np.full(len(p), unlike))
+    assert predicted.tolist() == ["AI" if value >= rule.threshold else "human" for value in given]
     margin = rule.margin * (1 if rule.novelty is None else max(1, unlike / rule.novelty))
-    unsure = np.abs(logit(p) - logit(rule.threshold)) < margin
-    assert verdicts.tolist() == np.where(unsure, UNSURE, called).tolist()
+    unsure = threshold_distance(p, rule.threshold) < margin
+    assert verdicts.tolist() == np.where(unsure, UNSURE, predicted).tolist()
     assert set(verdicts) <= set(VERDICTS)
     if rule.margin == 0:
         assert UNSURE not in verdicts
 
 
+def test_the_distance_grows_on_both_sides_of_the_threshold() -> None:
+    assert threshold_distance(np.array([0.8, 0.5, 0.2, 0.95]), 0.8) == pytest.approx([0, 1.386294, 2.772589, 1.558145])
+
+
 def test_certainty_in_float32_is_finite_and_gets_a_verdict() -> None:
-    """A softmax in float32 gives 1 from a margin of 17 logits on."""
+    """A float32 softmax gives 1 for logits above 17."""
     for dtype in (np.float32, np.float64):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -42,7 +46,7 @@ def test_certainty_in_float32_is_finite_and_gets_a_verdict() -> None:
         assert verdicts.tolist() == ["human", UNSURE, "AI"]
 
 
-def test_what_is_unlike_the_training_needs_a_stronger_p() -> None:
+def test_a_picture_unlike_the_training_data_needs_a_more_extreme_p() -> None:
     rule = DecisionRule(0.5, 1.0, 2.0)
     p = np.full(4, 0.9)  # 2.2 logits
     assert rule.verdicts(p, np.array([0.0, 2.0, 4.3, 4.5])).tolist() == ["AI", "AI", "AI", UNSURE]

@@ -14,6 +14,8 @@ from artdetect.model.detector import MODEL_FILE, Detector, Scores, read_card
 from artdetect.model.frozen_backbone import LAYER
 from artdetect.pictures.images import Geometry
 
+pytestmark = pytest.mark.bits
+
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
@@ -21,7 +23,7 @@ def pixels() -> np.ndarray:
 
 
 def rewritten(model: Path, target: Path, **members: bytes | None) -> Path:
-    """A copy of a model file with other members (None: without it); `__` stands for the dot in a name."""
+    """A copy of a model file with changed members; None removes one. `__` stands for the dot in a name."""
     changed = {name.replace("__", "."): content for name, content in members.items()}
     with zipfile.ZipFile(model / MODEL_FILE) as source, zipfile.ZipFile(target, "w") as archive:
         for name in source.namelist():
@@ -31,21 +33,21 @@ def rewritten(model: Path, target: Path, **members: bytes | None) -> Path:
     return target
 
 
-def talkative(last: str = "mean"):
-    """A net with all outputs: its embedding is the mean colour, which `last` names, its novelty the mean blue."""
+def net_with_all_outputs(last: str = "mean"):
+    """A net with all outputs: the embedding is the mean colour, in a layer named `last`, novelty is the mean blue."""
     import keras
     from keras import ops
 
     picture = keras.Input((32, 32, 3), name="picture")
     mean = keras.layers.GlobalAveragePooling2D(name=last)(picture)
-    margin = ops.multiply(mean[:, :1] - mean[:, 1:2], 5.0)
+    logit = ops.multiply(mean[:, :1] - mean[:, 1:2], 5.0)
     outputs = {
-        "probabilities": keras.layers.Softmax(name="probabilities")(ops.concatenate([margin, -margin], axis=1)),
+        "probabilities": keras.layers.Softmax(name="probabilities")(ops.concatenate([logit, -logit], axis=1)),
         "novelty": mean[:, 2:],
         "generators": keras.layers.Softmax(name="generators")(3 * mean),
         "embedding": 1 * mean,
     }
-    return keras.Model(picture, outputs, name="talkative")
+    return keras.Model(picture, outputs, name="all_outputs")
 
 
 def lambda_model(**options: object):
@@ -58,7 +60,7 @@ def lambda_model(**options: object):
 
 
 def test_p_ai_of_many_is_that_of_each_alone(model: Path, pixels: np.ndarray) -> None:
-    """The last batch is filled up; what it is filled with must not matter, nor in whose company a picture comes."""
+    """Neither the size of a batch nor its other pictures may change the result."""
     detector = Detector.load(model)
     together = detector.p_ai(pixels)
     assert together.shape == (300,)
@@ -83,11 +85,14 @@ def test_nothing_in_nothing_out(model: Path, pixels: np.ndarray) -> None:
 @pytest.mark.parametrize(("p_ai", "verdict"), [(1.0, "AI"), (0.5, "AI"), (0.4999, "human"), (0.0, "human")])
 def test_without_a_rule_of_its_own_the_verdict_is_the_likelier_class(p_ai: float, verdict: str) -> None:
     rule = Detector(None, "notebook", Geometry(32, "squash"), {}).rule
-    assert (rule.called(np.array([p_ai])).tolist(), rule.verdicts(np.array([p_ai])).tolist()) == ([verdict], [verdict])
+    assert (rule.predicted(np.array([p_ai])).tolist(), rule.verdicts(np.array([p_ai])).tolist()) == (
+        [verdict],
+        [verdict],
+    )
 
 
-def test_all_that_a_model_says_comes_by_name_bit_for_bit_whatever_the_batches(pixels: np.ndarray) -> None:
-    detector = Detector(talkative(), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
+def test_scores_are_the_outputs_by_name_bit_for_bit_whatever_the_batches(pixels: np.ndarray) -> None:
+    detector = Detector(net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
     scores = detector.scores(pixels)
     mean = pixels.astype(np.float32).mean((1, 2)) / 255
     np.testing.assert_allclose(scores.p_ai, 1 / (1 + np.exp(-10 * (mean[:, 0] - mean[:, 1]))), atol=1e-5)
@@ -102,25 +107,27 @@ def test_all_that_a_model_says_comes_by_name_bit_for_bit_whatever_the_batches(pi
     assert detector.scores(pixels[:0]).embedding.shape == (0, 3)
 
 
-def test_a_model_with_a_frozen_part_says_the_same_in_two_steps(pixels: np.ndarray) -> None:
-    whole, split = (
-        Detector(talkative(last), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
+def test_a_model_with_a_frozen_part_gives_the_same_scores_in_two_steps(pixels: np.ndarray) -> None:
+    plain, split = (
+        Detector(net_with_all_outputs(last), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
         for last in ("mean", LAYER)
     )
-    assert whole.frozen is None
+    assert plain.frozen is None
     assert split.frozen is not None
     features = split.features(pixels)
     assert features.shape == (300, split.frozen.width)
-    expected, scores = whole.scores(pixels), split.scores(pixels)
+    expected, scores = plain.scores(pixels), split.scores(pixels)
     for name in ("p_ai", "novelty", "generators", "embedding"):
         np.testing.assert_allclose(getattr(scores, name), getattr(expected, name), atol=1e-6)
-        np.testing.assert_array_equal(getattr(split.judge(features), name), getattr(scores, name))
-        np.testing.assert_array_equal(getattr(split.judge(features[7:9]), name), getattr(scores, name)[7:9])
+        np.testing.assert_array_equal(getattr(split.scores_from_features(features), name), getattr(scores, name))
+        np.testing.assert_array_equal(
+            getattr(split.scores_from_features(features[7:9]), name), getattr(scores, name)[7:9]
+        )
     assert split.features(pixels[:0]).shape == (0, 3)
 
 
-def test_a_frozen_part_is_named_by_what_it_computes(tmp_path: Path) -> None:
-    """Not by the head on it, and the same once it was written and read."""
+def test_the_id_of_a_frozen_part_depends_on_what_it_computes(tmp_path: Path) -> None:
+    """It does not depend on the head, and saving and loading does not change it."""
 
     def detector(name: str, kernel: float, head: float) -> Detector:
         import keras
@@ -143,15 +150,17 @@ def test_a_frozen_part_is_named_by_what_it_computes(tmp_path: Path) -> None:
 
 
 def test_a_generator_is_named_where_it_is_likely_and_other_where_none_is(pixels: np.ndarray) -> None:
-    detector = Detector(talkative(), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
+    detector = Detector(net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
     shares = np.array([[0.2, 0.7, 0.1], [0.5, 0.3, 0.2], [0.49, 0.31, 0.2]])
-    names, likely = detector.attributed(Scores(np.ones(3), generators=shares))
+    names, likely = detector.predicted_generator(Scores(np.ones(3), generators=shares))
     assert names.tolist() == ["LD", "SD", "other"]
     assert likely.tolist() == [0.7, 0.5, 0.49]
 
 
 def test_the_classifier_is_the_model_with_its_probabilities_alone(model: Path, pixels: np.ndarray) -> None:
-    detector = Detector(net := talkative(), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ"))
+    detector = Detector(
+        net := net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, families=("SD", "LD", "MJ")
+    )
     x = pixels[:5].astype(np.float32) / 255
     np.testing.assert_array_equal(detector.classifier(x), net(x)["probabilities"])
     plain = Detector.load(model)
@@ -186,7 +195,7 @@ def test_a_saved_model_gives_the_same_probabilities_and_the_same_bytes(
     second = Detector.load(tmp_path / "0.keras")
     np.testing.assert_array_equal(second.p_ai(pixels), first.p_ai(pixels))
     assert (second.preset, second.geometry) == (first.preset, first.geometry)
-    assert second.about["seed"] == 129
+    assert second.metadata["seed"] == 129
     assert {path.name for path in tmp_path.iterdir()} == {"0.keras", "1.keras"}
 
 
@@ -200,15 +209,17 @@ def test_no_clock_and_no_address_is_in_a_model_file(model: Path) -> None:
 
 def test_rule_families_and_all_outputs_travel_with_the_model(pixels: np.ndarray, tmp_path: Path) -> None:
     rule, families = DecisionRule(0.7, 1.25, 3.5), ("SD", "LD", "MJ")
-    Detector(talkative(), "artnet", Geometry(32, "squash"), {}, rule, families).save(tmp_path / "model.keras")
+    Detector(net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, rule, families).save(
+        tmp_path / "model.keras"
+    )
     loaded = Detector.load(tmp_path / "model.keras")
     assert (loaded.rule, loaded.families) == (rule, families)
-    made = Detector(talkative(), "artnet", Geometry(32, "squash"), {})
+    original = Detector(net_with_all_outputs(), "artnet", Geometry(32, "squash"), {})
     for name in ("p_ai", "novelty", "generators", "embedding"):
-        np.testing.assert_array_equal(getattr(loaded.scores(pixels), name), getattr(made.scores(pixels), name))
+        np.testing.assert_array_equal(getattr(loaded.scores(pixels), name), getattr(original.scores(pixels), name))
 
 
-def test_a_file_from_before_there_were_rules_and_families_is_loaded_with_the_usual_ones(
+def test_a_file_from_before_there_were_rules_and_families_is_loaded_with_defaults(
     model: Path, pixels: np.ndarray, tmp_path: Path
 ) -> None:
     card = read_card(model / MODEL_FILE)
@@ -219,11 +230,11 @@ def test_a_file_from_before_there_were_rules_and_families_is_loaded_with_the_usu
 
 
 @pytest.mark.parametrize("families", [(), ("SD", "LD"), ("SD", "LD", "MJ", "DE")])
-def test_a_net_that_tells_other_generators_apart_than_its_card_names_is_one_line(
-    families: tuple[str, ...], tmp_path: Path
-) -> None:
-    Detector(talkative(), "artnet", Geometry(32, "squash"), {}, families=families).save(tmp_path / "model.keras")
-    with pytest.raises(ModelError, match=f"tells 3 generators apart, but it names {len(families)}"):
+def test_a_net_with_other_generators_than_its_card_names_is_one_line(families: tuple[str, ...], tmp_path: Path) -> None:
+    Detector(net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, families=families).save(
+        tmp_path / "model.keras"
+    )
+    with pytest.raises(ModelError, match=f"outputs for 3 generators, but its card names {len(families)}"):
         Detector.load(tmp_path / "model.keras")
 
 
@@ -247,7 +258,7 @@ def test_a_file_and_its_folder_are_the_same_model(model: Path) -> None:
 
 @pytest.mark.parametrize("name", ["absent.keras", "absent", ""])
 def test_no_model_is_one_line_that_says_how_to_get_one(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ModelError, match=r"there is no such model\. Train one with `artdetect run`"):
+    with pytest.raises(ModelError, match=r"no such model\. Train one with `artdetect run`"):
         Detector.load(tmp_path / name)
 
 
@@ -270,7 +281,7 @@ def garbage(how: str, model: Path, target: Path) -> Path:
 
 @pytest.mark.parametrize("how", ["empty", "garbage", "a pickle", "a zip", "a foreign keras model", "truncated"])
 def test_a_file_that_is_not_ours_is_one_line(how: str, model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="this is not a model file of artdetect") as error:
+    with pytest.raises(ModelError, match="not a model file of artdetect") as error:
         Detector.load(garbage(how, model, tmp_path / "model.keras"))
     assert "\n" not in str(error.value)
 
@@ -297,7 +308,7 @@ def test_a_file_that_is_not_ours_is_one_line(how: str, model: Path, tmp_path: Pa
         ),
     ],
 )  # fmt: skip
-def test_a_card_that_says_something_else_is_one_line(card: bytes, model: Path, tmp_path: Path) -> None:
+def test_a_card_with_other_content_is_one_line(card: bytes, model: Path, tmp_path: Path) -> None:
     path = rewritten(model, tmp_path / "model.keras", artdetect__json=card)
     with pytest.raises(ModelError, match=r"not a model file of artdetect|its classes are") as error:
         Detector.load(path)
@@ -322,7 +333,7 @@ def test_code_in_a_model_file_is_not_run(model: Path, tmp_path: Path) -> None:
 
 
 def test_a_config_that_names_a_function_of_python_is_not_run(model: Path, tmp_path: Path) -> None:
-    """CVE-2025-1550's way: a module and a name that are no Keras object."""
+    """As in CVE-2025-1550: a module and a name that are not a Keras object."""
     target = tmp_path / "touched"
     config = {
         "module": "os", "class_name": "function", "config": "system", "registered_name": "system",
@@ -344,7 +355,7 @@ def test_a_net_of_another_shape_is_one_line(side: int, classes: int, tmp_path: P
 
     net = keras.Sequential([keras.Input((side, side, 3)), keras.layers.Flatten(), keras.layers.Dense(classes)])
     Detector(net, "notebook", Geometry(32, "squash"), {}).save(tmp_path / "model.keras")
-    with pytest.raises(ModelError, match=r"its net gives \(1, 3\)|Keras cannot load it"):
+    with pytest.raises(ModelError, match=r"has shape \(1, 3\)|Keras cannot load it"):
         Detector.load(tmp_path / "model.keras")
 
 

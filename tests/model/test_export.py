@@ -25,7 +25,7 @@ every_format = pytest.mark.parametrize("format", FORMATS)
 
 @pytest.fixture(scope="module")
 def plain() -> Detector:
-    """One output, without a name."""
+    """A net with one unnamed output."""
     tensorflow_setup.load_tensorflow()
     import keras
     from keras import layers
@@ -46,7 +46,7 @@ def plain() -> Detector:
 
 @pytest.fixture(scope="module")
 def named(plain: Detector) -> Detector:
-    """Outputs with names, features as artnet pools them, and constants that are no weights of the net."""
+    """A net with named outputs, features pooled as in artnet, and constants that are not weights."""
     import keras
     from keras import layers, ops
 
@@ -68,8 +68,8 @@ def pixels(number: int) -> np.ndarray:
     return np.random.default_rng(number).random((number, SIZE, SIZE, 3), np.float32)
 
 
-def answers(exported: ExportResult, pictures: np.ndarray) -> dict[str, np.ndarray]:
-    """What somebody gets who has nothing but the export."""
+def run(exported: ExportResult, pictures: np.ndarray) -> dict[str, np.ndarray]:
+    """The outputs of an export, run without artdetect."""
     if exported.path.name == ONNX_FILE:
         import onnxruntime
 
@@ -83,7 +83,7 @@ def answers(exported: ExportResult, pictures: np.ndarray) -> dict[str, np.ndarra
 
 
 def changed_after(format: Format, change: Callable[[np.ndarray], np.ndarray]):
-    """A writer after which the model's weights are others, as if what was written had gone wrong."""
+    """A writer that changes the model's weights afterwards, as if writing had gone wrong."""
     right = exports._WRITERS[format]
 
     def writer(model, picture, folder: Path):
@@ -94,19 +94,19 @@ def changed_after(format: Format, change: Callable[[np.ndarray], np.ndarray]):
     return writer
 
 
-# --- what comes out ---
+# --- exports ---
 
 
 @every_format
-def test_an_export_answers_as_the_model_does_for_any_number_of_pictures(
+def test_an_export_gives_the_models_outputs_for_any_number_of_pictures(
     plain: Detector, format: Format, tmp_path: Path
 ) -> None:
     exported = export(plain, format, tmp_path / "out")
     for number in (1, 2, 7):
-        given = answers(exported, pixels(number))
-        assert list(given) == ["probabilities"]
+        outputs = run(exported, pixels(number))
+        assert list(outputs) == ["probabilities"]
         expected = plain.model(pixels(number), training=False).numpy()
-        np.testing.assert_allclose(given["probabilities"], expected, atol=1e-6)
+        np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
     assert list(exported.differences) == ["probabilities"]
     assert 0 <= exported.differences["probabilities"] <= TOLERANCE
 
@@ -114,10 +114,10 @@ def test_an_export_answers_as_the_model_does_for_any_number_of_pictures(
 @every_format
 def test_outputs_keep_their_names(named: Detector, format: Format, tmp_path: Path) -> None:
     exported = export(named, format, tmp_path / "out")
-    given = answers(exported, pixels(3))
-    assert {name: value.shape for name, value in given.items()} == {name: (3, k) for name, k in OUTPUTS.items()}
+    outputs = run(exported, pixels(3))
+    assert {name: value.shape for name, value in outputs.items()} == {name: (3, k) for name, k in OUTPUTS.items()}
     for name, expected in named.model(pixels(3), training=False).items():
-        np.testing.assert_allclose(given[name], expected.numpy(), atol=1e-5)
+        np.testing.assert_allclose(outputs[name], expected.numpy(), atol=1e-5)
     assert exported.differences.keys() == OUTPUTS.keys()
     assert all(0 <= difference <= TOLERANCE for difference in exported.differences.values())
 
@@ -149,16 +149,16 @@ def test_converters_are_quiet(
     plain: Detector, format: Format, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     export(plain, format, tmp_path / "out")
-    print("still heard", file=sys.stderr)
-    assert capfd.readouterr() == ("", "still heard\n")
+    print("still shown", file=sys.stderr)
+    assert capfd.readouterr() == ("", "still shown\n")
 
 
-# --- what is refused ---
+# --- refusals ---
 
 
 @every_format
 @pytest.mark.parametrize("change", [lambda weight: weight * 1.01, lambda weight: weight * np.nan])
-def test_what_answers_differently_is_refused_and_leaves_what_was_there(
+def test_an_export_with_other_outputs_is_refused_and_an_earlier_one_stays(
     plain: Detector,
     format: Format,
     change: Callable[[np.ndarray], np.ndarray],
@@ -170,7 +170,9 @@ def test_what_answers_differently_is_refused_and_leaves_what_was_there(
     monkeypatch.setitem(exports._WRITERS, format, changed_after(format, change))
     try:
         for name in ("earlier", "out"):
-            with pytest.raises(ModelError, match=rf"plain-01234567: as {format} it answers differently: probabilities"):
+            with pytest.raises(
+                ModelError, match=rf"plain-01234567: the {format} export gives other outputs: probabilities"
+            ):
                 export(plain, format, tmp_path / name)
     finally:
         plain.model.set_weights(weights)
@@ -209,7 +211,7 @@ def test_a_missing_package_is_one_line_that_says_how_to_get_it(
     export(plain, "saved_model", tmp_path / "out")
 
 
-# --- where it goes ---
+# --- the folder ---
 
 
 def test_an_earlier_export_is_replaced_as_a_whole(plain: Detector, tmp_path: Path) -> None:
@@ -229,16 +231,16 @@ def test_an_empty_folder_becomes_the_export(plain: Detector, tmp_path: Path, mon
 @pytest.mark.parametrize("there", ["a file", "a foreign SavedModel", "an export with a file added"])
 def test_anything_else_is_left_alone(plain: Detector, there: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    kept = {
+    files = {
         "a file": [out],
         "a foreign SavedModel": [out / "saved_model.pb"],
         "an export with a file added": [out / ONNX_FILE, out / CARD, out / "mine.txt"],
     }[there]
-    for path in kept:
+    for path in files:
         write(path, b"mine")
-    with pytest.raises(StorageError, match=rf"{out}: there is something that is no export\. Name a folder"):
+    with pytest.raises(StorageError, match=rf"{out}: this exists and is not an export\. Name a folder"):
         export(plain, "saved_model", out)
-    assert all(path.read_text() == "mine" for path in kept)
+    assert all(path.read_text() == "mine" for path in files)
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -246,14 +248,14 @@ def test_anything_else_is_left_alone(plain: Detector, there: str, tmp_path: Path
 
 
 @every_format
-def test_the_command_says_what_it_wrote_and_how_near_it_is(
+def test_the_command_prints_the_path_and_the_differences(
     plain: Detector, format: Format, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plain.save(tmp_path / "model.keras")
     places = ["--model", str(tmp_path / "model.keras"), "--out", str(tmp_path / "out")]
     assert main(["export", "--format", format, *places]) == 0
-    path, said = capsys.readouterr().out.splitlines()
+    path, message = capsys.readouterr().out.splitlines()
     assert Path(path) == tmp_path / "out" / (ONNX_FILE if format == "onnx" else "")
-    assert re.fullmatch(r"It answers as the model does; largest differences: probabilities \d\.\de[-+]\d\d", said)
+    assert re.fullmatch(r"Its outputs equal the model's; largest differences: probabilities \d\.\de[-+]\d\d", message)
     assert main(["export", "--format", format, "--model", str(tmp_path / "model.keras"), "--out", str(tmp_path)]) == 2
-    assert "there is something that is no export" in capsys.readouterr().err
+    assert "this exists and is not an export" in capsys.readouterr().err

@@ -1,5 +1,5 @@
-"""The feature cache holds what the net sees in each picture; who computed it, with which neighbours and after how many
-interruptions makes no difference.
+"""The feature cache holds each picture's features, whoever computed them, in whatever batches, and after any
+interruptions.
 """
 
 import hashlib
@@ -25,6 +25,8 @@ from artdetect.pictures import degraded_views, images, pixel_cache
 from artdetect.pictures.array_cache import PictureRef
 from artdetect.pictures.images import Geometry
 
+pytestmark = pytest.mark.bits
+
 GEOMETRY = Geometry(64, "crop")
 EXTRACTOR = Extractor("efficientnet-lite0", ("block0", "block2"), GEOMETRY)
 WIDTH = 2 * (16 + 24)
@@ -32,7 +34,7 @@ WIDTH = 2 * (16 + 24)
 
 @pytest.fixture(scope="module", autouse=True)
 def _root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One pixel cache for all."""
+    """One pixel cache for all tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ARTDETECT_DATA", str(tmp_path_factory.mktemp("data")))
         yield
@@ -43,13 +45,13 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> list[PictureRef]:
     """110 pictures, from smooth to noisy; the first is black."""
     folder = tmp_path_factory.mktemp("pictures")
     random = np.random.default_rng(0)
-    made = []
+    pictures = []
     for number in range(110):
         colours = random.integers(0, 255, (2 + number % 70, 3 + number % 50, 3)) * (number > 0)
         path = folder / f"{number}.png"
         Image.fromarray(colours.astype(np.uint8)).resize((80, 70)).save(path, compress_level=0)
-        made.append((hashlib.sha256(path.read_bytes()).hexdigest(), path))
-    return made
+        pictures.append((hashlib.sha256(path.read_bytes()).hexdigest(), path))
+    return pictures
 
 
 @pytest.fixture(scope="module")
@@ -62,24 +64,24 @@ def unbroken(items: list[PictureRef], tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def filled(unbroken: Path, tmp_path: Path) -> Path:
-    """A copy of it, to be damaged."""
+    """A copy of that folder, to be damaged."""
     return Path(shutil.copytree(unbroken, tmp_path / "cache"))
 
 
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The pictures that go through the net from now on, in any order."""
-    seen: list[str] = []
+    pictures: list[str] = []
     extract = feature_cache._extract
 
     def counting(*settings: Any) -> list[bytes]:
         records = extract(*settings)
         assert len(records) == len(settings[-1])
-        seen.extend(sha256 for sha256, _ in settings[-1])
+        pictures.extend(sha256 for sha256, _ in settings[-1])
         return records
 
     monkeypatch.setattr(feature_cache, "_extract", counting)
-    return seen
+    return pictures
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -103,12 +105,12 @@ def test_features_are_the_means_and_deviations_of_the_activations(items: list[Pi
     for x in activations(images.to_input(canonical(items[:20]))):
         x = x.numpy().astype(np.float64)
         expected += [x.mean((1, 2)), np.sqrt(x.var((1, 2)) + 1e-6)]
-    kept = FeatureCache(EXTRACTOR, 0, unbroken).read(keys(items[:20]))
-    assert (kept.dtype, kept.shape) == (np.float32, (20, WIDTH))
-    np.testing.assert_allclose(kept, np.concatenate(expected, 1), rtol=2**-11, atol=1e-6)
+    features = FeatureCache(EXTRACTOR, 0, unbroken).read(keys(items[:20]))
+    assert (features.dtype, features.shape) == (np.float32, (20, WIDTH))
+    np.testing.assert_allclose(features, np.concatenate(expected, 1), rtol=2**-11, atol=1e-6)
 
 
-def test_reading_follows_the_order_asked_for_and_names_what_is_missing(items: list[PictureRef], unbroken: Path) -> None:
+def test_reading_follows_the_order_requested_and_names_what_is_missing(items: list[PictureRef], unbroken: Path) -> None:
     cache = FeatureCache(EXTRACTOR, 0, unbroken)
     np.testing.assert_array_equal(cache.read(keys(items)[::-1]), cache.read(keys(items))[::-1])
     assert (len(cache), cache.read([]).shape, cache.verify()) == (110, (0, WIDTH), [])
@@ -121,29 +123,32 @@ def test_another_view_has_the_features_of_its_own_pixels(
 ) -> None:
     cache = FeatureCache(EXTRACTOR, 1, tmp_path / "cache")
     cache.ensure(items[1:9])
-    seen = np.stack(
+    views = np.stack(
         [
             degraded_views.degraded_view(x, sha256, 1)
             for x, (sha256, _) in zip(canonical(items[1:9]), items[1:9], strict=True)
         ]
     )
-    expected = EXTRACTOR.build()(images.to_input(seen)).numpy()
-    kept = cache.read(keys(items[1:9]))
-    np.testing.assert_allclose(kept, expected, rtol=2**-10, atol=1e-6)
-    assert (kept != FeatureCache(EXTRACTOR, 0, unbroken).read(keys(items[1:9]))).any(1).all()
+    expected = EXTRACTOR.build()(images.to_input(views)).numpy()
+    features = cache.read(keys(items[1:9]))
+    np.testing.assert_allclose(features, expected, rtol=2**-10, atol=1e-6)
+    assert (features != FeatureCache(EXTRACTOR, 0, unbroken).read(keys(items[1:9]))).any(1).all()
 
 
-@pytest.mark.parametrize(("engine", "workers", "piece"), [("threads", 1, 32), ("threads", 7, 3), ("processes", 1, 32)])
-def test_files_do_not_depend_on_who_computes_nor_in_what_pieces(
+@pytest.mark.parametrize(
+    ("engine", "workers", "chunk"),
+    [("threads", 1, 32), ("threads", 7, 3), pytest.param("processes", 1, 32, marks=pytest.mark.slow)],
+)
+def test_files_do_not_depend_on_workers_or_chunks(
     items: list[PictureRef],
     unbroken: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     engine: Any,
     workers: int,
-    piece: int,
+    chunk: int,
 ) -> None:
-    monkeypatch.setattr(compute, "WORKER_CHUNK", piece)
+    monkeypatch.setattr(compute, "WORKER_CHUNK", chunk)
     monkeypatch.setattr(feature_cache, "CHUNK", 50)
 
     def fill() -> None:
@@ -194,20 +199,20 @@ def test_a_file_that_changed_is_named(items: list[PictureRef], tmp_path: Path) -
         FeatureCache(EXTRACTOR, 0, tmp_path / "cache").ensure([("0" * 64, tmp_path / "changed.png")])
 
 
-def test_an_interrupted_computation_goes_on(
+def test_an_interrupted_computation_continues(
     items: list[PictureRef], unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, computed: list[str]
 ) -> None:
     monkeypatch.setattr(feature_cache, "CHUNK", 40)
-    told = []
+    progress = []
 
     def interrupt(done: int, missing: int) -> None:
-        told.append((done, missing))
+        progress.append((done, missing))
         if done == 80:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         FeatureCache(EXTRACTOR, 0, tmp_path / "cache").ensure(items, interrupt)
-    assert told == [(40, 110), (80, 110)]
+    assert progress == [(40, 110), (80, 110)]
     computed.clear()
     FeatureCache(EXTRACTOR, 0, tmp_path / "cache").ensure(items)
     assert sorted(computed) == sorted(keys(items[80:]))
@@ -222,14 +227,14 @@ def _killed_while_writing(folder: Path) -> None:
     os.truncate(folder / "features.f16", (folder / "features.f16").stat().st_size - 3 * WIDTH * 2 - 5)
 
 
-def _zeros_after_a_loss_of_power(folder: Path) -> None:
+def _zeros_after_a_power_failure(folder: Path) -> None:
     with (folder / "features.f16").open("r+b") as file:
         file.seek(-20 * WIDTH * 2, os.SEEK_END)
         file.write(bytes(20 * WIDTH * 2))
 
 
 @pytest.mark.parametrize(
-    "damage", [_killed_before_the_entries, _killed_while_writing, _zeros_after_a_loss_of_power, shutil.rmtree]
+    "damage", [_killed_before_the_entries, _killed_while_writing, _zeros_after_a_power_failure, shutil.rmtree]
 )
 def test_a_damaged_or_deleted_cache_costs_only_time(
     items: list[PictureRef], unbroken: Path, filled: Path, computed: list[str], damage: Callable[[Path], None]
@@ -243,27 +248,27 @@ def test_a_damaged_or_deleted_cache_costs_only_time(
     assert content(filled) == content(unbroken)
 
 
-def slopes(model: Any, x: Any) -> list[np.ndarray]:
-    """Of the sum of all features, with respect to what comes in and to every weight."""
+def gradients(model: Any, x: Any) -> list[np.ndarray]:
+    """Gradients of the sum of all features, with respect to the input and every weight."""
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
         tape.watch(x)
         total = tf.reduce_sum(model(x))
-    return [slope.numpy() for slope in tape.gradient(total, [x, *model.trainable_variables])]
+    return [gradient.numpy() for gradient in tape.gradient(total, [x, *model.trainable_variables])]
 
 
-def test_a_black_picture_has_finite_features_and_slopes(items: list[PictureRef], unbroken: Path) -> None:
+def test_a_black_picture_has_finite_features_and_gradients(items: list[PictureRef], unbroken: Path) -> None:
     import tensorflow as tf
 
     assert np.isfinite(FeatureCache(EXTRACTOR, 0, unbroken).read(keys(items)[:1])).all()
-    found = slopes(EXTRACTOR.build(), tf.zeros((1, 64, 64, 3)))
+    found = gradients(EXTRACTOR.build(), tf.zeros((1, 64, 64, 3)))
     assert len(found) > 10
-    assert all(np.isfinite(slope).all() for slope in found)
+    assert all(np.isfinite(gradient).all() for gradient in found)
 
 
 @pytest.mark.parametrize("value", [0.0, 6.0, 1e4])
-def test_activations_that_are_the_same_everywhere_have_finite_features_and_slopes(value: float) -> None:
+def test_activations_that_are_the_same_everywhere_have_finite_features_and_gradients(value: float) -> None:
     import keras
     import tensorflow as tf
 
@@ -271,7 +276,7 @@ def test_activations_that_are_the_same_everywhere_have_finite_features_and_slope
     model = keras.Model(activations, Extractor("any", ("flat",), GEOMETRY).statistics({"flat": activations}))
     flat = tf.fill((1, 50, 50, 3), value)
     np.testing.assert_allclose(model(flat).numpy(), [[value] * 3 + [1e-3] * 3], rtol=1e-6)
-    assert all(np.isfinite(slope).all() for slope in slopes(model, flat))
+    assert all(np.isfinite(gradient).all() for gradient in gradients(model, flat))
 
 
 def test_the_model_is_saved_and_loaded_without_custom_objects(items: list[PictureRef], tmp_path: Path) -> None:
@@ -291,7 +296,7 @@ def test_the_model_is_saved_and_loaded_without_custom_objects(items: list[Pictur
 
 
 def test_an_unknown_block_is_named() -> None:
-    with pytest.raises(ConfigError, match="efficientnet-lite0 has no block 'block99'; it has stem, block0, "):
+    with pytest.raises(ConfigError, match=r"efficientnet-lite0 has no block 'block99'\. Its blocks are stem, block0, "):
         Extractor("efficientnet-lite0", ("block0", "block99"), GEOMETRY).build()
 
 
@@ -312,7 +317,9 @@ def test_extractors_travel_and_serve_as_keys() -> None:
     assert {again: 1}[EXTRACTOR] == 1
 
 
-def test_whatever_shapes_the_features_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_that_affects_the_features_changes_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     weights = tmp_path / "some.weights.h5"
     own = Extractor("ResNet50", EXTRACTOR.blocks, GEOMETRY, str(weights))
     folders = [
@@ -327,7 +334,7 @@ def test_whatever_shapes_the_features_has_a_folder_of_its_own(tmp_path: Path, mo
         folders.append(default_folder(own, 0))
     moved = Extractor("ResNet50", EXTRACTOR.blocks, GEOMETRY, str(weights.rename(tmp_path / "moved.h5")))
     assert default_folder(moved, 0) == folders[-1]
-    for module, name in ((feature_cache, "RECIPE"), (images, "RECIPE")):
+    for module, name in ((feature_cache, "CACHE_VERSION"), (images, "CACHE_VERSION")):
         monkeypatch.setattr(module, name, getattr(module, name) + 1)
         folders.append(default_folder(EXTRACTOR, 0))
     monkeypatch.setattr(pixel_cache.PIL, "__version__", "0.0")
@@ -339,6 +346,6 @@ def test_whatever_shapes_the_features_has_a_folder_of_its_own(tmp_path: Path, mo
     monkeypatch.setattr(
         digests, "code_digests", lambda module: {module: "1" if module == "artdetect.pictures.degraded_views" else "0"}
     )
-    assert default_folder(EXTRACTOR, 0) == folders[-2]  # the canonical picture is no view's work
+    assert default_folder(EXTRACTOR, 0) == folders[-2]  # the clean view does not use degraded_views
     folders.append(default_folder(EXTRACTOR, 1))
     assert len(set(folders)) == len(folders) == 14

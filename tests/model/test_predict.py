@@ -1,6 +1,5 @@
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,16 @@ from artdetect.artifacts import registry, store
 from artdetect.core.errors import ModelError
 from artdetect.evaluate.config import EvaluateConfig
 from artdetect.model import predict
+from artdetect.model.compiled import CompiledModel
 from artdetect.model.decision import DecisionRule
 from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.pictures import images
 from artdetect.pictures.images import Geometry
-from tests.index.test_index import bury
-from tests.model.test_detector import talkative
+from tests.index.test_listing import nest_too_deep
+from tests.model.test_detector import net_with_all_outputs
 from tests.tiny_dataset import jpeg, write
+
+pytestmark = pytest.mark.bits
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def paths_of(verdicts: list[predict.Verdict]) -> list[str]:
     return [verdict.path for verdict in verdicts]
 
 
-# --- what is looked at ---
+# --- finding pictures ---
 
 
 def test_folders_are_searched_whole_sorted_and_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +44,7 @@ def test_folders_are_searched_whole_sorted_and_absolute(tmp_path: Path, monkeypa
     assert found == [tmp_path / "in" / name for name in ("a.JPG", "b.jpg", "sub/c.webp", "sub/deeper/d.png")]
 
 
-def test_a_named_file_counts_whatever_its_name_and_the_order_given_is_kept(tmp_path: Path) -> None:
+def test_a_named_file_counts_whatever_its_name_and_the_given_order_stays(tmp_path: Path) -> None:
     write(tmp_path / "odd.bin", b"x")
     write(tmp_path / "in" / "a.jpg", b"x")
     sources = [tmp_path / "odd.bin", tmp_path / "in", tmp_path / "absent.jpg"]
@@ -57,7 +59,7 @@ def test_a_link_back_does_not_hang(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_listed_is_a_row_with_an_error(tmp_path: Path, detector: Detector) -> None:
     write(tmp_path / "in" / "a.jpg", jpeg(1))
-    bury(tmp_path / "in")
+    nest_too_deep(tmp_path / "in")
     good, bad = predict.predict(detector, predict.find_pictures([tmp_path / "in"]))
     assert good.error is None
     assert bad.path.startswith(f"{tmp_path}/in/ddd")
@@ -67,7 +69,7 @@ def test_a_folder_that_cannot_be_listed_is_a_row_with_an_error(tmp_path: Path, d
 # --- verdicts ---
 
 
-def test_a_bad_file_is_a_row_and_the_rest_goes_on(tmp_path: Path, detector: Detector) -> None:
+def test_a_bad_file_is_a_row_and_the_others_get_verdicts(tmp_path: Path, detector: Detector) -> None:
     contents = {"a.jpg": jpeg(1), "b.jpg": b"", "c.jpg": b"<html>", "d.jpg": jpeg(2)[:-100], "e.jpg": jpeg(3)}
     for name, content in contents.items():
         write(tmp_path / name, content)
@@ -77,27 +79,29 @@ def test_a_bad_file_is_a_row_and_the_rest_goes_on(tmp_path: Path, detector: Dete
     for row in rows:
         assert row.model == detector.id
         if row.error:
-            assert {row.verdict, row.p_ai, row.called, row.novelty, row.generator} == {None}
+            assert {row.verdict, row.p_ai, row.predicted, row.novelty, row.generator} == {None}
             assert row.error.startswith(f"{row.path}: ")
         else:
-            assert row.verdict == row.called == ("AI" if row.p_ai >= detector.rule.threshold else "human")
+            assert row.verdict == row.predicted == ("AI" if row.p_ai >= detector.rule.threshold else "human")
 
 
-def test_rows_say_what_the_rule_makes_of_what_the_model_says(tmp_path: Path) -> None:
-    """Of pictures from human to AI; the last, which is unlike the others, needs more than p(AI) = 0.88."""
+def test_rows_hold_the_scores_and_what_the_rule_makes_of_them(tmp_path: Path) -> None:
+    """For pictures from human to AI. The last one is unlike the others and needs more than p(AI) = 0.88."""
     families = ("reds", "greens", "blues")
-    detector = Detector(talkative(), "artnet", Geometry(32, "squash"), {}, DecisionRule(0.5, 1.0, 0.4), families)
+    detector = Detector(
+        net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, DecisionRule(0.5, 1.0, 0.4), families
+    )
     colours = {"a": (20, 220, 10), "b": (100, 120, 10), "c": (120, 100, 10), "d": (220, 20, 10), "e": (220, 170, 255)}
     for name, colour in colours.items():
         Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
     rows = list(predict.predict(detector, predict.find_pictures([tmp_path])))
     assert [row.verdict for row in rows] == ["human", "unsure", "unsure", "AI", "unsure"]
-    assert [row.called for row in rows] == ["human", "human", "AI", "AI", "AI"]
+    assert [row.predicted for row in rows] == ["human", "human", "AI", "AI", "AI"]
     assert [row.generator for row in rows] == [None, None, "other", "reds", "other"]
     assert [row.novelty for row in rows] == pytest.approx([10 / 255] * 4 + [1], rel=1e-4)
-    margins = [10 * (red - green) / 255 for red, green, _ in colours.values()]
-    assert [row.p_ai for row in rows] == pytest.approx(1 / (1 + np.exp(np.negative(margins))), abs=1e-4)
-    assert list(rows[0].as_dict()) == ["path", "verdict", "p_ai", "model", "error", "called", "novelty", "generator"]
+    logits = [10 * (red - green) / 255 for red, green, _ in colours.values()]
+    assert [row.p_ai for row in rows] == pytest.approx(1 / (1 + np.exp(np.negative(logits))), abs=1e-4)
+    assert list(rows[0].as_dict()) == ["path", "verdict", "p_ai", "model", "error", "predicted", "novelty", "generator"]
 
 
 def test_only_bad_files_and_no_files_are_no_crash(tmp_path: Path, detector: Detector) -> None:
@@ -106,31 +110,30 @@ def test_only_bad_files_and_no_files_are_no_crash(tmp_path: Path, detector: Dete
     assert list(predict.predict(detector, [])) == []
 
 
-def test_a_thousand_pictures_are_a_handful_of_model_calls(tmp_path: Path, detector: Detector) -> None:
-    import keras
-    import tensorflow as tf
+def test_a_thousand_pictures_are_a_handful_of_model_calls(
+    tmp_path: Path, detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    call = CompiledModel.__call__
 
-    calls = tf.Variable(0)
+    def counting(self: CompiledModel, arrays: np.ndarray) -> object:
+        calls.append(len(arrays))
+        return call(self, arrays)
 
-    class Counter(keras.layers.Layer):
-        def call(self, inputs):
-            calls.assign_add(1)
-            return inputs
-
-    picture = keras.Input((32, 32, 3))
-    counting = replace(detector, model=keras.Model(picture, detector.model(Counter()(picture))))
-    calls.assign(0)
     content = [jpeg(seed, side=8) for seed in range(20)]
     files = [write(tmp_path / f"{number:04d}.jpg", content[number % 20]) for number in range(1000)]
-    rows = list(predict.predict(counting, files))
+    with monkeypatch.context() as patch:
+        patch.setattr(CompiledModel, "__call__", counting)
+        rows = list(predict.predict(detector, files))
     assert paths_of(rows) == [str(file) for file in files]
-    assert 1 <= int(calls) <= 8
+    assert sum(calls) == 1000
+    assert 1 <= len(calls) <= 8
     expected = detector.p_ai(np.stack([images.load(file, detector.geometry) for file in files[:20]]))
     assert [row.p_ai for row in rows] == list(expected) * 50
 
 
-def test_pictures_are_asked_for_only_as_they_are_needed(tmp_path: Path, detector: Detector) -> None:
-    """A folder of any size: not more than a chunk, and what is decoded ahead, is taken before its verdicts come."""
+def test_pictures_are_read_only_as_they_are_needed(tmp_path: Path, detector: Detector) -> None:
+    """For a folder of any size: at most a chunk and what is decoded ahead is taken before the first verdict."""
     file, taken = write(tmp_path / "a.jpg", jpeg(1)), []
 
     def endless():
@@ -148,7 +151,9 @@ def test_a_picture_gets_the_p_it_got_in_the_evaluation(
 ) -> None:
     pictures = trained / "data" / "raw" / "art"
     index, balance = (trained / "artifacts" / stage / "k1" for stage in ("index", "balance"))
-    evaluate.run(EvaluateConfig(resamples=100, robustness=0), index, balance, model, pictures, tmp_path)
+    evaluate.run(
+        EvaluateConfig(bootstrap_resamples=100, robustness_pictures=0), index, balance, model, pictures, tmp_path
+    )
     evaluated = pd.read_parquet(tmp_path / "predictions.parquet")
     rows = list(predict.predict(detector, [pictures / path for path in evaluated.path]))
     assert [row.p_ai for row in rows] == list(evaluated.p_ai)
@@ -193,11 +198,11 @@ def test_no_model_yet_says_how_to_get_one(roots: Path) -> None:
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=f"{tmp_path}/absent: there is no such model"):
+    with pytest.raises(ModelError, match=f"{tmp_path}/absent: no such model"):
         predict.find_model(tmp_path / "absent")
 
 
-def test_a_damaged_newest_model_is_not_taken(model: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_newest_model_is_not_used(model: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(model, roots / "artifacts" / "train" / "k1")
     monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(roots / "artifacts"))
     with (roots / "artifacts" / "train" / "k1" / MODEL_FILE).open("r+b") as file:

@@ -1,4 +1,4 @@
-"""The metrics, read as Prometheus reads them."""
+"""The metrics as Prometheus parses them."""
 
 import json
 from pathlib import Path
@@ -18,10 +18,10 @@ def root(roots: Path) -> Path:
 
 
 def make(stage: str, key: str, inputs: dict[str, str] | None = None, **metrics: object) -> str:
-    """An artifact with metrics, made from others' digests; its own."""
+    """Build an artifact with metrics from inputs (name -> digest); returns its digest."""
     with store.build(stage, key, {"inputs": inputs or {}}) as out:
         (out / "metrics.json").write_text(json.dumps({"name": key, **metrics}))
-    return store.at(stage, key).digest
+    return store.load(stage, key).digest
 
 
 def write(name: str, ended: str, flow: str = "pipeline", state: str = "completed", **more: object) -> None:
@@ -30,7 +30,7 @@ def write(name: str, ended: str, flow: str = "pipeline", state: str = "completed
 
 
 def read() -> dict[tuple[str, ...], float]:
-    """Name and labels' values of each sample, and its value."""
+    """(name, label values...) -> value of each sample."""
     text = prometheus_metrics.write().read_text()
     families = list(text_string_to_metric_families(text))
     assert all(family.documentation and family.name.startswith("artdetect_") for family in families)
@@ -41,10 +41,10 @@ def read() -> dict[tuple[str, ...], float]:
 
 
 def test_an_empty_project_has_metrics_too() -> None:
-    assert read() == {("gate_verdicts", "kept"): 0, ("gate_verdicts", "promoted"): 0}
+    assert read() == {("gate_verdicts", "refused"): 0, ("gate_verdicts", "promoted"): 0}
 
 
-def test_of_each_flow_the_last_run_counts() -> None:
+def test_the_run_metrics_describe_the_last_run_of_each_flow() -> None:
     write("a", "2026-05-01T00:01:00+00:00")
     write("b", "2026-05-01T00:10:00+00:00", state="failed", error="ModelError: no")
     write("c", "2026-05-01T00:05:00+00:00", flow="retrain", facts={"verdict": "promoted"})
@@ -58,21 +58,21 @@ def test_of_each_flow_the_last_run_counts() -> None:
     assert found["gate_verdicts", "promoted"] == 1
 
 
-def test_of_each_stage_the_last_use_counts() -> None:
+def test_the_stage_metrics_describe_the_last_use_of_each_stage() -> None:
     make("train", "k1")
     for name, minute, ran in (("a", 1, True), ("b", 2, False)):
         use = StageRecord(stage="train", key="k1", ran=ran, why="", seconds=minute)
         write(name, f"2026-05-01T00:0{minute}:00+00:00", stages=[use])
     found = read()
     assert (found["stage_ran", "train"], found["stage_build_seconds", "train"]) == (0, 2)
-    peak = store.at("train", "k1").record["peak_memory_mb"]
+    peak = store.load("train", "k1").record["peak_memory_mb"]
     assert found["stage_peak_memory_bytes", "train"] == peak * 2**20
     assert found["artifacts", "train"] == 1
     size = (store.place("train", "k1") / "metrics.json").stat().st_size
     assert found["artifacts_bytes", "train"] == size
 
 
-def test_the_champion_and_the_newest_model_by_their_newest_evaluation() -> None:
+def test_the_model_metrics_are_from_the_newest_evaluation_of_champion_and_newest_model() -> None:
     old = make("train", "champion1")
     for key, accuracy in (("earlier", 0.7), ("later", 0.8)):
         make("evaluate", key, {"train": old}, pictures=50, accuracy={"value": accuracy}, roc_auc={"value": 0.9},
@@ -90,7 +90,7 @@ def test_the_champion_and_the_newest_model_by_their_newest_evaluation() -> None:
     assert ("model_info", "champion", "champion1") not in read()
 
 
-def test_incoming_pictures_are_those_that_count_by_label_and_generator() -> None:
+def test_only_accepted_pictures_count_as_incoming_by_label_and_generator() -> None:
     taken = ("AI/flux.1/1.jpg", "AI/flux.1/baroque/2.jpg", "human/museum/3.jpg")
     for place in (*taken, "human/museum/.4.jpg.tmp", "human/museum/notes.txt", 'AI/a"b/5.jpg', "provenance/a.json"):
         (paths.incoming() / place).parent.mkdir(parents=True, exist_ok=True)

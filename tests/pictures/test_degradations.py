@@ -1,4 +1,4 @@
-"""Each degradation does what it says, and nothing where it is told to do nothing."""
+"""Each degradation has its effect, and none with neutral parameters."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ IDENTITIES: dict[str, Callable[[Pixels], Pixels]] = {
     "noise of 0": lambda x: degradations.noise(x, 0.0, np.random.default_rng(1)),
     "cropped to the whole": lambda x: degradations.crop(x, 1.0, 0.3, 0.9),
     "cropped to the whole at its own scale": lambda x: degradations.crop_native(x, 1.0, 0.3, 0.9),
-    "colours as they were": lambda x: degradations.colour(x, 1, 1, 1),
+    "unchanged colours": lambda x: degradations.colour(x, 1, 1, 1),
 }
 CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
     "JPEG": lambda x: degradations.save(x, "JPEG", 30),
@@ -38,32 +38,32 @@ def picture() -> Pixels:
     return (np.asarray(colours) + rng.integers(-8, 9, (64, 64, 3))).clip(0, 255).astype(np.uint8)
 
 
-def away(one: Pixels, other: Pixels) -> float:
+def distance(one: Pixels, other: Pixels) -> float:
     """The root mean square difference."""
     return float(np.sqrt(np.square(one.astype(float) - other).mean()))
 
 
 @pytest.mark.parametrize("side", [32, 64])
 @pytest.mark.parametrize("name", [*IDENTITIES, *CHANGES])
-def test_pixels_stay_canonical_and_the_picture_given_is_left_alone(name: str, side: int, picture: Pixels) -> None:
-    given = np.ascontiguousarray(picture[:side, :side][:, ::-1])[:, ::-1]  # mirrored, as a view has it
+def test_pixels_stay_canonical_and_the_input_is_unchanged(name: str, side: int, picture: Pixels) -> None:
+    given = np.ascontiguousarray(picture[:side, :side][:, ::-1])[:, ::-1]  # a mirrored view of an array
     before = given.copy()
     found = (IDENTITIES | CHANGES)[name](given)
     assert (found.dtype, found.shape) == (np.uint8, (side, side, 3))
     np.testing.assert_array_equal(given, before)
-    assert (away(found, given) == 0) == (name in IDENTITIES)
+    assert (distance(found, given) == 0) == (name in IDENTITIES)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "WEBP"])
 def test_a_lower_quality_is_further_away(format: str, picture: Pixels) -> None:
-    errors = [away(degradations.save(picture, format, quality), picture) for quality in (10, 30, 60, 95)]
+    errors = [distance(degradations.save(picture, format, quality), picture) for quality in (10, 30, 60, 95)]
     assert errors == sorted(errors, reverse=True)
     assert errors[0] > 2 * errors[-1]
 
 
 @pytest.mark.parametrize("filter", degradations.FILTERS)
 def test_a_smaller_scale_is_further_away_with_any_filter(filter: str, picture: Pixels) -> None:
-    errors = [away(degradations.rescale(picture, factor, filter, filter), picture) for factor in (0.25, 0.5, 0.9)]
+    errors = [distance(degradations.rescale(picture, factor, filter, filter), picture) for factor in (0.25, 0.5, 0.9)]
     assert errors == sorted(errors, reverse=True)
 
 
@@ -72,7 +72,7 @@ def test_a_wider_blur_leaves_less_grain(picture: Pixels) -> None:
     assert grain == sorted(grain, reverse=True)
 
 
-def test_noise_has_the_deviation_asked_for_and_is_independent_a_value() -> None:
+def test_noise_has_the_given_deviation_and_is_independent() -> None:
     grey = np.full((128, 128, 3), 128, np.uint8)
     added = degradations.noise(grey, 0.05, np.random.default_rng(2)).astype(float) - 128
     assert added.mean() == pytest.approx(0, abs=0.2)
@@ -87,7 +87,7 @@ def test_noise_does_not_wrap_around() -> None:
 
 
 @pytest.mark.parametrize(("left", "top"), [(0, 0), (1, 0), (0, 1), (1, 1)])
-def test_a_crop_is_the_corner_asked_for(left: int, top: int) -> None:
+def test_a_crop_is_at_the_given_position(left: int, top: int) -> None:
     quarters = np.zeros((64, 64, 3), np.uint8)
     quarters[32 * top : 32 * top + 32, 32 * left : 32 * left + 32] = 200
     for cut in (degradations.crop, degradations.crop_native):
@@ -95,9 +95,9 @@ def test_a_crop_is_the_corner_asked_for(left: int, top: int) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.77, 0.9])
-def test_a_crop_at_its_own_scale_holds_the_window_itself_mirrored_at_its_edges(share: float) -> None:
+def test_a_native_crop_is_the_window_mirrored_at_its_edges(share: float) -> None:
     places = np.indices((64, 64), np.uint8)
-    numbered = np.stack([*places, places[0]], axis=-1)  # every pixel tells where it was
+    numbered = np.stack([*places, places[0]], axis=-1)  # every pixel holds its position
     found = degradations.crop_native(numbered, share, 0.5, 1.0)
     rows, columns = (np.unique(found[..., axis]) for axis in (0, 1))
     window = max(8, round(64 * share))
@@ -107,13 +107,13 @@ def test_a_crop_at_its_own_scale_holds_the_window_itself_mirrored_at_its_edges(s
     assert (np.abs(np.diff(found[..., 1].astype(int), axis=1)) <= 1).all()
 
 
-def test_without_saturation_a_picture_is_grey_and_as_bright(picture: Pixels) -> None:
+def test_zero_saturation_gives_grey_of_the_same_brightness(picture: Pixels) -> None:
     grey = degradations.colour(picture, 1, 1, 0)
     assert (np.ptp(grey.astype(int), axis=-1) == 0).all()
     np.testing.assert_array_equal(grey[..., 0], np.asarray(Image.fromarray(picture).convert("L")))
 
 
-def test_colours_move_the_way_that_is_said(picture: Pixels) -> None:
+def test_colour_factors_change_brightness_contrast_and_saturation(picture: Pixels) -> None:
     assert degradations.colour(picture, 0.7, 1, 1).mean() == pytest.approx(0.7 * picture.mean(), abs=1)
     assert degradations.colour(picture, 1, 1.3, 1).std() > picture.std() > degradations.colour(picture, 1, 0.7, 1).std()
     spread = [

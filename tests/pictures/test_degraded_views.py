@@ -1,4 +1,4 @@
-"""A view is made by the picture's content and its number, and by nothing else."""
+"""A view depends on the content of the picture and its number, and on nothing else."""
 
 import hashlib
 import inspect
@@ -24,20 +24,20 @@ def test_view_0_is_the_picture_itself() -> None:
 
 
 @pytest.mark.parametrize("side", [32, 224])
-def test_every_view_is_a_canonical_picture_of_its_own_and_the_same_again(side: int) -> None:
+def test_every_view_is_canonical_different_and_reproducible(side: int) -> None:
     pixels, sha256 = picture(1, side)
-    before, seen = pixels.copy(), set()
+    before, distinct = pixels.copy(), set()
     for number in NUMBERS:
         view = degraded_views.degraded_view(pixels, sha256, number)
         assert (view.dtype, view.shape, view.flags.c_contiguous) == (np.uint8, pixels.shape, True)
         np.testing.assert_array_equal(degraded_views.degraded_view(pixels.copy(), sha256, number), view)
-        seen.add(view.tobytes())
+        distinct.add(view.tobytes())
     np.testing.assert_array_equal(pixels, before)
-    assert len(seen) == len(NUMBERS)
+    assert len(distinct) == len(NUMBERS)
 
 
-def test_a_view_is_drawn_anew_for_other_content_and_knows_of_nothing_else() -> None:
-    """Above all not of the label: what was done to a picture must not tell the classes apart."""
+def test_a_view_depends_on_content_and_number_only() -> None:
+    """Above all not on the label: traces of degradation must not distinguish the classes."""
     pixels, sha256 = picture(1)
     assert list(inspect.signature(degraded_views.degraded_view).parameters) == ["pixels", "sha256", "number"]
     _, other = picture(2)
@@ -48,7 +48,7 @@ def test_a_view_is_drawn_anew_for_other_content_and_knows_of_nothing_else() -> N
     assert all(differ)
 
 
-def test_one_to_three_steps_each_as_often_in_any_order_and_half_are_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_views_take_one_to_three_steps_uniformly_and_half_are_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[list[int]] = []
     mirrored = 0
 
@@ -67,7 +67,7 @@ def test_one_to_three_steps_each_as_often_in_any_order_and_half_are_mirrored(mon
         taken.append([])
         mirrored += bool((degraded_views.degraded_view(pixels, f"{n // 2:064x}", 1 + n % 2) != pixels).any())
     counts = np.bincount(np.concatenate(taken).astype(int), minlength=steps)
-    assert counts == pytest.approx(np.full(steps, 600 * 2 / steps), abs=50)  # over four standard deviations
+    assert counts == pytest.approx(np.full(steps, 600 * 2 / steps), abs=50)  # more than four standard deviations
     assert np.bincount([len(chain) for chain in taken])[1:] == pytest.approx([200] * 3, abs=50)
     assert all(len(set(chain)) == len(chain) for chain in taken)
     firsts = np.bincount([chain[0] for chain in taken], minlength=steps)
@@ -76,10 +76,10 @@ def test_one_to_three_steps_each_as_often_in_any_order_and_half_are_mirrored(mon
 
 
 @pytest.mark.parametrize("step", degraded_views.DEGRADATIONS)
-def test_every_step_draws_what_it_does_and_takes_pictures_as_small_as_the_config_allows(
+def test_every_step_is_random_and_accepts_the_smallest_allowed_pictures(
     step: "degraded_views.Step",
 ) -> None:
     pixels, _ = picture(1, 10)
-    made = [step(pixels, np.random.default_rng(seed)) for seed in range(30)]
-    assert {(made.dtype, made.shape) for made in made} == {(np.dtype(np.uint8), pixels.shape)}
-    assert len({made.tobytes() for made in made}) > 12
+    results = [step(pixels, np.random.default_rng(seed)) for seed in range(30)]
+    assert {(result.dtype, result.shape) for result in results} == {(np.dtype(np.uint8), pixels.shape)}
+    assert len({result.tobytes() for result in results}) > 12

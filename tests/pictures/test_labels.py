@@ -11,7 +11,7 @@ def test_ai_is_class_0() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "said"),
+    ("folder", "expected"),
     [
         ("baroque", Origin("human", "baroque", "human")),
         ("AI_LD_baroque", Origin("AI", "baroque", "latent_diffusion")),
@@ -24,8 +24,8 @@ def test_ai_is_class_0() -> None:
         ("aivazovsky", Origin("human", "aivazovsky", "human")),
     ],
 )
-def test_a_folder_of_the_grammar_says_label_style_and_generator(folder: str, said: Origin) -> None:
-    assert origin(folder) == said
+def test_a_folder_name_gives_label_style_and_generator(folder: str, expected: Origin) -> None:
+    assert origin(folder) == expected
 
 
 @pytest.mark.parametrize(
@@ -33,16 +33,16 @@ def test_a_folder_of_the_grammar_says_label_style_and_generator(folder: str, sai
     ["__MACOSX", "_", ".git", ".", "..", "", "ai_sd_x", "Ai_SD_x", "AI-SD-x", "AI_LD", "AI_", "AI", "ai", "AI art",
      "AI2024", "a/b", "what?", "line\nbreak", "AI_SD_line\nbreak"],
 )  # fmt: skip
-def test_what_does_not_follow_the_grammar_is_not_guessed_at(folder: str) -> None:
+def test_names_outside_the_grammar_give_no_label(folder: str) -> None:
     assert origin(folder) is None
 
 
 @given(st.text())
 def test_any_name_is_an_origin_or_none(folder: str) -> None:
-    said = origin(folder)
-    if said is not None:
-        assert said.label == ("AI" if folder.startswith("AI_") else "human")
-        assert said.style == normal_style(said.style)
+    found = origin(folder)
+    if found is not None:
+        assert found.label == ("AI" if folder.startswith("AI_") else "human")
+        assert found.style == normal_style(found.style)
 
 
 @given(st.text())
@@ -52,13 +52,13 @@ def test_a_hidden_folder_is_never_human_art(name: str) -> None:
 
 
 @given(st.text(alphabet="abcdeXYZ 123-_", min_size=1))
-def test_spellings_of_one_style_are_one_style(style: str) -> None:
-    spelt = {style, style.replace("_", "-"), style.replace("-", "_"), style.upper(), style.lower()}
-    assert len({normal_style(name) for name in spelt}) == 1
+def test_all_spellings_of_a_style_are_normalised(style: str) -> None:
+    spellings = {style, style.replace("_", "-"), style.replace("-", "_"), style.upper(), style.lower()}
+    assert len({normal_style(name) for name in spellings}) == 1
 
 
 @pytest.mark.parametrize(
-    ("folder", "said"),
+    ("folder", "expected"),
     [
         ("AI/flux", Origin("AI", "unknown", "flux")),
         ("AI/LD/Art Nouveau", Origin("AI", "art_nouveau", "latent_diffusion")),
@@ -66,15 +66,15 @@ def test_spellings_of_one_style_are_one_style(style: str) -> None:
         ("human/wikiart/ukiyo-e/2024/May", Origin("human", "ukiyo_e", "human")),
     ],
 )
-def test_an_incoming_folder_says_label_generator_and_style(folder: str, said: Origin) -> None:
-    assert incoming(folder) == said
+def test_an_incoming_folder_gives_label_generator_and_style(folder: str, expected: Origin) -> None:
+    assert incoming(folder) == expected
 
 
 @pytest.mark.parametrize(
     "folder",
     ["", "AI", "human", "AI/", "ai/flux", "AI/../x", "AI/.x", "AI/human", "AI/a b", "AI/flux/_x", "Human/x", "x"],
 )
-def test_an_incoming_folder_that_does_not_is_not_guessed_at(folder: str) -> None:
+def test_incoming_folders_outside_the_grammar_give_no_label(folder: str) -> None:
     assert incoming(folder) is None
 
 

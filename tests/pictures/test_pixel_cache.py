@@ -1,4 +1,4 @@
-"""The pixel cache holds what `images.load` gives; no kill, torn write or second writer makes it hold anything else."""
+"""The pixel cache holds the result of `images.load`, whatever kills, torn writes and second writers do."""
 
 import contextlib
 import hashlib
@@ -32,12 +32,12 @@ def items(tmp_path_factory):
     """700 small pictures: three chunks."""
     folder = tmp_path_factory.mktemp("pictures")
     random = np.random.default_rng(0)
-    made = []
+    pictures = []
     for number in range(700):
         path = folder / f"{number}.png"
         Image.fromarray(random.integers(0, 255, (20, 24, 3), dtype=np.uint8)).save(path, compress_level=0)
-        made.append((hashlib.sha256(path.read_bytes()).hexdigest(), path))
-    return made
+        pictures.append((hashlib.sha256(path.read_bytes()).hexdigest(), path))
+    return pictures
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def unbroken(items, tmp_path_factory):
 
 @pytest.fixture
 def filled(unbroken, tmp_path):
-    """A copy of it, to be damaged."""
+    """A copy of that cache, to be damaged."""
     return shutil.copytree(unbroken, tmp_path / "cache")
 
 
@@ -67,12 +67,12 @@ def test_the_cache_gives_the_same_bits_as_load(items, unbroken):
     rows = cache.rows(keys(items))
     array = cache.read(rows)
     assert (rows.dtype, array.dtype, array.shape) == (np.int64, np.uint8, (700, 16, 16, 3))
-    for kept, (_, path) in zip(array, items, strict=True):
-        np.testing.assert_array_equal(kept, images.load(path, GEOMETRY))
-        np.testing.assert_array_equal(kept, images.load(path.read_bytes(), GEOMETRY))
+    for cached, (_, path) in zip(array, items, strict=True):
+        np.testing.assert_array_equal(cached, images.load(path, GEOMETRY))
+        np.testing.assert_array_equal(cached, images.load(path.read_bytes(), GEOMETRY))
 
 
-def test_rows_follow_the_order_asked_for(items, unbroken):
+def test_rows_follow_the_given_order(items, unbroken):
     cache = PixelCache(GEOMETRY, unbroken)
     rows = cache.rows(keys(items))
     np.testing.assert_array_equal(cache.rows(keys(items)[::-1]), rows[::-1])
@@ -94,17 +94,17 @@ def test_a_missing_picture_is_named(items, unbroken):
         PixelCache(GEOMETRY, unbroken).rows(["abc"])
 
 
-def test_digests_that_end_in_zero_bytes_are_kept_apart(tmp_path):
-    # numpy strips trailing zero bytes from its fixed-size strings when it hands them out.
+def test_digests_that_end_in_zero_bytes_are_distinguished(tmp_path):
+    # numpy strips trailing zero bytes from single values of its fixed-size strings.
     digests = [bytes([1] * 30 + [0, 0]).hex(), bytes([1] * 30 + [0, 1]).hex(), bytes(32).hex()]
     folder = tmp_path / "cache"
     folder.mkdir()
-    made = [bytes([value]) * RECORD for value in range(3)]
-    (folder / "pixels.u8").write_bytes(b"".join(made))
-    (folder / "index.bin").write_bytes(array_cache._entries(digests, made).tobytes())
+    records = [bytes([value]) * RECORD for value in range(3)]
+    (folder / "pixels.u8").write_bytes(b"".join(records))
+    (folder / "index.bin").write_bytes(array_cache._entries(digests, records).tobytes())
     cache = PixelCache(GEOMETRY, folder)
     assert cache.rows(digests).tolist() == [0, 1, 2]
-    (folder / "pixels.u8").write_bytes(b"".join(made[:2]) + b"\7" * RECORD)
+    (folder / "pixels.u8").write_bytes(b"".join(records[:2]) + b"\7" * RECORD)
     assert cache.verify() == [bytes(32).hex()]
 
 
@@ -114,7 +114,7 @@ def resident() -> int:
     return int(line.split()[1]) * 1024
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells what is resident")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux reports resident memory")
 def test_reading_a_large_cache_leaves_little_of_it_in_memory(tmp_path):
     geometry, count = Geometry(256, "crop"), 2_000  # 393 MB
     record = bytes(geometry.size**2 * 3)
@@ -125,11 +125,11 @@ def test_reading_a_large_cache_leaves_little_of_it_in_memory(tmp_path):
     names = [f"{number:064x}" for number in range(count)]
     (folder / "index.bin").write_bytes(array_cache._entries(names, [record] * count).tobytes())
     cache = PixelCache(geometry, folder)
-    before, most = resident(), 0
+    before, peak = resident(), 0
     for start in range(0, count, 50):
         assert not cache.read(np.arange(start, start + 50)).any()
-        most = max(most, resident() - before)
-    assert 2**20 < most < array_cache.RESIDENT_BYTES + 50 * len(record)
+        peak = max(peak, resident() - before)
+    assert 2**20 < peak < array_cache.RESIDENT_BYTES + 50 * len(record)
 
 
 def test_only_what_is_missing_is_decoded(items, tmp_path, monkeypatch):
@@ -143,10 +143,10 @@ def test_only_what_is_missing_is_decoded(items, tmp_path, monkeypatch):
     assert len(cache) == 310
 
 
-def test_progress_is_told_after_each_chunk(items, tmp_path):
-    told = []
-    PixelCache(GEOMETRY, tmp_path / "cache").ensure(items, progress=lambda *numbers: told.append(numbers))
-    assert told == [(256, 700), (512, 700), (700, 700)]
+def test_progress_is_reported_after_each_chunk(items, tmp_path):
+    calls = []
+    PixelCache(GEOMETRY, tmp_path / "cache").ensure(items, progress=lambda *numbers: calls.append(numbers))
+    assert calls == [(256, 700), (512, 700), (700, 700)]
 
 
 def test_large_geometries_have_smaller_chunks(tmp_path):
@@ -154,7 +154,7 @@ def test_large_geometries_have_smaller_chunks(tmp_path):
 
 
 @pytest.mark.parametrize(("engine", "workers"), [("threads", 1), ("threads", 7), ("processes", 2)])
-def test_files_do_not_depend_on_who_decodes(items, unbroken, tmp_path, engine, workers):
+def test_files_do_not_depend_on_the_compute_engine(items, unbroken, tmp_path, engine, workers):
     def fill():
         compute.use_compute(ComputeConfig(engine=engine, workers=workers))
         PixelCache(GEOMETRY, tmp_path / "cache").ensure(items)
@@ -163,7 +163,7 @@ def test_files_do_not_depend_on_who_decodes(items, unbroken, tmp_path, engine, w
     assert content(tmp_path / "cache") == content(unbroken)
 
 
-def test_the_default_folder_tells_geometries_and_recipes_apart(monkeypatch, tmp_path):
+def test_the_default_folder_depends_on_geometry_and_versions(monkeypatch, tmp_path):
     monkeypatch.setenv("ARTDETECT_DATA", str(tmp_path))
     folders = {
         pixel_cache.default_folder(geometry) for geometry in (GEOMETRY, Geometry(16, "squash"), Geometry(17, "crop"))
@@ -176,7 +176,7 @@ def test_the_default_folder_tells_geometries_and_recipes_apart(monkeypatch, tmp_
     assert {folder.parent for folder in folders} == {tmp_path / "cache" / "pixels"}
 
 
-def test_a_changed_vanished_or_broken_file_is_named_and_the_rest_stays(items, tmp_path):
+def test_a_changed_missing_or_broken_file_is_named_and_the_rest_stays(items, tmp_path):
     path = tmp_path / "changed.png"
     for damage in (lambda: path.write_bytes(b"other"), lambda: path.unlink()):
         shutil.copy(items[600][1], path)
@@ -196,11 +196,11 @@ def test_a_changed_vanished_or_broken_file_is_named_and_the_rest_stays(items, tm
 WRITER = """
 import sys
 from pathlib import Path
-from artdetect.images import Geometry
-from artdetect.pixels import Pixels
+from artdetect.pictures.images import Geometry
+from artdetect.pictures.pixel_cache import PixelCache
 folder, listing = map(Path, sys.argv[1:])
 items = [(sha256, Path(path)) for sha256, path in (line.split(" ", 1) for line in listing.read_text().splitlines())]
-cache = Pixels(Geometry(16, "crop"), folder)
+cache = PixelCache(Geometry(16, "crop"), folder)
 print("ready", flush=True)
 cache.ensure(items, progress=lambda *numbers: print(*numbers, flush=True))
 """
@@ -208,7 +208,7 @@ cache.ensure(items, progress=lambda *numbers: print(*numbers, flush=True))
 
 @pytest.fixture
 def writer(items, tmp_path):
-    """Starts a process that fills a cache; it has said "ready" when this returns."""
+    """Start a process that fills a cache, and wait until it is ready."""
     listing = tmp_path / "items"
     started = []
 
@@ -236,7 +236,7 @@ def test_a_writer_killed_at_any_moment_costs_only_time(items, unbroken, tmp_path
     time.sleep(delay)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    reader = PixelCache(GEOMETRY, folder)  # before anyone has repaired it
+    reader = PixelCache(GEOMETRY, folder)  # before it is repaired
     assert reader.verify() == []
     PixelCache(GEOMETRY, folder).ensure(items)
     assert content(folder) == content(unbroken)
@@ -258,7 +258,7 @@ def test_a_writer_killed_between_pixels_and_entries_costs_only_time(items, unbro
     assert content(folder) == content(unbroken)
 
 
-def test_two_writers_at_once_give_one_sound_cache(items, unbroken, tmp_path, writer):
+def test_two_writers_at_once_give_one_intact_cache(items, unbroken, tmp_path, writer):
     folder = tmp_path / "cache"
     first = writer(folder)
     second = writer(folder, items[::-1][:500])
@@ -273,7 +273,7 @@ def test_two_writers_at_once_give_one_sound_cache(items, unbroken, tmp_path, wri
 
 @pytest.mark.parametrize("cut", [1, ENTRY.itemsize - 1, ENTRY.itemsize, ENTRY.itemsize * 10 + 3])
 @pytest.mark.parametrize("name", ["index.bin", "pixels.u8"])
-def test_a_torn_tail_is_cut_off_and_written_again(items, unbroken, filled, name, cut):
+def test_a_torn_tail_is_truncated_and_written_again(items, unbroken, filled, name, cut):
     os.truncate(filled / name, (filled / name).stat().st_size - cut)
     cache = PixelCache(GEOMETRY, filled)
     assert len(cache) < 700
@@ -294,14 +294,14 @@ def test_a_tail_of_zeros_after_a_loss_of_power_does_not_count(items, unbroken, f
     assert content(filled) == content(unbroken)
 
 
-def test_a_corrupted_record_is_noticed_by_verify(items, filled):
+def test_a_corrupted_record_is_found_by_verify(items, filled):
     with (filled / "pixels.u8").open("r+b") as file:
         file.seek(5 * RECORD + 100)
         byte = file.read(1)
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([byte[0] ^ 1]))
     cache = PixelCache(GEOMETRY, filled)
-    assert len(cache) == 700  # far from the end, so opening does not look at it
+    assert len(cache) == 700  # far from the end, so opening does not check it
     assert cache.verify() == [items[5][0]]
 
 
@@ -339,7 +339,7 @@ def test_a_cache_deleted_while_it_is_written_is_written_again(items, unbroken, t
 
 def test_a_full_disk_passes_through_and_the_cache_stays_valid(items, unbroken, tmp_path, monkeypatch):
     class Full:
-        """A file on a disk that takes one and a half chunks."""
+        """A file on a disk with space for one and a half chunks."""
 
         def __init__(self, file):
             self.file = file
@@ -354,9 +354,9 @@ def test_a_full_disk_passes_through_and_the_cache_stays_valid(items, unbroken, t
             self.file.close()
 
         def write(self, data):
-            room = 400 * RECORD - self.file.tell()
-            self.file.write(data[:room])
-            if len(data) > room:
+            space = 400 * RECORD - self.file.tell()
+            self.file.write(data[:space])
+            if len(data) > space:
                 raise OSError(28, "No space left on device")
 
     open_at = array_cache._open_at

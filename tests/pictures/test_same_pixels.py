@@ -1,4 +1,4 @@
-"""A picture is the same pixels whichever way it reaches the model: train, evaluate, predict, explain."""
+"""A picture gives the same pixels in train, evaluate, predict and explain."""
 
 import hashlib
 from pathlib import Path
@@ -32,10 +32,10 @@ FILES: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def pictures(roots: Path) -> list[Path]:
     paths = []
-    for seed, (name, about) in enumerate(FILES.items()):
-        noise = np.random.default_rng(seed).integers(0, 255, (*about["size"][::-1], 3)).astype(np.uint8)
-        picture = Image.fromarray(noise).convert(about.get("mode", "RGB"))
-        picture.save(roots / name, **({"exif": about["exif"]} if "exif" in about else {}))
+    for seed, (name, options) in enumerate(FILES.items()):
+        noise = np.random.default_rng(seed).integers(0, 255, (*options["size"][::-1], 3)).astype(np.uint8)
+        picture = Image.fromarray(noise).convert(options.get("mode", "RGB"))
+        picture.save(roots / name, **({"exif": options["exif"]} if "exif" in options else {}))
         paths.append(roots / name)
     return paths
 
@@ -53,11 +53,11 @@ def test_train_evaluate_predict_and_explain_see_the_same(
         pixels.ensure(items)
         rows = pixels.rows([sha256 for sha256, _ in items])
         part = input_pipeline.Split(pixels, rows, np.zeros(len(rows), int), np.ones(len(rows)))
-        trained = [x for x, *_ in input_pipeline.whole(part, 4).as_numpy_iterator()]
+        trained = [x for x, *_ in input_pipeline.validation_batches(part, 4).as_numpy_iterator()]
         np.testing.assert_array_equal(np.concatenate(trained), expected)
         np.testing.assert_array_equal(images.to_input(pixels.read(rows)), expected)
     np.testing.assert_array_equal(images.to_input(np.stack(predict._load(geometry, pictures))), expected)
 
-    of_files = [ExplainedPicture(path, sha256, path.stem, "", 0) for sha256, path in items]
-    explained = list(explained_pictures.inputs(Detector(None, "none", geometry, {}), of_files))  # type: ignore[arg-type]
+    subjects = [ExplainedPicture(path, sha256, path.stem, "", 0) for sha256, path in items]
+    explained = list(explained_pictures.inputs(Detector(None, "none", geometry, {}), subjects))  # type: ignore[arg-type]
     np.testing.assert_array_equal(np.stack(explained), expected)

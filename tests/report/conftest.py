@@ -1,4 +1,4 @@
-"""Artifact folders as runs leave them, with hostile names and every finding, and the report made from them."""
+"""Artifact folders as a run leaves them, with hostile names and every finding, and the reports built from them."""
 
 import hashlib
 import html
@@ -20,11 +20,12 @@ from artdetect.evaluate.metrics import summary
 from artdetect.model.decision import DecisionRule
 from artdetect.report import charts, context, run
 from artdetect.report.config import ReportConfig
+from artdetect.stats.bootstrap import Bootstrap
 from tests.tiny_dataset import jpeg, write
 
 HOSTILE = 'test/dots/<script>window.executed=1</script><img src=x onerror="window.executed=1">.jpg'
 LONG = "test/dots/" + "a_name_without_a_single_space_" * 8 + ".jpg"
-NASTY = "x|y <b>bold</b> *stars* [link](http://example.org) `code` # $x$"  # a name that is markup, here and there
+NASTY = "x|y <b>bold</b> *stars* [link](http://example.org) `code` # $x$"  # a name that is markup in HTML and Markdown
 NOTICE = "These pictures are drawn by a program.\nNo person painted them.\n\nAccuracy means nothing about real art.\n"
 STAGES = ("index", "audit", "balance", "train", "evaluate", "explain")
 RULE = DecisionRule(0.5, 1.0, 2.0)
@@ -38,77 +39,79 @@ CALIBRATION = {
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """Of a step-trained net that was evaluated by the test alone."""
+    """A net trained by epochs, evaluated without any optional check."""
     return artifacts(tmp_path_factory.mktemp("artifacts"))
 
 
 @pytest.fixture(scope="session")
-def sceptical(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """Of artnet with everything that a sceptic asks."""
-    made = copied(folders, tmp_path_factory.mktemp("sceptical"))
-    _artnet(made["train"])
-    file = made["evaluate"] / "metrics.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | _doubts()))
+def full_folders(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """artnet, evaluated with every optional check."""
+    copies = copy_of(folders, tmp_path_factory.mktemp("full_folders"))
+    _artnet(copies["train"])
+    file = copies["evaluate"] / "metrics.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | _full_metrics()))
     pixels = np.random.default_rng(5).integers(0, 256, (60, 80, 3), np.uint8)
-    Image.fromarray(pixels).resize((640, 480)).save(made["evaluate"] / "mistakes.png", compress_level=1)
-    return made
+    Image.fromarray(pixels).resize((640, 480)).save(copies["evaluate"] / "worst_errors.png", compress_level=1)
+    return copies
 
 
 @pytest.fixture(scope="session")
-def built(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report_folder(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report(folders, tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="session")
-def text(built: Path) -> str:
-    return (built / "report.html").read_text(encoding="utf-8")
+def page(report_folder: Path) -> str:
+    return (report_folder / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
-def doubted(sceptical: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report's folder of `sceptical`."""
-    return report(sceptical, tmp_path_factory.mktemp("doubted"))
+def full_report(full_folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of `full_folders`."""
+    return report(full_folders, tmp_path_factory.mktemp("full_report"))
 
 
 @pytest.fixture(scope="session")
-def doubts(doubted: Path) -> str:
-    """Its page."""
-    return (doubted / "report.html").read_text(encoding="utf-8")
+def full_page(full_report: Path) -> str:
+    """The page of `full_report`."""
+    return (full_report / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
-def charts(folders: Folders, sceptical: Folders) -> charts.Charts:
-    """Every chart that a page can ask for, drawn once."""
-    return charts.draw(context.gather(folders)) | charts.draw(context.gather(sceptical))
+def chart_images(folders: Folders, full_folders: Folders) -> charts.Charts:
+    """Every chart of the two reports, drawn once."""
+    return charts.draw(context.gather(folders)) | charts.draw(context.gather(full_folders))
 
 
 @pytest.fixture(scope="session")
-def card(doubted: Path) -> str:
-    return (doubted / "model_card.md").read_text(encoding="utf-8")
+def card(full_report: Path) -> str:
+    return (full_report / "model_card.md").read_text(encoding="utf-8")
 
 
 def artifacts(root: Path) -> Folders:
-    made = {stage: root / stage / f"key-of-{stage}" for stage in STAGES}
-    for folder in made.values():
+    created = {stage: root / stage / f"key-of-{stage}" for stage in STAGES}
+    for folder in created.values():
         folder.mkdir(parents=True)
-    table = indexed()
+    table = index_table()
     _pictures(root / "pictures", table)
-    table.to_parquet(made["index"] / "index.parquet")
-    (made["index"] / "skipped.json").write_text(json.dumps({"not a picture": ["test/<b>dots<i>/notes.txt"]}))
-    (made["index"] / "notice.txt").write_text(NOTICE)
-    audit.run(audit.AuditConfig(), made["index"], root / "pictures", made["audit"])
-    _balance(table).to_parquet(made["balance"] / "balance.parquet")
-    _train(made["train"])
-    predictions = predicted(table)
-    predictions.to_parquet(made["evaluate"] / "predictions.parquet")
-    (made["evaluate"] / "metrics.json").write_text(json.dumps(summary(predictions, 100, 1, RULE.threshold)))
-    for number, (stage, folder) in enumerate(made.items()):
+    table.to_parquet(created["index"] / "index.parquet")
+    (created["index"] / "skipped.json").write_text(json.dumps({"not a picture": ["test/<b>dots<i>/notes.txt"]}))
+    (created["index"] / "notice.txt").write_text(NOTICE)
+    audit.run(audit.AuditConfig(), created["index"], root / "pictures", created["audit"])
+    _balance(table).to_parquet(created["balance"] / "balance.parquet")
+    _train(created["train"])
+    predictions = predictions_of(table)
+    predictions.to_parquet(created["evaluate"] / "predictions.parquet")
+    (created["evaluate"] / "metrics.json").write_text(
+        json.dumps(summary(predictions, Bootstrap(100, 1), RULE.threshold))
+    )
+    for number, (stage, folder) in enumerate(created.items()):
         packages = {"python": "3.11", "pandas": f"3.{number // 4}"}
         parts = {"packages": packages, "config": {}, "code": {f"artdetect.{stage}": "abc"}}
         record = {"stage": stage, "revision": "c0ffee", "parts": parts}
         (folder / "record.json").write_text(json.dumps(record))
-    _explain(predictions, made["explain"])
-    return made
+    _explain(predictions, created["explain"])
+    return created
 
 
 def report(folders: Folders, out: Path) -> Path:
@@ -116,8 +119,8 @@ def report(folders: Folders, out: Path) -> Path:
     return out
 
 
-def indexed() -> pd.DataFrame:
-    """48 pictures: two generators whose files are larger than the human ones, two styles; the last cannot be read."""
+def index_table() -> pd.DataFrame:
+    """48 pictures in two styles. Both generators have larger files than human art, and one file is unreadable."""
     rows = []
     for number in range(48):
         generator = ("human", "human", "latent_diffusion", "AVERYLONGGENERATORNAME2.1")[number % 4]
@@ -138,7 +141,7 @@ def indexed() -> pd.DataFrame:
                 "mode": "RGB",
                 "jpeg_quality": 75,
                 "has_exif": False,
-                "phash": hashlib.sha256(bytes([number % 43])).hexdigest()[:16],  # 43 looks like 0, 44 like 1 …
+                "phash": hashlib.sha256(bytes([number % 43])).hexdigest()[:16],  # 43 has the hash of 0, 44 that of 1 …
                 "contrast": 0.5 if number == 40 else 40.0,
                 "ok": number < 47,
                 "error": None if number < 47 else "truncated",
@@ -148,7 +151,7 @@ def indexed() -> pd.DataFrame:
 
 
 def _pictures(folder: Path, table: pd.DataFrame) -> None:
-    """The files of an index, and their digests in it; equal ones stay equal."""
+    """Write the files of an index and enter their digests; equal digests stay equal."""
     for number, (path, content) in enumerate(zip(table.path, table.sha256, strict=True)):
         file = write(folder / path, jpeg(int(content), side=200))
         table.loc[number, "sha256"] = digests.file_digest(file)
@@ -178,7 +181,7 @@ def _model(folder: Path, card: dict[str, Any]) -> None:
 
 
 def _artnet(folder: Path) -> None:
-    """The train artifact of a preset without epochs, in the place of another."""
+    """Turn the train artifact into that of a preset without epochs."""
     (folder / "history.csv").unlink()
     card = {"preset": "artnet", "geometry": {"size": 64, "fit": "crop"}, "classes": ["AI", "human"]}
     _model(folder, card | {"seed": 7, "rule": RULE.as_dict(), "families": ["latent_diffusion", NASTY]})
@@ -196,61 +199,63 @@ def _artnet(folder: Path) -> None:
     }
     (folder / "metrics.json").write_text(json.dumps(metrics | {"calibration": CALIBRATION}))
     record = json.loads((folder / "record.json").read_text())
-    record["parts"]["config"] = {"preset": "artnet", "backbone": "efficientnet-lite0", "views": 4}
+    record["parts"]["config"] = {"preset": "artnet", "backbone": "efficientnet-lite0", "degraded_views": 4}
     (folder / "record.json").write_text(json.dumps(record))
 
 
 def _left_out(generator: str, recall: float) -> dict[str, Any]:
-    return {"generator": generator, "pictures": 50, "human": 118, "roc_auc": about(0.9), "recall": about(recall)}
+    return {"generator": generator, "pictures": 50, "human": 118, "roc_auc": estimate(0.9), "recall": estimate(recall)}
 
 
-def about(value: float) -> dict[str, float]:
-    """A value with an interval, as metrics have them."""
+def estimate(value: float) -> dict[str, float]:
+    """A value with an interval, as in metrics.json."""
     return {"value": value, "low": value - 0.0213, "high": value + 0.0187}
 
 
-def _doubts() -> dict[str, Any]:
-    """What `artdetect.evaluate` adds to the metrics of the test as it stands, made up."""
+def _full_metrics() -> dict[str, Any]:
+    """Invented results of the optional checks of `artdetect.evaluate`."""
     conditions = {"clean": 0.95, "JPEG 50": 0.9, "blur 2": 0.6712, "PNG": 0.95}
     nearest = [{"path": f"train/dots/{NASTY}.jpg", "label": "human", "generator": "human", "distance": 12.34}]
     wrong = {"path": HOSTILE, "label": "human", "generator": "human", "style": "post_impressionism"}
     groups = {"up to 256": 0.7, "257–512": 0.8}
     return {
         "by_size": [
-            {"size": name, "label": "AI + human", "pictures": 12, "accuracy": about(value), "mean_p_ai": 0.5}
+            {"size": name, "label": "AI + human", "pictures": 12, "accuracy": estimate(value), "mean_p_ai": 0.5}
             for name, value in groups.items()
         ],
-        "slices": [{"what": f"style={NASTY}", "pictures": 31, "accuracy": about(0.3333), "rest": 0.928, "q": 0.0149}],
+        "slices": [
+            {"what": f"style={NASTY}", "pictures": 31, "accuracy": estimate(0.3333), "rest": 0.928, "q": 0.0149}
+        ],
         "slices_tried": 87,
         "baselines": [
             {
                 "name": name,
                 "what": what,
-                "accuracy": about(auc - 0.1),
-                "balanced_accuracy": about(auc - 0.2),
-                "roc_auc": about(auc),
+                "accuracy": estimate(auc - 0.1),
+                "balanced_accuracy": estimate(auc - 0.2),
+                "roc_auc": estimate(auc),
             }
             for name, what, auc in (("palette", "which colours there are", 0.56), ("file", "the file alone", 0.97))
         ],
-        "mistakes": [wrong | {"p_ai": 0.99971, "verdict": "AI", "nearest": nearest}],
-        "attribution": {
+        "worst_errors": [wrong | {"p_ai": 0.99971, "verdict": "AI", "nearest": nearest}],
+        "generator_attribution": {
             "families": ["latent_diffusion", NASTY],
             "rows": [
-                {"generator": "latent_diffusion", "pictures": 7, "called": {"latent_diffusion": 5, "other": 2}},
-                {"generator": "unheard_of", "pictures": 3, "called": {NASTY: 3}},
+                {"generator": "latent_diffusion", "pictures": 7, "predicted": {"latent_diffusion": 5, "other": 2}},
+                {"generator": "unheard_of", "pictures": 3, "predicted": {NASTY: 3}},
             ],
-            "accuracy": about(0.7143),
+            "accuracy": estimate(0.7143),
         },
         "robustness": {
             "pictures": 20,
-            "clean_accuracy": about(0.95),
-            "mean_accuracy": about(0.8404),
+            "clean_accuracy": estimate(0.95),
+            "mean_accuracy": estimate(0.8404),
             "rows": [
                 {
                     "name": name,
-                    "accuracy": about(value),
-                    "roc_auc": about(value),
-                    "flipped": about(1 - value),
+                    "accuracy": estimate(value),
+                    "roc_auc": estimate(value),
+                    "flipped": estimate(1 - value),
                     "unsure": 0.123,
                 }
                 for name, value in conditions.items()
@@ -259,14 +264,14 @@ def _doubts() -> dict[str, Any]:
     }
 
 
-def predicted(table: pd.DataFrame) -> pd.DataFrame:
+def predictions_of(table: pd.DataFrame) -> pd.DataFrame:
     test = table[table.split == "test"].reset_index(drop=True)
     test["p_ai"] = np.where(test.label == "AI", 0.85, 0.15) + np.random.default_rng(1).normal(0, 0.05, len(test))
     test.loc[[3, 8], "p_ai"] = [0.3, 0.99]
     test.loc[[5, 6], "p_ai"] = [0.6, 0.45]
-    test["called"] = RULE.called(test.p_ai.to_numpy())
+    test["predicted"] = RULE.predicted(test.p_ai.to_numpy())
     test["verdict"] = RULE.verdicts(test.p_ai.to_numpy())
-    return test[["path", "sha256", "label", "style", "generator", "p_ai", "called", "verdict"]]
+    return test[["path", "sha256", "label", "style", "generator", "p_ai", "predicted", "verdict"]]
 
 
 def _explain(predictions: pd.DataFrame, folder: Path) -> None:
@@ -295,15 +300,15 @@ def _quality() -> dict:
     }
 
 
-def copied(folders: Folders, root: Path) -> Folders:
-    copied = {stage: root / stage / folder.name for stage, folder in folders.items()}
+def copy_of(folders: Folders, root: Path) -> Folders:
+    copies = {stage: root / stage / folder.name for stage, folder in folders.items()}
     for stage, folder in folders.items():
-        shutil.copytree(folder, copied[stage])
-    return copied
+        shutil.copytree(folder, copies[stage])
+    return copies
 
 
-def read(markup: str) -> str:
-    """What a reader reads of it, in one line."""
+def visible_text(markup: str) -> str:
+    """The visible text of the markup, on one line."""
     return (
         " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup)).split())
         .replace(" .", ".")

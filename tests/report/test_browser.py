@@ -18,9 +18,9 @@ COLLECT = """<!doctype html><body><script>addEventListener("message", ({data}) =
 
 
 def test_a_browser_shows_it_at_phone_and_desktop_width_without_sideways_scrolling(
-    text: str, doubts: str, tmp_path: Path
+    page: str, full_page: str, tmp_path: Path
 ) -> None:
-    measured = _in_chromium((text, doubts), (320, 390, 1280), tmp_path)
+    measured = _in_chromium((page, full_page), (320, 390, 1280), tmp_path)
     assert sorted(row["width"] for row in measured) == [320, 320, 390, 390, 1280, 1280]
     for row in measured:
         assert row["content"] <= row["shown"], f"{row['content'] - row['shown']} px too wide at {row['width']} px"
@@ -34,8 +34,8 @@ def _in_chromium(pages: tuple[str, ...], widths: tuple[int, ...], folder: Path) 
     if browser is None:
         pytest.skip("no chromium on this machine: the layout is looked at where there is one, as in CI")
     frames = ""
-    for number, text in enumerate(pages):
-        copy = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', MEASURE, text)
+    for number, page in enumerate(pages):
+        copy = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', MEASURE, page)
         (folder / f"{number}.html").write_text(copy, encoding="utf-8")
         frames += "".join(
             f'<iframe src="{number}.html" style="width:{width}px;height:800px;border:0"></iframe>' for width in widths

@@ -1,4 +1,4 @@
-"""The service over real HTTP, with a small model; in a thread, and once as the command in a process of its own."""
+"""The service over real HTTP with a small model: in a thread, and once as the command in its own process."""
 
 import http.client
 import json
@@ -30,23 +30,22 @@ from artdetect.model import predict
 from artdetect.model.decision import DecisionRule
 from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.pictures.images import Geometry
-from artdetect.serve import app
-from artdetect.serve import live_model as currents
+from artdetect.serve import app, live_model
 from artdetect.serve.live_model import LiveModel
-from tests.model.test_detector import talkative
+from tests.model.test_detector import net_with_all_outputs
 from tests.test_architecture import PROJECT, loaded
 from tests.tiny_dataset import jpeg, write
 
 
 @contextmanager
-def serving(path: Path | None = None, most: int = 10**6) -> Iterator[tuple[LiveModel, str]]:
+def serving(path: Path | None = None, max_bytes: int = 10**6) -> Iterator[tuple[LiveModel, str]]:
     """The service in a thread: the model it uses, and its address."""
-    current, listening = LiveModel(path), serve.listen("127.0.0.1", 0)
-    server = serve.server(current, most, log_config=None)
+    live, listening = LiveModel(path), serve.listen("127.0.0.1", 0)
+    server = serve.server(live, max_bytes, log_config=None)
     thread = Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        yield current, serve.address(listening)
+        yield live, serve.address(listening)
     finally:
         server.should_exit = True
         thread.join()
@@ -54,14 +53,14 @@ def serving(path: Path | None = None, most: int = 10**6) -> Iterator[tuple[LiveM
 
 @pytest.fixture
 def two(model: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A root of its own whose champion is k1; k2, another net with another rule, was trained since."""
+    """A project whose champion is k1; k2, another network with another rule, was trained later."""
     monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(roots / "artifacts"))
     shutil.copytree(model, roots / "artifacts" / "train" / "k1")
     registry.promote("k1", {}, "me", "the first")
     with store.build("train", "k2", {}) as out:
-        Detector(talkative(), "artnet", Geometry(32, "squash"), {}, DecisionRule(0.5, 1.0, 0.4), ("a", "b", "c")).save(
-            out / MODEL_FILE
-        )
+        Detector(
+            net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, DecisionRule(0.5, 1.0, 0.4), ("a", "b", "c")
+        ).save(out / MODEL_FILE)
     return roots
 
 
@@ -82,7 +81,7 @@ def vast() -> bytes:
 # --- verdicts ---
 
 
-def test_rows_are_those_of_predict_bit_for_bit_also_when_many_ask_at_once(model: Path, tmp_path: Path) -> None:
+def test_rows_equal_those_of_predict_bit_for_bit_also_for_concurrent_requests(model: Path, tmp_path: Path) -> None:
     contents = [*(jpeg(seed, side=40) for seed in range(20)), b"", b"<html>", jpeg(2)[:-100], vast()]
     files = [write(tmp_path / f"ä {number}.jpg", content) for number, content in enumerate(contents)]
     expected = [row.as_dict() for row in predict.predict(Detector.load(model), files)]
@@ -96,34 +95,34 @@ def test_rows_are_those_of_predict_bit_for_bit_also_when_many_ask_at_once(model:
     assert (nameless.json()["path"], nameless.json()["error"]) == ("", "not a picture but a web page or other markup")
 
 
-def test_health_answers_while_a_picture_is_judged(model: Path) -> None:
-    with serving(model) as (current, address), ThreadPoolExecutor(5) as many:
-        detector = current.judge.detector
-        with detector._forward._turn:  # the forward pass does not end
-            asked = [many.submit(post, address, jpeg(seed)) for seed in range(5)]
+def test_health_answers_while_pictures_are_processed(model: Path) -> None:
+    with serving(model) as (live, address), ThreadPoolExecutor(5) as many:
+        detector = live.model.detector
+        with detector._forward._lock:  # the forward pass does not end
+            pending = [many.submit(post, address, jpeg(seed)) for seed in range(5)]
             assert get(address, "/health") == {"status": "ok", "model": detector.id, "fault": None}
-            assert not any(answer.done() for answer in asked)
-        assert {answer.result().status_code for answer in asked} == {200}
+            assert not any(answer.done() for answer in pending)
+        assert {answer.result().status_code for answer in pending} == {200}
 
 
 # --- what is refused ---
 
 
-def test_a_picture_that_is_too_large_is_refused_before_the_rest_has_come(model: Path) -> None:
-    with serving(model, most=1000) as (_, address):
+def test_a_picture_that_is_too_large_is_refused_before_the_rest_has_arrived(model: Path) -> None:
+    with serving(model, max_bytes=1000) as (_, address):
         for header, start in (("Content-Length", b""), ("Transfer-Encoding", b"3e9\r\n" + bytes(1001))):
-            asking = http.client.HTTPConnection(address.removeprefix("http://"))
-            asking.putrequest("POST", "/predict")
-            asking.putheader(header, "chunked" if start else "1001")
-            asking.endheaders(start)
-            answer = asking.getresponse()  # none of the rest was sent
+            connection = http.client.HTTPConnection(address.removeprefix("http://"))
+            connection.putrequest("POST", "/predict")
+            connection.putheader(header, "chunked" if start else "1001")
+            connection.endheaders(start)
+            answer = connection.getresponse()  # none of the rest was sent
             assert (answer.status, answer.getheader("Connection")) == (413, "close")
             assert json.load(answer)["detail"].startswith("the picture is too large (the limit is 1,000 bytes")
-            asking.close()
+            connection.close()
         assert post(address, bytes(1000)).status_code == 422  # read, and no picture
 
 
-def test_who_does_not_send_the_rest_is_not_waited_for(
+def test_the_service_does_not_wait_for_clients_that_stop_sending(
     model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(app, "BODY_TIMEOUT", 0.1)
@@ -140,7 +139,7 @@ def test_who_does_not_send_the_rest_is_not_waited_for(
     assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []
 
 
-def test_a_form_is_told_what_to_send_and_no_page_loads_scripts_from_the_internet(model: Path) -> None:
+def test_a_form_is_refused_with_advice_and_no_page_loads_scripts_from_the_internet(model: Path) -> None:
     with serving(model) as (_, address):
         form = httpx.post(f"{address}/predict", files={"file": jpeg(1)})
         assert form.status_code == 415
@@ -148,14 +147,14 @@ def test_a_form_is_told_what_to_send_and_no_page_loads_scripts_from_the_internet
         assert [httpx.get(f"{address}/{page}").status_code for page in ("docs", "redoc")] == [404, 404]
         described = get(address, "/openapi.json")
     assert set(described["paths"]) == {"/predict", "/model", "/health"}
-    named = [field.name for field in fields(predict.Verdict)]
-    assert list(described["components"]["schemas"]["Verdict"]["properties"]) == named
+    names = [field.name for field in fields(predict.Verdict)]
+    assert list(described["components"]["schemas"]["Verdict"]["properties"]) == names
 
 
 # --- which model ---
 
 
-def test_a_promotion_and_a_rollback_count_from_the_next_request_on(two: Path) -> None:
+def test_a_promotion_and_a_rollback_take_effect_with_the_next_request(two: Path) -> None:
     file = write(two / "a.jpg", jpeg(1))
     rows = {
         key: next(predict.predict(Detector.load(store.place("train", key)), [file])).as_dict() for key in ("k1", "k2")
@@ -163,13 +162,13 @@ def test_a_promotion_and_a_rollback_count_from_the_next_request_on(two: Path) ->
     assert rows["k1"]["p_ai"] != rows["k2"]["p_ai"]
     answers, ended = [], Event()
 
-    def ask_on() -> None:
+    def keep_posting() -> None:
         while not ended.is_set():
             answers.append(post(address, file.read_bytes(), name=str(file)))
 
     with serving() as (_, address):
         before = get(address, "/model")
-        others = [Thread(target=ask_on) for _ in range(2)]
+        others = [Thread(target=keep_posting) for _ in range(2)]
         for other in others:
             other.start()
         promoted = registry.promote("k2", {}, "me", "better")
@@ -190,25 +189,25 @@ def test_a_promotion_and_a_rollback_count_from_the_next_request_on(two: Path) ->
     assert all(answer.status_code == 200 and answer.json() in rows.values() for answer in answers)
 
 
-def test_a_champion_that_cannot_be_loaded_leaves_the_one_before(
+def test_if_a_champion_cannot_be_loaded_the_earlier_one_stays_in_use(
     two: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store.build("train", "k3", {}) as out:
         (out / MODEL_FILE).write_bytes(b"no model")
-    with serving() as (current, address):
-        first = current.judge.detector.id
+    with serving() as (live, address):
+        first = live.model.detector.id
         registry.promote("k3", {}, "me", "in good faith")
         assert [post(address, jpeg(1)).json()["model"] for _ in range(3)] == [first] * 3
         health = get(address, "/health")
         assert (health["status"], health["model"]) == ("degraded", first)
-        assert "this is not a model file of artdetect" in health["fault"]
+        assert "not a model file of artdetect" in health["fault"]
         errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-        assert errors == [f"still answering with {first}: {health['fault']}"]
+        assert errors == [f"still serving {first}: {health['fault']}"]
         registry.rollback("me", "broken")
         assert get(address, "/model")["train"] == "k1"
         assert get(address, "/health") == {"status": "ok", "model": first, "fault": None}
 
-        monkeypatch.setattr(currents, "RETRY", -1.0)
+        monkeypatch.setattr(live_model, "RETRY_SECONDS", -1.0)
         place = store.place("train", "k2")
         registry.promote("k2", {}, "me", "and it is gone")
         place.rename(two / "elsewhere")
@@ -217,18 +216,18 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_one_before(
         assert get(address, "/model")["train"] == "k2"  # without another promotion
 
 
-def test_health_looks_for_a_new_champion_by_itself(two: Path) -> None:
-    with serving() as (current, address):
-        first = current.judge.detector.id
+def test_health_finds_a_new_champion_by_itself(two: Path) -> None:
+    with serving() as (live, address):
+        first = live.model.detector.id
         registry.promote("k2", {}, "me", "better")
         for _ in range(600):
             if get(address, "/health")["model"] != first:
                 break
             time.sleep(0.1)
-        assert current.judge.train == "k2"
+        assert live.model.train == "k2"
 
 
-def test_where_nothing_was_promoted_the_newest_answers(two: Path) -> None:
+def test_before_the_first_promotion_the_newest_model_answers(two: Path) -> None:
     registry.alias_file().unlink()
     shutil.move(store.place("train", "k2"), two / "k2")
     with serving() as (_, address):
@@ -241,7 +240,7 @@ def test_where_nothing_was_promoted_the_newest_answers(two: Path) -> None:
         assert get(address, "/model")["train"] == "k1"
 
 
-def test_a_model_that_was_named_stays(two: Path) -> None:
+def test_a_model_that_was_named_stays_in_use(two: Path) -> None:
     with serving(store.place("train", "k1")) as (_, address):
         first = get(address, "/model")
         registry.promote("k2", {}, "me", "better")
@@ -257,19 +256,20 @@ def test_no_model_is_an_error(roots: Path) -> None:
 # --- the command ---
 
 
+@pytest.mark.slow
 def test_the_command_answers_logs_and_ends_cleanly(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     command = [sys.executable, "-m", "artdetect.cli", "--log-json", "serve", "--port", "0"]
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         address, _, rest = process.stdout.readline().partition(" ")
         detector = Detector.load(model)
-        assert rest == f"answers with {detector.id} (train/k1); POST a picture to /predict\n"
+        assert rest == f"serves {detector.id} (train/k1); POST a picture to /predict\n"
         row = post(address, jpeg(1), name="a.jpg").json()
         assert (row["path"], row["model"]) == ("a.jpg", detector.id)
         port = address.rpartition(":")[2]
         assert main(["serve", "--port", port]) == 2
-        said = f"cannot listen on 127.0.0.1, port {port}: address already in use. Try another --host or --port"
-        assert capfd.readouterr() == ("", f"artdetect: {said}\n")
+        message = f"cannot listen on 127.0.0.1, port {port}: address already in use. Try another --host or --port"
+        assert capfd.readouterr() == ("", f"artdetect: {message}\n")
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
     finally:
@@ -281,13 +281,15 @@ def test_the_command_answers_logs_and_ends_cleanly(model: Path, capfd: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"),
-    [("--port", "70000", "expected 0 to 65535"), ("--most-megabytes", "0", "expected 1 to 1024")],
+    ("option", "value", "message"),
+    [("--port", "70000", "expected 0 to 65535"), ("--max-upload-mb", "0", "expected 1 to 1024")],
 )
-def test_options_out_of_range_are_one_line(option: str, value: str, said: str, capsys: pytest.CaptureFixture) -> None:
+def test_options_out_of_range_are_one_line(
+    option: str, value: str, message: str, capsys: pytest.CaptureFixture
+) -> None:
     assert main(["serve", option, value]) == 2
-    assert capsys.readouterr().err == f"artdetect: {option} {value}: {said}\n"
+    assert capsys.readouterr().err == f"artdetect: {option} {value}: {message}\n"
 
 
-def test_no_other_command_loads_what_serves() -> None:
+def test_no_other_command_loads_the_web_framework() -> None:
     assert not loaded("import artdetect.cli, artdetect.cli.serve, artdetect.serve") & {"fastapi", "uvicorn", "asyncio"}

@@ -1,4 +1,4 @@
-"""Temperature, threshold and margin beside what trying everything finds."""
+"""Temperature, threshold and margin, compared with the results of exhaustive search."""
 
 import warnings
 from typing import Any
@@ -19,21 +19,21 @@ from artdetect.train.calibration import Abstention, FalsePositiveRate, Share, Va
 NAMES = np.array(CLASSES)
 
 
-def seen(margins: Any, classes: Any, weights: Any = None, novelty: Any = None) -> ValidationPredictions:
-    """Of one view, if no more are given; weights are all the same if left out."""
+def predictions(logits: Any, classes: Any, weights: Any = None, novelty: Any = None) -> ValidationPredictions:
+    """Predictions for one view or several. Without weights, all pictures count the same."""
     classes = np.array(classes)
     weights = np.ones(len(classes), np.float32) if weights is None else np.array(weights, np.float32)
-    return ValidationPredictions(np.atleast_2d(np.array(margins, np.float32)), classes, weights, novelty)
+    return ValidationPredictions(np.atleast_2d(np.array(logits, np.float32)), classes, weights, novelty)
 
 
 @st.composite
 def validations(draw: st.DrawFn) -> ValidationPredictions:
-    """A few pictures of both classes, many with the same margin, some beyond what a float32 tells from certainty."""
+    """A few pictures of both classes, many with equal logits, some so large that float32 probabilities are 0 or 1."""
     count = draw(st.integers(2, 14))
-    margins = draw(arrays(np.float32, count, elements=st.sampled_from([-40, -2, -1, -0.5, 0, 0.5, 1, 2, 16, 17, 40])))
+    logits = draw(arrays(np.float32, count, elements=st.sampled_from([-40, -2, -1, -0.5, 0, 0.5, 1, 2, 16, 17, 40])))
     classes = draw(arrays(np.int64, count, elements=st.integers(0, 1)))
     assume(len(set(classes)) == 2)
-    return seen(margins, classes, draw(arrays(np.float32, count, elements=st.sampled_from([0.5, 1, 2]))))
+    return predictions(logits, classes, draw(arrays(np.float32, count, elements=st.sampled_from([0.5, 1, 2]))))
 
 
 # --- temperature ---
@@ -42,34 +42,34 @@ def validations(draw: st.DrawFn) -> ValidationPredictions:
 @pytest.mark.parametrize("true", [0.2, 1.0, 3.0, 12.0])
 def test_a_known_temperature_is_found_over_all_views(true: float) -> None:
     rng = np.random.default_rng(1)
-    honest = rng.normal(0, 2, (3, 4000))
-    classes = (rng.random(4000) > expit(honest[0])).astype(np.int64)
-    honest[1:] = honest[0]  # the same pictures' labels: each view says the same
-    found = calibration.fit_temperature(seen(honest * true, classes))
+    calibrated = rng.normal(0, 2, (3, 4000))
+    classes = (rng.random(4000) > expit(calibrated[0])).astype(np.int64)
+    calibrated[1:] = calibrated[0]  # the same pictures: each view has the same logits
+    found = calibration.fit_temperature(predictions(calibrated * true, classes))
     assert found == pytest.approx(true, rel=0.07)
 
 
 def test_degraded_views_count_and_so_do_weights() -> None:
-    """View 1 is wrong half the time; what counts more cools or heats."""
+    """View 1 is wrong half the time. Heavier errors raise the temperature."""
     classes = np.tile([0, 1], 50)
     clean = np.where(classes == 0, 2.0, -2.0)
     clean[:6] *= -1
     confused = clean.copy()
     confused[::4] *= -1
-    alone, both = (calibration.fit_temperature(seen(margins, classes)) for margins in (clean, [clean, confused]))
+    alone, both = (calibration.fit_temperature(predictions(logits, classes)) for logits in (clean, [clean, confused]))
     assert both > 1.2 * alone
     heavy = np.where(np.arange(100) < 6, 5, 1)
-    assert calibration.fit_temperature(seen(clean, classes, heavy)) > 1.2 * alone
+    assert calibration.fit_temperature(predictions(clean, classes, heavy)) > 1.2 * alone
 
 
-@pytest.mark.parametrize(("sign", "bound"), [(1, calibration.COLDEST), (-1, calibration.HOTTEST)])
+@pytest.mark.parametrize(("sign", "bound"), [(1, calibration.MIN_TEMPERATURE), (-1, calibration.MAX_TEMPERATURE)])
 @pytest.mark.parametrize("scale", [1e-3, 1, 1e3])
 def test_pictures_that_are_all_right_or_all_wrong_end_within_the_bounds(sign: int, bound: float, scale: float) -> None:
     classes = np.array([0, 0, 1, 1])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = calibration.fit_temperature(seen(sign * scale * np.array([3, 1, -1, -2.0]), classes))
-    assert calibration.COLDEST <= found <= calibration.HOTTEST
+        found = calibration.fit_temperature(predictions(sign * scale * np.array([3, 1, -1, -2.0]), classes))
+    assert calibration.MIN_TEMPERATURE <= found <= calibration.MAX_TEMPERATURE
     if scale == 1:
         assert found == pytest.approx(bound, rel=0.01)
 
@@ -77,9 +77,9 @@ def test_pictures_that_are_all_right_or_all_wrong_end_within_the_bounds(sign: in
 # --- margin ---
 
 
-def outcome(rule: DecisionRule, given: ValidationPredictions, hot: float) -> tuple[float | None, float]:
-    """How right a rule's verdicts are, by weight, and the share of the pictures that it leaves unsure."""
-    verdicts = rule.verdicts(expit(given.margins[0].astype(np.float64) / hot))
+def outcome(rule: DecisionRule, given: ValidationPredictions, temperature: float) -> tuple[float | None, float]:
+    """The weighted accuracy of a rule's verdicts, and the share of pictures that it leaves unsure."""
+    verdicts = rule.verdicts(expit(given.logits[0].astype(np.float64) / temperature))
     decided = verdicts != UNSURE
     if not decided.any():
         return None, 1.0
@@ -92,39 +92,45 @@ def outcome(rule: DecisionRule, given: ValidationPredictions, hot: float) -> tup
     validations(), st.sampled_from([0.05, 1.0, 2.0]), st.sampled_from([0.2, 0.5, 0.9]),
     st.sampled_from([0.5, 0.75, 0.99]), st.sampled_from([0.0, 0.25, 0.5, 0.9]),
 )  # fmt: skip
-@example(seen([1, 1, 2], [1, 0, 0]), 1.0, 0.5, 0.99, 0.5)  # a tie: one of the two nearest is right
+@example(
+    predictions([1, 1, 2], [1, 0, 0]), 1.0, 0.5, 0.99, 0.5
+)  # a tie: one of the two closest to the threshold is right
 def test_the_margin_is_the_smallest_that_trying_all_finds(
-    given: ValidationPredictions, hot: float, threshold: float, accuracy: float, most: float
+    given: ValidationPredictions, temperature: float, threshold: float, accuracy: float, max_share: float
 ) -> None:
-    rule = calibration.fit_decision_rule(given, hot, threshold, Abstention(accuracy=accuracy, most=most))
-    distances = np.abs(logit(expit(given.margins[0].astype(np.float64) / hot)) - logit(threshold))
+    rule = calibration.fit_decision_rule(
+        given, temperature, threshold, Abstention(min_accuracy=accuracy, max_share=max_share)
+    )
+    distances = np.abs(logit(expit(given.logits[0].astype(np.float64) / temperature)) - logit(threshold))
     tried = [
-        (margin, *outcome(DecisionRule(threshold, margin), given, hot))
+        (margin, *outcome(DecisionRule(threshold, margin), given, temperature))
         for margin in sorted({0.0, *map(float, distances)})
     ]
-    allowed = [found for found in tried if found[2] <= most]
+    allowed = [found for found in tried if found[2] <= max_share]
     enough = [margin for margin, right, _ in allowed if right is not None and right >= accuracy]
-    furthest = max(unsure for _, _, unsure in allowed)  # where nothing is right enough, as much as may be is unsure
+    largest_share = max(unsure for _, _, unsure in allowed)  # taken where no accuracy suffices
     assert rule == DecisionRule(
-        threshold, enough[0] if enough else min(m for m, _, unsure in allowed if unsure == furthest)
+        threshold, enough[0] if enough else min(m for m, _, unsure in allowed if unsure == largest_share)
     )
 
 
-def test_no_picture_is_unsure_where_all_calls_are_right() -> None:
-    rule = calibration.fit_decision_rule(seen([3, 0.01, -0.01, -4], [0, 0, 1, 1]), 1.0, 0.5, Abstention())
+def test_no_picture_is_unsure_where_all_predictions_are_right() -> None:
+    rule = calibration.fit_decision_rule(predictions([3, 0.01, -0.01, -4], [0, 0, 1, 1]), 1.0, 0.5, Abstention())
     assert rule == DecisionRule(0.5, 0.0, None)
 
 
 def test_the_margin_is_in_logits_after_the_temperature() -> None:
-    given = seen([8, 6, -4, 2, -8, -6], [0, 0, 0, 1, 1, 1])  # wrong up to 4 from the threshold
-    for hot in (1.0, 2.0, 4.0):
-        rule = calibration.fit_decision_rule(given, hot, 0.5, Abstention(accuracy=0.99, most=0.5))
-        assert rule.margin == pytest.approx(6 / hot)
+    given = predictions([8, 6, -4, 2, -8, -6], [0, 0, 0, 1, 1, 1])  # wrong up to a logit of 4 from the threshold
+    for temperature in (1.0, 2.0, 4.0):
+        rule = calibration.fit_decision_rule(given, temperature, 0.5, Abstention(min_accuracy=0.99, max_share=0.5))
+        assert rule.margin == pytest.approx(6 / temperature)
 
 
-def test_only_the_clean_view_draws_the_line() -> None:
+def test_only_the_clean_view_determines_the_margin() -> None:
     clean, degraded = [3, 2, -2, -3], [-3, -3, 3, 3]
-    assert calibration.fit_decision_rule(seen([clean, degraded], [0, 0, 1, 1]), 1.0, 0.5, Abstention()).margin == 0
+    assert (
+        calibration.fit_decision_rule(predictions([clean, degraded], [0, 0, 1, 1]), 1.0, 0.5, Abstention()).margin == 0
+    )
 
 
 # --- threshold ---
@@ -133,47 +139,49 @@ def test_only_the_clean_view_draws_the_line() -> None:
 @settings(deadline=None)
 @given(validations(), st.sampled_from([0.01, 0.1, 0.25, 0.5, 0.9]), st.sampled_from([0.05, 1.0, 2.0]))
 def test_at_a_false_positive_rate_no_larger_share_of_human_pictures_is_called_ai(
-    given: ValidationPredictions, rate: float, hot: float
+    given: ValidationPredictions, rate: float, temperature: float
 ) -> None:
-    rule = calibration.fit_decision_rule(given, hot, FalsePositiveRate(fpr=rate), Abstention())
-    human = given.margins[0][given.classes == 1].astype(np.float64) / hot
+    rule = calibration.fit_decision_rule(given, temperature, FalsePositiveRate(fpr=rate), Abstention())
+    human = given.logits[0][given.classes == 1].astype(np.float64) / temperature
     for p in (expit(human), expit(human).astype(np.float32).astype(np.float64)):  # float32, as models give them
-        assert (rule.called(p) == "AI").mean() <= rate
+        assert (rule.predicted(p) == "AI").mean() <= rate
     assert isinstance(rule.threshold, float)
-    lower = DecisionRule(max(1e-40, rule.threshold * (1 - 1e-6)))  # no threshold below would do, but for rounding
+    lower = DecisionRule(max(1e-40, rule.threshold * (1 - 1e-6)))  # no lower threshold works, apart from rounding
     if 1e-6 < rule.threshold < 1 - 1e-6:
-        assert (lower.called(expit(human)) == "AI").mean() > rate
+        assert (lower.predicted(expit(human)) == "AI").mean() > rate
 
 
 def test_a_rate_of_a_tenth_lets_one_human_picture_of_ten_pass_for_ai() -> None:
     human = np.arange(10.0)
-    given = seen([*human, 7.5, 20], [1] * 10 + [0, 0])
-    rule = calibration.fit_decision_rule(given, 2.0, FalsePositiveRate(fpr=0.1), Abstention(most=0))
+    given = predictions([*human, 7.5, 20], [1] * 10 + [0, 0])
+    rule = calibration.fit_decision_rule(given, 2.0, FalsePositiveRate(fpr=0.1), Abstention(max_share=0))
     assert rule.threshold == pytest.approx(expit(8 / 2.0), abs=1e-6)
-    assert (rule.called(expit(human / 2)) == "AI").sum() == 1
+    assert (rule.predicted(expit(human / 2)) == "AI").sum() == 1
 
 
 # --- novelty and the record ---
 
 
-def test_the_novelty_limit_is_what_hardly_any_view_of_validation_exceeds() -> None:
+def test_the_novelty_limit_is_exceeded_by_1_percent_of_the_validation_views() -> None:
     novelty = np.random.default_rng(1).gamma(3, 1 / 3, (5, 400))
     rule = calibration.fit_decision_rule(
-        seen(np.zeros((5, 400)), [0, 1] * 200, novelty=novelty), 1.0, 0.5, Abstention()
+        predictions(np.zeros((5, 400)), [0, 1] * 200, novelty=novelty), 1.0, 0.5, Abstention()
     )
     assert rule.novelty is not None
     assert (novelty > rule.novelty).mean() == pytest.approx(0.01, abs=1e-3)
 
 
-def test_a_model_to_which_nothing_is_novel_has_no_limit() -> None:
+def test_a_model_whose_novelty_is_always_0_has_no_limit() -> None:
     assert (
-        calibration.fit_decision_rule(seen([1, -1], [0, 1], novelty=np.zeros((1, 2))), 1.0, 0.5, Abstention()).novelty
+        calibration.fit_decision_rule(
+            predictions([1, -1], [0, 1], novelty=np.zeros((1, 2))), 1.0, 0.5, Abstention()
+        ).novelty
         is None
     )
 
 
 def test_the_summary_is_of_the_clean_view_by_weight() -> None:
-    given = seen([[3, -0.2, 1, -3], [9, 9, 9, 9]], [0, 0, 1, 1], [1, 1, 2, 4])
+    given = predictions([[3, -0.2, 1, -3], [9, 9, 9, 9]], [0, 0, 1, 1], [1, 1, 2, 4])
     found = calibration.summary(given, 1.0, DecisionRule(0.5, 0.5, None))
     assert (found["pictures"], found["views"], found["temperature"], found["threshold"]) == (4, 2, 1.0, 0.5)
     assert found["val_accuracy"] == pytest.approx(5 / 8)
@@ -183,7 +191,7 @@ def test_the_summary_is_of_the_clean_view_by_weight() -> None:
 
 
 def test_a_summary_without_any_verdict_and_one_of_certainties_are_no_crash() -> None:
-    given = seen([200, -200], [0, 1])
+    given = predictions([200, -200], [0, 1])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert calibration.summary(given, 0.05, DecisionRule(0.5, 1e3))["val_accuracy_decided"] is None

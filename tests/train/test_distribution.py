@@ -1,4 +1,4 @@
-"""Several devices train the same net as one: here two logical CPUs, which a process has to ask for at its start."""
+"""Several devices train the same net as one. Here they are two logical CPUs, which a process must configure first."""
 
 import json
 import os
@@ -13,27 +13,29 @@ import pytest
 from artdetect.model.detector import Detector
 from tests import PROJECT
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import json, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from artdetect import quiet
-quiet.load_tensorflow()
+from artdetect.model import tensorflow_setup
+tensorflow_setup.load_tensorflow()
 import tensorflow as tf
 (processor,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 from artdetect.train.config import TrainConfig
-from artdetect.train import devices
+from artdetect.train import distribution
 from artdetect.train.presets import adamw
 from tests.train.training_helpers import fitted, keeping_after, normed, run, wild
 
-folder, inputs, both = Path(sys.argv[1]), [Path(path) for path in sys.argv[2:]], devices.named("all")
-assert devices.named("one") == () and len(both) == 2
+folder, inputs, both = Path(sys.argv[1]), [Path(path) for path in sys.argv[2:]], distribution.device_names("all")
+assert distribution.device_names("one") == () and len(both) == 2
 
-def train(name, chosen, weights=None, kept=None):
-    report = keeping_after(1, folder / name, folder / kept) if kept else None
-    result = fitted(chosen, folder / name, report, weights)
+def train(name, chosen, weights=None, copy=None):
+    on_epoch = keeping_after(1, folder / name, folder / copy) if copy else None
+    result = fitted(chosen, folder / name, on_epoch, weights)
     (folder / f"{name}.json").write_text(json.dumps(result.history))
     np.savez(folder / f"{name}.npz", *result.weights)
 
@@ -47,7 +49,7 @@ train("one", moving, counts)
 moving = replace(moving, devices=both)
 train("both", moving, counts)
 like_compact = replace(moving, build=normed)
-train("whole", like_compact, kept="killed")
+train("whole", like_compact, copy="killed")
 train("killed", like_compact)
 run(TrainConfig(preset="notebook", epochs=1, devices="all"), inputs, folder)
 """
@@ -55,7 +57,7 @@ run(TrainConfig(preset="notebook", epochs=1, devices="all"), inputs, folder)
 
 @pytest.fixture(scope="module")
 def results(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """History and weights of each of the program's trainings, and the folder of what the stage wrote."""
+    """History and weights of each training in the program, and the folder of the stage's outputs."""
     folder = tmp_path_factory.mktemp("devices")
     places = (folder, trained / "artifacts" / "balance" / "k1", trained / "data" / "raw" / "art")
     subprocess.run(
@@ -68,15 +70,15 @@ def results(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNa
 
 
 def test_two_devices_train_what_one_trains(results: SimpleNamespace) -> None:
-    """With pictures that count differently, 15 of them to validate, batches not full, and averages of the weights."""
+    """With weighted pictures, 15 of them for validation, batches that are not full, and averaged weights."""
     for mine, yours in zip(results.histories["both"], results.histories["one"], strict=True):
         assert mine == pytest.approx(yours, rel=1e-4)
     for mine, yours in zip(results.weights["both"], results.weights["one"], strict=True):
         np.testing.assert_allclose(mine, yours, atol=1e-5)
 
 
-def test_a_training_on_two_devices_goes_on_where_it_was_killed(results: SimpleNamespace) -> None:
-    """With normalisation, dropout and averages of the weights."""
+def test_a_killed_training_on_two_devices_continues(results: SimpleNamespace) -> None:
+    """With normalisation, dropout and averaged weights."""
     assert results.histories["killed"] == results.histories["whole"]
     for mine, yours in zip(results.weights["killed"], results.weights["whole"], strict=True):
         np.testing.assert_array_equal(mine, yours)

@@ -1,4 +1,4 @@
-"""Embedding and heads beside scikit-learn's, and where features are constant, far from zero, or more than pictures."""
+"""Embedding and heads, compared with scikit-learn's; also for constant features and features far from zero."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ def chunked(x: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 def blobs(classes: Iterable[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings of so many pictures of each class; the classes overlap."""
+    """Embeddings of the given number of pictures per class. The classes overlap."""
     rng = np.random.default_rng(seed)
     y = np.repeat(np.arange(len(list(classes))), list(classes))
     centres = rng.standard_normal((y.max() + 1, 5))
@@ -38,26 +38,26 @@ def blobs(classes: Iterable[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray
 
 @pytest.mark.parametrize(("count", "width", "components"), [(300, 12, 5), (300, 12, 40), (9, 12, 40)])
 def test_the_embedding_is_standardised_whitened_and_shrunk_pca(count: int, width: int, components: int) -> None:
-    """Also with more components asked for than there are features, and with fewer pictures than both."""
+    """Also with more components than features, and with fewer pictures than either."""
     x = features(count, width)
-    embedding = heads.embedding(chunked(x, 100), components)
-    kept = min(components, width, count)
-    assert (embedding.mean.shape, embedding.matrix.shape) == ((width,), (width, kept))
+    embedding = heads.fit_embedding(chunked(x, 100), components)
+    dimensions = min(components, width, count)
+    assert (embedding.mean.shape, embedding.matrix.shape) == ((width,), (width, dimensions))
     assert embedding.mean.dtype == embedding.matrix.dtype == np.float32
 
     standard = StandardScaler().fit_transform(x.astype(np.float64))
-    pca = PCA(kept).fit(standard)
+    pca = PCA(dimensions).fit(standard)
     eigenvalues = pca.explained_variance_ * (count - 1) / count
-    rank = min(kept, count - 1)  # beyond it there is nothing but rounding
+    rank = min(dimensions, count - 1)  # beyond it there is only rounding
     expected = (pca.transform(standard) / np.sqrt(eigenvalues + heads.SHRINKAGE))[:, :rank]
     found = embedding(x)[:, :rank]
     signs = np.sign((found * expected).sum(axis=0))
     np.testing.assert_allclose(found * signs, expected, atol=5e-3)
 
 
-def test_components_have_mean_0_are_uncorrelated_and_vary_the_less_the_fainter_they_are() -> None:
+def test_components_have_mean_0_are_uncorrelated_and_vary_less_the_weaker_they_are() -> None:
     x = features(2000, 12)
-    embedded = heads.embedding([x], 12)(x)
+    embedded = heads.fit_embedding([x], 12)(x)
     np.testing.assert_allclose(embedded.mean(axis=0), 0, atol=1e-4)
     covariance = np.cov(embedded.T)
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-3)
@@ -68,8 +68,8 @@ def test_components_have_mean_0_are_uncorrelated_and_vary_the_less_the_fainter_t
 @pytest.mark.parametrize("size", [1, 7, 299])
 def test_the_embedding_does_not_depend_on_the_chunks(size: int) -> None:
     x = features(300, 6)
-    whole = heads.embedding([x], 6)(x)
-    found = heads.embedding(chunked(x, size), 6)(x)
+    whole = heads.fit_embedding([x], 6)(x)
+    found = heads.fit_embedding(chunked(x, size), 6)(x)
     np.testing.assert_allclose(found * np.sign((found * whole).sum(axis=0)), whole, atol=1e-3)
 
 
@@ -78,31 +78,31 @@ def test_a_mean_far_above_the_deviation_costs_no_digits() -> None:
     rng = np.random.default_rng(3)
     x = rng.standard_normal((5000, 8)) * 0.1
     far = (x + 1000).astype(np.float32)
-    embedding = heads.embedding(chunked(far, 1000), 8)
+    embedding = heads.fit_embedding(chunked(far, 1000), 8)
     eigenvalues = np.linalg.eigvalsh(np.corrcoef(far.T.astype(np.float64)))[::-1]
     expected = np.sqrt(eigenvalues / (eigenvalues + heads.SHRINKAGE))
     np.testing.assert_allclose(embedding(far).std(axis=0), expected, atol=2e-3)
     np.testing.assert_allclose(embedding.mean, far.mean(axis=0, dtype=np.float64), rtol=1e-6)
 
 
-def test_features_that_never_varied_count_for_nothing_whatever_they_are_later() -> None:
+def test_features_that_are_constant_in_training_never_count() -> None:
     x = features(200, 6)
     constant = x.copy()
     constant[:, 2], constant[:, 4] = 0.3, 0
-    embedding = heads.embedding(chunked(constant, 64), 6)
+    embedding = heads.fit_embedding(chunked(constant, 64), 6)
     assert np.isfinite(embedding.matrix).all()
     later = features(50, 6, seed=1)
     moved = later.copy()
     moved[:, [2, 4]] += 5
     np.testing.assert_array_equal(embedding(moved), embedding(later))
     rest = [0, 1, 3, 5]
-    without, found = heads.embedding([x[:, rest]], 4)(later[:, rest]), embedding(later)[:, :4]
+    without, found = heads.fit_embedding([x[:, rest]], 4)(later[:, rest]), embedding(later)[:, :4]
     np.testing.assert_allclose(found * np.sign((found * without).sum(axis=0)), without, atol=5e-3)
 
 
 def test_pictures_that_are_all_the_same_have_an_embedding_of_zeros() -> None:
     x = np.full((5, 4), 0.7, np.float32)
-    assert not heads.embedding([x], 3)(x).any()
+    assert not heads.fit_embedding([x], 3)(x).any()
 
 
 # --- heads ---
@@ -123,7 +123,7 @@ def test_a_linear_head_gives_scikit_learns_probabilities_class_by_class(counts: 
     assert (logits.argmax(axis=1) == y).mean() > 0.6
 
 
-def test_the_penalty_is_beside_the_mean_loss_so_that_pictures_may_be_repeated() -> None:
+def test_the_penalty_is_relative_to_the_mean_loss_so_that_pictures_may_be_repeated() -> None:
     x, y = blobs((60, 200))
     one = heads.fit(x, y, np.ones(len(y), np.float32), "linear", 0.1, 0)
     many = heads.fit(np.tile(x, (4, 1)), np.tile(y, 4), np.full(4 * len(y), 7, np.float32), "linear", 0.1, 0)
@@ -151,7 +151,7 @@ def test_separable_pictures_are_solved_without_a_warning() -> None:
             assert (head(x).argmax(axis=1) == y).all()
 
 
-def test_an_mlp_is_the_same_for_a_seed_another_for_another_and_tells_what_no_line_does() -> None:
+def test_an_mlp_is_the_same_for_a_seed_another_for_another_and_learns_what_no_line_can() -> None:
     rng = np.random.default_rng(2)
     x = rng.uniform(-1, 1, (1000, 2)).astype(np.float32)
     y = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
@@ -181,6 +181,6 @@ def test_the_log_loss_is_scikit_learns() -> None:
 def test_balanced_weights_make_classes_equal_and_keep_the_total() -> None:
     y = np.array([0, 0, 0, 1, 2, 2])
     weights = np.array([1, 2, 3, 4, 1, 1], np.float32)
-    found = heads.balanced(y, weights)
+    found = heads.balanced_weights(y, weights)
     np.testing.assert_allclose(np.bincount(y, found), [4, 4, 4])
     np.testing.assert_allclose(found[:3] / found[0], [1, 2, 3])

@@ -1,4 +1,4 @@
-"""Batches: rotation, zoom and crops, order, weights, degraded views, and shares that are all of one size."""
+"""Batches: rotation, zoom and crops, order, weights, degraded views, and equal shares for replicas."""
 
 import math
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 from artdetect.pictures import degraded_views
 from artdetect.train import input_pipeline
 from artdetect.train.presets import recipe
-from tests.train.training_helpers import part
+from tests.train.training_helpers import split_of
 
 # --- augmentation ---
 
@@ -92,14 +92,14 @@ def test_crops_are_windows_of_the_picture_sometimes_mirrored() -> None:
 # --- order and weights ---
 
 
-def test_an_epoch_holds_every_picture_once_and_goes_on_from_any_epoch() -> None:
-    """Brightness numbers the pictures; crops keep it."""
+def test_an_epoch_holds_every_picture_once_and_training_can_start_from_any_epoch() -> None:
+    """The brightness encodes the number of a picture, and crops preserve it."""
     pixels = np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None, None], (20, 8, 8, 3))
     rows, classes = np.arange(3, 20), np.arange(3, 20) % 2
     chosen = replace(recipe("compact", size=8, crop=4, epochs=3), batch_size=5)
 
     def read(first_epoch: int) -> list[tuple[list[int], list[int]]]:
-        data = input_pipeline.training(part(pixels, rows, classes), chosen, 129, first_epoch)
+        data = input_pipeline.training_batches(split_of(pixels, rows, classes), chosen, 129, first_epoch)
         return [
             ((x[:, 0, 0, 0] * 255).round().astype(int).tolist(), y.argmax(1).tolist())
             for x, y in data.as_numpy_iterator()
@@ -117,7 +117,7 @@ def test_an_epoch_holds_every_picture_once_and_goes_on_from_any_epoch() -> None:
 def test_validation_batches_are_the_pictures_in_order_and_unchanged() -> None:
     pixels = np.random.default_rng(4).integers(0, 256, (9, 8, 8, 3), np.uint8)
     rows = np.array([7, 2, 5])
-    read = list(input_pipeline.whole(part(pixels, rows, np.array([0, 1, 1])), 2).as_numpy_iterator())
+    read = list(input_pipeline.validation_batches(split_of(pixels, rows, np.array([0, 1, 1])), 2).as_numpy_iterator())
     assert [len(x) for x, _ in read] == [2, 1]
     np.testing.assert_array_equal(np.concatenate([x for x, _ in read]), pixels[rows].astype(np.float32) / 255)
     assert np.concatenate([y for _, y in read]).argmax(1).tolist() == [0, 1, 1]
@@ -127,16 +127,19 @@ def test_weights_travel_with_their_pictures_and_are_left_out_where_all_are_one()
     pixels = np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None, None], (20, 8, 8, 3))
     rows, chosen = np.arange(20), replace(recipe("compact", size=8, crop=4, epochs=1), batch_size=6)
     for weights in (np.ones(20), np.linspace(0.5, 1.5, 20)):
-        given = part(pixels, rows, rows % 2, weights)
-        for data in (input_pipeline.training(given, chosen, 129, 0), input_pipeline.whole(given, 6)):
-            seen = []
+        split = split_of(pixels, rows, rows % 2, weights)
+        for data in (
+            input_pipeline.training_batches(split, chosen, 129, 0),
+            input_pipeline.validation_batches(split, 6),
+        ):
+            found = []
             for x, _, *rest in data.as_numpy_iterator():
                 assert len(rest) == (weights[0] != 1)
                 numbers = (x[:, 0, 0, 0] * 255).round().astype(int)
-                seen += numbers.tolist()
-                for found in rest:
-                    np.testing.assert_array_equal(found, weights[numbers].astype(np.float32))
-            assert sorted(seen) == list(range(20))
+                found += numbers.tolist()
+                for batch_weights in rest:
+                    np.testing.assert_array_equal(batch_weights, weights[numbers].astype(np.float32))
+            assert sorted(found) == list(range(20))
 
 
 # --- degraded views ---
@@ -144,33 +147,37 @@ def test_weights_travel_with_their_pictures_and_are_left_out_where_all_are_one()
 
 def test_each_epoch_sees_other_degraded_views_and_some_pictures_clean() -> None:
     pixels = np.random.default_rng(6).integers(0, 256, (24, 8, 8, 3), np.uint8)
-    given = part(pixels, np.arange(24), np.arange(24) % 2)
-    chosen = replace(recipe("compact", size=8, crop=8, epochs=3), crop=None, degraded=0.75, batch_size=24)
+    split = split_of(pixels, np.arange(24), np.arange(24) % 2)
+    chosen = replace(recipe("compact", size=8, crop=8, epochs=3), crop=None, degraded_share=0.75, batch_size=24)
 
     def read(first_epoch: int) -> list[list[bytes]]:
-        data = input_pipeline.training(given, chosen, 129, first_epoch).as_numpy_iterator()
+        data = input_pipeline.training_batches(split, chosen, 129, first_epoch).as_numpy_iterator()
         return [[(x * 255).round().astype(np.uint8).tobytes() for x in pictures] for pictures, _ in data]
 
     epochs = read(0)
     assert read(2) == epochs[2:]
     clean = [picture.tobytes() for picture in pixels]
-    seen_clean = [set(epoch) & set(clean) for epoch in epochs]
-    assert all(2 <= len(found) <= 12 for found in seen_clean)  # a quarter of 24, more or less
-    assert len(set(map(frozenset, seen_clean))) == 3
+    clean_in = [set(epoch) & set(clean) for epoch in epochs]
+    assert all(2 <= len(found) <= 12 for found in clean_in)  # about a quarter of 24
+    assert len(set(map(frozenset, clean_in))) == 3
     assert not set(epochs[0]) & set(epochs[1]) - set(clean)
 
 
 def test_a_view_is_that_of_the_picture_and_the_number_alone() -> None:
     pixels = np.random.default_rng(7).integers(0, 256, (5, 8, 8, 3), np.uint8)
-    given = part(pixels, np.array([4, 1, 3]), np.array([0, 1, 0]))
-    seen = given.seen(np.array([2, 0, 1, 0]), np.array([7, 0, 9, 7]))
-    for found, row, number in zip(seen, (3, 4, 1, 4), (7, 0, 9, 7), strict=True):
+    split = split_of(pixels, np.array([4, 1, 3]), np.array([0, 1, 0]))
+    pictures = split.read(np.array([2, 0, 1, 0]), np.array([7, 0, 9, 7]))
+    for found, row, number in zip(pictures, (3, 4, 1, 4), (7, 0, 9, 7), strict=True):
         np.testing.assert_array_equal(found, degraded_views.degraded_view(pixels[row], f"{row:064x}", number))
 
 
 def test_validation_repeats_the_pictures_in_each_view() -> None:
     pixels = np.random.default_rng(4).integers(0, 256, (3, 8, 8, 3), np.uint8)
-    read = list(input_pipeline.whole(part(pixels, np.arange(3), np.array([0, 1, 1])), 4, views=3).as_numpy_iterator())
+    read = list(
+        input_pipeline.validation_batches(
+            split_of(pixels, np.arange(3), np.array([0, 1, 1])), 4, views=3
+        ).as_numpy_iterator()
+    )
     assert [len(x) for x, _ in read] == [4, 4, 1]
     assert np.concatenate([y for _, y in read]).argmax(1).tolist() == [0, 1, 1] * 3
     expected = np.stack(
@@ -179,20 +186,23 @@ def test_validation_repeats_the_pictures_in_each_view() -> None:
     np.testing.assert_array_equal(np.concatenate([x for x, _ in read]), expected.astype(np.float32) / 255)
 
 
-# --- shares ---
+# --- replicas ---
 
 
-@pytest.mark.parametrize("shares", [1, 2, 3, 4, 7])
-def test_every_batch_divides_into_shares_and_weighted_means_stay_the_same(shares: int) -> None:
+@pytest.mark.parametrize("replicas", [1, 2, 3, 4, 7])
+def test_every_batch_divides_into_equal_shares_and_weighted_means_stay_the_same(replicas: int) -> None:
     values = np.random.default_rng(8).random(10)
     pixels = np.broadcast_to(np.arange(10, dtype=np.uint8)[:, None, None, None], (10, 8, 8, 3))
     weights = np.linspace(0.5, 1.5, 10)
-    given, devices = part(pixels, np.arange(10), np.arange(10) % 2, weights), tuple("abcdefg"[:shares])
-    chosen = replace(recipe("compact", size=8, crop=8, epochs=1), batch_size=2 * shares, devices=devices)
-    for data in (input_pipeline.training(given, chosen, 129, 0), input_pipeline.whole(given, 2 * shares, 1, shares)):
+    split, devices = split_of(pixels, np.arange(10), np.arange(10) % 2, weights), tuple("abcdefg"[:replicas])
+    chosen = replace(recipe("compact", size=8, crop=8, epochs=1), batch_size=2 * replicas, devices=devices)
+    for data in (
+        input_pipeline.training_batches(split, chosen, 129, 0),
+        input_pipeline.validation_batches(split, 2 * replicas, 1, replicas),
+    ):
         total = count = 0.0
         for x, _, counts in data.as_numpy_iterator():
-            assert len(x) % shares == 0
+            assert len(x) % replicas == 0
             total += (values[(x[:, 0, 0, 0] * 255).round().astype(int)] * counts).sum()
             count += len(x)
         assert total / count == pytest.approx(np.mean(values * weights), rel=1e-6)

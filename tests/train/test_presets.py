@@ -42,14 +42,14 @@ def test_the_notebooks_rate_hardly_decays_over_its_30_epochs_of_100000_pictures(
     assert float(optimizer.learning_rate) == pytest.approx(0.000967, abs=5e-7)
 
 
-def test_the_history_records_the_rate(inputs: tuple[Path, Path], model: Path) -> None:
+def test_the_history_records_the_learning_rate(inputs: tuple[Path, Path], model: Path) -> None:
     history = pd.read_csv(model / "history.csv")
     assert list(history.epoch) == [1, 2, 3]
     assert list(history.rate) == pytest.approx([1e-3 * 0.99 ** (step / 14_067) for step in (1, 2, 3)], rel=1e-6)
     assert list(history.columns) == ["epoch", "rate", "loss", "accuracy", "val_loss", "val_accuracy"]
 
 
-def test_compact_is_small_and_looks_at_pictures_of_any_size() -> None:
+def test_compact_is_small_and_takes_pictures_of_any_size() -> None:
     net = compact()
     assert net.count_params() < 1_000_000
     for shape in ((1, 64, 64, 3), (2, 40, 56, 3)):

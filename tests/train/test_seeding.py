@@ -1,4 +1,4 @@
-"""Weights depend on the seed alone, whatever else a process draws at that time."""
+"""Weights depend on the seed alone, whatever other threads draw at the same time."""
 
 import random
 import threading
@@ -12,7 +12,7 @@ from artdetect.train.presets import recipe
 
 @pytest.fixture
 def busy() -> Iterator[threading.Event]:
-    """While it is set, a thread takes from Python's generator what it can get, as Prefect's threads do now and then."""
+    """While this is set, a thread draws from Python's random generator, as Prefect's threads sometimes do."""
     drawing, ended = threading.Event(), threading.Event()
 
     def draw() -> None:

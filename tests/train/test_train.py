@@ -1,4 +1,4 @@
-"""The stage with a net that is trained by steps: what it writes, from what, and after a kill."""
+"""The stage with a net trained by gradient descent: its outputs, what they depend on, and a kill."""
 
 import hashlib
 import json
@@ -31,18 +31,17 @@ def contents(out: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def elsewhere(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where another process wrote the outputs of the same training, a freshly made compact model, whose file has more
-    that could differ, and in `killed` the work folder that a kill after two epochs would have left.
+    """A folder in which another process wrote the outputs of the same training and a new compact model, whose file has
+    more that could differ. `killed` is the work folder that a kill after two epochs would leave.
     """
     folder = tmp_path_factory.mktemp("elsewhere")
     inputs = [trained / "artifacts" / "balance" / "k1", trained / "data" / "raw" / "art"]
     program = f"""
 from pathlib import Path
 import keras
-from artdetect.detector import Detector
-from artdetect.images import Geometry
+from artdetect.model.detector import Detector
+from artdetect.pictures.images import Geometry
 from artdetect.train.config import TrainConfig
-
 from artdetect.train.presets import compact
 from tests.train.training_helpers import keeping_after, run
 folder, inputs = Path({str(folder)!r}), tuple(map(Path, {[str(path) for path in inputs]!r}))
@@ -59,6 +58,8 @@ Detector(compact(), "compact", Geometry(64, "crop"), {{}}).save(folder / "compac
     return folder
 
 
+@pytest.mark.bits
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_in_another_process(elsewhere: Path, model: Path) -> None:
     import keras
 
@@ -68,7 +69,9 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(elsewhere: Path, 
     assert (elsewhere / "here.keras").read_bytes() == (elsewhere / "compact.keras").read_bytes()
 
 
-def test_a_training_that_was_killed_ends_as_one_that_was_not(
+@pytest.mark.bits
+@pytest.mark.slow
+def test_a_killed_training_ends_like_an_uninterrupted_one(
     inputs: tuple[Path, Path], model: Path, elsewhere: Path
 ) -> None:
     epochs: list[float] = []
@@ -96,7 +99,7 @@ def test_in_half_precision_weights_and_probabilities_are_float32(preset: str, pr
     assert {layer.compute_dtype for layer in recipe(preset, size=16).build().layers} == {"float32"}
 
 
-def test_a_model_trained_in_bfloat16_is_stored_as_any_other(
+def test_a_model_trained_in_bfloat16_is_stored_like_any_other(
     inputs: tuple[Path, Path], model: Path, tmp_path: Path
 ) -> None:
     out = run(TrainConfig(preset="notebook", epochs=1, precision="bfloat16"), inputs, tmp_path)
@@ -127,11 +130,11 @@ def test_the_stage_counts_each_picture_by_the_balance_weight(
 def test_a_calibrated_net_divides_its_logits(preset: str) -> None:
     pictures = np.random.default_rng(1).random((3, 16, 16, 3), np.float32)
     net = recipe(preset, size=16).build()
-    hot = gradient_training.calibrated(net, 2.5)
-    assert [layer.name for layer in hot.layers[-3:]] == ["logits", "temperature", "probabilities"]
-    expected, found = (logit(model(pictures).numpy().astype(float)) for model in (net, hot))
+    calibrated = gradient_training.with_temperature(net, 2.5)
+    assert [layer.name for layer in calibrated.layers[-3:]] == ["logits", "temperature", "probabilities"]
+    expected, found = (logit(model(pictures).numpy().astype(float)) for model in (net, calibrated))
     np.testing.assert_allclose(found, expected / 2.5, rtol=1e-4, atol=1e-5)
-    assert hot.count_params() == net.count_params()
+    assert calibrated.count_params() == net.count_params()
 
 
 def test_another_seed_is_another_model(inputs: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
@@ -145,9 +148,7 @@ def test_another_seed_is_another_model(inputs: tuple[Path, Path], model: Path, t
 
 
 def test_the_metrics_name_the_best_epoch_and_the_model_is_that_epochs(inputs: tuple[Path, Path], model: Path) -> None:
-    """On the validation pictures, and on no others, the stored model scores what the history says of its epoch, once
-    the temperature is taken out.
-    """
+    """Without its temperature, the stored model has the validation scores of the best epoch in the history."""
     from artdetect.pictures import images, labels
 
     metrics, history = json.loads((model / "metrics.json").read_text()), pd.read_csv(model / "history.csv")
@@ -163,9 +164,9 @@ def test_the_metrics_name_the_best_epoch_and_the_model_is_that_epochs(inputs: tu
     p_ai = detector.p_ai(np.stack([images.load(pictures / path, detector.geometry) for path in validation.path]))
     truth = (validation.label == "AI").to_numpy()
     assert ((p_ai >= 0.5) == truth).mean() == pytest.approx(row.val_accuracy)
-    margins = logit(p_ai) * detector.about["temperature"]
-    assert np.logaddexp(0, np.where(truth, -margins, margins)).mean() == pytest.approx(row.val_loss, rel=1e-4)
-    assert (detector.about["trained_on"], detector.about["validated_on"]) == (
+    logits = logit(p_ai) * detector.metadata["temperature"]
+    assert np.logaddexp(0, np.where(truth, -logits, logits)).mean() == pytest.approx(row.val_loss, rel=1e-4)
+    assert (detector.metadata["trained_on"], detector.metadata["validated_on"]) == (
         (table.split == "train").sum(),
         len(validation),
     )
@@ -173,7 +174,7 @@ def test_the_metrics_name_the_best_epoch_and_the_model_is_that_epochs(inputs: tu
 
 
 def test_validation_and_test_pictures_do_not_train(inputs: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
-    """With other pictures in their place the training goes the same way, and only validation differs."""
+    """With other pictures in their place the training is the same, and only validation differs."""
     balance, pictures = inputs
     table = pd.read_parquet(balance / "balance.parquet")
     for number, row in enumerate(table.itertuples()):
@@ -181,7 +182,7 @@ def test_validation_and_test_pictures_do_not_train(inputs: tuple[Path, Path], mo
         if row.split != "train":
             content = jpeg((9, number))
             table.loc[row.Index, "sha256"] = hashlib.sha256(content).hexdigest()
-        if row.split != "test":  # what is not there cannot be read
+        if row.split != "test":  # a missing file cannot be read
             write(tmp_path / "pictures" / row.path, content)
     (tmp_path / "balance").mkdir()
     table.to_parquet(tmp_path / "balance" / "balance.parquet", index=False)

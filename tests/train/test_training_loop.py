@@ -1,4 +1,4 @@
-"""The training loop keeps the best epoch, counts weights, and goes on where it was cut off."""
+"""The training loop keeps the best epoch, counts weights, and continues after an interruption."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from artdetect.pictures import images
 from artdetect.train.presets import Recipe, recipe
 from artdetect.train.training_loop import FitResult
 from tests.train.training_helpers import (
-    assert_it_goes_on,
+    assert_it_continues,
     assert_same,
     fitted,
     keeping_after,
@@ -29,21 +29,21 @@ AVERAGED = {"use_ema": True, "ema_momentum": 0.5}
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, FitResult]:
-    """A recipe that monitors accuracy, and what a training makes of it."""
+    """A recipe that monitors accuracy, and the result of training it."""
     chosen = wild(0.1, epochs=7, patience=99, monitor="val_accuracy")
     return chosen, fitted(chosen, tmp_path_factory.mktemp("plain"))
 
 
 @pytest.fixture(scope="module")
 def averaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, FitResult, Path]:
-    """The same with averages of the weights, monitoring the loss; and the work folder of a kill after two epochs."""
+    """The same with averaged weights, monitoring the loss, and the work folder of a kill after two epochs."""
     chosen, folder = wild(0.1, epochs=7, patience=99, monitor="val_loss", **AVERAGED), tmp_path_factory.mktemp("mean")
     whole = fitted(chosen, folder / "whole", keeping_after(2, folder / "whole", folder / "killed"))
     return chosen, whole, folder / "killed"
 
 
 @pytest.mark.parametrize("which", ["plain", "averaged"])
-def test_the_weights_are_those_of_the_epoch_that_the_monitor_says(which: str, request: pytest.FixtureRequest) -> None:
+def test_the_weights_are_those_of_the_best_epoch_by_the_monitor(which: str, request: pytest.FixtureRequest) -> None:
     chosen, result, *_ = request.getfixturevalue(which)
     monitor = chosen.monitor
     values = [row[monitor] for row in result.history]
@@ -60,7 +60,7 @@ def test_the_weights_are_those_of_the_epoch_that_the_monitor_says(which: str, re
     assert loss != pytest.approx(result.history[-1]["val_loss"], rel=1e-5)
 
 
-def test_averages_of_the_weights_are_validated_and_kept_and_training_does_not_see_them(
+def test_averaged_weights_are_validated_and_returned_without_changing_the_training(
     plain: tuple[Recipe, FitResult], averaged: tuple[Recipe, FitResult, Path]
 ) -> None:
     for mine, yours in zip(averaged[1].history, plain[1].history, strict=True):
@@ -69,7 +69,7 @@ def test_averages_of_the_weights_are_validated_and_kept_and_training_does_not_se
 
 
 def by_hand(weights: list[np.ndarray], counts: np.ndarray, rows: slice) -> tuple[float, float]:
-    """Loss and accuracy of `mean_colour` with these weights on some of `fitted`'s pictures, each counting so much."""
+    """Loss and accuracy of `mean_colour` with these weights on some pictures of `noise`, weighted by `counts`."""
     pixels, classes = noise()
     scores = np.exp((pixels / 255).mean((1, 2)) @ weights[0] + weights[1])
     p_right = scores[np.arange(48), classes] / scores.sum(1)
@@ -80,7 +80,7 @@ def by_hand(weights: list[np.ndarray], counts: np.ndarray, rows: slice) -> tuple
 
 
 def test_weights_count_in_loss_and_accuracy_of_training_and_validation(tmp_path: Path) -> None:
-    """At rate 0 all batches see one net, which numpy can check."""
+    """At learning rate 0 the net stays the same, so numpy can check it."""
     counts = np.concatenate([np.tile([0.25, 1.75], 16), np.tile([1.5, 0.5], 8)])
     chosen = replace(wild(0.0, epochs=1, patience=9), build=mean_colour)
     result = fitted(chosen, tmp_path, weights=counts)
@@ -107,22 +107,22 @@ def test_it_stops_when_patience_ends(tmp_path: Path) -> None:
     assert again.history == result.history
 
 
-def test_a_loss_that_is_no_number_is_a_model_error(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_is_a_model_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"loss is nan in epoch \d+"):
         fitted(wild(1e38, epochs=5, patience=9), tmp_path)
 
 
-def test_moving_averages_schedule_and_dropout_go_on_where_they_were(tmp_path: Path) -> None:
-    """Compact's recipe and optimizer with a net that is quickly compiled."""
-    assert_it_goes_on(replace(recipe("compact", size=8, crop=6, epochs=3), batch_size=8, build=normed), tmp_path)
+def test_moving_averages_schedule_and_dropout_continue_where_they_were(tmp_path: Path) -> None:
+    """Compact's recipe and optimizer with a net that compiles quickly."""
+    assert_it_continues(replace(recipe("compact", size=8, crop=6, epochs=3), batch_size=8, build=normed), tmp_path)
 
 
-def test_a_training_in_half_precision_goes_on_where_it_was(tmp_path: Path) -> None:
-    """With averages of the weights, and with the scale of the loss, which bfloat16 does without."""
-    assert_it_goes_on(replace(wild(0.1, epochs=2, patience=9, **AVERAGED), precision="float16"), tmp_path)
+def test_a_training_in_half_precision_continues_where_it_was(tmp_path: Path) -> None:
+    """With averaged weights, and with loss scaling, which bfloat16 does not need."""
+    assert_it_continues(replace(wild(0.1, epochs=2, patience=9, **AVERAGED), precision="float16"), tmp_path)
 
 
-def test_half_precision_is_near_to_float32(tmp_path: Path) -> None:
+def test_half_precision_is_close_to_float32(tmp_path: Path) -> None:
     chosen = replace(wild(0.01, epochs=1, patience=9), build=mean_colour)
     exact = fitted(chosen, tmp_path / "float32")
     for precision in ("bfloat16", "float16"):
@@ -136,7 +136,7 @@ def test_half_precision_is_near_to_float32(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["state.json", "last", "best"])
-def test_a_work_folder_damaged_by_a_loss_of_power_only_costs_time(
+def test_a_work_folder_damaged_by_a_power_failure_only_costs_time(
     damage: str, averaged: tuple[Recipe, FitResult, Path], tmp_path: Path
 ) -> None:
     chosen, whole, work = averaged

@@ -1,4 +1,4 @@
-"""Tiny nets, batches of noise and short trainings, for the tests of nets that are trained by steps."""
+"""Tiny nets, batches of noise and short trainings, for the tests of gradient descent."""
 
 import shutil
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from artdetect.pictures.images import Geometry
 from artdetect.train import input_pipeline
 from artdetect.train.config import TrainConfig
 from artdetect.train.presets import Recipe, recipe
-from artdetect.train.training_loop import FitResult, Row, fit
+from artdetect.train.training_loop import FitResult, HistoryRow, fit
 
 
-def keeping_after(last: int, work: Path, kept: Path) -> Callable[[Row, int], None]:
-    """Copy the work folder as a kill after this epoch would leave it."""
+def keeping_after(last: int, work: Path, copy: Path) -> Callable[[HistoryRow, int], None]:
+    """A callback that copies the work folder after this epoch, as a kill would leave it."""
 
-    def report(row: Row, epochs: int) -> None:
+    def on_epoch(row: HistoryRow, epochs: int) -> None:
         if row["epoch"] == last:
-            shutil.copytree(work, kept)
+            shutil.copytree(work, copy)
 
-    return report
+    return on_epoch
 
 
 def assert_same(one: FitResult, other: FitResult) -> None:
@@ -32,14 +32,14 @@ def assert_same(one: FitResult, other: FitResult) -> None:
         np.testing.assert_array_equal(mine, yours)
 
 
-def run(config: TrainConfig, inputs: tuple[Path, Path], folder: Path, report: Callable | None = None) -> Path:
+def run(config: TrainConfig, inputs: tuple[Path, Path], folder: Path, on_epoch: Callable | None = None) -> Path:
     (out := folder / "out").mkdir(parents=True, exist_ok=True)
-    train.run(config, *inputs, out, folder / "work", report)
+    train.run(config, *inputs, out, folder / "work", on_epoch)
     return out
 
 
-class Held:
-    """Stands in for the pixel cache: pictures uint8 [M, S, S, 3] that are in memory."""
+class PixelsInMemory:
+    """Stands in for the pixel cache, with pictures uint8 [M, S, S, 3]."""
 
     def __init__(self, pixels: np.ndarray):
         self.pixels, self.geometry = pixels, Geometry(pixels.shape[1], "crop")
@@ -48,17 +48,17 @@ class Held:
         return self.pixels[rows]
 
 
-def part(
+def split_of(
     pixels: np.ndarray, rows: np.ndarray, classes: np.ndarray, weights: np.ndarray | None = None
 ) -> input_pipeline.Split:
     sha256s = [f"{row:064x}" for row in rows]
     return input_pipeline.Split(
-        Held(pixels), rows, classes, np.ones(len(rows)) if weights is None else weights, sha256s
+        PixelsInMemory(pixels), rows, classes, np.ones(len(rows)) if weights is None else weights, sha256s
     )
 
 
 def wild(rate: float, epochs: int, patience: int, monitor: str = "val_accuracy", **averages: Any) -> Recipe:
-    """A recipe whose validation goes up and down; `averages` of its weights as Keras's optimizers take them."""
+    """A recipe whose validation goes up and down. `averages` are the EMA arguments of Keras's optimizers."""
     from keras.optimizers import SGD
 
     return replace(
@@ -79,25 +79,33 @@ def linear():
 
 
 def noise() -> tuple[np.ndarray, np.ndarray]:
-    """48 pictures, and the class of each: 32 train, 16 validate."""
+    """48 pictures and their classes: 32 for training, 16 for validation."""
     rng = np.random.default_rng(5)
     return rng.integers(0, 256, (48, 8, 8, 3), np.uint8), rng.integers(0, 2, 48)
 
 
-def fitted(chosen: Recipe, work: Path, report: Callable | None = None, weights: np.ndarray | None = None) -> FitResult:
-    """On `noise`, where each picture counts as `weights` says; fewer of those, fewer pictures."""
+def fitted(
+    chosen: Recipe, work: Path, on_epoch: Callable | None = None, weights: np.ndarray | None = None
+) -> FitResult:
+    """A training on `noise`, with these weights of the pictures. Fewer weights mean fewer pictures."""
     pixels, classes = noise()
     weights = np.ones(48) if weights is None else weights
     every = np.split(np.arange(len(weights)), [min(32, len(weights) - 15)])
-    training, held = (part(pixels, rows, classes[rows], weights[rows]) for rows in every)
-    validation = input_pipeline.whole(held, 8, 1, chosen.shares)
+    train, validation = (split_of(pixels, rows, classes[rows], weights[rows]) for rows in every)
+    val_batches = input_pipeline.validation_batches(validation, 8, 1, chosen.replicas)
     return fit(
-        chosen, lambda first: input_pipeline.training(training, chosen, 129, first), validation, 4, 129, work, report
+        chosen,
+        lambda first: input_pipeline.training_batches(train, chosen, 129, first),
+        val_batches,
+        4,
+        129,
+        work,
+        on_epoch,
     )
 
 
-def assert_it_goes_on(chosen: Recipe, folder: Path) -> None:
-    """A training that was killed after its first epoch ends as one that was not."""
+def assert_it_continues(chosen: Recipe, folder: Path) -> None:
+    """A training that was killed after its first epoch ends like an uninterrupted one."""
     whole = fitted(chosen, folder / "whole", keeping_after(1, folder / "whole", folder / "killed"))
     epochs: list[float] = []
     assert_same(fitted(chosen, folder / "killed", lambda row, _: epochs.append(row["epoch"])), whole)
@@ -105,7 +113,7 @@ def assert_it_goes_on(chosen: Recipe, folder: Path) -> None:
 
 
 def mean_colour():
-    """A net that sees no mirroring."""
+    """A net that is invariant to mirroring."""
     from keras import Input, Sequential
     from keras.layers import Dense, GlobalAveragePooling2D
 
@@ -113,7 +121,7 @@ def mean_colour():
 
 
 def normed():
-    """A net with what compact has: moving averages and dropout."""
+    """A net with moving averages and dropout, like compact."""
     from keras import Input, Sequential
     from keras.layers import BatchNormalization, Dense, Dropout, GlobalAveragePooling2D
 

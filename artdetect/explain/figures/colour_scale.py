@@ -1,4 +1,4 @@
-"""Which value of a heatmap has which colour, and how that is printed."""
+"""The colours of heatmap values, and how their range is printed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,23 @@ from PIL import Image, ImageDraw
 from artdetect.explain.explanation import Explanation
 from artdetect.explain.figures import overlay
 from artdetect.explain.figures.overlay import Style
+from artdetect.explain.method_settings import METHODS
 
 Scale = tuple[float, float]
-PER = 1000  # pixels that values are printed for: of a single one they have too many zeros to read
-_NO_SHARES = ("gradcam", "smoothgrad")  # methods whose values are not a pixel's share of the score
+PER = 1000  # pixels that values are printed for: those of single pixels have too many zeros to read
 
 
 @dataclass(frozen=True)
 class ColourScale:
-    """The values of the lowest and the highest colour, their texts, and the unit of these."""
+    """The range of values that colours show.
+
+    Args:
+        low: The value of the lowest colour.
+        high: The value of the highest colour.
+        lowest: `low` as text.
+        highest: `high` as text.
+        unit: The unit of both texts.
+    """
 
     low: float
     high: float
@@ -30,35 +38,43 @@ class ColourScale:
     unit: str
 
     @classmethod
-    def of(cls, explanation: Explanation, scale: Scale | None) -> ColourScale:
-        """Between the values of `scale`, or those of `value_range`; ≤ and ≥ where the heatmap has values beyond.
+    def make(cls, explanation: Explanation, scale: Scale | None) -> ColourScale:
+        """The colours between the values of `scale`, or of `value_range` where that is None.
+
+        The texts begin with ≤ or ≥ where the heatmap has values beyond.
 
         Raises:
             ValueError: `scale` is not two finite numbers, the lower first; they may be equal where the map is that.
         """
         low, high = value_range(explanation) if scale is None else scale
-        least, most = explanation.heatmap.min(), explanation.heatmap.max()
-        if not (-math.inf < low < high < math.inf or least == most == low == high):
+        minimum, maximum = explanation.heatmap.min(), explanation.heatmap.max()
+        if not (-math.inf < low < high < math.inf or minimum == maximum == low == high):
             raise ValueError(f"`scale` must be two finite numbers, the lower first. Received: scale={scale!r}")
-        below = "≤\N{NO-BREAK SPACE}" if least < low else ""
-        above = "≥\N{NO-BREAK SPACE}" if most > high else ""
+        below = "≤\N{NO-BREAK SPACE}" if minimum < low else ""
+        above = "≥\N{NO-BREAK SPACE}" if maximum > high else ""
         times, unit = _unit(explanation)
         return cls(low, high, below + _short(times * low), above + _short(times * high), unit)
 
     @property
     def span(self) -> str:
-        """Both ends, in a line that is not to be broken."""
+        """Both ends as a text without line breaks."""
         text = f"{self.lowest} everywhere" if self.low == self.high else f"{self.lowest} … {self.highest}"
         return text.replace(" ", "\N{NO-BREAK SPACE}")
 
     def level(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
-        """`values` from 0, the lowest colour, to 1, the highest."""
+        """`values` as levels between 0, the lowest colour, and 1, the highest."""
         if self.low == self.high:
             return np.zeros_like(values)
         return np.clip((values - self.low) / (self.high - self.low), 0, 1)
 
     def draw(self, canvas: Image.Image, left: int, top: int, width: int, height: int, style: Style) -> None:
-        """A bar of this place and size; below it in two lines its ends, its zero where it has one, and its unit."""
+        """Draw the colour bar; below it in two lines its ends, its zero where it has one, and its unit.
+
+        Args:
+            canvas: The picture to draw on.
+            left, top, width, height: The bar; px.
+            style: The style of the text.
+        """
         draw = ImageDraw.Draw(canvas)
         y = top + height + style.size // 3
         if self.low == self.high:
@@ -75,7 +91,7 @@ class ColourScale:
 
 
 def value_range(explanation: Explanation) -> Scale:
-    """The percentiles 1 and 99.5 of the heatmap, between which its colours run; equal where the map is flat."""
+    """The range of a heatmap's colours, from its percentile 1 to 99.5; one value where the map is flat."""
     low, high = np.percentile(explanation.heatmap, [1, 99.5])
     if low == high:  # all but a few pixels are one region
         low, high = explanation.heatmap.min(), explanation.heatmap.max()
@@ -83,9 +99,9 @@ def value_range(explanation: Explanation) -> Scale:
 
 
 def common_range(explanations: Iterable[Explanation]) -> Scale:
-    """From the lowest to the highest of the values between which the heatmaps' own colours would run.
+    """The range that contains the `value_range` of all heatmaps, in their units.
 
-    A map that is weak beside the others then looks weak. In units of the heatmaps, which must be of one kind of score.
+    With it, a map that is weak beside the others looks weak. The heatmaps must explain the same kind of score.
 
     Raises:
         ValueError: There are no explanations.
@@ -98,8 +114,9 @@ def common_range(explanations: Iterable[Explanation]) -> Scale:
 
 
 def _unit(explanation: Explanation) -> tuple[int, str]:
-    """What values are multiplied by to be printed, and their unit then."""
-    if explanation.config.get("method") in _NO_SHARES:
+    """The factor of printed values, and their unit."""
+    method = METHODS.get(explanation.config.get("method", ""))
+    if method and not method.complete:
         return 1, "without a unit"
     score = "probability" if explanation.config.get("target") == "probability" else "logit"
     return PER, f"{score} per {PER:,} px"

@@ -1,7 +1,7 @@
-"""How a heatmap is drawn: colours over the greyscale artwork, a spotlight on regions, a colour bar, and text.
+"""How a heatmap is drawn: colours over the grey artwork, a spotlight on regions, a colour bar, and text.
 
-Arrays are uint8 RGB [H, W, 3]. Everything is pixel for pixel: what is enlarged or reduced keeps its centres, so that
-nothing moves against the artwork, and the same input gives the same bytes.
+Arrays are uint8 RGB [H, W, 3]. Resizing keeps the centres of pixels, so that nothing moves on the artwork, and equal
+input gives equal bytes.
 """
 
 from __future__ import annotations
@@ -15,14 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-INK, QUIET, EDGE, CARD, GROUND = "#1c1c1e", "#5f5f66", "#d9d7d2", "#ffffff", "#f4f2ee"
-CYAN = (0, 229, 255)
+from artdetect.pictures.palette import CYAN, INK, LINE
+
 Align = Literal["l", "m", "r"]
 
 
 @dataclass(frozen=True)
 class Style:
-    """Text of `size` px in DejaVu Sans, the font that comes with matplotlib."""
+    """A style of text in DejaVu Sans, the font that comes with matplotlib.
+
+    Args:
+        size: The size of the text; px.
+        colour: "#rrggbb".
+        bold: Whether the text is bold.
+    """
 
     size: int
     colour: str = INK
@@ -30,19 +36,27 @@ class Style:
 
     @property
     def line(self) -> int:
-        """From one line to the next, px."""
+        """The height of a line, px."""
         return round(1.3 * self.size)
 
     def width(self, text: str) -> float:
-        """Of one line, px."""
+        """The width of a line of text, px."""
         return _font(self.size, self.bold).getlength(text)
 
     def write(self, draw: ImageDraw.ImageDraw, x: float, y: float, text: str, align: Align = "l") -> None:
-        """One line: `x` is its left end, middle or right end, `y` its top."""
+        """Draw a line of text.
+
+        Args:
+            draw: What to draw on.
+            x: The line's left end, middle or right end, as `align` says; px.
+            y: The line's top; px.
+            text: The text of the line.
+            align: "l", "m" or "r".
+        """
         draw.text((x, y), text, self.colour, _font(self.size, self.bold), anchor=f"{align}a")
 
     def wrapped(self, text: str, width: float) -> list[str]:
-        """`text` in lines of at most `width` px; a word that is longer is broken, a no-break space is kept."""
+        """Break `text` into lines of at most `width` px, also inside longer words, but not at no-break spaces."""
         lines = []
         for paragraph in text.splitlines():
             line = ""
@@ -52,9 +66,9 @@ class Style:
                     line = ""
                 line = f"{line} {word}" if line else word
                 while len(line) > 1 and self.width(line) > width:
-                    kept = next(n for n in range(len(line) - 1, 0, -1) if n == 1 or self.width(line[:n]) <= width)
-                    lines.append(line[:kept])
-                    line = line[kept:]
+                    fits = next(n for n in range(len(line) - 1, 0, -1) if n == 1 or self.width(line[:n]) <= width)
+                    lines.append(line[:fits])
+                    line = line[fits:]
             lines.append(line)
         return [line for line in lines if line.strip()]
 
@@ -68,26 +82,41 @@ def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
 
 
 def fit_size(width: int, height: int, side: int) -> tuple[int, int]:
-    """Width and height, of these proportions, with a longer side of `side` px."""
+    """The size of a picture that is scaled to a given longer side, with its proportions kept.
+
+    Args:
+        width: The picture's width.
+        height: The picture's height, in the same unit.
+        side: The new longer side; px.
+
+    Returns:
+        The new width and height; px, 1 or more each.
+    """
     scale = side / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def resized(values: NDArray[np.float32], shape: tuple[int, int], *, smooth: bool) -> NDArray[np.float32]:
-    """`values` [h, w] at (H, W) = `shape`: means where it is reduced, and where enlarged either smooth or crisp."""
+    """Resize a map.
+
+    Args:
+        values: float32 [h, w].
+        shape: The new height and width. Where both are smaller, values are averaged.
+        smooth: Whether an enlarged map is interpolated; otherwise each value becomes a block.
+    """
     if values.shape == shape:
         return values
-    how = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    resampling = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
     if shape[0] <= values.shape[0] and shape[1] <= values.shape[1]:
-        how = Image.Resampling.BOX
+        resampling = Image.Resampling.BOX
     source = Image.fromarray(np.ascontiguousarray(values, np.float32))
-    return np.asarray(source.resize((shape[1], shape[0]), how))
+    return np.asarray(source.resize((shape[1], shape[0]), resampling))
 
 
 def heat(picture: NDArray[np.uint8], level: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Inferno over the picture in grey, the more opaque the higher `level` [H, W], which is in [0, 1].
+    """Draw the colours of inferno over the grey picture, more opaque for a higher `level` [H, W] in [0, 1].
 
-    The grey is darkened and without black and white, or a colour would be another on a light sky than in the bar.
+    The grey is darkened and has no black or white. Otherwise a colour on a light sky would differ from that in the bar.
     """
     from matplotlib import colormaps
 
@@ -98,9 +127,12 @@ def heat(picture: NDArray[np.uint8], level: NDArray[np.floating]) -> NDArray[np.
 
 
 def spotlight(picture: NDArray[np.uint8], inside: NDArray[np.bool_], line: int) -> NDArray[np.uint8]:
-    """The picture, dimmed to a quarter where not `inside` [H, W], with a cyan contour of `line` px.
+    """Dim a picture outside some regions, and draw their contour.
 
-    The contour lies outside, so that it hides nothing of the regions.
+    Args:
+        picture: uint8 [H, W, 3]; dimmed to a quarter.
+        inside: The regions, bool [H, W].
+        line: Width of the contour; px. It lies outside the regions, so that it hides nothing of them.
     """
     shown = np.where(inside[..., np.newaxis], picture, picture // 4)
     grown = Image.fromarray(inside.astype(np.uint8) * 255).filter(ImageFilter.MaxFilter(2 * line + 1))
@@ -109,14 +141,30 @@ def spotlight(picture: NDArray[np.uint8], inside: NDArray[np.bool_], line: int) 
 
 
 def place(canvas: Image.Image, picture: NDArray[np.uint8], left: int, top: int) -> None:
-    """Pixel for pixel, with a hairline around it: white on white is seen, too."""
+    """Paste a picture with a hairline around it, so that white on white is visible.
+
+    Args:
+        canvas: What to paste on.
+        picture: uint8 [H, W, 3].
+        left: The picture's left edge on the canvas; px.
+        top: The picture's upper edge on the canvas; px.
+    """
     height, width = picture.shape[:2]
-    ImageDraw.Draw(canvas).rectangle((left - 1, top - 1, left + width, top + height), outline=EDGE)
+    ImageDraw.Draw(canvas).rectangle((left - 1, top - 1, left + width, top + height), outline=LINE)
     canvas.paste(Image.fromarray(picture), (left, top))
 
 
 def colour_bar(width: int, height: int, zero: float | None) -> NDArray[np.uint8]:
-    """The colours from low to high as they look over a middle grey; `zero` in ]0, 1[ is marked by a notch."""
+    """A bar of the colours of a heatmap, from the lowest to the highest, over a middle grey.
+
+    Args:
+        width: Width of the bar; px.
+        height: Height of the bar; px.
+        zero: Where a notch marks the value 0, from 0 (left end) to 1 (right end); None = no notch.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
     level = np.broadcast_to(np.linspace(0, 1, width), (height, width))
     bar = heat(np.full((height, width, 3), 128, np.uint8), level)
     if zero is not None:

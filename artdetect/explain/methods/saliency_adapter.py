@@ -1,4 +1,4 @@
-"""A model as the methods of the saliency package call it."""
+"""Adapts a model to the interface that the methods of the saliency package call."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
 
 def call_model_function(score: ExplainedScore) -> Callable[..., dict[str, NDArray[np.float32]]]:
-    """`call_model_function` of the package's `GetMask`; its `call_model_args` is the class to explain, 0 or 1.
+    """Make the `call_model_function` of the package's `GetMask`; its `call_model_args` is the class, 0 or 1.
 
-    It answers INPUT_OUTPUT_GRADIENTS and OUTPUT_LAYER_VALUES, both of the score, and, of `Convolution`,
-    CONVOLUTION_LAYER_VALUES and CONVOLUTION_OUTPUT_GRADIENTS: all that the package's methods ask for.
-
-    Raises:
-        ModelError: From what is returned: something asked for is not finite, or the model has no convolution.
-        ValueError: From what is returned: another key is asked for, or none, or another class.
+    It answers all keys that the package's methods request: INPUT_OUTPUT_GRADIENTS and OUTPUT_LAYER_VALUES from the
+    score, CONVOLUTION_LAYER_VALUES and CONVOLUTION_OUTPUT_GRADIENTS from `Convolution`. It raises ModelError where a
+    result is not finite or the model has no convolution, and ValueError where no key, another key or another class is
+    requested.
     """
     import saliency.core as saliency
 
@@ -44,20 +42,20 @@ def call_model_function(score: ExplainedScore) -> Callable[..., dict[str, NDArra
         if call_model_args not in range(len(CLASSES)):
             raise ValueError(f"`call_model_args` must be the class, 0 or 1. Received: {call_model_args!r}")
         images, targets = np.asarray(images, np.float32), np.full(len(images), call_model_args)
-        found = {key: answers[key](images, targets) for key in expected_keys if key in answers}
-        if len(found) < len(expected_keys):
-            found |= zip(layer, convolution(images, targets), strict=True)
-        return {key: found[key] for key in expected_keys}
+        results = {key: answers[key](images, targets) for key in expected_keys if key in answers}
+        if len(results) < len(expected_keys):
+            results |= zip(layer, convolution(images, targets), strict=True)
+        return {key: results[key] for key in expected_keys}
 
     return call_model
 
 
 class Convolution:
-    """The last layer of a model whose output is still a picture, its values and the score's gradient for them.
+    """The values of the last layer whose output is still a picture, and the gradient of the score by them.
 
-    That is, of the layers in the order in which they run, however deep they stand in models in the model, the last one
-    with an output [N, h, w, K] of more than one pixel. A layer that runs several times, because the model looks at
-    several views of the picture, counts as it runs first: our nets look at the picture itself first.
+    Layers are taken in the order in which they run, also those of nested models. The last one with an output
+    [N, h, w, K] of more than one pixel counts. A layer that runs several times, because the model takes several views
+    of the picture, counts at its first run: our nets take the picture itself first.
     """
 
     def __init__(self, score: ExplainedScore):
@@ -66,24 +64,31 @@ class Convolution:
     def __call__(
         self, images: NDArray[np.float32], targets: NDArray[np.integer]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Values and gradients, float32 [N, h, w, K] each, of `images`, float32 [N, H, W, 3], for their `targets`.
+        """Values and gradients, float32 [N, h, w, K] each.
+
+        Args:
+            images: float32 [N, H, W, 3] in [0, 1].
+            targets: The classes whose score is differentiated, int [N].
 
         Raises:
-            ModelError: They are not finite, or no layer of the model has such an output.
+            ModelError: A value or gradient is not finite, or no layer of the model has such an output.
         """
-        values, gradients = (found.numpy() for found in self._function(images, one_hot(targets)))
-        return self.score.finite(values, "last convolution"), self.score.finite(gradients, "gradient")
+        values, gradients = (tensor.numpy() for tensor in self._function(images, one_hot(targets)))
+        return (
+            self.score.require_finite(values, "last convolution"),
+            self.score.require_finite(gradients, "gradient"),
+        )
 
     @cached_property
     def _function(self) -> Any:
         import tensorflow as tf
 
-        @tf.function(autograph=False)  # which would wrap the error below in its own words
+        @tf.function(autograph=False)  # autograph would wrap the error below in a long one
         def values_and_gradients(images, classes):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(images)
-                with _outputs(self.score.network) as outputs:
-                    score = self.score.of(images, classes)
+                with _recorded_outputs(self.score.network) as outputs:
+                    score = self.score.compute(images, classes)
             pictures = [one for one in outputs if len(getattr(one, "shape", ())) == 4 and one.shape[1:3] != (1, 1)]
             if not pictures:
                 raise ModelError(
@@ -96,40 +101,41 @@ class Convolution:
 
 
 @contextmanager
-def _outputs(model: keras.Model) -> Iterator[list[Any]]:
-    """Notes what each layer gives when it runs first, in this order.
+def _recorded_outputs(model: keras.Model) -> Iterator[list[Any]]:
+    """Record what each layer returns at its first run, in this order.
 
-    A layer inside a nested model has no tensor in the graph of the whole, so it has to be seen at work.
+    A layer of a nested model has no tensor in the graph of the whole model, so its calls must be intercepted.
     """
     outputs: list[Any] = []
     layers = list(_layers(model))
 
-    def noted(layer):
+    def recording(layer):
         call = layer.call
-        seen: list[bool] = []
+        first = True
 
-        def calling(*args, **kwargs):
+        def record(*args, **kwargs):
+            nonlocal first
             output = call(*args, **kwargs)
-            if not seen:
-                seen.append(True)
+            if first:
+                first = False
                 outputs.append(output)
             return output
 
-        return calling
+        return record
 
     try:
         for layer in layers:
-            layer.call = noted(layer)
+            layer.call = recording(layer)
         yield outputs
     finally:
         for layer in layers:
-            layer.__dict__.pop("call", None)  # back to the class's
+            layer.__dict__.pop("call", None)  # the class's own again
 
 
 def _layers(model: keras.Model) -> list[keras.Layer]:
-    """The layers of `model` and of the models in it, each once, but not those models themselves."""
-    found: dict[int, keras.Layer] = {}
+    """The layers of `model` and of its nested models, each once, without those models themselves."""
+    layers: dict[int, keras.Layer] = {}
     for layer in model.layers:
         inner = _layers(layer) if hasattr(layer, "layers") else [layer]
-        found |= {id(one): one for one in inner}
-    return list(found.values())
+        layers |= {id(one): one for one in inner}
+    return list(layers.values())

@@ -1,4 +1,4 @@
-"""What becomes of a class's probability and margin while a picture's pixels go or come, the most important first.
+"""How probability and margin of a class change while pixels are removed or added, the most important ones first.
 
 Source of deletion and insertion: Petsiuk et al. 2018, arXiv 1806.07421.
 """
@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.special import expit
 
-import artdetect.explain.quality.performance_information_curves as pic
 from artdetect.explain.model_score import ExplainedScore
 
-BLUR = 0.1  # standard deviation of the insertion's blur, by the picture's side
+BLUR = 0.1  # standard deviation of the blur that insertion starts from, as a share of the picture's side
 END_STATES = ("full", "mean colour", "blurred")
-_DIGITS = 5  # of a heatmap's largest value: regions that are reduced differ within themselves by rounding
+_DIGITS = 5  # of a normalised map: the pixels of a region that was reduced in size differ by rounding
 
 PixelOrder = NDArray[np.integer]  # [H * W], flat indices of a picture's pixels, the most important first
 
@@ -29,36 +28,38 @@ def deletion_insertion_auc(
     target: int,
     orders: dict[str, PixelOrder],
     steps: int,
-    information: bool = False,
 ) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
-    """The areas of each of `orders` of one picture, float32 [H, W, 3]; and the probabilities at the curves' `ENDS`.
+    """The areas under the deletion and insertion curves of one picture. Holds one batch of pictures at a time.
 
-    The areas: deletion and insertion of the probability, the same of the logit margin (a softmax that is sure of itself
-    hardly moves), by `steps` points each; with `information` aic and sic, too. Holds one batch of pictures, or those of
-    one information curve.
+    Args:
+        score: The score of the model.
+        image: The picture, float32 [H, W, 3] in [0, 1].
+        target: The explained class.
+        orders: Orders of its pixels, by name.
+        steps: Points of each curve.
+
+    Returns:
+        For each order the areas of `deletion` and `insertion` of the probability, and of `deletion_margin` and
+        `insertion_margin` of the logit margin, which still moves where the probability is saturated; and the
+        probabilities at `END_STATES`.
     """
     mean, soft = np.broadcast_to(image.mean(axis=(0, 1)), image.shape), blurred(image)
     counts = np.rint(np.linspace(0, 1, steps) * image.shape[0] * image.shape[1]).astype(int)
-    curves = ((start, end, one) for one in orders.values() for start, end in ((image, mean), (soft, image)))
-    altering = chain.from_iterable(perturbed(*curve, counts) for curve in curves)
-    margins = margins_of(score, altering, target).reshape(len(orders), 2, steps)
-    heights = expit(margins)
-    found: dict[str, dict[str, float]] = {name: {} for name in orders}
-    for suffix, curve in (("", heights), ("_margin", margins)):
+    curves = ((start, end, order) for order in orders.values() for start, end in ((image, mean), (soft, image)))
+    pictures = chain.from_iterable(perturbed(*curve, counts) for curve in curves)
+    margins = logit_margins(score, pictures, target).reshape(len(orders), 2, steps)
+    probabilities = expit(margins)
+    areas: dict[str, dict[str, float]] = {name: {} for name in orders}
+    for suffix, curve in (("", probabilities), ("_margin", margins)):
         under = np.trapezoid(curve, counts / counts[-1], axis=-1)
-        for row, (deletion, insertion) in zip(found.values(), under, strict=True):
+        for row, (deletion, insertion) in zip(areas.values(), under, strict=True):
             row |= {f"deletion{suffix}": float(deletion), f"insertion{suffix}": float(insertion)}
-    if information:
-        counts = np.rint(np.array(pic.SHARES) * image.shape[0] * image.shape[1]).astype(int)
-        for name, one in orders.items():
-            pictures = list(perturbed(soft, image, one, counts))
-            sizes = np.array([pic.information(picture) for picture in pictures])
-            found[name] |= pic.performance_information_auc(sizes, expit(margins_of(score, pictures, target)))
-    return found, dict(zip(END_STATES, (heights[0, 0, 0], heights[0, 0, -1], heights[0, 1, 0]), strict=True))
+    ends = probabilities[0, 0, 0], probabilities[0, 0, -1], probabilities[0, 1, 0]
+    return areas, dict(zip(END_STATES, ends, strict=True))
 
 
 def blurred(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`image` [H, W, 3] of which only the layout of its colours is left."""
+    """`image` [H, W, 3] blurred so strongly that only the layout of its colours is left."""
     from scipy.ndimage import gaussian_filter
 
     sigma = BLUR * np.sqrt(image.shape[0] * image.shape[1])
@@ -66,7 +67,14 @@ def blurred(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def perturbed(start: NDArray, end: NDArray, pixels: PixelOrder, counts: Iterable[int]) -> Iterator[NDArray[np.float32]]:
-    """`start` with the first of `pixels` as in `end`, for each of `counts`, which ascend."""
+    """Pictures between two, with more and more pixels of the second.
+
+    Args:
+        start: float32 [H, W, 3].
+        end: float32 [H, W, 3].
+        pixels: The order in which pixels are taken from `end`.
+        counts: How many pixels are taken from `end` in each picture, in ascending order.
+    """
     taken = np.zeros((*start.shape[:2], 1), bool)
     done = 0
     for count in counts:
@@ -75,17 +83,29 @@ def perturbed(start: NDArray, end: NDArray, pixels: PixelOrder, counts: Iterable
         yield np.where(taken, end, start)
 
 
-def margins_of(score: ExplainedScore, pictures: Iterable[NDArray[np.float32]], target: int) -> NDArray[np.float64]:
-    """The logit of class `target` minus the other's for each of the pictures, taken a batch at a time."""
-    remaining, found = iter(pictures), []
+def logit_margins(score: ExplainedScore, pictures: Iterable[NDArray[np.float32]], target: int) -> NDArray[np.float64]:
+    """The logit margin of each picture: the logit of class `target` minus that of the other class.
+
+    Args:
+        score: The score of the model, which gives the logits.
+        pictures: N pictures, at least one, float32 [H, W, 3] in [0, 1] each; one batch is read at a time.
+        target: The class, 0 or 1.
+
+    Returns:
+        float64 [N].
+
+    Raises:
+        ModelError: A logit is not finite.
+    """
+    remaining, margins = iter(pictures), []
     while batch := list(islice(remaining, score.batch_size)):
         logits = score.logits(np.stack(batch)).astype(np.float64)
-        found.append(logits[:, target] - logits[:, 1 - target])
-    return np.concatenate(found)
+        margins.append(logits[:, target] - logits[:, 1 - target])
+    return np.concatenate(margins)
 
 
 def normalised_map(heatmap: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
-    """`heatmap` [h, w] at [H, W] = `size` by area averaging, in [-1, 1]; what differs by rounding only is equal."""
+    """`heatmap` [h, w] at [H, W] = `size` by area averaging, in [-1, 1]; values that differ by rounding are equal."""
     values = _reduced(heatmap, size)
     return np.round(values / (np.abs(values).max() or np.float32(1)), _DIGITS).astype(np.float32)
 
@@ -93,7 +113,14 @@ def normalised_map(heatmap: NDArray, size: tuple[int, int]) -> NDArray[np.float3
 def pixel_order(
     heatmap: NDArray, ranks: NDArray | None, size: tuple[int, int], draw: np.random.Generator
 ) -> PixelOrder:
-    """The pixels of a picture of `size` by the heatmap, highest first; ties by rank, then at random."""
+    """Order the pixels of a picture by its heatmap, the highest first; ties by rank, then at random.
+
+    Args:
+        heatmap: float [h, w].
+        ranks: int [h, w], 1 = the most important; None where there are none.
+        size: Height and width of the picture.
+        draw: Breaks ties.
+    """
     random = draw.random(size).ravel()
     ranked = np.zeros(size) if ranks is None else np.round(_reduced(ranks, size), 2)
     return np.lexsort((random, ranked.ravel(), -normalised_map(heatmap, size).ravel()))

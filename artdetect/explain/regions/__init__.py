@@ -1,12 +1,11 @@
-"""Regions of a picture: its segments at six scales, grown a little so that they hold their edges.
+"""Regions of a picture: its segments at six scales, each grown a little so that it contains its edges.
 
-Regions overlap, and a stack of boolean masks of them is hundreds of pictures large. Here each is the list of its
-pixels, all lists end to end: `scipy.sparse`'s CSR layout.
+Regions overlap, and a stack of boolean masks would be as large as hundreds of pictures. Here each region is the list of
+its pixels, and all lists stand end to end, in the CSR layout of `scipy.sparse`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,19 +21,19 @@ from artdetect.explain.regions.segmentation import felzenszwalb
 SCALES = (50, 100, 150, 250, 500, 1200)
 SIGMA = 0.8
 MIN_SIZE = 150  # pixels of a picture of SIDE x SIDE
-SIDE = 224  # the side for which scales and sizes are meant
+SIDE = 224  # the side of pictures that scales and sizes refer to
 
 _COMPILED: dict[str, Any] = {"nogil": True, "cache": True}
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """Overlapping regions of a picture of `shape` [H, W].
+    """Overlapping regions of a picture.
 
     Args:
         starts: int64 [M + 1]; region m is `pixels[starts[m] : starts[m + 1]]`.
-        pixels: int32, flat indices y * W + x, each once in a region, in no order.
-        shape: Of the picture.
+        pixels: int32, flat indices y * W + x; a region has each of its pixels once, in no order.
+        shape: Height and width of the picture.
     """
 
     starts: NDArray[np.int64]
@@ -44,13 +43,13 @@ class Regions:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def of(self, region: int) -> NDArray[np.int32]:
+    def pixels_of(self, region: int) -> NDArray[np.int32]:
         """The pixels of one region."""
         return self.pixels[self.starts[region] : self.starts[region + 1]]
 
 
 def from_picture(picture: NDArray[np.floating], dilation: float) -> Regions:
-    """The regions of a picture at its own resolution; scales, sizes and `dilation` grow with it.
+    """The regions of a picture at its own resolution. Scales, sizes and `dilation` grow with it.
 
     Args:
         picture: float [H, W, C] of any range.
@@ -63,7 +62,12 @@ def from_picture(picture: NDArray[np.floating], dilation: float) -> Regions:
 
 
 def as_saliency(image: NDArray[np.floating], dilation: int) -> Regions:
-    """The regions of the saliency package: segments of `image` at 224 x 224, brought to its size, then grown."""
+    """The regions of the saliency package: segments of `image` at 224 x 224, resized to its size, then grown.
+
+    Args:
+        image: float [H, W, C] of any range.
+        dilation: Radius by which each segment grows, in pixels of `image`.
+    """
     labels = felzenszwalb(_cubic(_in_range(image), (SIDE, SIDE)), SCALES, SIGMA, MIN_SIZE)
     if image.shape[:2] != (SIDE, SIDE):
         nearest = _nearest((SIDE, SIDE), image.shape[:2])
@@ -72,23 +76,26 @@ def as_saliency(image: NDArray[np.floating], dilation: int) -> Regions:
 
 
 def from_labels(labels: NDArray[np.integer], radius: int) -> Regions:
-    """The segments of label maps int [S, H, W], each grown by a disk of `radius` pixels, by map and label.
+    """The segments of label maps, each grown by a disk, in the order of maps and labels.
 
-    A label between the lowest and the highest of its map that no pixel has makes an empty region.
+    Args:
+        labels: int [S, H, W]. A label between the lowest and the highest of its map that no pixel has makes an empty
+            region.
+        radius: The radius of the disk; pixels.
     """
     count, height, width = labels.shape
     flat_maps = labels.reshape(count, -1)
-    lowest = flat_maps.min(axis=1).astype(np.int64)  # in the labels' own type, 0 to 255 would be 0 segments
+    lowest = flat_maps.min(axis=1).astype(np.int64)  # in uint8, the labels 0 to 255 would be 0 segments
     segments = flat_maps.max(axis=1).astype(np.int64) - lowest + 1
     starts = np.zeros(int(segments.sum()) + 1, np.int64)
     rows, columns = _disk(radius)
     pixels = np.empty(2 * count * height * width + rows.size + 1, np.int32)
     while True:
-        seen = np.full(height * width, -1, np.int32)
+        last_region = np.full(height * width, -1, np.int32)
         end, done = 0, 0
         for number in range(count):
             flat = (labels[number] - lowest[number]).astype(np.int32).ravel()
-            end = _grown(flat, height, width, segments[number], rows, columns, done, seen, pixels, starts, end)
+            end = _grown(flat, height, width, segments[number], rows, columns, done, last_region, pixels, starts, end)
             if end < 0:
                 break
             done += int(segments[number])
@@ -98,15 +105,8 @@ def from_labels(labels: NDArray[np.integer], radius: int) -> Regions:
         pixels = np.empty(2 * pixels.size, np.int32)
 
 
-def from_masks(masks: Sequence[NDArray[np.bool_]]) -> Regions:
-    """Boolean masks [H, W] as they are."""
-    lists = [np.flatnonzero(mask).astype(np.int32) for mask in masks]
-    starts = np.concatenate([[0], np.cumsum([len(pixels) for pixels in lists])]).astype(np.int64)
-    return Regions(starts, np.concatenate(lists), np.shape(masks[0]))
-
-
 def _in_range(image: NDArray[np.floating]) -> NDArray[np.floating]:
-    """`image` in [-1, 1], for which the scales are meant; zero where it is of one value."""
+    """`image` scaled to [-1, 1], the range that scales refer to; zero where it has one value."""
     low, high = image.min(), image.max()
     return (image - low) / (high - low) * 2 - 1 if high > low else np.zeros_like(image)
 
@@ -119,10 +119,10 @@ def _disk(radius: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
 
 @numba.njit(**_COMPILED)
-def _grown(labels, height, width, segments, rows, columns, done, seen, pixels, starts, end):
-    """Appends the grown segments of one label map; the new end of `pixels`, or -1 where it is too short.
+def _grown(labels, height, width, segments, rows, columns, done, last_region, pixels, starts, end):
+    """Append the grown segments of one label map; return the new end of `pixels`, or -1 where it is too short.
 
-    Only a segment's border pixels stamp the disk. `seen` holds the last region that took a pixel.
+    Only the border pixels of a segment stamp the disk. `last_region` holds the last region that took a pixel.
     """
     first = np.zeros(segments + 1, np.int64)
     for pixel in range(labels.size):
@@ -142,8 +142,8 @@ def _grown(labels, height, width, segments, rows, columns, done, seen, pixels, s
             y, x = pixel // width, pixel % width
             if end + rows.size >= pixels.size:
                 return -1
-            if seen[pixel] != region:
-                seen[pixel] = region
+            if last_region[pixel] != region:
+                last_region[pixel] = region
                 pixels[end] = pixel
                 end += 1
             if (
@@ -156,8 +156,8 @@ def _grown(labels, height, width, segments, rows, columns, done, seen, pixels, s
                     row, column = y + rows[stamp], x + columns[stamp]
                     if 0 <= row < height and 0 <= column < width:
                         near = row * width + column
-                        if seen[near] != region:
-                            seen[near] = region
+                        if last_region[near] != region:
+                            last_region[near] = region
                             pixels[end] = near
                             end += 1
     return end
@@ -168,7 +168,7 @@ def _cubic(image: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.fl
     if image.shape[:2] == shape:
         return image
     rows, columns = _cubic_matrix(image.shape[0], shape[0]), _cubic_matrix(image.shape[1], shape[1])
-    with _one_thread():  # for so small a product a second one only waits in a loop, and we have threads by picture
+    with _one_thread():  # for so small a product a second thread only waits, and each picture has a thread already
         resized = np.einsum("ih,hwc,jw->ijc", rows, image.astype(np.float64), columns, optimize=True)
     return np.clip(resized.astype(image.dtype), image.min(), image.max())
 

@@ -1,7 +1,7 @@
 """XRAI's region ranking: which regions carry the most attribution for their size, the best one first.
 
-The greedy merge of the paper, with its result; each region's sum and count over what is not yet covered are kept up to
-date, instead of being taken anew over whole masks in each round.
+It gives the result of the paper's greedy merge. The sum and the count of each region over the pixels not yet covered
+are updated in each round instead of being computed again over whole masks.
 Source: Kapishnikov et al. 2019, arXiv 1906.02825, algorithm 1; "fast" is the saliency package's shortcut.
 """
 
@@ -16,24 +16,24 @@ from numpy.typing import NDArray
 from artdetect.explain.regions import Regions
 
 _COMPILED: dict[str, Any] = {"nogil": True, "cache": True}
-_TIE = 1e-5  # of the largest attribution: running sums closer than this are compared anew, exactly
+_TIE = 1e-5  # share of the largest attribution: running sums closer than this are compared exactly
 
 
 def rank(
     attributions: NDArray[np.floating], regions: Regions, algorithm: str, min_region: int
 ) -> tuple[NDArray[np.floating], NDArray[np.int32]]:
-    """The heatmap and the ranks of the regions, both [H, W] = `regions.shape`.
+    """Rank the regions of a picture.
 
     Args:
         attributions: float [H, W], finite.
-        regions: Of the same picture.
-        algorithm: "full" ranks what is left of each region anew after each choice; "fast" ranks all regions once, by
+        regions: The regions of the same picture, at the same size.
+        algorithm: "full" ranks what is left of each region again after each choice; "fast" ranks all regions once, by
             their whole area.
         min_region: A region that adds fewer pixels than this is left out; 1 or more.
 
     Returns:
-        The heatmap, of `attributions`' type: each pixel has the mean attribution of what its region added. The ranks,
-        int32, 1 = the highest mean; pixels that no region covers come last, as one.
+        The heatmap [H, W], of the type of `attributions`: each pixel has the mean attribution of what its region added.
+        The ranks, int32 [H, W], 1 = the highest mean; pixels that no region covers come last, as one.
     """
     values = np.ascontiguousarray(attributions).ravel()
     added = (_full if algorithm == "full" else _fast)(values, regions, min_region)
@@ -48,9 +48,9 @@ def rank(
 
 
 def _full(values: NDArray[np.floating], regions: Regions, min_region: int) -> list[NDArray[np.int32]]:
-    """What each chosen region adds, sorted pixels, in the order of the choice."""
+    """The pixels that each chosen region adds, sorted, in the order of the choice."""
     exact = values.astype(np.float64)
-    counts, sums, marks = _measured(regions.starts, regions.pixels, exact, _marks(values.size))
+    counts, sums, marks = _totals(regions.starts, regions.pixels, exact, _marks(values.size))
     _, first = np.unique(marks, return_index=True)
     candidates = np.sort(first)  # of equal regions only the first can ever be chosen
     where, holders = _holders(regions.starts, regions.pixels, values.size)
@@ -63,15 +63,15 @@ def _full(values: NDArray[np.floating], regions: Regions, min_region: int) -> li
             return added
         gains = sums[candidates] / counts[candidates]
         best = candidates[gains >= gains.max() - near]
-        left = [_uncovered(regions.of(region), covered) for region in best]
-        chosen = int(np.argmax([values[pixels].mean() for pixels in left])) if len(left) > 1 else 0
-        _cover(left[chosen], covered, where, holders, exact, counts, sums)
-        added.append(left[chosen])
+        rest = [_uncovered(regions.pixels_of(region), covered) for region in best]
+        chosen = int(np.argmax([values[pixels].mean() for pixels in rest])) if len(rest) > 1 else 0
+        _cover(rest[chosen], covered, where, holders, exact, counts, sums)
+        added.append(rest[chosen])
 
 
 def _fast(values: NDArray[np.floating], regions: Regions, min_region: int) -> list[NDArray[np.int32]]:
-    """What each region adds that adds enough, sorted pixels; regions come by the mean over their whole area."""
-    whole = [np.sort(regions.of(region)) for region in range(len(regions))]
+    """The pixels that each region adds, sorted, if they are enough; regions in the order of their whole means."""
+    whole = [np.sort(regions.pixels_of(region)) for region in range(len(regions))]
     gains = [values[pixels].mean() if pixels.size else -np.inf for pixels in whole]
     covered = np.zeros(values.size, bool)
     added = []
@@ -88,21 +88,21 @@ def _uncovered(pixels: NDArray[np.int32], covered: NDArray[np.bool_]) -> NDArray
 
 
 def _marks(pixels: int) -> NDArray[np.uint64]:
-    """A random number for each pixel: regions whose exclusive or is the same are the same region."""
+    """A random number for each pixel. Regions with the same exclusive or of these numbers are the same region."""
     return np.random.default_rng(0).integers(0, 2**64, pixels, dtype=np.uint64)
 
 
 @numba.njit(**_COMPILED)
-def _measured(starts, pixels, values, marks):
+def _totals(starts, pixels, values, marks):
     """Count, sum and mark of each region."""
     regions = starts.size - 1
-    counts, sums, found = np.zeros(regions, np.int64), np.zeros(regions), np.zeros(regions, np.uint64)
+    counts, sums, combined = np.zeros(regions, np.int64), np.zeros(regions), np.zeros(regions, np.uint64)
     for region in range(regions):
         for index in range(starts[region], starts[region + 1]):
             counts[region] += 1
             sums[region] += values[pixels[index]]
-            found[region] ^= marks[pixels[index]]
-    return counts, sums, found
+            combined[region] ^= marks[pixels[index]]
+    return counts, sums, combined
 
 
 @numba.njit(**_COMPILED)
@@ -124,7 +124,7 @@ def _holders(starts, pixels, size):
 
 @numba.njit(**_COMPILED)
 def _cover(added, covered, where, holders, values, counts, sums):
-    """Takes the pixels `added` out of all regions that hold them."""
+    """Remove the pixels `added` from the counts and sums of all regions that hold them."""
     for pixel in added:
         covered[pixel] = True
         for index in range(where[pixel], where[pixel + 1]):

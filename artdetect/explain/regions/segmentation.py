@@ -1,8 +1,8 @@
 """Felzenszwalb's segmentation at several scales at once.
 
 The label maps are those of `skimage.segmentation.felzenszwalb`, scale for scale. Smoothing, the costs of the edges and
-their order do not depend on the scale and are had once; what is left is a union-find in compiled code, which lets go
-of Python's lock, so that threads take a picture each.
+their order do not depend on the scale and are computed once. What is left is a union-find in compiled code, which
+releases Python's lock, so that each thread can take a picture.
 Source: Felzenszwalb and Huttenlocher 2004, "Efficient Graph-Based Image Segmentation".
 """
 
@@ -21,13 +21,16 @@ _COMPILED: dict[str, Any] = {"nogil": True, "cache": True}
 def felzenszwalb(
     image: NDArray[np.floating], scales: tuple[float, ...], sigma: float, min_size: int
 ) -> NDArray[np.int32]:
-    """Label maps int32 [S, H, W], one for each of `scales`; labels count from 0 without gaps.
+    """Segment a picture at several scales.
 
     Args:
         image: float [H, W, C], one pixel or more. The scales refer to its value range, in 1/255 of it.
-        scales: The larger, the larger the segments.
-        sigma: Of the Gaussian that smooths the picture first; pixels.
+        scales: Larger scales give larger segments.
+        sigma: Standard deviation of the Gaussian that smooths the picture first; pixels.
         min_size: Segments of fewer pixels are merged into a neighbour.
+
+    Returns:
+        Label maps int32 [S, H, W], one for each scale; labels count from 0 without gaps.
     """
     from skimage.filters import gaussian
 
@@ -40,7 +43,7 @@ def felzenszwalb(
         smooth[1:, :-1] - smooth[:-1, 1:],
     )
     costs = np.concatenate([np.sqrt(np.sum(step * step, axis=-1)).ravel() for step in steps])
-    order = np.argsort(costs)  # unstable as in scikit-image: edges of one cost are taken in its order
+    order = np.argsort(costs)  # not stable, as in scikit-image: edges of one cost come in its order
     first, second = _edges(height, width)
     first, second, costs = first[order], second[order], costs[order]
     labels = np.empty((len(scales), height * width), np.int32)
@@ -51,7 +54,7 @@ def felzenszwalb(
 
 @lru_cache(4)
 def _edges(height: int, width: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The two pixels of each edge, flat: to the right neighbour, the lower one and both lower diagonals."""
+    """The flat indices of the two pixels of each edge: to the right, lower and both lower diagonal neighbours."""
     pixel = np.arange(height * width, dtype=np.int32).reshape(height, width)
     first = pixel[:, 1:], pixel[1:], pixel[1:, 1:], pixel[:-1, 1:]
     second = pixel[:, :-1], pixel[:-1], pixel[:-1, :-1], pixel[1:, :-1]
@@ -68,14 +71,14 @@ def _root(parent, pixel):
 
 @numba.njit(**_COMPILED)
 def _segment(first, second, costs, scale, min_size, labels):
-    """Fills `labels`; edges come with rising costs. A segment's root is always its smallest pixel."""
+    """Fill `labels`. Edges come in the order of their costs. The root of a segment is always its smallest pixel."""
     parent = np.arange(labels.size).astype(np.int32)
     size = np.ones(labels.size, np.int32)
     internal = np.zeros(labels.size)
-    kept = np.empty(first.size, np.int32)  # edges between segments: only they can join small ones later
+    boundary = np.empty(first.size, np.int32)  # edges between segments: only they can join small ones later
     count = 0
     for edge in range(first.size):
-        if parent[first[edge]] == parent[second[edge]]:  # most edges, and no need to look further
+        if parent[first[edge]] == parent[second[edge]]:  # the case for most edges
             continue
         one, other = _root(parent, first[edge]), _root(parent, second[edge])
         if one == other:
@@ -88,10 +91,10 @@ def _segment(first, second, costs, scale, min_size, labels):
             size[low] = size[one] + size[other]
             internal[low] = costs[edge]
         else:
-            kept[count] = edge
+            boundary[count] = edge
             count += 1
     for index in range(count):
-        edge = kept[index]
+        edge = boundary[index]
         one, other = _root(parent, first[edge]), _root(parent, second[edge])
         if one != other and (size[one] < min_size or size[other] < min_size):
             low, high = min(one, other), max(one, other)

@@ -1,6 +1,6 @@
-"""Pretrained nets whose activations are the features: what they are called, where their weights come from, their taps.
+"""Backbones: pretrained nets whose activations are the features.
 
-A backbone takes pictures float32 [N, H, W, 3] in [0, 1]; its own scaling of pixels is part of it.
+A backbone takes pictures float32 [N, H, W, 3] in [0, 1]. Its own scaling of pixels is part of the net.
 """
 
 import math
@@ -22,11 +22,11 @@ def load(name: str, weights: str = DEFAULT_WEIGHTS) -> "keras.Model":
 
     Args:
         name: "efficientnet-lite0" or "efficientnet-lite2", which work offline, or a model of `keras.applications`.
-        weights: "imagenet", or for a model of `keras.applications` also a file that Keras's `load_weights` reads.
+        weights: "imagenet". For a model of `keras.applications` also a file that Keras's `load_weights` reads.
 
     Raises:
-        ConfigError: there is no such net.
-        ModelError: its weights are not installed, cannot be downloaded, or do not fit.
+        ConfigError: There is no such net.
+        ModelError: Its weights are not installed, cannot be downloaded, or do not fit.
     """
     from artdetect.model.backbones import applications, efficientnet_lite
 
@@ -38,23 +38,23 @@ def load(name: str, weights: str = DEFAULT_WEIGHTS) -> "keras.Model":
 
 
 def weights_id(weights: str) -> str:
-    """What tells weights apart: their name, or the digest of the file's content."""
+    """An identifier of the weights: their name, or the digest of the file's content."""
     path = Path(weights).expanduser()
     return digests.file_digest(path) if path.is_file() else weights
 
 
 def block_outputs(model: "keras.Model") -> "dict[str, keras.KerasTensor]":
-    """The activations that features can be taken from, [N, h, w, C] each, by name, from the first to the last.
+    """The activations that features can be taken from, [N, h, w, C] each, by name, in the net's order.
 
-    Those are `stem`, `block0`, … and `top` where layers are called that; else `stride2`, `stride4`, …: at a half, a
-    quarter, … of a picture's side, the last one that no path leads around.
+    They are `stem`, `block0`, … and `top` in a net with layers of these names. In others they are `stride2`, `stride4`,
+    …: for each resolution, a half, a quarter, … of the picture's side, the last activation that no path bypasses.
     """
-    named = {
+    blocks = {
         layer.name: layer.output
         for layer in model.layers
         if layer.name in ("stem", "top") or (layer.name.startswith("block") and layer.name[5:].isdigit())
     }
-    return named or _last_of_each_resolution(model)
+    return blocks or _last_of_each_resolution(model)
 
 
 def _last_of_each_resolution(model: "keras.Model") -> "dict[str, keras.KerasTensor]":
@@ -67,10 +67,10 @@ def _last_of_each_resolution(model: "keras.Model") -> "dict[str, keras.KerasTens
     last_use = {
         id(x): number for number, operation in enumerate(operations) for x in keras.tree.flatten(operation.input)
     }
-    found, open_until = {}, 0
+    outputs, open_until = {}, 0
     for number, (operation, shape) in enumerate(zip(operations, shapes, strict=True)):
         is_pixels, is_padding = shape[-1] == 3, isinstance(operation, keras.layers.ZeroPadding2D)
         if open_until <= number and len(shape) == 4 and not is_pixels and not is_padding:
-            found[f"stride{2 ** round(math.log2(side / shape[1]))}"] = operation.output
+            outputs[f"stride{2 ** round(math.log2(side / shape[1]))}"] = operation.output
         open_until = max(open_until, last_use.get(id(operation.output), 0))
-    return found
+    return outputs

@@ -16,27 +16,27 @@ from artdetect.model.backbones import efficientnet_lite
 if TYPE_CHECKING:
     import keras
 
-SILENCE = 30.0  # seconds without a byte after which a download is given up
-_FIXED_SIDES = {"NASNetMobile": 224, "NASNetLarge": 331}  # these two pad by the side they were built for
+DOWNLOAD_TIMEOUT = 30.0  # seconds without a byte after which a download fails
+_FIXED_SIDES = {"NASNetMobile": 224, "NASNetLarge": 331}  # these two pad for the side they were built with
 
 
 def load(name: str, weights: str) -> "keras.Model":
     """A net up to its last activations: pictures float32 [N, H, W, 3] in [0, 1] -> [N, h, w, C].
 
     Args:
-        name: a function of `keras.applications`, in any case and punctuation: "ResNet50", "efficientnetv2-b0", …
+        name: A function of `keras.applications`, in any case and punctuation: "ResNet50", "efficientnetv2-b0", …
         weights: "imagenet", which Keras downloads once, or a file that Keras's `load_weights` reads.
 
     Raises:
-        ConfigError: there is no such net.
-        ModelError: the weights cannot be downloaded, or the file is missing or does not fit.
+        ConfigError: There is no such net.
+        ModelError: The weights cannot be downloaded, or the file is missing or does not fit.
     """
     build = _builder(name)
     if weights == "imagenet":
         return _downloaded(build)
     path = Path(weights).expanduser()
     if path.suffix != ".h5" or not path.is_file():
-        raise ModelError(f"{path}: there is no such weights file. Name one that ends in .weights.h5 or .h5")
+        raise ModelError(f"{path}: no such weights file. Name one that ends in .weights.h5 or .h5")
     return _from_file(build, path)
 
 
@@ -51,7 +51,9 @@ def _builder(name: str) -> "Callable[..., keras.Model]":
     near = [names[plain] for plain in difflib.get_close_matches(_plain(name), names)]
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     lites = ", ".join(efficientnet_lite.VARIANTS)
-    raise ConfigError(f"there is no net {name!r}. {hint}Known are {lites} and https://keras.io/api/applications")
+    raise ConfigError(
+        f"unknown backbone {name!r}. {hint}Known are {lites} and those of https://keras.io/api/applications"
+    )
 
 
 def _plain(name: str) -> str:
@@ -60,7 +62,7 @@ def _plain(name: str) -> str:
 
 def _downloaded(build: "Callable[..., keras.Model]") -> "keras.Model":
     try:
-        with _impatient():
+        with _download_timeout():
             return _with_scaling(build, "imagenet")
     except Exception as error:  # Keras raises a bare Exception where there is no network
         if isinstance(error, OSError) and (known := storage_error(error)):
@@ -72,10 +74,10 @@ def _downloaded(build: "Callable[..., keras.Model]") -> "keras.Model":
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
-    """Keras sets no timeout: without one, a network that swallows packets holds a run up for minutes."""
+def _download_timeout() -> Iterator[None]:
+    """Set a socket timeout. Keras sets none, so a network that drops packets would delay a run for minutes."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SILENCE)
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
     try:
         yield
     finally:
@@ -86,19 +88,20 @@ def _from_file(build: "Callable[..., keras.Model]", path: Path) -> "keras.Model"
     model = _with_scaling(build, None)
     try:
         model.load_weights(path)
-    except Exception as error:  # whatever Keras and HDF5 raise on a damaged or foreign file
+    except Exception as error:  # Keras and HDF5 raise all kinds of errors on a damaged or foreign file
         raise ModelError(
             f"{path}: these weights do not fit {build.__name__} ({_first_line(error)}). "
-            "Expected those of the net without its classes, as in Keras's files that say notop"
+            "Expected the weights without the classifier, as in Keras's files with notop in their name"
         ) from error
     if build.__module__.endswith(".efficientnet"):
-        _mend_variance(model)
+        _fix_variance(model)
     return model
 
 
-def _mend_variance(model: "keras.Model") -> None:
-    """Keras's ImageNet files for EfficientNet hold standard deviations where its layer takes variances, and Keras makes
-    up for it only where it downloads them itself (https://github.com/tensorflow/tensorflow/issues/49930).
+def _fix_variance(model: "keras.Model") -> None:
+    """Square the standard deviations that Keras's ImageNet files for EfficientNet hold in place of variances.
+
+    Keras corrects this only for files that it downloads itself: https://github.com/tensorflow/tensorflow/issues/49930.
     """
     import keras
     import numpy as np
@@ -117,7 +120,7 @@ def _with_scaling(build: "Callable[..., keras.Model]", weights: str | None) -> "
     picture = keras.Input((side, side, 3), name="picture")
     pixels = keras.layers.Rescaling(255.0, name="to_255")(picture)
     scaled = inspect.getmodule(build).preprocess_input(pixels)  # type: ignore[union-attr]
-    with warnings.catch_warnings(action="ignore"):  # that the weights are those for 224 x 224
+    with warnings.catch_warnings(action="ignore"):  # it warns that the weights are those for 224 x 224
         net = build(include_top=False, weights=weights, input_tensor=scaled)
     return keras.Model(picture, net.output, name=net.name)
 

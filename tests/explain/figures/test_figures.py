@@ -12,7 +12,8 @@ from artdetect.explain import figures
 from artdetect.explain.explanation import Explanation
 from artdetect.explain.figures import PANEL, SHEET, common_range, overlay, panels, sheet, split_panels
 from artdetect.explain.figures.colour_scale import PER, ColourScale
-from artdetect.explain.figures.overlay import CYAN, Style, fit_size, heat, resized, spotlight
+from artdetect.explain.figures.overlay import Style, fit_size, heat, resized, spotlight
+from artdetect.pictures.palette import CYAN
 
 
 def explanation(heatmap, ranks=None, target=0, **config):
@@ -38,11 +39,11 @@ def written(monkeypatch):
     """The texts that a figure shows, in the order of drawing."""
     texts, write = [], Style.write
 
-    def noted(self, draw, x, y, text, align="l"):
+    def record(self, draw, x, y, text, align="l"):
         texts.append(text.replace("\N{NO-BREAK SPACE}", " "))
         return write(self, draw, x, y, text, align)
 
-    monkeypatch.setattr(Style, "write", noted)
+    monkeypatch.setattr(Style, "write", record)
     return texts
 
 
@@ -141,13 +142,13 @@ def test_a_map_of_another_method_or_score_does_not_speak_of_regions_or_logits(tm
     assert {"heatmap", "1,000", "2,000", "probability per 1,000 px"} <= set(written)
 
 
-def test_where_everything_speaks_against_it_is_said(tmp_path, blocks, artwork, written):
+def test_a_map_that_speaks_against_the_class_everywhere_is_labelled_so(tmp_path, blocks, artwork, written):
     panels(artwork, replace(blocks, heatmap=blocks.heatmap - 1), "AI", tmp_path / "a.png")
     assert {"All against “AI”", "Least against", "38% of the area"} <= set(written)
 
 
 def ends(found, scale=None):
-    colours = ColourScale.of(found, scale)
+    colours = ColourScale.make(found, scale)
     return colours.span.replace("\N{NO-BREAK SPACE}", " ")
 
 
@@ -207,7 +208,7 @@ def test_a_scale_that_is_no_range_is_refused(tmp_path, blocks, artwork, scale):
         common_range([])
 
 
-def test_opacity_grows_with_the_value_and_the_picture_is_seen_through_the_highest():
+def test_opacity_grows_with_the_value_and_the_picture_shows_through_the_highest():
     grey = np.zeros((64, 64, 3), np.uint8)
     grey[::2] = 255  # stripes: what is left of their contrast is the transparency
     level = np.broadcast_to(np.linspace(0, 1, 64), (64, 64))
@@ -344,20 +345,21 @@ def test_the_entries_of_a_sheet_are_taken_one_after_the_other(tmp_path, blocks, 
 
     def entries():
         for _ in range(3):
-            events.append("taken")
+            events.append("read")
             yield Image.new("RGB", (8, 8)), blocks, "AI"
 
     monkeypatch.setattr(
-        overlay, "spotlight", lambda *given, **named: events.append("drawn") or spotlit(*given, **named)
+        overlay, "spotlight", lambda *given, **named: events.append("spotlight") or spotlit(*given, **named)
     )
     sheet(entries(), tmp_path / "a.png")
-    assert events == ["taken", "drawn"] * 3
+    assert events == ["read", "spotlight"] * 3
 
 
 def test_importing_the_modules_is_light_and_pyplot_is_never_imported(tmp_path):
     program = (
         "import sys\n"
-        "from artdetect.explain import choose, explanation, figures, model_access, xrai\n"
+        "from artdetect.explain import explanation, figures, model_score, selection\n"
+        "from artdetect.explain.methods import make, xrai\n"
         "heavy = {'tensorflow', 'keras', 'saliency', 'matplotlib', 'pandas', 'prefect'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "import numpy as np\n"

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from artdetect.explain.method_settings import BASELINES
 from artdetect.explain.methods import path_integration as ig
 from artdetect.explain.model_score import ExplainedScore
 from tests.explain.conftest import SIZE
@@ -12,7 +13,7 @@ PLAIN = ["trapezoid", "midpoint", "saliency"]
 
 
 def linear(size=4):
-    """A model whose margin is linear in the pixels, and what they weigh for class 0."""
+    """A model whose margin is linear in the pixels, and their weights for class 0."""
     keras.utils.set_random_seed(3)
     layers = keras.layers
     model = keras.Sequential(
@@ -84,12 +85,12 @@ def test_refined_points_find_a_leap_next_to_the_baseline():
 
 
 @pytest.mark.parametrize("rule", ["refined", *PLAIN])
-@pytest.mark.parametrize("baselines", ig.NAMES)
+@pytest.mark.parametrize("baselines", BASELINES)
 def test_a_linear_model_has_exact_attributions_and_no_completeness_error(rule, baselines):
     model, weights = linear()
     images = pictures(3, 4)
     found = integrated(model, images, [0, 1, 0], steps=5, rule=rule, baselines=baselines)
-    start = ig.baselines_of(images, baselines).mean(axis=1)
+    start = ig.make_baselines(images, baselines).mean(axis=1)
     expected = (images - start) * weights * np.array([1, -1, 1])[:, None, None, None]
     assert found.attributions.dtype == np.float32
     np.testing.assert_allclose(found.attributions, expected, atol=1e-6)
@@ -139,7 +140,7 @@ def test_pictures_of_one_batch_do_not_mix(model):
         assert together.completeness_error[number] == pytest.approx(alone.completeness_error[0], abs=1e-5)
 
 
-def test_what_fills_up_the_last_batch_may_have_no_gradient():
+def test_the_padding_of_the_last_batch_may_have_no_gradient():
     image = keras.Input((2, 2, 3))
     root = keras.ops.sqrt(keras.layers.GlobalAveragePooling2D()(image))  # infinitely steep at black
     model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(root))
@@ -149,7 +150,7 @@ def test_what_fills_up_the_last_batch_may_have_no_gradient():
 
 def test_named_baselines_are_what_they_say():
     images = pictures(2, 5, seed=1)
-    shown = {name: ig.baselines_of(images, name) for name in ig.NAMES}
+    shown = {name: ig.make_baselines(images, name) for name in BASELINES}
     assert shown["black"].ravel().tolist() == [0, 0]
     assert shown["white"].ravel().tolist() == [1, 1]
     assert shown["black_white"].ravel().tolist() == [0, 1, 0, 1]
@@ -164,6 +165,6 @@ def test_named_baselines_are_what_they_say():
 def test_given_baselines_are_taken_for_every_picture():
     model, weights = linear()
     images, own = pictures(2, 4), pictures(3, 4, seed=9)
-    assert ig.baselines_of(images, own).shape == (2, 3, 4, 4, 3)
+    assert ig.make_baselines(images, own).shape == (2, 3, 4, 4, 3)
     found = integrated(model, images, [0, 0], baselines=own)
     np.testing.assert_allclose(found.attributions, (images - own.mean(axis=0)) * weights, atol=1e-6)

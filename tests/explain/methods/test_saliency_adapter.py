@@ -6,7 +6,8 @@ import pytest
 import saliency.core as saliency
 
 from artdetect.core.errors import ModelError
-from artdetect.explain.methods import GradCAM, IntegratedGradients
+from artdetect.explain.methods.grad_cam import GradCAM
+from artdetect.explain.methods.integrated_gradients import IntegratedGradients
 from artdetect.explain.methods.saliency_adapter import Convolution, call_model_function
 from artdetect.explain.model_score import ExplainedScore, logits
 from tests.explain.conftest import SIZE, auc, patch_detector, truth
@@ -40,7 +41,7 @@ def test_the_model_answers_no_other_keys(picture, call_model, keys):
 
 
 @pytest.mark.parametrize("target", [None, 2])
-def test_the_model_must_be_told_the_class(picture, call_model, target):
+def test_the_class_must_be_given(picture, call_model, target):
     with pytest.raises(ValueError, match="must be the class, 0 or 1"):
         call_model(picture[None], target, [saliency.OUTPUT_LAYER_VALUES])
 
@@ -69,7 +70,7 @@ def test_layers_of_one_pixel_are_no_picture(picture):
     assert values.shape == gradients.shape == (1, 8, 8, 2)
 
 
-def test_gradcam_sees_into_models_in_models_and_into_those_from_a_file(picture, tmp_path):
+def test_gradcam_works_for_models_in_models_and_into_those_from_a_file(picture, tmp_path):
     inner = patch_detector(patch_means=0)
     features = keras.Model(inner.inputs, inner.get_layer("bright").output, name="features")
     image = keras.Input((SIZE, SIZE, 3))

@@ -1,7 +1,7 @@
-"""The measures of explanations, with models of which we know what they look at."""
+"""The measures of explanations, with models whose evidence is known."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -9,16 +9,16 @@ import pytest
 
 from artdetect.core.errors import ModelError
 from artdetect.explain import quality
-from artdetect.explain.explanation import Explanation, Explanations
+from artdetect.explain.explanation import Explanation
+from artdetect.explain.method_settings import Settings
 from artdetect.explain.methods.explainer import Explainer
 from artdetect.explain.methods.xrai import XRAI
 from artdetect.explain.model_score import ExplainedScore
-from artdetect.explain.quality import performance_information_curves
 from artdetect.explain.quality.deletion_insertion import (
     blurred,
     correlation,
     deletion_insertion_auc,
-    margins_of,
+    logit_margins,
     normalised_map,
     perturbed,
     pixel_order,
@@ -32,7 +32,7 @@ STEPS = 9
 
 @pytest.fixture(scope="module")
 def images():
-    """Pictures with one bright patch each, always elsewhere, that a strong blur takes away."""
+    """Pictures with a bright patch each, always in another place, which a strong blur removes."""
     rng = np.random.default_rng(3)
     images = 0.25 + 0.1 * rng.random((PICTURES, SIZE, SIZE, 3))
     for image in images:
@@ -53,11 +53,11 @@ def explanations(explainer, images):
 
 @pytest.fixture(scope="module")
 def found(explainer, images, explanations):
-    return quality.check(explainer, images, explanations, seed=1, steps=STEPS, information=True)
+    return quality.check(explainer, images, explanations, seed=1, steps=STEPS)
 
 
 def constant(height, width):
-    """A model that finds both classes as likely in any picture."""
+    """A model for which both classes are equally likely in every picture."""
     model = keras.Sequential(
         [keras.Input((height, width, 3)), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
     )
@@ -70,13 +70,12 @@ def row(found, name):
 
 
 def of_maps(explanations, change):
-    """Explanations whose heatmaps are `change`d, without ranks."""
-    maps = [replace(one, heatmap=change(one.heatmap).astype(np.float32), ranks=None) for one in explanations]
-    return Explanations(maps, explanations.config)
+    """Explanations with `change` applied to their heatmaps, without ranks."""
+    return [replace(one, heatmap=change(one.heatmap).astype(np.float32), ranks=None) for one in explanations]
 
 
 def test_a_map_of_the_known_evidence_is_better_than_random_pixels_beyond_chance(found, explanations):
-    assert (explanations.targets == 0).all()
+    assert all(one.target == 0 for one in explanations)
     assert [one["name"] for one in found.rows] == list(quality.ROWS)
     against = row(found, quality.RANDOM)["difference"]
     assert against["deletion"]["high"] < 0
@@ -100,25 +99,19 @@ def test_a_wrong_map_is_worse_than_random_pixels(explainer, images, explanations
     assert not against["insertion"]["better"]
 
 
-def test_the_answer_is_json_and_finite(found, explainer, explanations):
-    answer = found.as_dict()
-    assert json.loads(json.dumps(answer, allow_nan=False)) == answer
-    assert (answer["pictures"], answer["seed"], answer["steps"]) == (PICTURES, 1, STEPS)
-    assert answer["config"] == explainer.config
-    assert answer["rows"][0]["difference"] is None
-    assert answer["rows"][-1]["correlation"] is None
-    assert answer["completeness_error"] == pytest.approx(explanations.completeness_error.mean())
-    assert answer["mean_abs_score"] == pytest.approx(np.abs(explanations.scores).mean())
-    for one in answer["rows"]:
+def test_the_result_is_json_and_finite(found, explainer, explanations):
+    result = found.as_dict()
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert (result["pictures"], result["seed"], result["steps"]) == (PICTURES, 1, STEPS)
+    assert result["config"] == explainer.config
+    assert result["rows"][0]["difference"] is None
+    assert result["rows"][-1]["correlation"] is None
+    assert result["completeness_error"] == pytest.approx(np.mean([one.completeness_error for one in explanations]))
+    assert result["mean_abs_score"] == pytest.approx(np.mean([abs(one.score) for one in explanations]))
+    for one in result["rows"]:
         for area in quality.AREAS:
             low, high = (-np.inf, np.inf) if area.endswith("_margin") else (0, 1)
             assert low <= one[area]["low"] <= one[area]["value"] <= one[area]["high"] <= high
-
-
-def test_what_was_not_asked_for_is_none(explainer, images, explanations):
-    found = quality.check(explainer, images[:2], explanations[:2], seed=1, steps=3)
-    assert all(one["aic"] is None and one["sic"] is None for one in found.rows)
-    assert all("aic" not in one["left_out"] for one in found.rows)
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_one_others(explainer, images, explanations):
@@ -130,7 +123,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_others(explainer, 
 
 
 def test_each_picture_has_chance_of_its_own(explainer, images, explanations):
-    twice = quality.check(explainer, images[[0, 0]], Explanations([explanations[0]] * 2, {}), seed=1, steps=4)
+    twice = quality.check(explainer, images[[0, 0]], [explanations[0]] * 2, seed=1, steps=4)
     assert twice.rows[1]["deletion"]["low"] < twice.rows[1]["deletion"]["high"]
 
 
@@ -165,7 +158,7 @@ def test_artworks_give_the_controls_their_regions(explainer, images):
 
 def test_flat_maps_are_left_out_of_the_correlation(explainer, images, explanations):
     flat = of_maps(explanations[:3], lambda heatmap: heatmap)
-    one_flat = Explanations([replace(flat[0], heatmap=np.full((SIZE, SIZE), 0.3, np.float32)), *flat[1:]], flat.config)
+    one_flat = [replace(flat[0], heatmap=np.full((SIZE, SIZE), 0.3, np.float32)), *flat[1:]]
     found = quality.check(explainer, images[:3], one_flat, seed=1, steps=3)
     assert found.rows[0]["left_out"]["correlation"] == 1
     assert 0 <= found.rows[0]["correlation"]["value"] <= 1
@@ -178,8 +171,8 @@ def test_flat_maps_are_left_out_of_the_correlation(explainer, images, explanatio
 def test_the_curves_of_a_model_that_ignores_its_input_are_flat(images):
     score = ExplainedScore(constant(SIZE, SIZE), "logit_margin", 64)
     pixels = np.random.default_rng(0).permutation(SIZE * SIZE)
-    found, ends = deletion_insertion_auc(score, images[0], 1, {"any": pixels}, 7, information=True)
-    flat = {"deletion": 0.5, "insertion": 0.5, "deletion_margin": 0, "insertion_margin": 0, "aic": 1, "sic": 0.5}
+    found, ends = deletion_insertion_auc(score, images[0], 1, {"any": pixels}, 7)
+    flat = {"deletion": 0.5, "insertion": 0.5, "deletion_margin": 0, "insertion_margin": 0}
     assert found["any"] == pytest.approx(flat)
     assert set(ends.values()) == {0.5}
 
@@ -268,20 +261,24 @@ def test_an_explainer_is_made_again_with_all_its_settings(model):
         assert other.score.batch_size == explainer.score.batch_size
 
 
-class Brightness(Explainer):
-    """A method without regions, of which completeness does not hold."""
+@dataclass(frozen=True)
+class BrightnessSettings(Settings):
+    """Settings of `Brightness`."""
 
     method = "brightness"
+    complete = False
 
-    def __init__(self, model, *, power=1.0, **common):
-        super().__init__(model, **common)
-        self.power = power
+    target: str = "logit_margin"
+    resolution: int = 512
+    power: float = 1.0
 
-    @property
-    def config(self):
-        return super().config | {"power": self.power}
 
-    def _explain(self, images, targets, artworks, segments):
+class Brightness(Explainer):
+    """A method without regions and without completeness."""
+
+    settings_class = BrightnessSettings
+
+    def _explain(self, images, targets, artworks):
         heat = images.mean(axis=-1) ** self.config["power"]
         return [Explanation(heat[n], None, int(targets[n]), 1.0, None, self.config) for n in range(len(images))]
 
@@ -291,18 +288,17 @@ def test_a_method_without_regions_has_no_row_of_them_and_no_completeness(images)
     found = quality.check(explainer, images, explainer(images), seed=1, steps=STEPS)
     assert [one["name"] for one in found.rows] == [quality.EXPLANATION, quality.RANDOM, quality.RANDOMISED]
     assert found.completeness_error is None
-    assert found.rows[0]["correlation"]["value"] == pytest.approx(1)  # it does not ask the model at all
+    assert found.rows[0]["correlation"]["value"] == pytest.approx(1)  # it ignores the model
     assert row(found, quality.RANDOM)["difference"]["insertion"]["better"]
     assert not row(found, quality.RANDOMISED)["difference"]["insertion"]["better"]
 
 
 class Secretive(Brightness):
-    """The same, but what it was made with cannot be read from it."""
+    """The same, but its maps depend on something that is not in its settings."""
 
-    def __init__(self, model, *, power=1.0, **common):
-        super().__init__(model, **common)
-        self._secret = power
-        del self.power
+    def __init__(self, model, *, secret=1.0, **options):
+        super().__init__(model, **options)
+        self._secret = secret
 
     @property
     def config(self):
@@ -310,23 +306,23 @@ class Secretive(Brightness):
 
 
 def test_a_method_that_hides_its_settings_is_refused(images):
-    explainer = Secretive(patch_detector(patch_means=1), power=3.0)
+    explainer = Secretive(patch_detector(patch_means=1), secret=3.0)
     with pytest.raises(TypeError, match="Secretive must keep its settings"):
         quality.check(explainer, images, explainer(images), seed=1, steps=3)
 
 
 def test_pictures_reach_the_model_a_batch_at_a_time(monkeypatch, images, explanations):
     explainer = XRAI(patch_detector(patch_means=0), steps=8, workers=1, batch_size=4)
-    at_once, ask = [], ExplainedScore.logits
-    monkeypatch.setattr(ExplainedScore, "logits", lambda self, some: at_once.append(len(some)) or ask(self, some))
-    made = []
-    pictures = (made.append(number) or image for number, image in enumerate(images))
-    margins_of(explainer.score, pictures, 0)
-    assert at_once == [4, 2]
-    at_once.clear()
+    batches, compute = [], ExplainedScore.logits
+    monkeypatch.setattr(ExplainedScore, "logits", lambda self, some: batches.append(len(some)) or compute(self, some))
+    read = []
+    pictures = (read.append(number) or image for number, image in enumerate(images))
+    logit_margins(explainer.score, pictures, 0)
+    assert batches == [4, 2]
+    batches.clear()
     quality.check(explainer, images[:2], explanations[:2], seed=1, steps=STEPS)
-    assert max(at_once) <= 4
-    assert sum(at_once) == 2 + 2 * 4 * 2 * STEPS  # the randomised model's explanations, then rows and curves
+    assert max(batches) <= 4
+    assert sum(batches) == 2 + 2 * 4 * 2 * STEPS  # the randomised model's explanations, then rows and curves
 
 
 def test_a_broken_model_is_named(images, explanations):
@@ -337,42 +333,11 @@ def test_a_broken_model_is_named(images, explanations):
         quality.check(explainer, images, explanations, seed=1, steps=3)
 
 
-def test_information_curves_rise_from_the_blurred_picture_to_the_full_one():
-    sizes = np.array([100, 180, 150, 320, 300])
-    values = np.array([0.1, 0.7, 0.4, 0.95, 0.9])
-    x, y = performance_information_curves.curve(sizes, values)
-    assert x.tolist() == [0, 0.4, 0.4, 1, 1]
-    assert y.tolist() == [0.1, 0.7, 0.7, 0.9, 0.9]
-    found = performance_information_curves.performance_information_auc(sizes, values)
-    assert found["sic"] == pytest.approx(0.4 * 0.4 + 0.6 * 0.8)
-    assert found["aic"] == pytest.approx(0.4 * 0.5 + 0.6)
-    assert all(
-        np.isnan(area)
-        for area in performance_information_curves.performance_information_auc(sizes[::-1], values).values()
-    )
-
-
-def test_pictures_that_tell_no_more_than_their_blur_are_left_out(explainer, explanations):
-    plain = np.full((2, SIZE, SIZE, 3), 0.5, np.float32)
-    found = quality.check(explainer, plain, explanations[:2], seed=1, steps=3, information=True)
-    assert found.rows[0]["left_out"]["sic"] == 2
-    assert found.rows[0]["sic"] is None
-    assert found.rows[1]["difference"]["sic"] is None
-    json.dumps(found.as_dict(), allow_nan=False)
-
-
-def test_detail_is_information():
-    rng = np.random.default_rng(0)
-    assert performance_information_curves.information(
-        rng.random((16, 16, 3))
-    ) > performance_information_curves.information(np.full((16, 16, 3), 0.5))
-
-
 @pytest.mark.parametrize("values", [[0.2, 0.4], [0.1, 0.9, 0.5, 0.5], [1.0, 1.0, 1.0]])
 def test_intervals_hold_the_mean_and_stay_in_range(values):
     found = quality.mean_interval(values, seed=1)
     assert found["value"] == pytest.approx(np.mean(values))
     assert 0 <= found["low"] <= found["value"] <= found["high"] <= 1
     if len(values) == 2:
-        assert (found["low"], found["high"]) == (0, 1)  # two pictures tell next to nothing
+        assert (found["low"], found["high"]) == (0, 1)  # two pictures say next to nothing
     assert quality.mean_interval([float("nan")], seed=1) is None

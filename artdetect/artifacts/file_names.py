@@ -1,0 +1,43 @@
+"""The names of files inside artifact folders, each under one constant: one stage writes them, others read them.
+
+This module imports nothing, so that a stage that reads an artifact does not depend on the code that wrote it.
+"""
+
+# every artifact
+RECORD = "record.json"
+METRICS = "metrics.json"  # of train, evaluate and gate; it also stands in their records
+
+# index
+INDEX = "index.parquet"
+SKIPPED = "skipped.json"
+NOTICE = "notice.txt"
+
+# audit
+AUDIT = "audit.json"
+GROUPS = "groups.parquet"
+AUDIT_EXAMPLES = "audit_examples.png"
+
+# balance
+BALANCE = "balance.parquet"
+
+# train
+MODEL = "model.keras"
+NEIGHBOURS = "neighbours.npz"
+HISTORY = "history.csv"
+
+# evaluate
+PREDICTIONS = "predictions.parquet"
+ROBUSTNESS = "robustness.parquet"
+WORST_ERRORS = "worst_errors.png"
+
+# explain
+EXPLANATIONS = "explanations.parquet"
+QUALITY = "quality.json"
+
+# gate
+GATE = "gate.json"
+GATE_PAGE = "gate.md"
+
+# report
+REPORT = "report.html"
+MODEL_CARD = "model_card.md"
