@@ -27,27 +27,34 @@ os.environ.update(
 
 import flows  # noqa: F401  before Prefect is imported: telemetry off, state in the project
 from artdetect.demo_data import draw
+from tests import PROJECT
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first."""
-    folders = ("flows", "train", "backbones")
-    items.sort(key=lambda item: folders.index(name) if (name := item.path.parent.name) in folders else len(folders))
+    """What takes longest comes first, so that no process waits for the other at the end."""
+    longest = ("flows", "train", "explain", "model", "report")
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(PROJECT / "tests").parts[0]
+        return longest.index(folder) if folder in longest else len(longest)
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """`--dist loadfile` with nearly all of flows as one file: they share a server and a finished run."""
+    """`--dist loadfile` by the first folder below tests/: its files share servers, models, nets and reports."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            shared = "tests/flows/" in nodeid and "test_unattended" not in nodeid  # which has a server of its own
-            return "flows" if shared else super()._split_scope(nodeid)
+            if "test_unattended" in nodeid:  # it has a server of its own
+                return "unattended"
+            return "/".join(nodeid.split("::")[0].split("/")[:2])
 
     if config.getvalue("dist") != "loadfile":
         return None
-    config.option.loadscopereorder = False  # files keep the order above
+    config.option.loadscopereorder = False  # the order above
     return Scheduling(config, log)
 
 

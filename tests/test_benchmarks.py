@@ -11,6 +11,8 @@ from artdetect.index import scan
 from artdetect.pictures import labels
 from benchmarks import harness, synthetic_pictures
 
+pytestmark = pytest.mark.slow
+
 
 def draw(folder: Path, count: int) -> dict[str, bytes]:
     synthetic_pictures.draw(folder, count, workers=1)

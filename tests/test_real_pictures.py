@@ -16,7 +16,10 @@ from artdetect.index.scan import scan
 from artdetect.pictures import images
 
 REAL = Path(os.environ.get("ARTDETECT_REAL_DATA", "/nonexistent"))
-pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="ARTDETECT_REAL_DATA names no folder of real pictures")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not REAL.is_dir(), reason="ARTDETECT_REAL_DATA names no folder of real pictures"),
+]
 
 
 def run_to_balance(url: str, root: Path, balanced: bool = True) -> Path:

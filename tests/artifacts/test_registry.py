@@ -157,6 +157,7 @@ for key in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_concurrent_promotions_are_all_in_the_history() -> None:
     """Two processes promote two models each, five times: no entry is lost, and each names the model it replaced."""
     keys = [["aaaa1", "bbbb3"] * 5, ["aaaa2", "bbbb3"] * 5]
@@ -212,6 +213,7 @@ for line in sys.stdin:  # the number of the call at which to die; 0: never, but 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_after_a_kill_the_alias_is_the_old_or_the_new_one_and_the_next_promotion_works() -> None:
     """Kills at a sample of all calls that a promotion makes, in Python or in C, and at more of those that write."""

@@ -236,6 +236,7 @@ def test_file_properties_show_how_the_generators_differ(root: Path, out: Path) -
     assert rows["human"]["format"] == "JPEG"
 
 
+@pytest.mark.slow
 def test_the_shortcut_of_the_demo_set_is_found_and_named(pictures: Path, out: Path) -> None:
     """One simulated generator writes files of 768 px, all others 256 px, as in AI-ArtBench."""
     found = audited(pictures, out)["shortcut"]

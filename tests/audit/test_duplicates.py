@@ -53,6 +53,7 @@ def test_the_pairs_are_the_same_as_by_comparing_all_pairs(hashes: np.ndarray, di
     assert near_pairs_found(hashes, distance) == all_pairs_within(hashes, distance)
 
 
+@pytest.mark.slow
 def test_many_hashes_in_one_bucket_come_in_chunks_no_longer_than_the_table() -> None:
     """1,000 hashes that all lie within 4 bits of each other: half a million pairs."""
     pairs = [1 << i | 1 << j for i in range(64) for j in range(i)][:1000]

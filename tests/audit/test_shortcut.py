@@ -66,6 +66,7 @@ def test_each_property_can_be_the_shortcut_and_is_described(column: str, value: 
         assert rules[rule] == (40, 0)
 
 
+@pytest.mark.slow
 def test_files_that_differ_by_chance_are_at_chance_level() -> None:
     """This includes small sets, a few of which may differ by chance."""
     for pictures, sets in ((15, 40), (150, 12)):

@@ -61,7 +61,12 @@ def test_a_second_explain_does_nothing_and_exits_with_the_same_code(
     assert message.startswith("0 explained, 2 explained before and unchanged, 1 unreadable: ")
 
 
-@pytest.mark.parametrize("method", ["xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"])
+SLOW_METHODS = [
+    pytest.param(name, marks=pytest.mark.slow) for name in ("integrated_gradients", "blur_ig", "smoothgrad")
+]
+
+
+@pytest.mark.parametrize("method", ["xrai", "gradcam", *SLOW_METHODS])
 def test_each_method_explains_a_picture_alone_and_is_checked(
     explain: Callable[..., tuple[int, list[list[str]], str]], tmp_path: Path, method: str
 ) -> None:

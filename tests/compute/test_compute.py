@@ -94,6 +94,7 @@ def test_results_are_those_of_a_loop_in_order(items: list[int], size: int, worke
     assert all(len(chunk) == size for chunk, _ in found[:-1])
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_results_elsewhere() -> None:
     config = ComputeConfig(engine="processes", workers=2)
     assert with_config(config, lambda: [r for _, r in compute.chunks(squares, range(6), 2)]) == [
@@ -145,6 +146,7 @@ def test_a_worker_that_dies_is_one_line() -> None:
         with_config(ComputeConfig(engine="processes", workers=1), lambda: list(compute.chunks(die, [1], 1)))
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_while_others_wait_is_one_line() -> None:
     def run() -> None:
         for _ in compute.chunks(die_at_three, range(10), 1):
@@ -168,6 +170,7 @@ def test_impossible_configs_are_refused() -> None:
     assert ComputeConfig(engine="dask", address=address).address == address
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_what_a_loop_gives_in_other_processes(dask: Callable[[Callable[[], Any]], Any]) -> None:
     found = dask(lambda: list(compute.chunks(squares, range(50), 3)))
     assert [number for chunk, _ in found for number in chunk] == list(range(50))
@@ -177,6 +180,7 @@ def test_a_cluster_gives_what_a_loop_gives_in_other_processes(dask: Callable[[Ca
     assert os.getpid() not in workers
 
 
+@pytest.mark.slow
 def test_workers_of_a_cluster_know_the_folders_and_their_share_of_the_processors(
     dask: Callable[[Callable[[], Any]], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -191,6 +191,7 @@ def wait_for_bytes(count):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_download_survives_sigkill(site, tmp_path):
     site.cut = [150_000]
     site.stall.clear()

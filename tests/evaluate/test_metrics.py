@@ -56,6 +56,7 @@ def test_values_are_scikit_learns() -> None:
     assert result["average_precision"]["value"] == pytest.approx(average_precision_score(truth, table.p_ai))
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_a_plain_bootstrap_that_draws_rows() -> None:
     """Its resamples are others, so the intervals are about the same."""
     table = scored(150, 100)

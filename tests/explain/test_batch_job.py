@@ -197,6 +197,7 @@ def test_a_folder_of_something_else_is_refused_and_one_that_a_killed_run_started
         ExplanationJob(detector, ExplainConfig(method="gradcam", common_scale=True), source.parent / "out")
 
 
+@pytest.mark.slow
 def test_a_common_scale_holds_for_all_figures_also_when_pictures_are_added(detector: Detector, source: Path) -> None:
     out, config = (
         source.parent / "out",

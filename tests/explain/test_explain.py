@@ -70,6 +70,7 @@ def test_chosen_pictures_have_figures_arrays_and_a_row_each(trained: Path, evalu
         assert (found.score, found.target) == (row.score, int(row.predicted == "human"))
 
 
+@pytest.mark.slow
 def test_another_style_of_figures_computes_neither_maps_nor_their_check_again(trained: Path, evaluated: Path) -> None:
     config = CHEAP.model_copy(update={"quality_pictures": 2})
     first, _ = explained(trained, evaluated, config)

@@ -16,6 +16,8 @@ import pytest
 
 from .conftest import FROM_TRAIN, STAGES, finish, kill_at, outcome, read_to, run, small, start
 
+pytestmark = pytest.mark.slow
+
 BEFORE_A_MODEL = STAGES[:4]
 
 
@@ -68,7 +70,6 @@ def here(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy / "data" / "raw" / "drawn"
 
 
-@pytest.mark.slow
 def test_killed_inside_train_a_run_that_waits_goes_on_from_its_last_epoch(
     copy: Path, here: Path, server: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -111,7 +112,6 @@ def test_killed_inside_train_a_run_that_waits_goes_on_from_its_last_epoch(
     assert run(small(here)) == {}
 
 
-@pytest.mark.slow
 def test_two_runs_at_once_build_nothing_twice(copy: Path, here: Path, server: str) -> None:
     """Above a run waits for a training; here for all that comes before."""
     for stage in BEFORE_A_MODEL:

@@ -57,6 +57,7 @@ def test_chunks_of_pictures_are_tasks_and_errors_and_quality_stand_on_the_dashbo
     assert again == {"explained": 0, "before": 3, "errors": 1, "out": str(out)}
 
 
+@pytest.mark.slow
 def test_two_at_once_into_two_folders_do_not_mix(source: Path, trained_model: Path, roots: Path) -> None:
     (source / "b.jpg").unlink()
     configs = [CHEAP, ExplainConfig(method="smoothgrad", quality_pictures=0)]

@@ -82,6 +82,7 @@ def test_what_stays_is_what_champion_and_recent_runs_reach_and_it_works(pictures
     assert run(best)["report"] == "its artifact was deleted"
 
 
+@pytest.mark.slow
 def test_old_runs_go_from_prefects_server(pictures: Path) -> None:
     from prefect.client.orchestration import get_client
 

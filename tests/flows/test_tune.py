@@ -23,6 +23,8 @@ from tests.tiny_dataset import FOLDERS, jpeg, write
 
 from .conftest import PROJECT, artifacts, kill_at
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [download]
 url = "{pictures}"
@@ -140,7 +142,6 @@ def test_the_dashboard_shows_a_task_run_a_trial_and_the_best_of_them(searched: P
 
 
 @pytest.mark.bits
-@pytest.mark.slow
 def test_killed_it_goes_on_and_ends_as_if_it_never_was(
     searched: Path,
     elsewhere: Path,

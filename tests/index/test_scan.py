@@ -165,7 +165,7 @@ scan.scan(Path({str(root)!r}))
     assert sorted(read) == sorted(map(str, picture_files(root)))
 
 
-@pytest.mark.parametrize("engine", ["threads", "processes"])
+@pytest.mark.parametrize("engine", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def test_every_compute_engine_gives_the_same_state(root: Path, engine: str) -> None:
     expected = scan.scan(root)
     shutil.rmtree(root.parents[1] / "cache")

@@ -229,6 +229,7 @@ def writer(items, tmp_path):
         process.stdout.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.05, 0.09, 0.14, 0.2])
 def test_a_writer_killed_at_any_moment_costs_only_time(items, unbroken, tmp_path, writer, delay):
     folder = tmp_path / "cache"
@@ -258,6 +259,7 @@ def test_a_writer_killed_between_pixels_and_entries_costs_only_time(items, unbro
     assert content(folder) == content(unbroken)
 
 
+@pytest.mark.slow
 def test_two_writers_at_once_give_one_intact_cache(items, unbroken, tmp_path, writer):
     folder = tmp_path / "cache"
     first = writer(folder)
@@ -371,6 +373,7 @@ def test_a_full_disk_passes_through_and_the_cache_stays_valid(items, unbroken, t
     assert content(folder) == content(unbroken)
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_killed_writer_is_free(items, tmp_path, writer):
     process = writer(tmp_path / "cache")
     with contextlib.suppress(ValueError):

@@ -25,6 +25,7 @@ from artdetect.stats.bootstrap import Bootstrap
 from .conftest import HOSTILE, STAGES, Folders, copy_of, index_table, predictions_of, report, visible_text
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes_wherever_they_lie(
     folders: Folders, report_folder: Path, tmp_path: Path
 ) -> None:

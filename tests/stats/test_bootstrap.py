@@ -20,6 +20,7 @@ def pictures(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return np.array(truth), np.array(scores)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(pictures(), st.integers(0, 99))
 def test_each_resample_scores_as_scikit_learn_scores_the_rows_drawn(

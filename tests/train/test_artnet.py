@@ -164,6 +164,7 @@ def test_two_views_make_left_and_right_the_same(fitted: FittedHead, parts: Parts
         assert np.allclose(one, other, atol=1e-4) == same
 
 
+@pytest.mark.slow
 def test_six_views_are_the_picture_its_mirror_image_and_its_corners_also_when_loaded(
     fitted: FittedHead, parts: Parts, tmp_path: Path
 ) -> None:
@@ -356,6 +357,7 @@ def test_pictures_that_all_look_the_same_to_the_backbone_are_no_crash(
     assert not np.any(validation.novelty)
 
 
+@pytest.mark.slow
 def test_best_tries_both_kinds_and_takes_the_better(
     views: list[FeatureCache], parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

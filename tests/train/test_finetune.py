@@ -25,6 +25,8 @@ from tests.train.training_helpers import keeping_after, run
 tensorflow_setup.load_tensorflow()
 import keras  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 EXTRACTOR = Extractor("efficientnet-lite0", ("stem..block1",), Geometry(32, "crop"))
 PICTURES = np.random.default_rng(1).random((6, 32, 32, 3), np.float32)
 CONFIG = TrainConfig(
@@ -173,7 +175,6 @@ def test_the_stored_model_has_the_scores_in_the_history_on_clean_and_degraded_va
     assert ((ai_logits >= 0) == truth).mean() == pytest.approx(row.val_accuracy)
 
 
-@pytest.mark.slow
 def test_killed_it_ends_with_the_same_bytes(tuned: Path, inputs: tuple[Path, Path]) -> None:
     out = run(CONFIG, inputs, tuned.parent / "killed")
     for name in (MODEL_FILE, "history.csv", "metrics.json"):

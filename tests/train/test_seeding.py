@@ -29,7 +29,7 @@ def busy() -> Iterator[threading.Event]:
     thread.join()
 
 
-@pytest.mark.parametrize("preset", ["notebook", "compact"])
+@pytest.mark.parametrize("preset", ["notebook", pytest.param("compact", marks=pytest.mark.slow)])
 def test_a_net_is_the_same_for_a_seed_while_other_threads_draw(preset: str, busy: threading.Event) -> None:
     def weights(seed: int) -> list[np.ndarray]:
         return recipe(preset, seed=seed, size=16).build().get_weights()

@@ -81,6 +81,7 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(
     assert contents(out) == contents(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["notebook", "compact"])
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_in_half_precision_weights_and_probabilities_are_float32(preset: str, precision: str) -> None:
@@ -99,6 +100,7 @@ def test_in_half_precision_weights_and_probabilities_are_float32(preset: str, pr
     assert {layer.compute_dtype for layer in recipe(preset, size=16).build().layers} == {"float32"}
 
 
+@pytest.mark.slow
 def test_a_model_trained_in_bfloat16_is_stored_like_any_other(
     inputs: tuple[Path, Path], model: Path, tmp_path: Path
 ) -> None:

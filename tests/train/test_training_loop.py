@@ -112,16 +112,19 @@ def test_a_loss_that_is_not_finite_is_a_model_error(tmp_path: Path) -> None:
         fitted(wild(1e38, epochs=5, patience=9), tmp_path)
 
 
+@pytest.mark.slow
 def test_moving_averages_schedule_and_dropout_continue_where_they_were(tmp_path: Path) -> None:
     """Compact's recipe and optimizer with a net that compiles quickly."""
     assert_it_continues(replace(recipe("compact", size=8, crop=6, epochs=3), batch_size=8, build=normed), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_training_in_half_precision_continues_where_it_was(tmp_path: Path) -> None:
     """With averaged weights, and with loss scaling, which bfloat16 does not need."""
     assert_it_continues(replace(wild(0.1, epochs=2, patience=9, **AVERAGED), precision="float16"), tmp_path)
 
 
+@pytest.mark.slow
 def test_half_precision_is_close_to_float32(tmp_path: Path) -> None:
     chosen = replace(wild(0.01, epochs=1, patience=9), build=mean_colour)
     exact = fitted(chosen, tmp_path / "float32")
@@ -135,6 +138,7 @@ def test_half_precision_is_close_to_float32(tmp_path: Path) -> None:
             np.testing.assert_allclose(mine, yours, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["state.json", "last", "best"])
 def test_a_work_folder_damaged_by_a_power_failure_only_costs_time(
     damage: str, averaged: tuple[Recipe, FitResult, Path], tmp_path: Path

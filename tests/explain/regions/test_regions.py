@@ -35,6 +35,7 @@ def test_regions_are_the_masks_of_the_saliency_package_in_its_order(shape, level
         assert_as_saliency(picture, radius)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "levels", "cell"), [(128, 3, 40), (224, 2, 90), (256, 256, 70)])
 def test_regions_are_those_of_the_saliency_package_for_larger_pictures(size, levels, cell):
     assert_as_saliency(mosaic((size, size), levels, cell, seed=size))

@@ -62,6 +62,7 @@ def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
 # --- the same as Keras's own ---
 
 
+@pytest.mark.slow
 def test_a_net_from_a_file_is_keras_own_on_pixels_that_were_scaled(net: SimpleNamespace) -> None:
     assert net.loaded.input_shape == (None, None, None, 3)
     assert net.loaded.name == net.own.name
@@ -114,6 +115,7 @@ def normalisation(model: keras.Model) -> keras.layers.Normalization:
 # --- block outputs ---
 
 
+@pytest.mark.slow
 def test_block_outputs_are_the_last_of_each_resolution_to_the_end(net: SimpleNamespace) -> None:
     outputs = backbones.block_outputs(net.loaded)
     assert list(outputs) == FIVE
