@@ -1,4 +1,4 @@
-"""The audit of the drawn sample set, and of real pictures where `ARTDETECT_REAL_DATA` names a folder of them.
+"""The audit of the demo data set, and of real pictures where `ARTDETECT_REAL_DATA` names a folder of them.
 
 make demo && .venv/bin/python -m benchmarks.audits
 """
@@ -18,7 +18,7 @@ REAL = {"20 original files of AI-ArtBench": "aiartbench-samples", "paintings and
 
 def main() -> None:
     """Audit each data set and publish the results."""
-    sets = {"the drawn sample set": PROJECT / "data" / "sample" / "drawn-art.zip"}
+    sets = {"the demo data set": PROJECT / "data" / "sample" / "drawn-art.zip"}
     if folder := os.environ.get("ARTDETECT_REAL_DATA"):
         sets |= {name: Path(folder, place) for name, place in REAL.items()}
     rows, sentences = [], []

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.garbage_collection [RUNS]
 
-Runs the pipeline RUNS times (20) on the drawn sample set with changing parameters, in a separate folder. The third
+Runs the pipeline RUNS times (20) on the demo data set with changing parameters, in a separate folder. The third
 run's model is the champion, the fourth run's report is pinned. Then `artdetect gc --keep-last 3 --keep-days 0` is
 killed once at a random moment and run again. Exits with 1 if other artifacts remain than are needed, or if predict or
 status no longer work.

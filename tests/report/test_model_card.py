@@ -144,6 +144,6 @@ def test_the_use_of_the_test_set_is_stated(card: str, report_folder: Path) -> No
     content = visible_text(card)
     assert "used training and validation pictures only" in content
     assert "promotion gate compares each challenger with the champion on the test pictures" in content
-    assert "after an earlier variant had been scored on the test set of AI-ArtBench" in content
+    assert "after an earlier variant had been scored on a test set of WikiArt paintings" in content
     compact = visible_text((report_folder / "model_card.md").read_text(encoding="utf-8"))
-    assert "AI-ArtBench" not in compact
+    assert "WikiArt" not in compact
