@@ -76,6 +76,19 @@ def outcome(artifacts: Path) -> Path:
     return folder
 
 
+def assert_same_search(found: Path, expected: Path) -> None:
+    """The same trials with the same settings, and scores that differ by at most 1e-5.
+
+    The head is fitted by BLAS. How many threads it has in a process moves a loss by some 1e-7, which can change the
+    sixth digit.
+    """
+    trials, others = (pd.read_csv(folder / "trials.csv") for folder in (found, expected))
+    scores = ["value", "loss", "shortfall"]
+    pd.testing.assert_frame_equal(trials.drop(columns=scores), others.drop(columns=scores))
+    np.testing.assert_allclose(trials[scores], others[scores], rtol=0, atol=1e-5)
+    assert trials.value.idxmin() == others.value.idxmin()
+
+
 def start(project: Path, config: Path, server: str) -> "subprocess.Popen[str]":
     """The search from the command line of a copied project."""
     return subprocess.Popen(
@@ -141,7 +154,6 @@ def test_the_dashboard_shows_a_task_run_a_trial_and_the_best_of_them(searched: P
     assert "The best of 3 trials" in shown["tune"].description
 
 
-@pytest.mark.bits
 def test_killed_it_goes_on_and_ends_as_if_it_never_was(
     searched: Path,
     elsewhere: Path,
@@ -161,8 +173,7 @@ def test_killed_it_goes_on_and_ends_as_if_it_never_was(
     assert main(["tune", "--config", str(searched / "tune.toml"), "--trials", "3"]) == 0
     assert "trial 0:" not in caplog.text
     assert caplog.text.count("trial 2:") == 1
-    expected = outcome(searched / "artifacts") / "trials.csv"
-    assert (outcome(elsewhere) / "trials.csv").read_bytes() == expected.read_bytes()
+    assert_same_search(outcome(elsewhere), outcome(searched / "artifacts"))
     assert (outcome(elsewhere) / "best.toml").is_file()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["trial", "value", "loss"]
@@ -176,8 +187,7 @@ def test_further_trials_come_on_top_and_a_finished_search_does_nothing(
     timed = config.model_copy(update={"tune": config.tune.model_copy(update={"timeout": 1e-3})})
     for finished in (1, 2, 3):
         assert len(tune(timed).ranking) == finished  # one a run, and no more after its time is up
-    expected = outcome(searched / "artifacts") / "trials.csv"
-    assert (outcome(elsewhere) / "trials.csv").read_bytes() == expected.read_bytes()
+    assert_same_search(outcome(elsewhere), outcome(searched / "artifacts"))
 
     (outcome(elsewhere) / "best.toml").unlink()
     monkeypatch.setattr("artdetect.tune.score_trial", lambda *settings: pytest.fail("a trial"))
