@@ -20,7 +20,7 @@ from artdetect.pictures.array_cache import ArrayCache, PictureRef
 from artdetect.pictures.corruptions import CLEAN
 from artdetect.pictures.pixel_cache import PixelCache
 
-CACHE_VERSION = 2  # part of every cached feature's key: raise it when a change, here or in the model, alters features
+CACHE_VERSION = 3  # part of every cached feature's key: raise it when a change, here or in the model, alters features
 CHUNK = 128  # pictures in memory before a forward pass, and the most features that a killed process loses
 HEAD_CHUNK = 4096  # features in memory at a time
 NO_FILE = Path()  # features are computed from cached pixels, not from files

@@ -27,7 +27,7 @@ from artdetect.pictures.images import Geometry
 if TYPE_CHECKING:
     import keras
 
-CACHE_VERSION = 2  # part of every cached feature's key: raise it when a change here alters features
+CACHE_VERSION = 3  # part of every cached feature's key: raise it when a change here alters features
 CHUNK = 256  # pictures written at once, and the most that a killed process loses
 BATCH_BYTES = 16 * 224 * 224 * 3  # size of the pictures that a worker takes at a time
 EPSILON = 1e-6  # added to variances: in a picture of one colour they are 0, where a root has no gradient
