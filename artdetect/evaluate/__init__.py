@@ -120,14 +120,16 @@ def add_predictions(table: "pd.DataFrame", detector: "Detector", scores: "Scores
         scores: The scores of the same pictures, in the same order.
 
     Returns:
-        The table with p_ai; predicted, the more likely class; verdict (AI, human or unsure); and, where the model has
-        them, novelty, and family and family_p: the generator family that made the picture if it is AI, "other" where
+        The table with p_ai; predicted, the more likely class; verdict (AI, human or unsure) and its reason; and, where the
+        model has them, novelty, and family and family_p: the generator family that made the picture if it is AI, "other" where
         none is likely.
     """
+    reasons = detector.rule.reasons(scores.p_ai, scores.novelty)
     table = table.assign(
         p_ai=scores.p_ai,
         predicted=detector.rule.predicted(scores.p_ai),
-        verdict=detector.rule.verdicts(scores.p_ai, scores.novelty),
+        verdict=detector.rule.verdicts(scores.p_ai, reasons),
+        reason=reasons,
     )
     if scores.novelty is not None:
         table["novelty"] = scores.novelty

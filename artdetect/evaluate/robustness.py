@@ -75,7 +75,7 @@ def robustness_table(
         parts[name] = sample[["sha256", "label"]].assign(
             p_ai=scores.p_ai,
             predicted=detector.rule.predicted(scores.p_ai),
-            verdict=detector.rule.verdicts(scores.p_ai, scores.novelty),
+            verdict=detector.rule.verdicts(scores.p_ai, detector.rule.reasons(scores.p_ai, scores.novelty)),
             condition=name,
         )
     rows = [_row(name, part, sample, bootstrap) for name, part in parts.items()]

@@ -202,7 +202,7 @@ class Detector:
         if not path.is_file():
             raise ModelError(f"{path}: no such model. Train one with `artdetect run`, or name another with --model")
         card = read_card(path)
-        geometry, rule = Geometry(**card.pop("geometry")), DecisionRule(**card.pop("rule", {}))
+        geometry, rule = Geometry(**card.pop("geometry")), DecisionRule.from_dict(card.pop("rule", {}))
         families = tuple(card.pop("families", ()))
         tensorflow_setup.load_tensorflow()
         import keras
@@ -260,7 +260,7 @@ def read_card(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             card = json.loads(archive.read(_CARD))
         Geometry(**card["geometry"])
-        DecisionRule(**card.get("rule", {}))
+        DecisionRule.from_dict(card.get("rule", {}))
         if not all(isinstance(name, str) for name in (card["preset"], *card.get("families", ()))):
             raise TypeError("preset, families")
     except Exception as error:  # a foreign or damaged zip fails in more ways than zipfile documents

@@ -31,6 +31,7 @@ class Verdict:
     p_ai: float | None
     model: str
     error: str | None
+    reason: str | None = None  # why, in words; see `artdetect.model.decision.REASONS`
     predicted: str | None = None  # the likelier class by the threshold, also where the verdict is unsure
     novelty: float | None = None  # distance from the training data, on average 1 within it
     generator: str | None = None  # the likeliest generator family, where AI is predicted
@@ -127,11 +128,13 @@ def verdicts(detector: "Detector", loaded: "Sequence[tuple[Path | str, np.ndarra
 
 def _rows(detector: "Detector", scores: "Scores") -> Iterator[dict[str, Any]]:
     """The columns that depend on the scores."""
-    verdicts, predicted = detector.rule.verdicts(scores.p_ai, scores.novelty), detector.rule.predicted(scores.p_ai)
+    reasons, predicted = detector.rule.reasons(scores.p_ai, scores.novelty), detector.rule.predicted(scores.p_ai)
+    verdicts = detector.rule.verdicts(scores.p_ai, reasons)
     families = None if scores.generators is None else detector.predicted_generator(scores)[0]
     for row, p_ai in enumerate(scores.p_ai):
         yield {
             "verdict": str(verdicts[row]),
+            "reason": str(reasons[row]),
             "p_ai": float(p_ai),
             "predicted": str(predicted[row]),
             "novelty": None if scores.novelty is None else float(scores.novelty[row]),

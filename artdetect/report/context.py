@@ -35,7 +35,7 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
     balance = pd.read_parquet(folders["balance"] / file_names.BALANCE)
     audit_sheet = folders["audit"] / file_names.AUDIT_EXAMPLES
     training = _training(folders["train"])
-    rule = DecisionRule(**training["card"].get("rule", {}))
+    rule = DecisionRule.from_dict(training["card"].get("rule", {}))
     return {
         "notice": _notice(folders["index"] / file_names.NOTICE),
         "metrics": metrics,

@@ -1,6 +1,7 @@
 """train: a detector from the balanced pictures, selected and calibrated on validation pictures."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from artdetect.artifacts import file_names
@@ -48,21 +49,23 @@ def run(
     train = {"artnet": artnet.train, "finetune": finetune.train}.get(config.preset, gradient_training.train)
     result = train(TrainingInputs(config, rows["train"], rows["validation"], work, on_epoch, progress))
 
-    temperature = calibration.fit_temperature(result.validation)
-    rule = calibration.fit_decision_rule(result.validation, temperature, config.threshold, config.abstain)
+    calibrated = calibration.fit_calibration(result.held_out)
+    rule = calibration.fit_decision_rule(
+        result.held_out, calibrated, config.threshold, config.abstain, result.geometry.size
+    )
     metadata = {
         "seed": config.seed,
         "precision": config.precision,
         "data": digests.file_digest(balance_folder / file_names.BALANCE)[:16],
         "trained_on": len(rows["train"]),
         "validated_on": len(rows["validation"]),
-        "temperature": temperature,
+        **asdict(calibrated),
     }
-    model = result.build_model(temperature)
+    model = result.build_model(calibrated)
     Detector(model, config.preset, result.geometry, metadata, rule, result.families).save(out / MODEL_FILE)
     result.write_files(out)
     metrics = result.metrics | {
         "parameters": model.count_params(),
-        "calibration": calibration.summary(result.validation, temperature, rule),
+        "calibration": calibration.summary(result.held_out, calibrated, rule),
     }
     (out / file_names.METRICS).write_text(json.dumps(metrics, indent=1))

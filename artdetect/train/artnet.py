@@ -17,7 +17,7 @@ from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.stats.confidence_intervals import auc_interval, metric, share_interval
 from artdetect.train import artnet_model, heads
-from artdetect.train.calibration import ValidationPredictions
+from artdetect.train.calibration import HeldOutPredictions
 from artdetect.train.heads import Embedding, FittedHead, Head
 from artdetect.train.inputs import TrainingInputs
 from artdetect.train.result import TrainingResult
@@ -48,7 +48,7 @@ def train(inputs: TrainingInputs) -> TrainingResult:
 
     best = fitted.candidates[0]
     return TrainingResult(
-        lambda temperature: artnet_model.assemble(extractor, fitted, temperature, config.test_time_views),
+        lambda calibration: artnet_model.assemble(extractor, fitted, calibration, config.test_time_views),
         extractor.geometry,
         fitted.validation,
         {
@@ -151,7 +151,7 @@ def fit(
         head,
         families,
         family_head,
-        ValidationPredictions(
+        HeldOutPredictions(
             np.concatenate([np.stack([_ai_logits(head, view) for view in val_x]), out_of_fold[:, predicted]], axis=1),
             np.concatenate([val_y, y[predicted]]),
             np.concatenate([val_weights, weights[predicted]]),

@@ -7,6 +7,8 @@ import numpy as np
 from artdetect.model import frozen_backbone
 from artdetect.model.feature_cache import Extractor
 from artdetect.pictures.labels import CLASSES
+from artdetect.train import calibration_layers
+from artdetect.train.calibration import Calibration
 from artdetect.train.heads import Embedding, FittedHead, Head
 
 if TYPE_CHECKING:
@@ -16,13 +18,13 @@ if TYPE_CHECKING:
 CORNER = 0.875  # side of the corner crops that are averaged, as a share of the picture's side
 
 
-def assemble(extractor: Extractor, fitted: FittedHead, temperature: float, test_time_views: int) -> "keras.Model":
+def assemble(extractor: Extractor, fitted: FittedHead, calibration: Calibration, test_time_views: int) -> "keras.Model":
     """artnet: pictures float32 [N, S, S, 3] in [0, 1] -> the dict of outputs that `Detector` documents.
 
     Args:
         extractor: How features are extracted.
         fitted: Embedding and heads.
-        temperature: The divisor of the logits.
+        calibration: How logits become probabilities.
         test_time_views: Views whose features are averaged: 1 is the picture; 2 adds its mirror image; 6 also adds its
             four corners at their own scale.
     """
@@ -44,9 +46,8 @@ def assemble(extractor: Extractor, fitted: FittedHead, temperature: float, test_
 
     embedded = add_embedding(fitted.embedding, features)
     logits = add_head(fitted.head, embedded, layers.Dense(len(CLASSES), name="logits"), "logits_hidden")
-    calibrated = layers.Rescaling(1 / temperature, name="temperature")(logits)
     outputs = {
-        "probabilities": layers.Softmax(name="probabilities", dtype="float32")(calibrated),
+        "probabilities": calibration_layers.probabilities(logits, calibration),
         "novelty": ops.mean(ops.square(embedded), axis=-1, keepdims=True) / fitted.novelty_scale,
         "embedding": embedded,
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from artdetect.train.calibration import ValidationPredictions
+from artdetect.train.calibration import HeldOutPredictions
 from artdetect.train.seeding import seeded
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class FittedHead:
     head: Head
     families: tuple[str, ...]
     family_head: Head | None
-    validation: ValidationPredictions
+    validation: HeldOutPredictions
     candidates: list[dict[str, Any]]
     left_out: list[dict[str, Any]]
     train: "np.ndarray"

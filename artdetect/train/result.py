@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.pictures.images import Geometry
-from artdetect.train.calibration import ValidationPredictions
+from artdetect.train.calibration import Calibration, HeldOutPredictions
 
 if TYPE_CHECKING:
     import keras
@@ -17,17 +17,17 @@ class TrainingResult:
     """A trained model before calibration.
 
     Args:
-        build_model: Makes the model, as `Detector` takes it, for a temperature.
+        build_model: Makes the model, as `Detector` takes it, for a calibration.
         geometry: How pictures become canonical before the model sees them.
-        validation: Predictions to calibrate on.
+        held_out: Predictions to calibrate on.
         metrics: Entries for metrics.json.
         families: The generator families of the output `generators`.
         write_files: Writes further files into the artifact's folder.
     """
 
-    build_model: "Callable[[float], keras.Model]"
+    build_model: "Callable[[Calibration], keras.Model]"
     geometry: Geometry
-    validation: ValidationPredictions
+    held_out: HeldOutPredictions
     metrics: dict[str, Any]
     families: tuple[str, ...] = ()
     write_files: Callable[[Path], None] = field(default=lambda out: None)
