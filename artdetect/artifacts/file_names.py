@@ -24,6 +24,7 @@ BALANCE = "balance.parquet"
 MODEL = "model.keras"
 NEIGHBOURS = "neighbours.npz"
 HISTORY = "history.csv"
+OUT_OF_SOURCE = "out_of_source.parquet"  # what pictures of held-out sources were called
 
 # evaluate
 PREDICTIONS = "predictions.parquet"

@@ -120,9 +120,9 @@ def add_predictions(table: "pd.DataFrame", detector: "Detector", scores: "Scores
         scores: The scores of the same pictures, in the same order.
 
     Returns:
-        The table with p_ai; predicted, the more likely class; verdict (AI, human or unsure) and its reason; and, where the
-        model has them, novelty, and family and family_p: the generator family that made the picture if it is AI, "other" where
-        none is likely.
+        The table with p_ai; predicted, the more likely class; verdict (AI, human or unsure) and its reason; and, where
+        the model has them, novelty, and family and family_p: the generator family that made the picture if it is AI,
+        "other" where none is likely.
     """
     reasons = detector.rule.reasons(scores.p_ai, scores.novelty)
     table = table.assign(

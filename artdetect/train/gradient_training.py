@@ -67,10 +67,12 @@ def train_recipe(recipe: Recipe, inputs: TrainingInputs) -> TrainingResult:
     best = fitted.history[fitted.best_epoch - 1]
     metrics: dict[str, Any] = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch}
     metrics |= {name: round(best[name], 6) for name in ("val_accuracy", "val_loss")}
+    validation = validation_predictions(model, val_split, DEGRADED_VIEWS)
     return TrainingResult(
         lambda calibration: calibrated(model, calibration),
         recipe.geometry,
-        validation_predictions(model, val_split, DEGRADED_VIEWS),
+        validation,
+        validation,
         metrics,
         write_files=lambda out: pd.DataFrame(fitted.history).to_csv(out / file_names.HISTORY, index=False),
     )

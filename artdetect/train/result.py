@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect.pictures.images import Geometry
 from artdetect.train.calibration import Calibration, HeldOutPredictions
+from artdetect.train.out_of_source import OutOfSource
 
 if TYPE_CHECKING:
     import keras
@@ -20,14 +21,18 @@ class TrainingResult:
         build_model: Makes the model, as `Detector` takes it, for a calibration.
         geometry: How pictures become canonical before the model sees them.
         held_out: Predictions to calibrate on.
+        validation: Predictions for the validation pictures, whose sources the model knows.
         metrics: Entries for metrics.json.
         families: The generator families of the output `generators`.
         write_files: Writes further files into the artifact's folder.
+        out_of_source: What pictures of held-out sources are called; None where no source was held out.
     """
 
     build_model: "Callable[[Calibration], keras.Model]"
     geometry: Geometry
     held_out: HeldOutPredictions
+    validation: HeldOutPredictions
     metrics: dict[str, Any]
     families: tuple[str, ...] = ()
     write_files: Callable[[Path], None] = field(default=lambda out: None)
+    out_of_source: OutOfSource | None = None
