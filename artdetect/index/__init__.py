@@ -14,8 +14,9 @@ def run(config: IndexConfig, pictures: DataSetState, out: Path) -> None:
     """Write the index of a scanned folder.
 
     Writes:
-        index.parquet: path, label, split, style, generator, origin ("raw" or "incoming"), then the file metadata (see
-            `file_metadata`); sorted by path. An unusable picture is a row with ok = false and a reason.
+        index.parquet: path, label, split, style, generator, origin ("raw" or "incoming"), source (see `sources`), then
+            the file metadata (see `file_metadata`); sorted by path. An unusable picture is a row with ok = false and a
+            reason.
         skipped.json: the files that are not indexed, by reason.
         notice.txt: the data set's own notice, if it has one.
 
@@ -37,6 +38,8 @@ def run(config: IndexConfig, pictures: DataSetState, out: Path) -> None:
     rows = [labels.row(path, sha256) for path, sha256 in zip(paths, sha256s, strict=True)]
     columns = ("label", "split", "style", "generator", "origin")
     from_path = {"path": paths} | {name: [getattr(row, name) for row in rows] for name in columns}
+    given = pictures.sources
+    from_path["source"] = [given.get(path, row.source) for path, row in zip(paths, rows, strict=True)]
     from_file = {name: metadata.column(name) for name in metadata.column_names if name not in ("path", "mtime_ns")}
     pq.write_table(pa.table(from_path | from_file), out / file_names.INDEX)
     (out / file_names.SKIPPED).write_text(json.dumps(pictures.skipped, indent=1))

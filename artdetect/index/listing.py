@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 JUNK_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # created by file browsers
+SOURCE_TABLES = ("sources.csv", "sources.parquet")  # beside train/ and test/, or beside pictures to ingest
 PROVENANCE = "provenance"  # the folder of provenance records among the incoming pictures
 
 
@@ -75,6 +76,8 @@ def listing(root: PictureRoot) -> "tuple[pa.Table, dict[str, list[str]]]":
     start = len(os.path.join(root.folder, ""))  # noqa: PTH118  joined in the same way as by scandir
     for entry in _walk(root.folder):
         if entry.name in JUNK_FILES or (root.prefix and _is_private(entry.path[start:])):
+            continue
+        if entry.path[start:] in SOURCE_TABLES:
             continue
         path = root.prefix + entry.path[start:]
         if reason := _skip_reason(path, root.prefix):

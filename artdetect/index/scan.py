@@ -1,7 +1,7 @@
 """Determine the current state of a data set, reading only the files that changed.
 
 `listing` gives sizes and modification times, which are compared with the metadata cache. Only files that differ are
-read. The resulting digest covers names and contents, so a touched or moved folder has the same digest.
+read. The resulting digest covers names, contents and given sources, so a touched or moved folder has the same digest.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from artdetect import compute
 from artdetect.core import digests, paths
 from artdetect.core.errors import DataError
 from artdetect.core.progress import Count
+from artdetect.index import sources
 from artdetect.index.listing import PictureRoot, find_root, listing, picture_roots
 from artdetect.index.metadata_cache import MetadataCache
 
@@ -34,6 +35,7 @@ class DataSetState:
     digest: str | None  # None while some contents are unknown, see `quick_scan`
     contents: "pa.Table"  # see the function `contents`; sorted by path
     skipped: dict[str, list[str]]  # reason -> paths that are not indexed
+    sources: dict[str, str]  # path -> source, where one is given; see `sources.given_sources`
 
     @property
     def root(self) -> Path:
@@ -156,10 +158,12 @@ def _state(roots: tuple[PictureRoot, ...], scans: "Sequence[tuple[pa.Table, dict
         for reason, names in skipped_files.items():
             skipped[reason] = [*skipped.get(reason, []), *names]
     skipped = {reason: sorted(names) for reason, names in sorted(skipped.items())}
+    given = sources.given_sources(roots, state["path"].to_pylist())
     digest = None
     if not state["state"].null_count:
-        digest = digests.value_digest([_digest(state), skipped, _sha256(roots[-1].folder / NOTICE)])
-    return DataSetState(roots, digest, state, skipped)
+        beside = [_sha256(roots[-1].folder / NOTICE), *([given] if given else [])]
+        digest = digests.value_digest([_digest(state), skipped, *beside])
+    return DataSetState(roots, digest, state, skipped, given)
 
 
 def _digest(contents: "pa.Table") -> str:
