@@ -59,9 +59,9 @@ def given_sources(roots: Sequence[PictureRoot], pictures: Iterable[str]) -> dict
 
 
 def _table_of(root: PictureRoot) -> SourceTable | None:
-    if root.prefix == f"{labels.INCOMING}/":
+    if root.is_incoming:
         return _from_provenance(root)
-    table = find_table(root.folder)
+    table = root.table or find_table(root.folder)
     return read_table(table, data_set=True) if table else None
 
 
