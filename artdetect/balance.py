@@ -20,8 +20,8 @@ from artdetect.pictures.labels import AI, CLASSES
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ["path", "sha256", "label", "style", "generator", "split", "group", "weight"]
-_INDEX_COLUMNS = ["path", "sha256", "label", "style", "generator", "split", "ok"]
+COLUMNS = ["path", "sha256", "label", "style", "generator", "source", "split", "group", "weight"]
+_INDEX_COLUMNS = ["path", "sha256", "label", "style", "generator", "source", "split", "ok"]
 
 
 def _as_tuple(names: Any) -> Any:
@@ -76,7 +76,7 @@ def balance(table: "pd.DataFrame", groups: "pd.DataFrame", config: BalanceConfig
         config: Section `balance`.
 
     Returns:
-        A table sorted by path: path, sha256, label, style, generator, split ("train", "validation", "test" or
+        A table sorted by path: path, sha256, label, style, generator, source, split ("train", "validation", "test" or
         "held_out"), group (16 hex digits shared by near-duplicates in this table, otherwise missing) and weight (float,
         in training and validation).
 
@@ -108,7 +108,8 @@ def balance(table: "pd.DataFrame", groups: "pd.DataFrame", config: BalanceConfig
     )
     smallest = used.groupby("cluster").sha256.transform("min").str[:16]
     used["group"] = smallest.where(used.duplicated("cluster", keep=False)).astype("string")
-    used = used.join(table.path)[COLUMNS].astype({"label": "str", "style": "str", "generator": "str"})
+    used = used.join(table[["path", "source"]])[COLUMNS]
+    used = used.astype({"label": "str", "style": "str", "generator": "str", "source": "str"})
     return used.sort_values("path").reset_index(drop=True)
 
 

@@ -39,7 +39,8 @@ def run_name() -> str:
         )
     except (ArtdetectError, TypeError):
         return f"{flow_run.flow_name} {given}"  # the run itself reports the error
-    return f"{prefix}{config.train.preset} on {config.download.url.rstrip('/').rsplit('/', 1)[-1]}"
+    names = " + ".join(data_set.url.rstrip("/").rsplit("/", 1)[-1] for data_set in config.download.data_sets)
+    return f"{prefix}{config.train.preset} on {names}"
 
 
 def publish(outcomes: Sequence[StageOutcome]) -> None:

@@ -69,7 +69,12 @@ def test_validation_is_taken_from_train() -> None:
 
 def test_the_result_is_sorted_and_has_each_picture_once() -> None:
     assert list(BALANCED.path) == sorted(set(BALANCED.path))
-    assert list(BALANCED.columns) == ["path", "sha256", "label", "style", "generator", "split", "group", "weight"]
+    columns = ["path", "sha256", "label", "style", "generator", "source", "split", "group", "weight"]
+    assert list(BALANCED.columns) == columns
+
+
+def test_every_picture_keeps_its_source() -> None:
+    assert (BALANCED.source == "source of " + BALANCED["style"]).all()
 
 
 @pytest.mark.parametrize(("name", "pictures"), [("train", 109), ("validation", 12)])
