@@ -12,11 +12,12 @@ import numpy as np
 
 from artdetect.artifacts import file_names
 from artdetect.core.progress import Progress, with_label
+from artdetect.model import artnet_model
 from artdetect.model.feature_cache import Extractor, FeatureCache
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.stats.confidence_intervals import auc_interval, metric, share_interval
-from artdetect.train import artnet_model, heads
+from artdetect.train import heads
 from artdetect.train.calibration import HeldOutPredictions
 from artdetect.train.heads import Embedding, FittedHead, Head
 from artdetect.train.inputs import TrainingInputs
@@ -58,6 +59,7 @@ def train(inputs: TrainingInputs) -> TrainingResult:
             "left_out": fitted.left_out,
         },
         fitted.families,
+        artnet_model.description(extractor, fitted, config.test_time_views),
         write_files,
     )
 

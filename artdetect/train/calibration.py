@@ -12,6 +12,7 @@ from pydantic import Field
 
 from artdetect.core.config_section import Section
 from artdetect.model.decision import UNSURE, DecisionRule
+from artdetect.model.probabilities import Calibration
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 
 if TYPE_CHECKING:
@@ -65,26 +66,6 @@ class HeldOutPredictions:
 
         totals = np.bincount(self.classes, self.weights, len(CLASSES))
         return self.weights / np.where(totals > 0, totals, 1)[self.classes] / np.count_nonzero(totals)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How logits become probabilities: p(AI) = p_min + (p_max - p_min) * sigmoid(logit / temperature).
-
-    The bounds are the smallest and the largest probability that the evidence supports: among the pictures with the
-    largest logits, too, some are human-made.
-    """
-
-    temperature: float
-    p_min: float = 0.0
-    p_max: float = 1.0
-
-    def __call__(self, logits: "np.ndarray") -> "np.ndarray":
-        """p(AI), float64 with the shape of `logits`."""
-        import numpy as np
-        from scipy.special import expit
-
-        return self.p_min + (self.p_max - self.p_min) * expit(np.asarray(logits, np.float64) / self.temperature)
 
 
 def fit_calibration(predictions: HeldOutPredictions) -> Calibration:

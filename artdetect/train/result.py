@@ -1,6 +1,6 @@
 """What every preset's training returns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ class TrainingResult:
         held_out: Predictions to calibrate on.
         metrics: Entries for metrics.json.
         families: The generator families of the output `generators`.
+        card: Further entries of the model's card.
         write_files: Writes further files into the artifact's folder.
     """
 
@@ -30,4 +31,5 @@ class TrainingResult:
     held_out: HeldOutPredictions
     metrics: dict[str, Any]
     families: tuple[str, ...] = ()
+    card: Mapping[str, Any] = field(default_factory=dict)
     write_files: Callable[[Path], None] = field(default=lambda out: None)
