@@ -5,6 +5,7 @@ the file system and added pictures do not move a picture to another split. Near-
 together: no picture in validation or test has a copy in train.
 """
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -46,6 +47,8 @@ class BalanceConfig(Section):
 def run(config: BalanceConfig, index_folder: Path, audit_folder: Path, out: Path) -> None:
     """Write balance.parquet, the table that `balance` returns: one row per picture that is used.
 
+    The index's notice.txt, if there is one, is copied, because a model says what its pictures' data set says.
+
     Args:
         config: Section `balance`.
         index_folder: The artifact folder of the index.
@@ -60,6 +63,8 @@ def run(config: BalanceConfig, index_folder: Path, audit_folder: Path, out: Path
     table = pd.read_parquet(index_folder / file_names.INDEX, columns=_INDEX_COLUMNS)
     groups = pd.read_parquet(audit_folder / file_names.GROUPS, columns=["path", "group"])
     balance(table, groups, config).to_parquet(out / file_names.BALANCE, index=False)
+    if (notice := index_folder / file_names.NOTICE).is_file():
+        shutil.copyfile(notice, out / file_names.NOTICE)
 
 
 def balance(table: "pd.DataFrame", groups: "pd.DataFrame", config: BalanceConfig) -> "pd.DataFrame":

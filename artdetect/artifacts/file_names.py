@@ -10,7 +10,7 @@ METRICS = "metrics.json"  # of train, evaluate and gate; it also stands in their
 # index
 INDEX = "index.parquet"
 SKIPPED = "skipped.json"
-NOTICE = "notice.txt"
+NOTICE = "notice.txt"  # also of balance
 
 # audit
 AUDIT = "audit.json"

@@ -13,6 +13,7 @@ from artdetect.cli import inference, ingest, maintenance, models, pipeline, serv
 from artdetect.core import json_logging
 from artdetect.core.errors import ArtdetectError, storage_error
 from artdetect.core.version import __version__
+from artdetect.formatting.text import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +50,7 @@ def _end_output() -> None:
 
 
 def _fail(error: object) -> int:
-    line = f"artdetect: {error}"
+    line = "\n".join(map(printable, f"artdetect: {error}".splitlines()))
     if json_logging.enabled():
         name = type(error).__name__ if isinstance(error, Exception) else None
         line = json_logging.format_line("ERROR", "artdetect", str(error), error=name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.model.decision import DecisionRule
+from artdetect.pictures import notice
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.report import assessment
 
@@ -37,7 +38,7 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
     training = _training(folders["train"])
     rule = DecisionRule.from_dict(training["card"].get("rule", {}))
     return {
-        "notice": _notice(folders["index"] / file_names.NOTICE),
+        "notice": notice.read(folders["index"] / file_names.NOTICE).paragraphs,
         "metrics": metrics,
         "result": _result(metrics),
         "confidence": assessment.confidence(metrics, rule, predictions),
@@ -67,13 +68,6 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
 
 def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _notice(path: Path) -> list[str]:
-    """The paragraphs of the data set's notice; an empty list if there is none."""
-    if not path.is_file():
-        return []
-    return [text for part in path.read_text(encoding="utf-8").split("\n\n") if (text := " ".join(part.split()))]
 
 
 def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:

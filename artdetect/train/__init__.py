@@ -9,6 +9,7 @@ from artdetect.core import digests, paths
 from artdetect.core.progress import Progress
 from artdetect.model import tensorflow_setup
 from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.pictures import notice
 from artdetect.train.config import TrainConfig
 from artdetect.train.training_loop import EpochCallback
 
@@ -54,6 +55,7 @@ def run(
     enough_sources = result.out_of_source is not None and result.out_of_source.enough
     abstain = out_of_source.abstention(config.abstain, enough_sources)
     rule = calibration.fit_decision_rule(result.held_out, calibrated, config.threshold, abstain, result.geometry.size)
+    said = notice.read(balance_folder / file_names.NOTICE)
     metadata = {
         "seed": config.seed,
         "precision": config.precision,
@@ -62,6 +64,9 @@ def run(
         "validated_on": len(rows["validation"]),
         **asdict(calibrated),
         "enough_sources": enough_sources,
+        **result.card,
+        "notice": said.text,
+        "demonstration": said.demonstration,
     }
     model = result.build_model(calibrated)
     Detector(model, config.preset, result.geometry, metadata, rule, result.families).save(out / MODEL_FILE)

@@ -15,10 +15,11 @@ import numpy as np
 from artdetect.artifacts import file_names
 from artdetect.core.errors import DataError
 from artdetect.core.progress import Progress, with_label
+from artdetect.model import artnet_model
 from artdetect.model.feature_cache import Extractor, FeatureCache
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
-from artdetect.train import artnet_model, heads, out_of_source
+from artdetect.train import heads, out_of_source
 from artdetect.train.calibration import HeldOutPredictions, fit_calibration
 from artdetect.train.heads import FittedHead, Head
 from artdetect.train.inputs import TrainingInputs
@@ -57,6 +58,7 @@ def train(inputs: TrainingInputs) -> TrainingResult:
         write_files=write_files,
         out_of_source=fitted.out_of_source,
         validation=fitted.validation,
+        card=artnet_model.description(extractor, fitted, config.test_time_views),
     )
 
 
@@ -142,7 +144,7 @@ def fit(
     known, folds, known_y = train[judged].reset_index(drop=True), folds.part(judged), y[judged]
     known_weights = source_weights(folds.groups, known_y)
     tried = [HeldOutPredictions(each[:, judged], known_y, known_weights, novelty[:, judged]) for each in logits]
-    losses = [fit_calibration(each).log_loss(each) for each in tried]
+    losses = [each.log_loss(fit_calibration(each)) for each in tried]
     order = sorted(range(len(trials)), key=losses.__getitem__)
     kind, penalty = trials[order[0]]
     held_out_predictions = tried[order[0]]

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from artdetect.core.config_section import Section
 from artdetect.model.decision import DecisionRule
+from artdetect.model.probabilities import Calibration
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 
 if TYPE_CHECKING:
@@ -67,34 +68,14 @@ class HeldOutPredictions:
         totals = np.bincount(self.classes, self.weights, len(CLASSES))
         return self.weights / np.where(totals > 0, totals, 1)[self.classes] / np.count_nonzero(totals)
 
-
-@dataclass(frozen=True)
-class Calibration:
-    """How logits become probabilities: p(AI) = p_min + (p_max - p_min) * sigmoid(logit / temperature).
-
-    The bounds are the smallest and the largest probability that the evidence supports: among the pictures with the
-    largest logits, too, some are human-made.
-    """
-
-    temperature: float
-    p_min: float = 0.0
-    p_max: float = 1.0
-
-    def __call__(self, logits: "np.ndarray") -> "np.ndarray":
-        """p(AI), float64 with the shape of `logits`."""
-        import numpy as np
-        from scipy.special import expit
-
-        return self.p_min + (self.p_max - self.p_min) * expit(np.asarray(logits, np.float64) / self.temperature)
-
-    def log_loss(self, predictions: HeldOutPredictions) -> float:
+    def log_loss(self, calibration: Calibration) -> float:
         """The mean log loss over all views, in nats, with the classes equally frequent."""
         import numpy as np
 
         from artdetect.stats.log_loss import log_losses
 
-        truth = np.broadcast_to(predictions.classes == AI, predictions.logits.shape)
-        return float(np.mean(log_losses(truth, self(predictions.logits)) @ predictions.equal_shares()))
+        truth = np.broadcast_to(self.classes == AI, self.logits.shape)
+        return float(np.mean(log_losses(truth, calibration(self.logits)) @ self.equal_shares()))
 
 
 def fit_calibration(predictions: HeldOutPredictions) -> Calibration:
@@ -108,7 +89,7 @@ def fit_calibration(predictions: HeldOutPredictions) -> Calibration:
     p_min, p_max = _bounds(predictions)
 
     def loss(log_temperature: float) -> float:
-        return Calibration(float(np.exp(log_temperature)), p_min, p_max).log_loss(predictions)
+        return predictions.log_loss(Calibration(float(np.exp(log_temperature)), p_min, p_max))
 
     bounds = np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE)
     return Calibration(float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)), p_min, p_max)

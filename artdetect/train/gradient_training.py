@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect.artifacts import file_names
 from artdetect.core.progress import with_label
+from artdetect.model.probabilities import probabilities
 from artdetect.pictures import images
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
-from artdetect.train import calibration_layers, distribution, input_pipeline, warm_start
+from artdetect.train import distribution, input_pipeline, warm_start
 from artdetect.train.calibration import Calibration, HeldOutPredictions
 from artdetect.train.inputs import TrainingInputs
 from artdetect.train.presets import Recipe, recipe
@@ -120,6 +121,6 @@ def calibrated(model: "keras.Model", calibration: Calibration) -> "keras.Model":
 
     last = model.layers[-1]
     logits = keras.layers.Dense(last.units, name="logits")
-    outputs = calibration_layers.probabilities(logits(last.input), calibration)
+    outputs = probabilities(logits(last.input), calibration)
     logits.set_weights(last.get_weights())
     return keras.Model(model.inputs[0], outputs, name=model.name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from artdetect.model.artnet_model import Embedding, Head
 from artdetect.train.seeding import seeded
 
 if TYPE_CHECKING:
@@ -23,31 +24,6 @@ if TYPE_CHECKING:
 Kind = Literal["linear", "mlp"]
 SHRINKAGE = 0.3  # added to the correlation matrix's eigenvalues, whose mean is 1: keeps weak directions weak
 HIDDEN = 64  # units of the MLP
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """Projection of standardised features onto their first principal components, whitened: (x - mean) @ matrix."""
-
-    mean: "Floats"  # [D]
-    matrix: "Floats"  # [D, K]
-
-    def __call__(self, features: "Floats") -> "Floats":
-        """Features [N, D] -> embeddings [N, K]."""
-        return (features - self.mean) @ self.matrix
-
-
-@dataclass(frozen=True)
-class Head:
-    """Dense layers from an embedding to logits, each (kernel, bias), with ReLU between them."""
-
-    layers: "tuple[tuple[Floats, Floats], ...]"
-
-    def __call__(self, x: "Floats") -> "Floats":
-        """Embeddings [N, K] -> logits [N, C]."""
-        for number, (kernel, bias) in enumerate(self.layers):
-            x = (np.maximum(x, 0) if number else x) @ kernel + bias
-        return x
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What every preset's training returns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ class TrainingResult:
         validation: Predictions for the validation pictures, whose sources the model knows.
         metrics: Entries for metrics.json.
         families: The generator families of the output `generators`.
+        card: Further entries of the model's card.
         write_files: Writes further files into the artifact's folder.
         out_of_source: What pictures of held-out sources are called; None where no source was held out.
     """
@@ -34,5 +35,6 @@ class TrainingResult:
     validation: HeldOutPredictions
     metrics: dict[str, Any]
     families: tuple[str, ...] = ()
+    card: Mapping[str, Any] = field(default_factory=dict)
     write_files: Callable[[Path], None] = field(default=lambda out: None)
     out_of_source: OutOfSource | None = None

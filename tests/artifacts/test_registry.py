@@ -14,7 +14,7 @@ from artdetect.artifacts.lineage import lineage_keys
 from artdetect.artifacts.registry import Promotion
 from artdetect.cli import main
 from artdetect.core.errors import ArtifactError, ModelError
-from artdetect.model import predict
+from artdetect.model import choice
 from artdetect.model.detector import MODEL_FILE
 from tests import PROJECT
 
@@ -101,9 +101,9 @@ def test_a_champion_that_is_damaged_is_an_error_and_never_another_model() -> Non
     promote("aaaa2")
     damage("aaaa2")
     with pytest.raises(ModelError, match=r"train/aaaa2, cannot be used: .*content differs.*`artdetect rollback`"):
-        predict.default_model()
+        choice.choose()
     registry.rollback("me", "damaged")
-    assert predict.default_model() == store.place("train", "aaaa1")
+    assert choice.choose().path == store.place("train", "aaaa1")
 
 
 def test_a_rollback_to_a_damaged_model_is_refused() -> None:
@@ -131,7 +131,7 @@ def test_a_damaged_alias_is_an_error_that_says_what_to_do(change, capsys: pytest
     promote("aaaa2")
     path = registry.alias_file()
     path.write_text(damaged := change(path.read_text()))
-    for function in (registry.champion, registry.history, predict.default_model, lambda: promote("bbbb3")):
+    for function in (registry.champion, registry.history, choice.choose, lambda: promote("bbbb3")):
         with pytest.raises(ArtifactError, match=rf"{path}: damaged \(.*\).*promote the model to use"):
             function()
     assert path.read_text() == damaged
@@ -140,9 +140,9 @@ def test_a_damaged_alias_is_an_error_that_says_what_to_do(change, capsys: pytest
 
 
 def test_the_model_used_is_the_champion_else_the_newest() -> None:
-    assert predict.default_model() == store.place("train", "bbbb3")
+    assert choice.choose().path == store.place("train", "bbbb3")
     promote("aaaa1")
-    assert predict.default_model() == store.place("train", "aaaa1")
+    assert choice.choose().path == store.place("train", "aaaa1")
 
 
 # --- several at once, and kills ---

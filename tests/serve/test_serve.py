@@ -263,7 +263,7 @@ def test_the_command_answers_logs_and_ends_cleanly(model: Path, capfd: pytest.Ca
     try:
         address, _, rest = process.stdout.readline().partition(" ")
         detector = Detector.load(model)
-        assert rest == f"serves {detector.id} (train/k1); POST a picture to /predict\n"
+        assert rest == f"serves {detector.id}; POST a picture to /predict\n"
         row = post(address, jpeg(1), name="a.jpg").json()
         assert (row["path"], row["model"]) == ("a.jpg", detector.id)
         port = address.rpartition(":")[2]
@@ -275,7 +275,8 @@ def test_the_command_answers_logs_and_ends_cleanly(model: Path, capfd: pytest.Ca
     finally:
         process.kill()
     assert (process.returncode, out) == (0, "")
-    (line,) = map(json.loads, err.splitlines())
+    first, line = map(json.loads, err.splitlines())
+    assert first["message"] == f"model {detector.id}: the newest own one, train/k1"
     assert line.keys() == {"time", "level", "logger", "message"}
     assert line["message"].endswith('"POST /predict?name=a.jpg HTTP/1.1" 200')
 

@@ -18,6 +18,7 @@ from artdetect import train
 from artdetect.core.errors import ConfigError, ModelError
 from artdetect.explain.model_score import ExplainedScore
 from artdetect.model import feature_cache
+from artdetect.model.artnet_model import assemble
 from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.model.feature_cache import Extractor, FeatureCache
 from artdetect.pictures import images
@@ -25,7 +26,6 @@ from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import CLASSES
 from artdetect.train import artnet, heads
 from artdetect.train.artnet import FittedHead
-from artdetect.train.artnet_model import assemble
 from artdetect.train.config import TrainConfig
 from artdetect.train.heads import Head
 from artdetect.train.inputs import TrainingInputs
