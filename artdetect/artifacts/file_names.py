@@ -23,6 +23,7 @@ BALANCE = "balance.parquet"
 # train
 MODEL = "model.keras"
 NEIGHBOURS = "neighbours.npz"
+PRECISION = "precision.npz"  # of the head's posterior, from which `artdetect adapt` starts
 HISTORY = "history.csv"
 OUT_OF_SOURCE = "out_of_source.parquet"  # what pictures of held-out sources were called
 

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+TEMPERATURE = "temperature"  # the name of the layer that divides logits
+
+
 @dataclass(frozen=True)
 class Calibration:
     """How logits become probabilities: p(AI) = p_min + (p_max - p_min) * sigmoid(logit / temperature).
@@ -32,7 +35,7 @@ def probabilities(logits: "keras.KerasTensor", calibration: Calibration) -> "ker
     """Logits [N, 2], AI first -> calibrated probabilities, float32 [N, 2]."""
     from keras import layers
 
-    divided = layers.Rescaling(1 / calibration.temperature, name="temperature")(logits)
+    divided = layers.Rescaling(1 / calibration.temperature, name=TEMPERATURE)(logits)
     shares = layers.Softmax(name="softmax", dtype="float32")(divided)
     bounds = [calibration.p_min, 1 - calibration.p_max]
     bounded = layers.Rescaling(calibration.p_max - calibration.p_min, bounds, name="probabilities", dtype="float32")

@@ -48,6 +48,8 @@ def train(inputs: TrainingInputs) -> TrainingResult:
 
     def write_files(out: Path) -> None:
         np.savez(out / NEIGHBOURS, sha256=train.sha256.to_numpy("S64"), embedding=fitted.train)
+        if fitted.precision is not None:
+            np.savez(out / file_names.PRECISION, precision=fitted.precision, pictures=len(train))
 
     return TrainingResult(
         build_model=lambda calibration: artnet_model.assemble(extractor, fitted, calibration, config.test_time_views),
@@ -128,7 +130,7 @@ def fit(
         rest, held_out = folds.split(number)
         if not held_out.size or len(set(y[rest])) < len(CLASSES):
             continue
-        space = _Space(views, train.iloc[rest], sum_of(moments, leaving_out=number), config.pca_components)
+        space = _Space(views, train.iloc[rest], _sum(moments, leaving_out=number), config.pca_components)
         rest_weights = heads.balanced_weights(y[rest], weights[rest])
         x = space.embedded(judged_views, train.iloc[held_out])
         novelty[:, held_out] = space.novelty(x)
@@ -149,7 +151,7 @@ def fit(
     kind, penalty = trials[order[0]]
     held_out_predictions = tried[order[0]]
 
-    space = _Space(views, train, sum_of(moments), config.pca_components)
+    space = _Space(views, train, _sum(moments), config.pca_components)
     head = space.fit(y, weights, kind, penalty, config.seed)
     families, family_head = _families(space.x, train)
     val_x = space.embedded(views[:1], validation)[0]
@@ -174,6 +176,7 @@ def fit(
             validation.weight.to_numpy(np.float32),
             space.novelty(val_x)[None],
         ),
+        precision=space.precision(y, weights, head, penalty) if kind == "linear" else None,
     )
 
 
@@ -209,8 +212,14 @@ class _Space:
         rows = self.x.reshape(-1, self.x.shape[-1])
         return heads.fit(rows, np.tile(y, repeats), np.tile(weights, repeats), kind, penalty, seed)
 
+    def precision(self, y: np.ndarray, weights: np.ndarray, head: Head, penalty: float) -> np.ndarray:
+        """`heads.precision` of a linear head that `fit` returned."""
+        repeats = len(self.x)
+        rows = self.x.reshape(-1, self.x.shape[-1])
+        return heads.precision(rows, np.tile(y, repeats), np.tile(weights, repeats), head, penalty)
 
-def sum_of(moments: Sequence[heads.Moments], leaving_out: int | None = None) -> heads.Moments:
+
+def _sum(moments: Sequence[heads.Moments], leaving_out: int | None = None) -> heads.Moments:
     """The moments of all parts but one."""
     return reduce(operator.add, (part for number, part in enumerate(moments) if number != leaving_out))
 
