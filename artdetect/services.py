@@ -55,7 +55,7 @@ def up() -> None:
 def down() -> None:
     """Stop all services. Active runs end as crashed; the stages that they finished stay cached."""
     with _lock():
-        _profile().unlink(missing_ok=True)
+        access.profile().unlink(missing_ok=True)
         if _programs() is not None:
             _stop()
 
@@ -68,10 +68,6 @@ def status() -> list[tuple[str, str]]:
 
 def _lock() -> FileLock:
     return FileLock(access.state() / "serve.lock")
-
-
-def _profile() -> Path:
-    return access.state() / "profiles.toml"
 
 
 def _socket() -> Path:
@@ -91,7 +87,7 @@ def _environment() -> dict[str, str]:
         "ARTDETECT_ARTIFACTS": str(artifacts),
         "ARTDETECT_DATA": str(paths.data()),
         "PREFECT_HOME": str(access.state()),
-        "PREFECT_PROFILES_PATH": str(_profile()),
+        "PREFECT_PROFILES_PATH": str(access.profile()),
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         **access.client_settings(),
     }
@@ -179,7 +175,7 @@ def _wants_auth_string() -> bool:
 def _write_profile() -> None:
     """Make `prefect` and `artdetect` use this server in the project; see [tool.prefect] in pyproject.toml."""
     settings = "".join(f'{name} = "{value}"\n' for name, value in access.client_settings().items())
-    atomic.write(_profile(), f'active = "{POOL}"\n\n[profiles.{POOL}]\n{settings}', mode=0o600)
+    atomic.write(access.profile(), f'active = "{POOL}"\n\n[profiles.{POOL}]\n{settings}', mode=0o600)
 
 
 def _prefect(*arguments: str) -> None:

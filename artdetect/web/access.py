@@ -17,8 +17,11 @@ USER = "artdetect"  # before the colon of the auth string; Prefect compares the 
 
 
 def port() -> int:
-    """The port of Prefect's server: `ARTDETECT_PORT`, or 4200."""
-    return int(os.environ.get("ARTDETECT_PORT") or PORT)
+    """The port of Prefect's server: `ARTDETECT_PORT`, or 4200; ConfigError if that is no port."""
+    given = os.environ.get("ARTDETECT_PORT") or str(PORT)
+    if not (given.isascii() and given.isdigit() and 0 < int(given) < 65_535):  # the next one is the file server's
+        raise ConfigError(f"ARTDETECT_PORT={given}: expected a number from 1 to 65534")
+    return int(given)
 
 
 def dashboard() -> str:
@@ -36,6 +39,11 @@ def state() -> Path:
     folder = paths.project() / ".prefect"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def profile() -> Path:
+    """The file by which Prefect commands find the server; it exists while `make up` is in effect."""
+    return state() / "profiles.toml"
 
 
 def auth_file() -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from artdetect.core import paths
+from artdetect.core.errors import ConfigError
 from artdetect.web import access
 
 
@@ -37,3 +38,10 @@ def test_server_and_clients_have_the_same_auth_string(project: Path, monkeypatch
     assert client["PREFECT_API_AUTH_STRING"] == server["PREFECT_SERVER_API_AUTH_STRING"] == access.auth_string()
     assert client["PREFECT_API_URL"] == "http://127.0.0.1:5000/api"
     assert server["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:5000,http://localhost:5000"
+
+
+@pytest.mark.parametrize("given", ["http", "0", "65535", "-1", "²"])
+def test_a_port_that_is_none_is_an_error(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARTDETECT_PORT", given)
+    with pytest.raises(ConfigError, match="ARTDETECT_PORT"):
+        access.port()
