@@ -1,4 +1,4 @@
-"""The Prefect flows. Importing this package keeps Prefect's state inside the project, and strangers and telemetry out."""
+"""The Prefect flows. Importing this package keeps Prefect's state in the project, and strangers and telemetry out."""
 
 import os
 
