@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect.core.errors import ConfigError
 from artdetect.core.json_logging import JsonFormatter
+from artdetect.web import access
+from artdetect.web.guard import Guard
 
 if TYPE_CHECKING:
     import uvicorn
@@ -41,27 +43,37 @@ def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: b
     from artdetect.serve.live_model import LiveModel
 
     live = LiveModel(path)
+<<<<<<< HEAD
     service = server(live, max_upload_mb * 10**6, _logging(json_log))
     print(f"{address(listening)} serves {live.model.detector.id}; POST a picture to /predict", flush=True)
     for line in live.model.introduction():
         log.info("%s", line)
+=======
+    service = server(live, max_upload_mb * 10**6, _logging(json_log), host)
+    model = live.model
+    artifact = f" (train/{model.train}{', the champion' if model.since else ''})" if model.train else ""
+    print(f"{address(listening)} serves {model.detector.id}{artifact}; POST a picture to /predict", flush=True)
+>>>>>>> security
     service.run(sockets=[listening])
 
 
-def server(live: "LiveModel", max_bytes: int, log_config: dict[str, Any] | None) -> "uvicorn.Server":
+def server(
+    live: "LiveModel", max_bytes: int, log_config: dict[str, Any] | None, host: str = access.HOST
+) -> "uvicorn.Server":
     """The server, to be run on a socket.
 
     Args:
         live: The model that answers.
         max_bytes: The size of a picture's file up to which it is accepted.
         log_config: The configuration of `logging`.
+        host: The address that the socket listens on.
     """
     import uvicorn
 
     from artdetect.serve import app
 
     config = uvicorn.Config(
-        app.make_app(live, max_bytes),
+        Guard(app.make_app(live, max_bytes), host=host),
         log_config=log_config,
         lifespan="off",
         ws="none",

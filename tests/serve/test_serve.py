@@ -32,6 +32,7 @@ from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.pictures.images import Geometry
 from artdetect.serve import app, live_model
 from artdetect.serve.live_model import LiveModel
+from artdetect.web import guard
 from tests.model.test_detector import net_with_all_outputs
 from tests.test_architecture import PROJECT, loaded
 from tests.tiny_dataset import jpeg, write
@@ -126,7 +127,7 @@ def test_the_service_does_not_wait_for_clients_that_stop_sending(
     model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(app, "BODY_TIMEOUT", 0.1)
-    half = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nhalf"
+    half = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nhalf"
     with serving(model) as (_, address):
         host, port = address.removeprefix("http://").split(":")
         for _ in range(app.MAX_CONCURRENT):
@@ -149,6 +150,22 @@ def test_a_form_is_refused_with_advice_and_no_page_loads_scripts_from_the_intern
     assert set(described["paths"]) == {"/predict", "/model", "/health"}
     names = [field.name for field in fields(predict.Verdict)]
     assert list(described["components"]["schemas"]["Verdict"]["properties"]) == names
+
+
+@pytest.mark.parametrize(("header", "value"), [("Host", "evil.example"), ("Origin", "http://evil.example")])
+def test_foreign_hosts_and_pages_learn_nothing_and_every_page_is_secured(model: Path, header: str, value: str) -> None:
+    with serving(model) as (live, address):
+        foreign = [
+            httpx.post(f"{address}/predict", content=jpeg(1), headers={header: value}),
+            *(httpx.get(address + path, headers={header: value}) for path in ("/model", "/health", "/openapi.json")),
+        ]
+        own = [httpx.get(address + path) for path in ("/model", "/health", "/openapi.json", "/nowhere")]
+        assert post(address.replace("127.0.0.1", "localhost"), jpeg(1)).status_code == 200
+    assert [answer.status_code for answer in foreign] == [403] * 4
+    assert live.model.detector.id not in "".join(answer.text for answer in foreign)
+    for answer in (*foreign, *own):
+        assert answer.headers["content-security-policy"] == guard.NOTHING
+        assert answer.headers.items() >= {name.lower(): value for name, value in guard.HEADERS.items()}.items()
 
 
 # --- which model ---
