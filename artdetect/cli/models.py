@@ -1,4 +1,4 @@
-"""The commands for models: models, promote, rollback, export, compare."""
+"""The commands for models: models, promote, rollback, export, convert-encoder, compare."""
 
 import argparse
 import json
@@ -38,6 +38,23 @@ def add(commands: Commands) -> None:
     )
     export.add_argument("--model", type=Path, help=MODEL_HELP)
     export.set_defaults(command=_export)
+
+    convert = add_command(
+        commands, "convert-encoder", "write a ViT with timm's tensor names as a folder for train.backbone = hub:FOLDER"
+    )
+    convert.add_argument("file", type=Path, metavar="FILE", help="the tensors: .npz or .safetensors")
+    convert.add_argument("folder", type=Path, metavar="FOLDER", help="what to write: a folder that is new or empty")
+    for name, what in (("mean", "mean"), ("std", "standard deviation")):
+        convert.add_argument(
+            f"--{name}",
+            type=float,
+            nargs="+",
+            required=True,
+            metavar="NUMBER",
+            help=f"{what} of pixels in [0, 1] that it was trained with, one or three numbers",
+        )
+    convert.add_argument("--heads", type=int, metavar="N", help="attention heads (default: one for each 64 channels)")
+    convert.set_defaults(command=_convert_encoder)
 
     compare = add_command(
         commands, "compare", "compare two evaluated models: what changed, is the new one better, where did it get worse"
@@ -100,6 +117,17 @@ def _export(arguments: argparse.Namespace) -> int:
     print(exported.path)
     differences = ", ".join(f"{name} {difference:.1e}" for name, difference in exported.differences.items())
     print(f"Its outputs equal the model's; largest differences: {differences}")
+    return 0
+
+
+def _convert_encoder(arguments: argparse.Namespace) -> int:
+    from artdetect.model.backbones import timm_vit
+
+    found = timm_vit.convert(arguments.file, arguments.folder, arguments.mean, arguments.std, arguments.heads)
+    print(arguments.folder)
+    print(f"A ViT of {found.layers} blocks, {found.width} channels and {found.heads} heads. In the config's [train]:")
+    print(f'backbone = "hub:{arguments.folder.absolute()}"\nsize = {found.side}')
+    print(f'feature_blocks = ["block1..block{found.layers}", "class"]')
     return 0
 
 

@@ -67,8 +67,8 @@ class TrainConfig(Section):
         return self
 
     def key_parts(self) -> dict[str, Any]:
-        """The settings in a cache key: a weights file by its content, `initial_weights` only where it is set."""
-        parts = super().key_parts() | {"weights": backbones.weights_id(self.weights)}
+        """The settings in a cache key: weights by their content, `initial_weights` only where it is set."""
+        parts = super().key_parts() | backbones.identity(self.backbone, self.weights)
         if not self.initial_weights:
             del parts["initial_weights"]
         return parts
