@@ -10,10 +10,9 @@ from artdetect.artifacts import registry
 from artdetect.core import paths
 from artdetect.model import predict
 from artdetect.model.predict import Verdict
+from artdetect.pictures.picture_views import PictureViews
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from artdetect.model.detector import Detector
 
 RETRY_SECONDS = 60.0  # until a model that could not be loaded is tried again
@@ -41,15 +40,15 @@ class BatchingModel:
         self.since = since
         size = detector.geometry.size
         detector.scores(np.zeros((1, size, size, 3), np.uint8))  # compiles the model, and fails on damaged weights
-        self._waiting: list[tuple[str, np.ndarray | str, asyncio.Future[Verdict]]] = []
+        self._waiting: list[tuple[str, PictureViews | str, asyncio.Future[Verdict]]] = []
         self._turn = asyncio.Lock()
 
-    async def verdict(self, name: str, loaded: "np.ndarray | str") -> Verdict:
+    async def verdict(self, name: str, loaded: PictureViews | str) -> Verdict:
         """The verdict on a picture.
 
         Args:
             name: The picture's name, which the row repeats.
-            loaded: The picture's canonical pixels, or why it cannot be read.
+            loaded: What the model judges of the picture, or why it cannot be read.
         """
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._waiting.append((name, loaded, answer))
