@@ -56,6 +56,7 @@ def add(commands: Commands) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     from artdetect.model import predict
+    from artdetect.model.decision import in_words
 
     detector = chosen_model.load(arguments.model)
     failed = 0
@@ -73,7 +74,8 @@ def _predict(arguments: argparse.Namespace) -> int:
             elif verdict.error:
                 print(printable(verdict.path), "error", printable(verdict.error), sep="\t")
             else:
-                print(printable(verdict.path), verdict.verdict, f"{verdict.p_ai:.3f}", verdict.model, sep="\t")
+                words = in_words(verdict.verdict, verdict.reason)
+                print(printable(verdict.path), words, f"{verdict.p_ai:.3f}", verdict.model, sep="\t")
     return 1 if failed else 0
 
 
@@ -113,6 +115,7 @@ def _open_table(path: Path) -> IO[str]:
 
 def _explain(arguments: argparse.Namespace) -> int:
     from artdetect.explain.batch_job import TABLE, ExplanationJob, chunks
+    from artdetect.model.decision import in_words
 
     config = _explain_config(arguments)
     detector = chosen_model.load(arguments.model)
@@ -123,7 +126,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     for row in rows if sys.stdout.isatty() else _with_counter(rows):
         explained, failed = explained + (row["error"] is None), failed + (row["error"] is not None)
         figure_or_error = row["error"] or f"{job.out / row['name']}.png"
-        print(*map(printable, (row["path"], row["verdict"] or "error", figure_or_error)), sep="\t", flush=True)
+        words = in_words(row["verdict"], row["reason"])
+        print(*map(printable, (row["path"], words, figure_or_error)), sep="\t", flush=True)
     job.finish()
     counts = f"{explained} explained, {job.unchanged} explained before and unchanged, {failed} unreadable"
     print(f"{counts}: {printable(str(job.out / TABLE))}", file=sys.stderr)

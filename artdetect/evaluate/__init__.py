@@ -10,6 +10,7 @@ from artdetect.core.progress import Progress, with_label
 from artdetect.evaluate.config import EvaluateConfig
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from artdetect.model.detector import Detector, Scores
@@ -76,10 +77,11 @@ def run(
     )
 
     scores = cached_scores.scores(detector, pixels, list(test.sha256), progress=with_label(progress, "test pictures"))
-    test = add_predictions(test, detector, scores)
+    metadata = index.loc[test.path].reset_index()
+    sides = metadata[["width", "height"]].min(axis=1).to_numpy()
+    test = add_predictions(test, detector, scores, sides, pixels.contrasts(list(test.sha256)))
     test.to_parquet(out / file_names.PREDICTIONS, index=False)
 
-    metadata = index.loc[test.path].reset_index()
     bootstrap, threshold = Bootstrap(config.bootstrap_resamples, config.seed), detector.rule.threshold
     result = metrics.summary(test, bootstrap, threshold)
     result["by_size"] = subgroups.accuracy_by(test.assign(size=subgroups.size_bin(metadata)), "size")
@@ -111,20 +113,24 @@ def run(
     (out / file_names.METRICS).write_text(json.dumps(result, indent=1, allow_nan=False))
 
 
-def add_predictions(table: "pd.DataFrame", detector: "Detector", scores: "Scores") -> "pd.DataFrame":
+def add_predictions(
+    table: "pd.DataFrame", detector: "Detector", scores: "Scores", sides: "np.ndarray", contrasts: "np.ndarray"
+) -> "pd.DataFrame":
     """Add the columns of a detector's predictions.
 
     Args:
         table: One row per picture.
         detector: The detector that computed the scores.
         scores: The scores of the same pictures, in the same order.
+        sides: The shorter sides of the files' pictures in pixels, likewise.
+        contrasts: `images.contrast` of the canonical pixels, likewise.
 
     Returns:
         The table with p_ai; predicted, the more likely class; verdict (AI, human or unsure) and its reason; and, where
         the model has them, novelty, and family and family_p: the generator family that made the picture if it is AI,
         "other" where none is likely.
     """
-    reasons = detector.rule.reasons(scores.p_ai, scores.novelty)
+    reasons = detector.rule.reasons(scores.p_ai, scores.novelty, sides, contrasts)
     table = table.assign(
         p_ai=scores.p_ai,
         predicted=detector.rule.predicted(scores.p_ai),

@@ -15,6 +15,7 @@ from artdetect.core import digests, paths
 from artdetect.core.atomic import replacing
 from artdetect.core.errors import ArtifactError, DataError, PictureError
 from artdetect.explain import explanation as explanations
+from artdetect.model.decision import in_words
 from artdetect.pictures import images
 
 if TYPE_CHECKING:
@@ -53,18 +54,20 @@ class ExplainedPicture:
     target: int
 
 
-def title(verdict: str, predicted: str, p_ai: float, label: str | None = None) -> str:
+def title(verdict: str, reason: str, predicted: str, p_ai: float, label: str | None = None) -> str:
     """The heading of a figure: verdict, probability of the predicted class, and the truth where it is known.
 
     Args:
         verdict: "AI", "human" or "unsure".
+        reason: Why, which is said of an unsure verdict.
         predicted: The class on whose side of the threshold the picture lies, "AI" or "human".
         p_ai: The probability of AI.
         label: The true class.
     """
     probability = p_ai if predicted == "AI" else 1 - p_ai
     rounded = "over 99.9%" if probability > 0.999 else f"{probability:.1%}"  # a net is never certain
-    leaning = verdict if verdict == predicted else f"{verdict}, {predicted}"
+    words = in_words(verdict, reason)
+    leaning = words if verdict == predicted else f"{words}, {predicted}"
     return f"{leaning} {rounded}" + (f"\n(is {label})" if label else "")
 
 

@@ -17,6 +17,7 @@ COLUMNS = {
     "path": "string",
     "name": "string",
     "verdict": "string",
+    "reason": "string",
     "predicted": "string",
     "p_ai": "float64",
     "novelty": "float64",

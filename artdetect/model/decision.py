@@ -117,6 +117,11 @@ class DecisionRule:
         return DecisionRule(**values)
 
 
+def in_words(verdict: str | None, reason: str | None) -> str:
+    """A verdict as people read it: "AI", "unsure: too small", or "error" where there is none."""
+    return f"{verdict}: {reason}" if verdict == UNSURE else verdict or "error"
+
+
 def logit(p: "np.ndarray | float") -> "np.ndarray":
     """log(p / (1 - p)), finite also for probabilities that were rounded to 0 or 1."""
     import numpy as np

@@ -55,6 +55,14 @@ class PixelCache(ArrayCache):
             return images.load(path, self.geometry, sha256)
         return self.read(np.array([row]), [(sha256, path)])[0]
 
+    def contrasts(self, sha256s: Sequence[str]) -> np.ndarray:
+        """`images.contrast` of the pictures with these contents (hex digests): float64 `(len(sha256s),)`.
+
+        Raises:
+            DataError: A picture is not in the cache; call `ensure` first.
+        """
+        return np.array([images.contrast(self.read(row)[0]) for row in self.rows(sha256s)[:, None]], np.float64)
+
 
 def _decoded(geometry: Geometry, items: Sequence[PictureRef]) -> Iterator[bytes]:
     chunk_size = geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)

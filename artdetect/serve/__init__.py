@@ -43,17 +43,10 @@ def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: b
     from artdetect.serve.live_model import LiveModel
 
     live = LiveModel(path)
-<<<<<<< HEAD
-    service = server(live, max_upload_mb * 10**6, _logging(json_log))
+    service = server(live, max_upload_mb * 10**6, _logging(json_log), host)
     print(f"{address(listening)} serves {live.model.detector.id}; POST a picture to /predict", flush=True)
     for line in live.model.introduction():
         log.info("%s", line)
-=======
-    service = server(live, max_upload_mb * 10**6, _logging(json_log), host)
-    model = live.model
-    artifact = f" (train/{model.train}{', the champion' if model.since else ''})" if model.train else ""
-    print(f"{address(listening)} serves {model.detector.id}{artifact}; POST a picture to /predict", flush=True)
->>>>>>> security
     service.run(sockets=[listening])
 
 

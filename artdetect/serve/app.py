@@ -12,8 +12,9 @@ from artdetect import compute
 from artdetect.core.errors import PictureError
 from artdetect.core.version import __version__
 from artdetect.model.predict import Verdict
-from artdetect.pictures import images
+from artdetect.pictures import picture_views
 from artdetect.pictures.images import Geometry
+from artdetect.pictures.picture_views import PictureViews
 from artdetect.serve.live_model import LiveModel
 
 MAX_CONCURRENT = 8  # pictures whose bytes are in memory; others wait before they are read
@@ -109,9 +110,9 @@ def _refused(status: int, why: str) -> HTTPException:
     return HTTPException(status, why, {"Connection": "close"})
 
 
-def _load(content: bytes, geometry: Geometry, name: str) -> Any:
-    """Canonical pixels, or why the picture cannot be read, in the words of `artdetect predict`."""
+def _load(content: bytes, geometry: Geometry, name: str) -> PictureViews | str:
+    """What the model judges of a picture, or why it cannot be read, in the words of `artdetect predict`."""
     try:
-        return images.load(content, geometry)
+        return picture_views.load(content, geometry)
     except PictureError as error:
         return f"{name}: {error}" if name else str(error)

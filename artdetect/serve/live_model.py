@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from artdetect.artifacts import registry
 from artdetect.core import paths
@@ -13,9 +12,7 @@ from artdetect.model import choice, predict
 from artdetect.model.choice import Choice, Role
 from artdetect.model.detector import Detector
 from artdetect.model.predict import Verdict
-
-if TYPE_CHECKING:
-    import numpy as np
+from artdetect.pictures.picture_views import PictureViews
 
 RETRY_SECONDS = 60.0  # until a model that could not be loaded is tried again
 
@@ -44,19 +41,19 @@ class BatchingModel:
         self.role = role
         size = detector.geometry.size
         detector.scores(np.zeros((1, size, size, 3), np.uint8))  # compiles the model, and fails on damaged weights
-        self._waiting: list[tuple[str, np.ndarray | str, asyncio.Future[Verdict]]] = []
+        self._waiting: list[tuple[str, PictureViews | str, asyncio.Future[Verdict]]] = []
         self._turn = asyncio.Lock()
 
     def introduction(self) -> list[str]:
         """What a person must know of it, a line each without control characters."""
         return [printable(line) for line in choice.introduction(self.detector, self.role, self.train)]
 
-    async def verdict(self, name: str, loaded: "np.ndarray | str") -> Verdict:
+    async def verdict(self, name: str, loaded: PictureViews | str) -> Verdict:
         """The verdict on a picture.
 
         Args:
             name: The picture's name, which the row repeats.
-            loaded: The picture's canonical pixels, or why it cannot be read.
+            loaded: What the model judges of the picture, or why it cannot be read.
         """
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._waiting.append((name, loaded, answer))

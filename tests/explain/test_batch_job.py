@@ -20,7 +20,7 @@ from artdetect.explain import explanation as explanations
 from artdetect.explain import figures
 from artdetect.explain.batch_job import ExplanationJob, chunks
 from artdetect.explain.config import ExplainConfig
-from artdetect.explain.explained_pictures import ExplainedPicture, explain
+from artdetect.explain.explained_pictures import ExplainedPicture, explain, title
 from artdetect.model.detector import Detector
 from artdetect.pictures import images
 from tests import PROJECT
@@ -222,9 +222,7 @@ def check_scale(out: Path) -> tuple[float, float]:
     scale = figures.common_range(every.values())
     for name, found in every.items():
         row = rows.loc[name]
-        p = row.p_ai if row.predicted == "AI" else 1 - row.p_ai
-        assert p <= 0.999
-        heading = f"{row.verdict} {p:.1%}"
+        heading = title(row.verdict, row.reason, row.predicted, row.p_ai)
         figures.panels(images.artwork(Path(row.path), 512), found, heading, out / "x.png.expected", scale=scale)
         assert (out / "x.png.expected").read_bytes() == (out / f"{name}.png").read_bytes(), name
     return scale

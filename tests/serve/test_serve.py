@@ -37,6 +37,8 @@ from tests.model.test_detector import net_with_all_outputs
 from tests.test_architecture import PROJECT, loaded
 from tests.tiny_dataset import jpeg, write
 
+RULE = DecisionRule(0.5, 0.25, 0.75, 0.4)
+
 
 @contextmanager
 def serving(path: Path | None = None, max_bytes: int = 10**6) -> Iterator[tuple[LiveModel, str]]:
@@ -59,9 +61,9 @@ def two(model: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(model, roots / "artifacts" / "train" / "k1")
     registry.promote("k1", {}, "me", "the first")
     with store.build("train", "k2", {}) as out:
-        Detector(
-            net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, DecisionRule(0.5, 1.0, 0.4), ("a", "b", "c")
-        ).save(out / MODEL_FILE)
+        Detector(net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, RULE, ("a", "b", "c")).save(
+            out / MODEL_FILE
+        )
     return roots
 
 
@@ -199,7 +201,7 @@ def test_a_promotion_and_a_rollback_take_effect_with_the_next_request(two: Path)
         assert post(address, file.read_bytes(), name=str(file)).json() == rows["k1"]
     assert (before["train"], after["train"], again["train"]) == ("k1", "k2", "k1")
     assert (after["champion_since"], again["champion_since"]) == (promoted.at, back.at)
-    assert after["rule"] == DecisionRule(0.5, 1.0, 0.4).as_dict() | {"unsure": list(DecisionRule(0.5, 1.0, 0.4).band())}
+    assert after["rule"] == RULE.as_dict() | {"unsure": list(RULE.band())}
     assert (after["id"], after["preset"]) == (rows["k2"]["model"], "artnet")
     assert after["digest"] == Detector.load(store.place("train", "k2")).digest
     assert answers

@@ -131,7 +131,7 @@ def _unreadable(name: str, preset: str, error: Exception) -> Exception:
 
 def _size_error(name: str, size: int, model: Any, side: int) -> str:
     if not getattr(model, "position_embedding_shape", None):
-        return f"train.size = {size} does not fit {name}, which takes pictures of {side} pixels: set train.size = {side}"
+        return f"train.size = {size} does not fit {name}, which takes {side} pixels. Set train.size = {side}"
     patch = model.patch_size
     return (
         f"train.size = {size} does not fit {name}, whose patches are {patch} pixels: "
