@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from artdetect.cli import adapt, inference, ingest, maintenance, models, pipeline, serve
+from artdetect.cli import adapt, inference, ingest, maintenance, models, pipeline, serve, starter
 from artdetect.core import json_logging
 from artdetect.core.errors import ArtdetectError, storage_error
 from artdetect.core.version import __version__
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     _add_log(parser, default=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (pipeline, ingest, inference, adapt, serve, models, maintenance):
+    for group in (pipeline, ingest, inference, adapt, serve, models, maintenance, starter):
         group.add(commands)
     for command in {*commands.choices.values()}:  # so that it may follow the command, without resetting it
         _add_log(command, default=argparse.SUPPRESS)
