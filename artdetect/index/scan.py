@@ -167,7 +167,8 @@ def _state(roots: tuple[PictureRoot, ...], scans: "Sequence[tuple[pa.Table, dict
     digest = None
     if not state["state"].null_count:
         notices = [_sha256(root.folder / NOTICE) for root in roots if not root.is_incoming]
-        beside = [*notices, *([given] if given else [])]
+        lines = "".join(f"{path}\0{source}\n" for path, source in given.items())
+        beside = [*notices, *([hashlib.sha256(lines.encode()).hexdigest()] if given else [])]
         digest = digests.value_digest([_digest(state), skipped, *beside])
     return DataSetState(roots, digest, state, skipped, given)
 

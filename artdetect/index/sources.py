@@ -7,6 +7,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from artdetect.core.errors import DataError
@@ -107,6 +108,7 @@ def read_table(file: Path, data_set: bool) -> SourceTable:
     return SourceTable(entries, {}) if kind == "path" else SourceTable({}, entries)
 
 
+@lru_cache(maxsize=4096)
 def display_name(text: str) -> str:
     """The name of a source on one line, without what cannot be printed."""
     printable = "".join(character if character.isprintable() else " " for character in text)

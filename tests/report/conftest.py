@@ -133,6 +133,7 @@ def index_table() -> pd.DataFrame:
                 "split": split,
                 "style": "dots" if number % 3 else "post_impressionism",
                 "generator": generator,
+                "source": "The <i>Louvre</i>" if generator == "human" else generator,
                 "sha256": f"{7 if number in (2, 30, 31) else number:064d}",
                 "bytes": side * 50 + number,
                 "width": side,

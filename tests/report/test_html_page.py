@@ -59,6 +59,13 @@ def test_file_names_and_the_title_are_escaped(page: str) -> None:
     assert "<h1>A &lt;title&gt; &amp; more</h1>" in page
 
 
+def test_the_sources_are_counted_and_escaped(page: str) -> None:
+    table = index_table()
+    human = int((table.ok & (table.label == "human")).sum())
+    row = f'<th scope="row">The &lt;i&gt;Louvre&lt;/i&gt;</th><td>human</td><td class="num">{human}</td>'
+    assert row in page
+
+
 def test_the_notice_comes_before_the_result(page: str) -> None:
     notice, result = page.index("These pictures are drawn by a program. No person"), page.index('class="lead"')
     assert notice < result
