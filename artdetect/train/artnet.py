@@ -19,12 +19,12 @@ from artdetect.model import artnet_model
 from artdetect.model.feature_cache import Extractor, FeatureCache
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
+from artdetect.pictures.source_folds import source_folds, source_weights
 from artdetect.train import heads, out_of_source
 from artdetect.train.calibration import HeldOutPredictions, fit_calibration
 from artdetect.train.heads import FittedHead, Head
 from artdetect.train.inputs import TrainingInputs
 from artdetect.train.result import TrainingResult
-from artdetect.train.source_folds import source_folds, source_weights
 
 if TYPE_CHECKING:
     import pandas as pd

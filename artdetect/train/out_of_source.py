@@ -11,11 +11,11 @@ import numpy as np
 
 from artdetect.model.decision import UNSURE
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
+from artdetect.pictures.source_folds import MIN_SOURCES, SourceFolds
 from artdetect.stats.confidence_intervals import share_interval
 from artdetect.stats.verdict_measures import verdict_measures
 from artdetect.train import calibration
 from artdetect.train.calibration import Abstention, FalsePositiveRate, HeldOutPredictions
-from artdetect.train.source_folds import MIN_SOURCES, SourceFolds
 
 if TYPE_CHECKING:
     import pandas as pd
