@@ -28,7 +28,9 @@ from artdetect.stats.verdict_measures import verdict_measures
 if TYPE_CHECKING:
     import numpy as np
 
-WEIGHT = 10.0  # old pictures that one new picture counts as; chosen on left-out sources by benchmarks/adaptation.py
+# How many old pictures a new one counts as, chosen on left-out sources by benchmarks/adaptation.py. With human-made
+# pictures alone, a larger weight makes the model forget what AI looks like.
+WEIGHT, WEIGHT_OF_ONE_CLASS = 30.0, 10.0
 TEMPERATURE_EVIDENCE = 25.0  # nats per squared change of log temperature: about fifty pictures move it noticeably
 NOVELTY_QUANTILE = 0.99
 CHUNK = 64  # pictures in memory at a time
@@ -70,13 +72,14 @@ def adapt(base: Detector, model_path: Path, own: OwnPictures, progress: Count | 
     prior = _posterior(base, model_path)
     x, novelty = _embeddings(base, own, progress)
     truth = np.array(is_ai(own))
+    weight = WEIGHT if truth.any() and not truth.all() else WEIGHT_OF_ONE_CLASS
     folds = np.array(own.folds())
     after = np.empty(len(x))
     for fold in range(FOLDS):
         inside = folds == fold
         if inside.any():
-            after[inside] = prior.updated(x[~inside], truth[~inside], WEIGHT).margins(x[inside])
-    posterior = prior.updated(x, truth, WEIGHT)
+            after[inside] = prior.updated(x[~inside], truth[~inside], weight).margins(x[inside])
+    posterior = prior.updated(x, truth, weight)
     old = _calibration(base)
     new = _recalibrated(old, after, truth)
     limit = base.rule.novelty
