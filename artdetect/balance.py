@@ -42,6 +42,9 @@ class BalanceConfig(Section):
         (),
         description="generators excluded from training and validation, to measure performance on unseen ones",
     )
+    excluded_sources: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
+        (), description="sources whose pictures are not used at all, for instance of poor quality"
+    )
 
 
 def run(config: BalanceConfig, index_folder: Path, audit_folder: Path, out: Path) -> None:
@@ -70,10 +73,11 @@ def run(config: BalanceConfig, index_folder: Path, audit_folder: Path, out: Path
 def balance(table: "pd.DataFrame", groups: "pd.DataFrame", config: BalanceConfig) -> "pd.DataFrame":
     """Choose the pictures to use and assign each to a split.
 
-    Test is the whole test split of the data set. From the rest these are left out: unreadable pictures, second copies,
-    pictures with a near or exact duplicate in test, and near or exact duplicates under two labels. Pictures of
-    `config.held_out_generators` are held_out, except those with a duplicate in train. With undersampling, train and
-    validation have equal classes, stratified over style x generator. No group is in both.
+    Pictures of `config.excluded_sources` are not used. Test is the whole test split of the rest. From train these are
+    left out: unreadable pictures, second copies, pictures with a near or exact duplicate in test, and near or exact
+    duplicates under two labels. Pictures of `config.held_out_generators` are held_out, except those with a duplicate in
+    train. With undersampling, train and validation have equal classes, stratified over style x generator. No group is
+    in both.
 
     Args:
         table: An index.
@@ -86,11 +90,11 @@ def balance(table: "pd.DataFrame", groups: "pd.DataFrame", config: BalanceConfig
         in training and validation).
 
     Raises:
-        DataError: A class is missing or cannot be divided, or `config.held_out_generators` does not fit the data.
+        DataError: A class is missing or cannot be divided, or the names in `config` do not fit the data.
     """
     import pandas as pd
 
-    table = table.reset_index(drop=True)
+    table = _without_sources(table, config.excluded_sources).reset_index(drop=True)
     usable = _with_clusters(table, groups)
     test = usable[usable.split == "test"]
     learnable = usable[(usable.split == "train") & ~usable.cluster.isin(test.cluster)]
@@ -116,6 +120,16 @@ def balance(table: "pd.DataFrame", groups: "pd.DataFrame", config: BalanceConfig
     used = used.join(table[["path", "source"]])[COLUMNS]
     used = used.astype({"label": "str", "style": "str", "generator": "str", "source": "str"})
     return used.sort_values("path").reset_index(drop=True)
+
+
+def _without_sources(table: "pd.DataFrame", sources: tuple[str, ...]) -> "pd.DataFrame":
+    known = set(table.source)
+    if unknown := [name for name in sources if name not in known]:
+        raise DataError(
+            f"balance.excluded_sources names {unknown[0]!r}, which is no source of these pictures. "
+            f"Sources are: {', '.join(sorted(known))}"
+        )
+    return table[~table.source.isin(sources)]
 
 
 def _with_clusters(table: "pd.DataFrame", groups: "pd.DataFrame") -> "pd.DataFrame":

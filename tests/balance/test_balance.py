@@ -126,6 +126,15 @@ def test_unreadable_pictures_are_left_out() -> None:
     assert not set(balanced(table).path) & set(table.path[bad])
 
 
+def test_pictures_of_an_excluded_source_are_in_no_split() -> None:
+    source = sorted(set(INDEX.source[INDEX.label == "human"]))[0]
+    found = balanced(INDEX, BalanceConfig(excluded_sources=(source,)))
+    assert set(balanced(INDEX).source) - set(found.source) == {source}
+    assert source not in set(found.source)
+    with pytest.raises(DataError, match="'nowhere', which is no source"):
+        balanced(INDEX, BalanceConfig(excluded_sources=("nowhere",)))
+
+
 @pytest.mark.parametrize("split_name", ["train", "test"])
 @pytest.mark.parametrize("label", ["AI", "human"])
 def test_a_missing_class_is_named_with_its_folders(split_name: str, label: str) -> None:
