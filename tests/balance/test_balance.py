@@ -131,7 +131,7 @@ def test_pictures_of_an_excluded_source_are_in_no_split() -> None:
     table = INDEX.assign(source=INDEX.source.where(INDEX.index % 7 != 0, source))
     found = balanced(table, BalanceConfig(excluded_sources=(source,)))
     assert source in set(balanced(table).source)
-    assert set(found.path) == set(balanced(table[table.source != source]).path)
+    assert set(found.path) == set(balanced(table[table.source != source], BalanceConfig()).path)
     with pytest.raises(DataError, match="'nowhere', which is no source"):
         balanced(INDEX, BalanceConfig(excluded_sources=("nowhere",)))
 
