@@ -191,6 +191,7 @@ def test_a_killed_promotion_leaves_the_old_or_the_new_champion(root: Path) -> No
     assert found == {KEY, "bbbb2"}
 
 
+@pytest.mark.slow
 def test_a_killed_collection_leaves_the_champion_and_the_next_one_goes_on(root: Path) -> None:
     for name in (".bbbb2-abcdefgh.tmp", f".{KEY}-abcdefgh.old"):
         (root / "train" / name).mkdir()
@@ -201,6 +202,7 @@ def test_a_killed_collection_leaves_the_champion_and_the_next_one_goes_on(root: 
         assert_champion_survives(state)
 
 
+@pytest.mark.slow
 def test_a_collection_during_which_a_build_was_killed_before(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both copies are aside: the collection that puts one back is killed at each of its steps, too."""
     monkeypatch.setattr(atomic, "exchange", lambda first, second: False)
