@@ -89,7 +89,7 @@ def reference() -> Promotion | None:
     """The oldest intact champion that a rollback can reach; None if there is none before the current one."""
     active = registry.active_promotions(registry.history())
     earlier = (promotion for promotion in active if promotion.train != active[-1].train)
-    return next((promotion for promotion in earlier if store.verify("train", promotion.train) is None), None)
+    return next((promotion for promotion in earlier if registry.fault(promotion) is None), None)
 
 
 def training_split_of(model: Promotion | None) -> Artifact | None:

@@ -94,10 +94,10 @@ def _promote(arguments: argparse.Namespace) -> int:
 
     key = registry.find(arguments.key)
     before = registry.champion()
-    if before and before.train == key:
+    promotion = registry.promote(key, lineage.lineage_keys(key), registry.current_user(), arguments.reason)
+    if before and promotion.at == before.at:
         print(f"train/{key} is the champion already, since {before.at}: {printable(before.why)}")
         return 0
-    promotion = registry.promote(key, lineage.lineage_keys(key), registry.current_user(), arguments.reason)
     print(f"train/{key} is the champion" + (f" in place of train/{promotion.previous}" if promotion.previous else ""))
     return 0
 

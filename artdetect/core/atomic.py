@@ -1,8 +1,10 @@
-"""Write files whole or not at all. The only module that knows how to replace a file safely.
+"""Write files whole or not at all. The only module that knows how to replace a file or folder safely.
 
 `write` is for state that must survive a loss of power. `replacing` is for files that a library writes by path.
+`exchange` is for folders, which no rename can replace.
 """
 
+import ctypes
 import errno
 import os
 import tempfile
@@ -11,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from platform import node
 
+_NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # from kernels and file systems without it
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 _CANNOT_SYNC = (errno.EBADF, errno.EINVAL, errno.ENOTSUP)  # from file systems that cannot sync folders, nor need to
 
 
@@ -58,6 +62,23 @@ def replacing(path: Path, durable: bool = False, mode: int = 0o644) -> Iterator[
     if durable:
         for folder in (path.parent, *(created.parent for created in new_folders)):
             sync_folder(folder)
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Swap the names of two files or folders in one step (Linux's renameat2).
+
+    Returns:
+        False, with nothing changed, where the system or the file system cannot do that.
+    """
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0:
+        return True
+    error = ctypes.get_errno()
+    if error in _NO_EXCHANGE:
+        return False
+    raise OSError(error, os.strerror(error), str(first), None, str(second))
 
 
 def sync(path: Path) -> None:

@@ -42,6 +42,9 @@ def table() -> list[dict[str, Any]]:
     rows += [
         {"key": key, **gone, "fault": store.verify("train", key) or "unreadable"} for key in marks if key not in known
     ]
+    for row in rows:
+        if row["key"] in marks and row["fault"] is None:
+            row["fault"] = registry.fault(promotions[row["key"]])
     rows = [row | {"mark": marks.get(row["key"])} | _promotion(promotions.get(row["key"])) for row in rows]
     return [*rows, *_starter()]
 

@@ -68,6 +68,7 @@ class ArrayCache:
         self._record = int(np.prod(shape)) * self._dtype.itemsize
         self._index_path = folder / "index.bin"
         self._records_path = folder / f"{name}s.{self._dtype.kind}{self._dtype.itemsize * 8}"
+        self._entries: np.ndarray
         self._ensured: list[Sequence[PictureRef]] = []  # where the pictures are, if a record must be computed again
         self._open()
 
@@ -260,7 +261,7 @@ class ArrayCache:
         new = np.flatnonzero(~self._checked[rows])
         if not new.size:
             return new
-        data, size = memoryview(records).cast("B"), self._record
+        data, size = records.reshape(-1).view(np.uint8).data, self._record
         starts = (new * size).tolist()
         crcs = np.fromiter((zlib.crc32(data[start : start + size]) for start in starts), "<u4", len(new))
         intact = crcs == self._entries["record_crc"][rows[new]]

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from prefect import Task
@@ -25,7 +26,7 @@ from prefect.transactions import IsolationLevel
 from prefect.utilities.annotations import quote
 
 from artdetect import plans
-from artdetect.artifacts import store
+from artdetect.artifacts import registry, store
 from artdetect.artifacts.stages import Plan
 from artdetect.artifacts.store import Artifact
 from artdetect.artifacts.use_locks import UseLocks
@@ -157,13 +158,14 @@ def _build(
 ) -> Artifact:
     """The body of the task, which holds the artifact's lock."""
     name, key = plan.stage.name, str(plan.key)
+    store.sweep(name, key)
     if not refresh and (status := examine(plan)).artifact:
         return status.artifact  # built by another run since this run examined it
     run = {"flow_run": {"id": flow_run.id, "name": flow_run.name}}
     work = paths.cache() / "work" / f"{name}-{key}"
     extra = {"work": work} if "work" in inspect.signature(function).parameters else {}
     try:
-        with store.build(name, key, plan.parts, run) as out:
+        with store.build(name, key, plan.parts, run, partial(registry.protected, name, key)) as out:
             function(config, out=out, **inputs, **extra)
     except OSError as error:
         raise storage_error(error) or error from error
