@@ -186,7 +186,7 @@ def test_files_do_not_depend_on_workers_or_chunks(
 
 
 def test_a_picture_has_the_same_features_whatever_its_neighbours(items: list[PictureRef]) -> None:
-    net = feature_cache._net(EXTRACTOR, backbones.weights_id(EXTRACTOR.weights))
+    net = feature_cache._net(EXTRACTOR, backbones.identity(EXTRACTOR.backbone, EXTRACTOR.weights)["weights"])
     some = canonical(items[:32])
     together = net(some)
     np.testing.assert_array_equal(net(some[::-1])[::-1], together)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artdetect.core.errors import ConfigError
-from artdetect.model.backbones.vision_transformer import ACTIVATIONS, Block, Encoder
+from artdetect.model.backbones.vision_transformer import ACTIVATIONS, Activation, Block, Encoder
 
 if TYPE_CHECKING:
     import keras
@@ -62,7 +62,7 @@ def _dinov2(model: Any) -> tuple[Encoder, Tokens]:
     side = model.image_shape[0]
     kernel = np.asarray(model.embeddings.patch_embeddings.projection.kernel)
     blocks = [block(one) for one in model.encoder.layers]
-    activation = "swiglu" if model.use_swiglu_ffn else "gelu"
+    activation: Activation = "swiglu" if model.use_swiglu_ffn else "gelu"
     encoder = Encoder(side, kernel, _added(model.embeddings, side), blocks, model.layernorm, activation)
     return encoder, lambda pictures: model({"images": pictures})
 

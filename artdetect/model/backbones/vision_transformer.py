@@ -4,6 +4,7 @@ ViT, DINOv2, CLIP and SigLIP share this net: patches become tokens, which pass t
 al. 2020, arXiv 2010.11929). Being made of plain layers, a model that contains it loads without that implementation.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -22,7 +23,7 @@ class Block:
 
     Args:
         norm1: Normalisation before attention.
-        attention: Self-attention, a `MultiHeadAttention`.
+        attention: Self-attention, a `MultiHeadAttention` without mask.
         norm2: Normalisation before the MLP.
         dense1: First dense layer of the MLP. For "swiglu" its first half of units gates the second.
         dense2: Second dense layer of the MLP.
@@ -74,23 +75,40 @@ def build(encoder: Encoder, scale: Sequence[float], offset: Sequence[float], nam
         name: Name of the net.
     """
     import keras
-    from keras import layers
+    import numpy as np
+    from keras import layers, ops
 
     patch, width = encoder.kernel.shape[0], encoder.kernel.shape[-1]
     rows = encoder.side // patch
     before = len(encoder.added) - rows**2  # tokens before those of the patches
     copies: list[tuple[keras.Layer, list[np.ndarray]]] = []
 
-    def copy(source: "keras.Layer", name: str, scale: "np.ndarray | None" = None, **changes: Any) -> "keras.Layer":
-        """The same layer in the current precision; its output is multiplied by `scale`."""
+    def norm(source: "keras.Layer", name: str) -> "keras.Layer":
+        """The same normalisation in the current precision."""
         config = {key: value for key, value in source.get_config().items() if key != "dtype"}
-        layer = type(source).from_config(config | {"name": name} | changes)
-        weights = source.get_weights()
-        if scale is not None:  # the weights end with those of the output: kernel [..., C] and bias [C]
-            last = -2 if source.use_bias else -1
-            weights = weights[:last] + [weight * scale for weight in weights[last:]]
-        copies.append((layer, weights))
+        copies.append((layer := type(source).from_config(config | {"name": name}), source.get_weights()))
         return layer
+
+    def dense(weights: "list[np.ndarray]", name: str, scale: "np.ndarray | None" = None) -> "keras.Layer":
+        """A dense layer of kernel and, maybe, bias; its output is multiplied by `scale`."""
+        layer = layers.Dense(weights[0].shape[-1], use_bias=len(weights) > 1, name=name)
+        copies.append((layer, weights if scale is None else [weight * scale for weight in weights]))
+        return layer
+
+    def attention(x: "keras.KerasTensor", source: "keras.Layer", scale: "np.ndarray | None", name: str) -> Any:
+        """Self-attention of plain layers, since Keras reloads a frozen `MultiHeadAttention` as a trainable one."""
+        parts = source.get_weights()  # kernel and, maybe, bias of query, key, value [C, heads, C / heads], and output
+        step = len(parts) // 4
+        heads = parts[0].shape[1]
+        inner = [np.concatenate([part.reshape(*part.shape[:-2], -1) for part in parts[one : 3 * step : step]], axis=-1)
+                 for one in range(step)]  # fmt: skip
+        x = layers.Reshape((len(encoder.added), 3, heads, -1), name=f"{name}_heads")(dense(inner, f"{name}_qkv")(x))
+        query, key, value = ops.unstack(layers.Permute((2, 3, 1, 4), name=f"{name}_by_head")(x), 3, axis=1)
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) / math.sqrt(query.shape[-1])
+        mixed = layers.Permute((2, 1, 3), name=f"{name}_by_token")(ops.matmul(ops.softmax(scores), value))
+        mixed = layers.Reshape((len(encoder.added), -1), name=f"{name}_mixed")(mixed)
+        outer = [parts[3 * step].reshape(-1, width), *parts[3 * step + 1 :]]
+        return dense(outer, f"{name}_output", scale)(mixed)
 
     def grid(tokens: "keras.KerasTensor", name: str) -> "keras.KerasTensor":
         """The patches' tokens as [N, h, w, C]."""
@@ -117,18 +135,17 @@ def build(encoder: Encoder, scale: Sequence[float], offset: Sequence[float], nam
     copies.append((embed, [encoder.kernel.reshape(-1, width), encoder.added]))
     x = embed(x)
     if encoder.norm0 is not None:
-        x = copy(encoder.norm0, "norm0")(x)
+        x = norm(encoder.norm0, "norm0")(x)
     x = through_grid(x, "stem")
     for number, block in enumerate(encoder.blocks, 1):
         prefix = f"block{number}"
         scale1, scale2 = block.scales or (None, None)
-        y = copy(block.norm1, f"{prefix}_norm1")(x)
-        y = copy(block.attention, f"{prefix}_attention", scale1, dropout=0.0)(y, y)
+        y = attention(norm(block.norm1, f"{prefix}_norm1")(x), block.attention, scale1, f"{prefix}_attention")
         x = layers.Add(name=f"{prefix}_attended")([x, y])
-        y = copy(block.dense1, f"{prefix}_dense1", activation=None)(copy(block.norm2, f"{prefix}_norm2")(x))
-        y = copy(block.dense2, f"{prefix}_dense2", scale2, activation=None)(_ACTIVATIONS[encoder.activation](y))
+        y = dense(block.dense1.get_weights(), f"{prefix}_dense1")(norm(block.norm2, f"{prefix}_norm2")(x))
+        y = dense(block.dense2.get_weights(), f"{prefix}_dense2", scale2)(_ACTIVATIONS[encoder.activation](y))
         x = through_grid(layers.Add(name=f"{prefix}_added")([x, y]), prefix)
-    x = copy(encoder.norm, "norm")(x)
+    x = norm(encoder.norm, "norm")(x)
     outputs = [grid(x, "top")]
     if before:
         first = layers.Cropping1D((0, len(encoder.added) - 1), name="first_token")(x)
@@ -140,9 +157,10 @@ def build(encoder: Encoder, scale: Sequence[float], offset: Sequence[float], nam
 
 
 def _gelu(x: "keras.KerasTensor") -> "keras.KerasTensor":
+    """GELU by the error function; that of Keras uses its complement, which ONNX lacks."""
     from keras import ops
 
-    return ops.gelu(x, approximate=False)
+    return x * (0.5 * ops.erf(x * math.sqrt(0.5)) + 0.5)
 
 
 def _gelu_approximate(x: "keras.KerasTensor") -> "keras.KerasTensor":

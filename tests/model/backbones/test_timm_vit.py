@@ -104,9 +104,7 @@ def without(name: str) -> Callable[[dict[str, np.ndarray]], None]:
         (lambda tensors: tensors.update({"blocks.0.attn.qkv.weight": np.ones((8, WIDTH))}), "do not fit each other"),
     ],
 )
-def test_another_net_is_refused(
-    change: Callable[[dict[str, np.ndarray]], None], message: str, tmp_path: Path
-) -> None:
+def test_another_net_is_refused(change: Callable[[dict[str, np.ndarray]], None], message: str, tmp_path: Path) -> None:
     change(tensors := timm_tensors())
     np.savez(tmp_path / "vit.npz", **tensors)
     with pytest.raises(ModelError, match=message):
@@ -115,7 +113,12 @@ def test_another_net_is_refused(
 
 
 def test_a_file_that_holds_no_tensors_is_refused(tmp_path: Path) -> None:
-    for name, content in (("a.npz", b"no zip"), ("b.safetensors", b"\xff" * 20), ("c.safetensors", b""), ("d.pth", b"")):
+    for name, content in (
+        ("a.npz", b"no zip"),
+        ("b.safetensors", b"\xff" * 20),
+        ("c.safetensors", b""),
+        ("d.pth", b""),
+    ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ModelError, match=name):
             timm_vit.convert(tmp_path / name, tmp_path / "folder", MEAN, STD)
