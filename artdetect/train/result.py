@@ -23,6 +23,7 @@ class TrainingResult:
         metrics: Entries for metrics.json.
         families: The generator families of the output `generators`.
         write_files: Writes further files into the artifact's folder.
+        native_crops: Crops of large pictures that the model judges beside the whole, see `Detector`.
     """
 
     build_model: "Callable[[Calibration], keras.Model]"
@@ -31,3 +32,4 @@ class TrainingResult:
     metrics: dict[str, Any]
     families: tuple[str, ...] = ()
     write_files: Callable[[Path], None] = field(default=lambda out: None)
+    native_crops: int = 0
