@@ -8,6 +8,7 @@ from artdetect.artifacts import file_names
 from artdetect.core import json_cache, paths
 from artdetect.core.progress import Progress, with_label
 from artdetect.evaluate.config import EvaluateConfig
+from artdetect.pictures.native_crops import is_large
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +77,13 @@ def run(
         with_label(progress, "decoding pictures"),
     )
 
-    scores = cached_scores.scores(detector, pixels, list(test.sha256), progress=with_label(progress, "test pictures"))
+    crops = cached_scores.crop_cache(detector)
+    if crops is not None:
+        files = [(row.sha256, paths.picture(pictures, row.path)) for row in test.itertuples()]
+        crops.ensure(files, with_label(progress, "native crops"))
+
+    count = with_label(progress, "test pictures")
+    scores = cached_scores.scores(detector, pixels, list(test.sha256), progress=count, crops=crops)
     metadata = index.loc[test.path].reset_index()
     sides = metadata[["width", "height"]].min(axis=1).to_numpy()
     test = add_predictions(test, detector, scores, sides, pixels.contrasts(list(test.sha256)))
@@ -107,7 +114,7 @@ def run(
     sample = robustness.sample(test, config.robustness_pictures, config.seed)
     if len(sample):
         result["robustness"], conditions = robustness.robustness_table(
-            detector, pixels, sample, bootstrap, with_label(progress, "robustness")
+            detector, pixels, sample, bootstrap, with_label(progress, "robustness"), crops
         )
         conditions.to_parquet(out / file_names.ROBUSTNESS, index=False)
     (out / file_names.METRICS).write_text(json.dumps(result, indent=1, allow_nan=False))
@@ -127,9 +134,11 @@ def add_predictions(
 
     Returns:
         The table with p_ai; predicted, the more likely class; verdict (AI, human or unsure) and its reason; and, where
-        the model has them, novelty, and family and family_p: the generator family that made the picture if it is AI,
-        "other" where none is likely.
+        the model has them, native_crops, the number of crops judged beside the whole; novelty; and family and family_p:
+        the generator family that made the picture if it is AI, "other" where none is likely.
     """
+    import numpy as np
+
     reasons = detector.rule.reasons(scores.p_ai, scores.novelty, sides, contrasts)
     table = table.assign(
         p_ai=scores.p_ai,
@@ -137,6 +146,8 @@ def add_predictions(
         verdict=detector.rule.verdicts(scores.p_ai, reasons),
         reason=reasons,
     )
+    if detector.native_crops:
+        table["native_crops"] = np.where(is_large(sides, detector.geometry.size), detector.native_crops, 0)
     if scores.novelty is not None:
         table["novelty"] = scores.novelty
     if scores.generators is not None:

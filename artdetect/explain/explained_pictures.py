@@ -55,8 +55,10 @@ class ExplainedPicture:
     target: int
 
 
-def title(verdict: str, reason: str, predicted: str, p_ai: float, label: str | None = None) -> str:
+def title(verdict: str, reason: str, predicted: str, p_ai: float, label: str | None = None, crops: int = 0) -> str:
     """The heading of a figure: verdict, probability of the predicted class, and the truth where it is known.
+
+    Maps explain the score of the whole picture, so the heading says where crops contributed to the verdict.
 
     Args:
         verdict: "AI", "human" or "unsure".
@@ -64,12 +66,16 @@ def title(verdict: str, reason: str, predicted: str, p_ai: float, label: str | N
         predicted: The class on whose side of the threshold the picture lies, "AI" or "human".
         p_ai: The probability of AI.
         label: The true class.
+        crops: Native crops that the model judged beside the whole.
     """
     probability = p_ai if predicted == "AI" else 1 - p_ai
     rounded = "over 99.9%" if probability > 0.999 else f"{probability:.1%}"  # a net is never certain
     words = in_words(verdict, reason)
     leaning = words if verdict == predicted else f"{words}, {predicted}"
-    return f"{leaning} {rounded}" + (f"\n(is {label})" if label else "")
+    notes = [f"is {label}"] if label else []
+    if crops:
+        notes.append(f"judged with {crops} unresized crops; the map is of the whole")
+    return f"{leaning} {rounded}" + (f"\n({'; '.join(notes)})" if notes else "")
 
 
 def explain(

@@ -22,6 +22,7 @@ COLUMNS = {
     "p_ai": "float64",
     "novelty": "float64",
     "generator": "string",
+    "native_crops": "Int64",
     "model": "string",
     "error": "string",
     "sha256": "string",

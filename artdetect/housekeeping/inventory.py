@@ -16,7 +16,7 @@ from artdetect.core import paths
 from artdetect.core.errors import ArtifactError
 
 # Folders in data/cache that are computed again from the pictures.
-CACHES = ("pixels", "features", "frozen_features", "attributions", "json", "file_metadata")
+CACHES = ("pixels", "crops", "features", "frozen_features", "attributions", "json", "file_metadata")
 WORK = "work"  # in data/cache: states of unfinished trainings
 STRAY_SECONDS = 3600  # age at which a file that is named by a UUID or half written belongs to no live process
 

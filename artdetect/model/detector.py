@@ -20,13 +20,16 @@ from artdetect.core.errors import ModelError, storage_error
 from artdetect.model import head_file, reproducible_keras, tensorflow_setup
 from artdetect.model.compiled import CompiledModel, outputs_of
 from artdetect.model.decision import DecisionRule
-from artdetect.model.frozen_backbone import LAYER, FrozenBackbone
+from artdetect.model.frozen_backbone import LAYER, FrozenBackbone, with_crops
 from artdetect.pictures import images, labels
 from artdetect.pictures.images import Geometry
+from artdetect.pictures.native_crops import MAX_CROPS
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
+
+    from artdetect.pictures.picture_views import PictureViews
 
 MODEL_FILE = file_names.MODEL
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # earliest date of the zip format: keeps the clock out of the bytes
@@ -73,6 +76,8 @@ class Detector:
         rule: How scores become verdicts.
         families: The G generator families, in the order of the output `generators`.
         digest: The sha256 of the model file, empty before there is one.
+        native_crops: Crops of large pictures that are judged beside the whole, see `artdetect.pictures.native_crops`. A
+            model with crops has a frozen part.
     """
 
     model: "keras.Model"
@@ -82,6 +87,7 @@ class Detector:
     rule: DecisionRule = field(default_factory=DecisionRule)
     families: tuple[str, ...] = ()
     digest: str = ""
+    native_crops: int = 0
 
     @property
     def id(self) -> str:
@@ -122,6 +128,19 @@ class Detector:
         if self.frozen:
             return self.scores_from_features(self.features(pixels))
         return self._scores(self._forward, pixels)
+
+    def scores_of(self, pictures: "Sequence[PictureViews]") -> Scores:
+        """The scores of pictures, of large ones by the whole and its `native_crops` crops, see `with_crops`."""
+        import numpy as np
+
+        wholes = np.stack([views.whole for views in pictures])
+        if not self.native_crops:
+            return self.scores(wholes)
+        features = self.features(wholes)
+        for row, views in enumerate(pictures):
+            if len(views.crops):
+                features[row] = with_crops(features[row], self.features(views.crops))
+        return self.scores_from_features(features)
 
     @cached_property
     def frozen(self) -> FrozenBackbone | None:
@@ -186,6 +205,7 @@ class Detector:
             "classes": labels.CLASSES,
             "rule": self.rule.as_dict(),
             "families": self.families,
+            "native_crops": self.native_crops,
             **self.metadata,
         }
 
@@ -221,7 +241,7 @@ class Detector:
             raise ModelError(f"{path}: no such model. Train one with `artdetect run`, or name another with --model")
         card = read_card(path)
         geometry, rule = Geometry(**card.pop("geometry")), DecisionRule.from_dict(card.pop("rule", {}))
-        families = tuple(card.pop("families", ()))
+        families, native_crops = tuple(card.pop("families", ())), card.pop("native_crops", 0)
         tensorflow_setup.load_tensorflow()
         import keras
 
@@ -230,7 +250,8 @@ class Detector:
                 model = head_file.load_model(path, card, geometry)
             else:
                 model = keras.models.load_model(path, compile=False, safe_mode=True)
-            detector = Detector(model, card["preset"], geometry, card, rule, families, digests.file_digest(path))
+            digest = digests.file_digest(path)
+            detector = Detector(model, card["preset"], geometry, card, rule, families, digest, native_crops)
             output = tuple(detector.classifier.compute_output_shape((1, geometry.size, geometry.size, 3)))
         except ModelError:
             raise
@@ -245,6 +266,8 @@ class Detector:
             raise ModelError(
                 f"{path}: its output for one picture has shape {output}, expected {(1, len(labels.CLASSES))}"
             )
+        if native_crops and not detector.frozen:
+            raise ModelError(f"{path}: its card has native_crops = {native_crops}, but its net has no frozen part")
         generators = detector._outputs.get("generators")
         outputs = 0 if generators is None else generators.shape[-1]
         if outputs != len(families):
@@ -291,6 +314,8 @@ def read_card(path: Path) -> dict[str, Any]:
         DecisionRule.from_dict(card.get("rule", {}))
         if not all(isinstance(name, str) for name in (card["preset"], *card.get("families", ()))):
             raise TypeError("preset, families")
+        if card.get("native_crops", 0) not in range(MAX_CROPS + 1):
+            raise ValueError("native_crops")
     except Exception as error:  # a foreign or damaged zip fails in more ways than zipfile documents
         raise ModelError(
             f"{path}: not a model file of artdetect. Expected a .keras file made by `artdetect run`"

@@ -34,6 +34,7 @@ class Verdict:
     predicted: str | None = None  # the likelier class by the threshold, also where the verdict is unsure
     novelty: float | None = None  # distance from the training data, on average 1 within it
     generator: str | None = None  # the likeliest generator family, where AI is predicted
+    native_crops: int | None = None  # unresized crops that were judged beside the whole, 0 for all but large pictures
 
     def as_dict(self) -> dict[str, Any]:
         """The row as JSON and CSV show it."""
@@ -73,9 +74,10 @@ def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
 def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
     """The verdict of each picture, in order. The next pictures are decoded while the model runs."""
     decoded: list[tuple[Path | str, PictureViews | str]] = []
-    geometry = detector.geometry
-    chunk, part_size = geometry.max_batch(CHUNK), geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)
-    for part, loaded in compute.chunks(partial(_load, geometry), paths, part_size):
+    geometry, squares = detector.geometry, 1 + detector.native_crops  # of a picture
+    chunk = max(1, geometry.max_batch(CHUNK * squares) // squares)
+    part_size = geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES // squares)
+    for part, loaded in compute.chunks(partial(_load, geometry, detector.native_crops), paths, part_size):
         decoded += zip(part, loaded, strict=True)
         if len(decoded) >= chunk:
             yield from verdicts(detector, decoded)
@@ -83,12 +85,12 @@ def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
     yield from verdicts(detector, decoded)
 
 
-def _load(geometry: Geometry, paths: Sequence[Path]) -> list[PictureViews | str]:
+def _load(geometry: Geometry, native_crops: int, paths: Sequence[Path]) -> list[PictureViews | str]:
     """Runs in a worker: what the model judges of each picture, or the reason why it cannot be read."""
     loaded: list[PictureViews | str] = []
     for path in paths:
         try:
-            loaded.append(picture_views.load(path, geometry))
+            loaded.append(picture_views.load(path, geometry, native_crops))
         except PictureError as error:
             loaded.append(str(error))
     return loaded
@@ -114,7 +116,7 @@ def _rows(detector: "Detector", pictures: Sequence[PictureViews]) -> Iterator[di
     """The columns that depend on what the model judges."""
     import numpy as np
 
-    scores, rule = detector.scores(np.stack([views.whole for views in pictures])), detector.rule
+    scores, rule = detector.scores_of(pictures), detector.rule
     sides = np.array([views.side for views in pictures])
     contrasts = np.array([images.contrast(views.whole) for views in pictures])
     reasons, predicted = rule.reasons(scores.p_ai, scores.novelty, sides, contrasts), rule.predicted(scores.p_ai)
@@ -128,4 +130,5 @@ def _rows(detector: "Detector", pictures: Sequence[PictureViews]) -> Iterator[di
             "predicted": str(predicted[row]),
             "novelty": None if scores.novelty is None else float(scores.novelty[row]),
             "generator": None if families is None or predicted[row] != CLASSES[AI] else str(families[row]),
+            "native_crops": len(pictures[row].crops),
         }

@@ -69,7 +69,9 @@ def run(
         "demonstration": said.demonstration,
     }
     model = result.build_model(calibrated)
-    Detector(model, config.preset, result.geometry, metadata, rule, result.families).save(out / MODEL_FILE)
+    Detector(
+        model, config.preset, result.geometry, metadata, rule, result.families, native_crops=result.native_crops
+    ).save(out / MODEL_FILE)
     result.write_files(out)
     metrics = result.metrics | {
         "parameters": model.count_params(),

@@ -16,7 +16,7 @@ from artdetect.artifacts import file_names
 from artdetect.core.errors import DataError
 from artdetect.core.progress import Progress, with_label
 from artdetect.model import artnet_model
-from artdetect.model.feature_cache import Extractor, FeatureCache
+from artdetect.model.feature_cache import Extractor, FeatureCache, clean_view
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.pictures.source_folds import source_folds, source_weights
@@ -43,7 +43,7 @@ def train(inputs: TrainingInputs) -> TrainingResult:
     """Select and fit a head, see `artdetect.train.run`. There are no epochs to report and nothing to resume."""
     config, train, validation = inputs.config, inputs.train, inputs.validation
     extractor = make_extractor(config)
-    views = cached_features(extractor, config.degraded_views, train, validation, inputs.progress)
+    views = cached_features(extractor, config.degraded_views, train, validation, inputs.progress, config.native_crops)
     fitted = fit(config, views, train, validation)
 
     def write_files(out: Path) -> None:
@@ -61,6 +61,7 @@ def train(inputs: TrainingInputs) -> TrainingResult:
         out_of_source=fitted.out_of_source,
         validation=fitted.validation,
         card=artnet_model.description(extractor, fitted, config.test_time_views),
+        native_crops=config.native_crops,
     )
 
 
@@ -75,6 +76,7 @@ def cached_features(
     train: "pd.DataFrame",
     validation: "pd.DataFrame",
     progress: Progress | None,
+    native_crops: int = 0,
 ) -> list[FeatureCache]:
     """The features of all pictures: the clean view, then the degraded ones. Missing features are computed.
 
@@ -84,8 +86,12 @@ def cached_features(
         train: The training pictures, with columns sha256 and file.
         validation: The validation pictures, likewise.
         progress: Called with (done, all, label).
+        native_crops: Crops of large pictures that count half in the clean view, see `clean_view`.
     """
-    views = [FeatureCache(extractor, number) for number in range(degraded_views + 1)]
+    views = [
+        clean_view(extractor, native_crops),
+        *(FeatureCache(extractor, number) for number in range(1, degraded_views + 1)),
+    ]
     for number, view in enumerate(views):
         label = "features" if number == 0 else f"features of degraded view {number} of {degraded_views}"
         view.ensure(

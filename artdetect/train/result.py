@@ -27,6 +27,7 @@ class TrainingResult:
         card: Further entries of the model's card.
         write_files: Writes further files into the artifact's folder.
         out_of_source: What pictures of held-out sources are called; None where no source was held out.
+        native_crops: Crops of large pictures that the model judges beside the whole, see `Detector`.
     """
 
     build_model: "Callable[[Calibration], keras.Model]"
@@ -38,3 +39,4 @@ class TrainingResult:
     card: Mapping[str, Any] = field(default_factory=dict)
     write_files: Callable[[Path], None] = field(default=lambda out: None)
     out_of_source: OutOfSource | None = None
+    native_crops: int = 0

@@ -19,7 +19,7 @@ from artdetect.pictures import images
 from tests.cli.conftest import one_line
 from tests.tiny_dataset import jpeg, write
 
-KEYS = ["path", "verdict", "reason", "p_ai", "model", "error", "predicted", "novelty", "generator"]
+KEYS = ["path", "verdict", "reason", "p_ai", "model", "error", "predicted", "novelty", "generator", "native_crops"]
 
 
 def test_predict_as_json_is_an_object_a_line(model: Path, mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,6 +33,7 @@ def test_predict_as_json_is_an_object_a_line(model: Path, mixed: Path, capsys: p
     assert rows[0] == {
         "path": str(mixed / "a.jpg"), "verdict": "unsure", "reason": "too small", "p_ai": p_ai,
         "model": detector.id, "error": None, "predicted": predicted, "novelty": None, "generator": None,
+        "native_crops": 0,
     }  # fmt: skip
     assert rows[1]["p_ai"] is rows[1]["verdict"] is rows[1]["reason"] is None
     assert "web page" in rows[1]["error"]

@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from platform import node
 
@@ -24,6 +25,7 @@ from artdetect.explain.explained_pictures import ExplainedPicture, explain, titl
 from artdetect.model.detector import Detector
 from artdetect.pictures import images
 from tests import PROJECT
+from tests.model.test_cached_scores import detector as small_detector
 from tests.tiny_dataset import jpeg, write
 
 CHEAP = ExplainConfig(method="gradcam", quality_pictures=0)
@@ -226,6 +228,21 @@ def check_scale(out: Path) -> tuple[float, float]:
         figures.panels(images.artwork(Path(row.path), 512), found, heading, out / "x.png.expected", scale=scale)
         assert (out / "x.png.expected").read_bytes() == (out / f"{name}.png").read_bytes(), name
     return scale
+
+
+def test_a_figure_says_when_crops_contributed_to_the_verdict(source: Path) -> None:
+    judge, out = replace(small_detector(1), native_crops=2), source.parent / "out"
+    write(source / "large.jpg", jpeg(9, side=90))
+    write(source / "tiny.jpg", jpeg(9, side=9))
+    run(judge, out, source, config=ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0))
+    rows = table(out)
+    assert rows.native_crops[["large", "tiny"]].tolist() == [2, 0]
+    for row in rows.loc[["large", "tiny"]].itertuples():
+        heading = title(row.verdict, row.reason, row.predicted, row.p_ai, crops=row.native_crops)
+        assert ("2 unresized crops" in heading) == (row.name == "large")
+        artwork, found = images.artwork(Path(row.path), 512), explanations.load(out / f"{row.name}.npz")
+        figures.panels(artwork, found, heading, out / "expected.png")
+        assert (out / "expected.png").read_bytes() == (out / f"{row.name}.png").read_bytes()
 
 
 def test_pictures_are_listed_one_after_the_other(detector: Detector, roots: Path) -> None:

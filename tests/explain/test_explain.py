@@ -116,3 +116,9 @@ def test_a_title_says_verdict_and_probability_of_the_class_it_leans_to(
 ) -> None:
     assert title(verdict, reason, predicted, p_ai) == says
     assert title(verdict, reason, predicted, p_ai, "human") == f"{says}\n(is human)"
+
+
+def test_a_title_says_that_crops_contributed() -> None:
+    note = "judged with 3 unresized crops; the map is of the whole"
+    assert title("AI", "sure", "AI", 0.93, crops=3) == f"AI 93.0%\n({note})"
+    assert title("AI", "sure", "AI", 0.93, "human", 3) == f"AI 93.0%\n(is human; {note})"

@@ -98,6 +98,18 @@ def test_rows_equal_those_of_predict_bit_for_bit_also_for_concurrent_requests(mo
     assert (nameless.json()["path"], nameless.json()["error"]) == ("", "not a picture but a web page or other markup")
 
 
+def test_large_pictures_are_judged_with_their_crops_as_predict_does(tmp_path: Path) -> None:
+    detector = Detector(
+        net_with_all_outputs("frozen"), "artnet", Geometry(32, "crop"), {}, RULE, ("a", "b", "c"), native_crops=3
+    )
+    detector.save(model := tmp_path / MODEL_FILE)
+    files = [write(tmp_path / f"{side}.jpg", jpeg(side, side=side)) for side in (30, 48, 200)]
+    expected = [row.as_dict() for row in predict.predict(Detector.load(model), files)]
+    assert [row["native_crops"] for row in expected] == [0, 3, 3]
+    with serving(model) as (_, address):
+        assert [post(address, file.read_bytes(), name=str(file)).json() for file in files] == expected
+
+
 def test_health_answers_while_pictures_are_processed(model: Path) -> None:
     with serving(model) as (live, address), ThreadPoolExecutor(5) as many:
         detector = live.model.detector
