@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STARTER_FILE = Path(__file__).parents[1] / "starter" / "model.npz"  # comes with the package
 STARTER, DEMO = Path("starter"), Path("demo")  # what may be named in place of a path
+STARTER_ENTRIES = ("name", "starter")  # of its card: its name, and its record
 ROLES = {
     "champion": "the champion",
     "newest": "the newest own one",
