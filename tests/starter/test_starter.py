@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from artdetect import balance, evaluate, index, starter, train
-from artdetect.artifacts import file_names
+from artdetect import balance, evaluate, index, retrain, starter, train
+from artdetect.artifacts import file_names, registry
 from artdetect.core.errors import ModelError
 from artdetect.evaluate.config import EvaluateConfig
+from artdetect.gate import paired_predictions
 from artdetect.index import scan
 from artdetect.model import choice, head_file
 from artdetect.model.choice import STARTER
@@ -114,6 +115,27 @@ def test_it_holds_the_posterior_that_adapting_starts_from(folders: dict[str, Pat
     assert found.keys() == expected.keys()
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array)
+
+
+def test_the_first_challenger_is_judged_against_it(
+    folders: dict[str, Path], written: Path, roots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It becomes the champion, which the gate evaluates on the challenger's test pictures and a rollback returns to."""
+    monkeypatch.setenv("ARTDETECT_DATA", str(folders["train"].parent / "data"))
+    champion = retrain.current_champion()
+    assert champion == retrain.current_champion() == registry.champion()
+    folder = registry.champion_model()
+    assert Detector.load(folder).digest == Detector.load(written / "model.npz").digest
+    assert choice.choose() == choice.Choice(folder, "champion", champion.train)
+    (roots / "out").mkdir()
+    pictures = folders["train"].parent / "data" / "raw" / "drawn"
+    config = EvaluateConfig(bootstrap_resamples=100, robustness_pictures=0)
+    evaluate.run(config, folders["index"], folders["balance"], folder, pictures, roots / "out")
+    mine, its = (pd.read_parquet(place / file_names.PREDICTIONS) for place in (roots / "out", folders["evaluate"]))
+    np.testing.assert_allclose(mine.p_ai, its.p_ai, atol=starter.TOLERANCE)
+    assert paired_predictions.model_id_of(folder) == Detector.load(folder).id
+    with np.load(folder / file_names.PRECISION) as stored:
+        assert set(stored) == set(head_file.extra_arrays(written / "model.npz"))
 
 
 def test_the_same_run_gives_the_same_bytes(folders: dict[str, Path], written: Path, tmp_path: Path) -> None:
