@@ -68,7 +68,7 @@ def _known_index() -> Path | None:
 
 
 def current_champion() -> Promotion | None:
-    """The champion. Before the first promotion, this promotes the newest own model.
+    """The champion. Before the first promotion, this promotes the newest own model, or the starter.
 
     Returns:
         The champion, or None if there is no model at all.
@@ -78,7 +78,7 @@ def current_champion() -> Promotion | None:
     """
     if registry.champion_model():
         return registry.champion()
-    newest = choice.newest_own()
+    newest = choice.newest_own() or choice.publish_starter()
     if newest is None:
         return None
     why = "the model in use when the first retraining began"

@@ -18,6 +18,7 @@ from artdetect.artifacts.store import Artifact
 from artdetect.core import digests
 from artdetect.core.errors import ModelError
 from artdetect.core.progress import Count
+from artdetect.model import choice
 from artdetect.model.artnet_model import LOGITS
 from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.model.probabilities import TEMPERATURE, Calibration
@@ -211,7 +212,7 @@ def _with_head(
     fresh.model.get_layer(LOGITS).set_weights([kernel[:-1], kernel[-1]])
     fresh.model.get_layer(TEMPERATURE).scale = 1 / calibration.temperature
     metadata = {
-        **base.metadata,
+        **{name: value for name, value in base.metadata.items() if name not in choice.STARTER_ENTRIES},
         "temperature": calibration.temperature,
         "adapted": {"from": base.id, "pictures": pictures},
     }

@@ -119,7 +119,7 @@ def _describe(parts: Mapping[str, StoredArtifact]) -> dict[str, Any]:
     return {
         "folder": str(evaluate.folder),
         "artifacts": {stage: parts[stage].key if stage in parts else None for stage in LINEAGE_STAGES},
-        "model": train and model_id(train.record["parts"]["config"]["preset"], train.outputs[MODEL_FILE]["sha256"]),
+        "model": train and model_id(train.record["parts"]["config"], train.outputs[MODEL_FILE]["sha256"]),
         "trained": train and {"started": train.record["started"], "revision": train.record.get("revision")},
         "evaluated": {"started": evaluate.record["started"], "revision": evaluate.record.get("revision")},
         "model_digest": evaluate.inputs.get("train"),

@@ -31,7 +31,7 @@ MAX_FLIPS = 20  # flipped pictures listed in each direction
 def model_id_of(model: Path) -> str:
     """The id of the model in an artifact folder; does not load TensorFlow."""
     file = model / MODEL_FILE
-    return model_id(read_card(file)["preset"], digests.file_digest(file))
+    return model_id(read_card(file), digests.file_digest(file))
 
 
 def read(index: Path, balance: Path, scores: Mapping[str, Path]) -> "tuple[pd.DataFrame, int]":

@@ -113,7 +113,7 @@ def description(extractor: Extractor, fitted: TrainedParts, test_time_views: int
     return {
         "net": {
             "backbone": extractor.backbone,
-            "weights": backbones.weights_id(extractor.weights),
+            "weights": backbones.identity(extractor.backbone, extractor.weights)["weights"],
             "feature_blocks": list(extractor.blocks),
             "test_time_views": test_time_views,
             "novelty_scale": fitted.novelty_scale,

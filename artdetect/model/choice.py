@@ -3,13 +3,16 @@
 A demonstration model, trained on a data set that is there for trying the software, judges them only if it is named.
 """
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from artdetect.artifacts import registry, store
+from artdetect.artifacts import file_names, registry, store
+from artdetect.core import digests
 from artdetect.core.errors import ModelError
+from artdetect.model import head_file
 from artdetect.model.detector import MODEL_FILE, is_demonstration, read_card
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 STARTER_FILE = Path(__file__).parents[1] / "starter" / "model.npz"  # comes with the package
 STARTER, DEMO = Path("starter"), Path("demo")  # what may be named in place of a path
+STARTER_ENTRIES = ("name", "starter")  # of its card: its name, and its record
 ROLES = {
     "champion": "the champion",
     "newest": "the newest own one",
@@ -110,6 +114,33 @@ def _is_demonstration(folder: Path) -> bool:
         return is_demonstration(read_card(folder / MODEL_FILE))
     except ModelError:  # to use it says what is wrong with it
         return False
+
+
+def publish_starter() -> str | None:
+    """Make the starter an artifact of stage train, so that it can be evaluated, promoted and returned to.
+
+    Returns:
+        The artifact's key, the same for the same starter; None where there is no starter.
+
+    Raises:
+        ModelError: The starter is damaged.
+    """
+    import numpy as np
+    from filelock import FileLock
+
+    if not STARTER_FILE.is_file():
+        return None
+    card = read_card(STARTER_FILE)
+    config = {name: card[name] for name in ("preset", "name") if name in card}
+    parts = {"config": config, "inputs": {"starter": digests.file_digest(STARTER_FILE)}}
+    key = digests.value_digest({"stage": "train", **parts})[:16]
+    with FileLock(store.lock_file("train", key)):
+        if store.find("train", key) is None:
+            with store.build("train", key, parts) as out:
+                shutil.copyfile(STARTER_FILE, out / MODEL_FILE)
+                if posterior := head_file.extra_arrays(STARTER_FILE):
+                    np.savez(out / file_names.PRECISION, **posterior)  # type: ignore[arg-type]
+    return key
 
 
 def introduction(detector: "Detector", role: Role, key: str | None) -> list[str]:

@@ -92,7 +92,7 @@ class Detector:
     @property
     def id(self) -> str:
         """The short name that verdicts carry."""
-        return model_id(self.metadata.get("name", self.preset), self.digest)
+        return model_id({"preset": self.preset, **self.metadata}, self.digest)
 
     @property
     def notice(self) -> str:
@@ -291,9 +291,9 @@ def _to_scores(outputs: "Mapping[str, np.ndarray]") -> Scores:
     )
 
 
-def model_id(name: str, digest: str) -> str:
-    """A model's short name, made of its name, by default its preset, and the sha256 of its file."""
-    return f"{name}-{digest[:8]}"
+def model_id(card: Mapping[str, Any], digest: str) -> str:
+    """A model's short name: its card's `name`, by default its preset, and the first digits of its file's sha256."""
+    return f"{card.get('name', card['preset'])}-{digest[:8]}"
 
 
 def is_demonstration(card: Mapping[str, Any]) -> bool:

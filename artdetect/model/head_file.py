@@ -86,7 +86,7 @@ def save(
         arrays |= {f"{name}.kernel": kernel, f"{name}.bias": bias}
     arrays |= {f"{_EXTRA}{name}": array for name, array in (extra or {}).items()}
     backbone = model.get_layer(artnet_model.BACKBONE)
-    entries = {"net": {**net, "backbone_sha256": _digest(backbone)}, "precision": precision}
+    entries = {"net": {**net, "backbone_sha256": _digest(backbone)}, "kernels": precision}
     card = {**card, **entries}
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(zipfile.ZipInfo(CARD, _EPOCH), json.dumps(card, indent=1))

@@ -142,7 +142,7 @@ def _training(folder: Path) -> dict[str, Any]:
         "backbone": config.get("backbone") if pretrained else None,
         "degraded_views": config.get("degraded_views"),
         "card": card,
-        "model": {"id": model_id(card["preset"], digest), "digest": digest, "data": card.get("data")},
+        "model": {"id": model_id(card, digest), "digest": digest, "data": card.get("data")},
     }
 
 

@@ -19,6 +19,7 @@ from artdetect.model.detector import Detector
 from artdetect.starter import card
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 RECORD, MODEL_CARD = "record.json", "model_card.md"
@@ -64,7 +65,7 @@ def write(folders: Mapping[str, Path], model_file: Path) -> dict[str, Any]:
     model_file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(model_file) as temporary:
         replace(whole, metadata={**whole.metadata, "name": "starter", "starter": record}).save_head(
-            temporary, "float16"
+            temporary, "float16", _posterior(folders["train"])
         )
         starter = Detector.load(temporary)
         size = temporary.stat().st_size
@@ -102,6 +103,16 @@ def count_sources(balance: "pd.DataFrame") -> list[dict[str, Any]]:
         dict(zip(("source", "label", "generator"), names, strict=True)) | {split: int(row[split]) for split in splits}
         for names, row in counts.iterrows()
     ]
+
+
+def _posterior(train_folder: Path) -> "dict[str, np.ndarray]":
+    """What `artdetect adapt` needs of a linear head; nothing where the head is not linear."""
+    import numpy as np
+
+    if not (path := train_folder / file_names.PRECISION).is_file():
+        return {}
+    with np.load(path) as stored:
+        return dict(stored)
 
 
 def _rounding(starter: Detector, predictions: "pd.DataFrame") -> dict[str, Any]:

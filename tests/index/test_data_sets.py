@@ -20,6 +20,7 @@ from artdetect.index.config import IndexConfig
 from artdetect.index.scan import DataSetState
 from artdetect.ingest.provenance import provenance_of
 from artdetect.monitoring.status import status
+from artdetect.pictures import notice
 from tests.tiny_dataset import FOLDERS, data_set, jpeg, write
 
 from .conftest import change_content_unnoticed
@@ -44,7 +45,7 @@ def archives(roots: Path) -> list[Path]:
         for split in ("train", "test"):
             write(new / split / folder / "a.jpg", jpeg((7, number, split == "test"), base=120))
     write(new / "sources.csv", b"path,source\nNew/train/baroque/a.jpg,Hals\n")
-    write(new / "NOTICE.txt", b"New pictures.")
+    write(new / "NOTICE.txt", b"Demonstration: true\n\nNew pictures.")
     return [zipped(old, roots / "old.zip"), zipped(new, roots / "new.zip", "New/")]
 
 
@@ -79,7 +80,9 @@ def test_two_archives_are_one_index(archives: list[Path], roots: Path) -> None:
     root = download.folder(roots / "out" / "download")
     for path in rows.index:
         assert paths.picture(root, path).is_file()
-    assert (roots / "out" / "notice.txt").read_text() == "new: New pictures.\n\nold: Old pictures."
+    said = notice.read(roots / "out" / "notice.txt")
+    assert said.paragraphs == ["new:", "New pictures.", "old: Old pictures."]
+    assert said.demonstration  # one of them is enough
     assert (roots / "out" / "skipped.json").read_text() == "{}"
 
 

@@ -199,6 +199,7 @@ def test_a_promotion_and_a_rollback_take_effect_with_the_next_request(two: Path)
 
     with serving() as (_, address):
         before = get(address, "/model")
+        assert (before["role"], before["demonstration"], before["notice"]) == ("champion", False, "")
         others = [Thread(target=keep_posting) for _ in range(2)]
         for other in others:
             other.start()
