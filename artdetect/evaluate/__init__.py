@@ -31,10 +31,11 @@ def run(
     The test set is used for measuring alone: nothing here is chosen or fitted on it. The model may have been trained on
     other pictures than this balance's, for example a champion from before new pictures arrived.
 
-    predictions.parquet: path, sha256, label, style, generator and the columns of `add_predictions`; sorted by path.
-    metrics.json: `metrics.summary`; by_size, in the form of by_style; slices and slices_tried
-        (`slice_discovery.find`); baselines; worst_errors; generator_attribution where the detector knows generator
-        families; robustness (`robustness.robustness_table`) unless it is off.
+    predictions.parquet: path, sha256, label, style, generator, source and the columns of `add_predictions`; sorted by
+        path.
+    metrics.json: `metrics.summary`; verdicts (`selective_prediction.verdicts`); by_source and by_size, in the form of
+        by_style; slices and slices_tried (`slice_discovery.find`); baselines; worst_errors; generator_attribution where
+        the detector knows generator families; robustness (`robustness.robustness_table`) unless it is off.
     robustness.parquet: sha256, label, condition, p_ai, predicted, verdict, unless robustness is off.
     worst_errors.png: a contact sheet, unless there are no errors.
 
@@ -54,6 +55,7 @@ def run(
         generator_attribution,
         metrics,
         robustness,
+        selective_prediction,
         slice_discovery,
         subgroups,
         worst_errors,
@@ -76,12 +78,14 @@ def run(
     )
 
     scores = cached_scores.scores(detector, pixels, list(test.sha256), progress=with_label(progress, "test pictures"))
-    test = add_predictions(test, detector, scores)
+    metadata = index.loc[test.path].reset_index()
+    test = add_predictions(test, detector, scores, metadata)
     test.to_parquet(out / file_names.PREDICTIONS, index=False)
 
-    metadata = index.loc[test.path].reset_index()
     bootstrap, threshold = Bootstrap(config.bootstrap_resamples, config.seed), detector.rule.threshold
     result = metrics.summary(test, bootstrap, threshold)
+    result["verdicts"] = selective_prediction.verdicts(test, bootstrap)
+    result["by_source"] = subgroups.accuracy_by(test, "source")
     result["by_size"] = subgroups.accuracy_by(test.assign(size=subgroups.size_bin(metadata)), "size")
     result |= slice_discovery.find(test, metadata)
     result["baselines"] = json_cache.cached_json(
@@ -111,20 +115,26 @@ def run(
     (out / file_names.METRICS).write_text(json.dumps(result, indent=1, allow_nan=False))
 
 
-def add_predictions(table: "pd.DataFrame", detector: "Detector", scores: "Scores") -> "pd.DataFrame":
+def add_predictions(
+    table: "pd.DataFrame", detector: "Detector", scores: "Scores", metadata: "pd.DataFrame | None" = None
+) -> "pd.DataFrame":
     """Add the columns of a detector's predictions.
 
     Args:
         table: One row per picture.
         detector: The detector that computed the scores.
         scores: The scores of the same pictures, in the same order.
+        metadata: width, height and contrast of their files, where small and flat ones are to be told.
 
     Returns:
         The table with p_ai; predicted, the more likely class; verdict (AI, human or unsure) and its reason; and, where
         the model has them, novelty, and family and family_p: the generator family that made the picture if it is AI,
         "other" where none is likely.
     """
-    reasons = detector.rule.reasons(scores.p_ai, scores.novelty)
+    sides, contrasts = None, None
+    if metadata is not None:
+        sides, contrasts = metadata[["width", "height"]].min(axis=1).to_numpy(), metadata.contrast.to_numpy()
+    reasons = detector.rule.reasons(scores.p_ai, scores.novelty, sides, contrasts)
     table = table.assign(
         p_ai=scores.p_ai,
         predicted=detector.rule.predicted(scores.p_ai),
