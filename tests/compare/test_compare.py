@@ -556,8 +556,8 @@ def test_the_text_answers_first_and_has_all_parts(pair: tuple[Path, Path]) -> No
     text = render_text(compare(*pair, 100))
     titles = [line for line in text.splitlines() if line and not line.startswith(" ")]
     assert [re.sub(r"\d+", "N", title.split(",")[0]) for title in titles[1:]] == [
-        "Art from other sources", "Evaluations", "What changed", "Pictures", "Test metrics", "Right before", "Wrong before",
-        "Accuracy by generator", "Accuracy by style",
+        "Art from other sources", "Evaluations", "What changed", "Pictures", "Test metrics", "Right before",
+        "Wrong before", "Accuracy by generator", "Accuracy by style",
     ]  # fmt: skip
     assert "On the 240 common test pictures (160 AI, 80 human) the new one is better in accuracy," in text
     assert re.search(r"package +keras +3.14.0 +3.15.1 +balance, train, evaluate", text)

@@ -24,8 +24,8 @@ def metrics() -> dict[str, Any]:
 def test_verdicts_their_share_and_the_worst_source_are_said(metrics: dict[str, Any]) -> None:
     metrics["out_of_source"]["right_human"] = None
     assert other_art.sentences(metrics) == [
-        "On art from sources that it has never seen, the model gives a verdict on 70.0 % of the pictures (95 % interval "
-        "over 41 sources: 60–74 %). Where it says AI, it is right in 70.0 % (60–74 %). It never says human.",
+        "On art from sources that it has never seen, the model gives a verdict on 70.0 % of the pictures (95 % "
+        "interval over 41 sources: 60–74 %). Where it says AI, it is right in 70.0 % (60–74 %). It never says human.",
         "Of the 20 sources with at least 5 verdicts, 85.0 % (75–89 %) have at least 90 % of them right. The worst is "
         "old masters\\x1b (human): 9 of 17 verdicts are right.",
     ]
