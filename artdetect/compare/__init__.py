@@ -147,8 +147,8 @@ def _other_art(lineages: Mapping[str, Mapping[str, StoredArtifact]], bootstrap: 
         }
     if None in sides.values():
         return sides | {"log_loss": "nothing is known about art from other sources for both models"}
-    tables = [lineages[side]["train"].table(file_names.OUT_OF_SOURCE) for side in SIDES]
-    return sides | {"log_loss": log_loss_change(*tables, bootstrap.resamples, bootstrap.seed)}
+    old, new = (lineages[side]["train"].table(file_names.OUT_OF_SOURCE) for side in SIDES)
+    return sides | {"log_loss": log_loss_change(old, new, bootstrap.resamples, bootstrap.seed)}
 
 
 def _changes(old: Mapping[str, StoredArtifact], new: Mapping[str, StoredArtifact]) -> dict[str, list[dict[str, Any]]]:

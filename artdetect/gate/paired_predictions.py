@@ -116,13 +116,12 @@ def out_of_source(models: Mapping[str, Path], bootstrap: Bootstrap) -> dict[str,
     """
     import pandas as pd
 
-    tables = []
-    for side in SIDES:
-        file = models[side] / file_names.OUT_OF_SOURCE
+    files = [models[side] / file_names.OUT_OF_SOURCE for side in SIDES]
+    for side, file in zip(SIDES, files, strict=True):
         if not file.is_file():
             return f"the {side} was not tested on sources that it does not know"
-        tables.append(pd.read_parquet(file))
-    return log_loss_change(*tables, bootstrap.resamples, bootstrap.seed)
+    champion, challenger = map(pd.read_parquet, files)
+    return log_loss_change(champion, challenger, bootstrap.resamples, bootstrap.seed)
 
 
 def difference(parts: Sequence[np.ndarray], bootstrap: Bootstrap) -> dict[str, float]:
