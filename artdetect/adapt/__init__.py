@@ -22,7 +22,7 @@ from artdetect.model import choice
 from artdetect.model.artnet_model import LOGITS
 from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.model.probabilities import TEMPERATURE, Calibration
-from artdetect.pictures import images
+from artdetect.pictures import picture_views
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.stats.verdict_measures import verdict_measures
 
@@ -166,8 +166,9 @@ def _embeddings(base: Detector, own: OwnPictures, progress: Count | None) -> "tu
     embeddings, novelty = [], []
     for start in range(0, len(own.pictures), CHUNK):
         part = own.pictures[start : start + CHUNK]
-        pixels = np.stack([images.load(picture.path, base.geometry, picture.sha256) for picture in part])
-        scores = base.scores(pixels)
+        scores = base.scores_of(
+            [picture_views.load(picture.path, base.geometry, base.native_crops, picture.sha256) for picture in part]
+        )
         embeddings.append(scores.embedding)
         novelty.append(scores.novelty)
         if progress:

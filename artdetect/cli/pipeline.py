@@ -67,6 +67,7 @@ def _demo_data(arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace) -> int:
     from artdetect import config
+    from artdetect.formatting import other_art
     from artdetect.formatting.text import columns, printable
     from artdetect.monitoring.status import status
 
@@ -86,6 +87,10 @@ def _status(arguments: argparse.Namespace) -> int:
         reasons = [printable("; ".join(s.why)) or str(s.artifact and s.artifact.folder) for s in states]
         lines = [[s.stage, s.state, reason] for s, reason in zip(states, reasons, strict=True)]
         print(columns([["stage", "state", "reason or folder"], *lines]))
+        model = next((s.artifact for s in states if s.stage == "train" and s.artifact), None)
+        if model:
+            training = json.loads((model.folder / file_names.METRICS).read_text())
+            print("", *other_art.sentences(training), sep="\n")
     return 0 if all(s.state == "current" for s in states) else 1
 
 
@@ -161,12 +166,14 @@ def _tune(arguments: argparse.Namespace) -> int:
 
 def _show_run(rows: Sequence[tuple[str, str, str, Any]], as_json: bool) -> None:
     from artdetect import audit
+    from artdetect.formatting import other_art
     from artdetect.formatting.text import columns, metric_rows, printable
     from artdetect.pictures import notice
 
     folders = {stage: artifact.folder for stage, _, _, artifact in rows}
     metrics = json.loads((folders["evaluate"] / file_names.METRICS).read_text())
     report = folders["report"] / file_names.REPORT
+    training = json.loads((folders["train"] / file_names.METRICS).read_text())
     if as_json:
         stages = [
             {
@@ -178,12 +185,17 @@ def _show_run(rows: Sequence[tuple[str, str, str, Any]], as_json: bool) -> None:
             }
             for stage, state, why, artifact in rows
         ]
-        print(json.dumps({"stages": stages, "metrics": metrics, "report": str(report)}, indent=1))
+        found = training.get("out_of_source")
+        result = {"stages": stages, "out_of_source": found, "metrics": metrics, "report": str(report)}
+        print(json.dumps(result, indent=1))
         return
     lines = [
         [stage, state, f"{artifact.record['seconds']:.1f}", printable(why)] for stage, state, why, artifact in rows
     ]
     print(columns([["stage", "state", "seconds", "why"], *lines]))
+    print("", *other_art.sentences(training), sep="\n")
+    if found := other_art.rows(training):
+        print(columns([list(row) for row in found]))
     print(f"\nTest set, {metrics['pictures']} pictures, 95 % intervals:")
     print(columns([list(row) for row in metric_rows(metrics)]))
     if findings := [finding["name"] for finding in audit.triggered(folders["audit"])]:

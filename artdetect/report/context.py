@@ -41,13 +41,14 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
         "notice": notice.read(folders["index"] / file_names.NOTICE).paragraphs,
         "metrics": metrics,
         "result": _result(metrics),
-        "confidence": assessment.confidence(metrics, rule, predictions),
-        "generators": _generators(metrics, balance),
+        "other_art": assessment.other_art(training["metrics"], metrics, training["abstain"]),
+        "confidence": assessment.confidence(training["metrics"], metrics, rule, predictions),
+        "generators": _groups(metrics, "generator", balance),
+        "sources": _groups(metrics, "source", balance),
         "styles": sorted(_subgroups(metrics["by_style"], "style"), key=lambda group: -group["pictures"]),
         "sizes": _subgroups(metrics.get("by_size", []), "size"),
-        "unseen_generators": assessment.unseen_generators(training["left_out"]),
         "robustness": assessment.robustness(metrics),
-        "baselines": assessment.baselines(metrics),
+        "baselines": assessment.baselines(metrics, training["metrics"]),
         "weak_slices": assessment.weak_slices(metrics),
         "generator_attribution": assessment.generator_attribution(metrics),
         "worst_errors": assessment.worst_errors(metrics, folders["evaluate"] / file_names.WORST_ERRORS),
@@ -84,10 +85,10 @@ def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _generators(metrics: Mapping[str, Any], balance: "pd.DataFrame") -> list[dict[str, Any]]:
-    """The test results by generator; `unseen` if no picture of the generator was in the training data."""
-    trained = set(balance.generator[balance.split == "train"])
-    groups = _subgroups(metrics["by_generator"], "generator")
+def _groups(metrics: Mapping[str, Any], column: str, balance: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The test results by generator or source; `unseen` if no picture of it was in the training data."""
+    trained = set(balance[column][balance.split == "train"])
+    groups = _subgroups(metrics[f"by_{column}"], column)
     return sorted((row | {"unseen": row["name"] not in trained} for row in groups), key=lambda row: row["label"])
 
 
@@ -136,7 +137,8 @@ def _training(folder: Path) -> dict[str, Any]:
         "best_epoch": metrics.get("best_epoch"),
         "best": next((row for row in rows if row["epoch"] == metrics["best_epoch"]), None),
         "candidates": metrics.get("candidates", []),
-        "left_out": metrics.get("left_out", []),
+        "metrics": metrics,
+        "abstain": config.get("abstain"),
         "calibration": metrics.get("calibration"),
         "pretrained": pretrained,
         "backbone": config.get("backbone") if pretrained else None,

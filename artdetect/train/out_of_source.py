@@ -112,8 +112,8 @@ def summary(found: OutOfSource) -> dict[str, Any] | None:
         pictures; sources; enough_sources, see `OutOfSource.enough`; the measures of `verdict_measures` with intervals
         over sources; over_pictures, the same with intervals over pictures; by_source, a row per class and group: label,
         source, pictures, accuracy, firm, right (of the firm ones), mean_p_ai; held, the share of the groups with at
-        least `MIN_FIRM` verdicts of which `HELD` are right; judged_sources, how many groups those are; worst, the row
-        of the group with the smallest such share.
+        least `MIN_FIRM` verdicts of which `HELD` are right; judged_sources, how many groups those are; min_firm and
+        held_from, these two constants; worst, the row of the group with the smallest such share.
     """
     table = found.table
     truth = (table.label == CLASSES[AI]).to_numpy()
@@ -133,6 +133,8 @@ def summary(found: OutOfSource) -> dict[str, Any] | None:
         "by_source": rows,
         "held": share_interval(held, len(judged)) if judged else None,
         "judged_sources": len(judged),
+        "min_firm": MIN_FIRM,
+        "held_from": HELD,
         "worst": min(judged, key=lambda row: row["right"] / row["firm"]) if judged else None,
     }
 

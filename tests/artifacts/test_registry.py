@@ -151,7 +151,7 @@ def test_a_folder_in_the_place_of_the_alias_is_an_error_that_says_what_to_do(
 ) -> None:
     path = registry.alias_file()
     path.mkdir(parents=True)
-    for function in (registry.champion, predict.default_model, lambda: promote("aaaa1")):
+    for function in (registry.champion, choice.choose, lambda: promote("aaaa1")):
         with pytest.raises(ArtifactError, match=rf"{path}: cannot be read \(Is a directory\).*`artdetect promote KEY`"):
             function()
     assert main(["rollback"]) == 2
@@ -189,7 +189,7 @@ def test_content_that_was_not_promoted_is_not_used_as_the_champion(capsys: pytes
     shutil.rmtree(store.place("train", "aaaa1"))
     rebuild("aaaa1", "other weights")  # the promoted content is lost, so nothing is protected
     with pytest.raises(ModelError, match=r"its content is not what was promoted \(digest .*promote it.*rollback"):
-        predict.default_model()
+        choice.choose()
     assert main(["models", "--json"]) == 0
     rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["aaaa1"]["fault"]
