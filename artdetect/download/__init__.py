@@ -5,6 +5,7 @@ makes no request. Several data sets are used together as one folder that holds a
 `source` interprets addresses, `fetch` transfers, `extract` unpacks, `dataset_store` holds the result.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,7 +130,8 @@ def _errors_of(name: str) -> Iterator[None]:
     except DownloadError as error:
         if not name:
             raise
-        raise type(error)(f"data set {name}: {str(error).replace('download.', 'download.sets: ')}") from error
+        message = re.sub(r"download\.(url|sha256|sources)", r"\1 in download.sets", str(error))
+        raise type(error)(f"data set {name}: {message}") from error
 
 
 def _available(config: DataSetConfig, max_bytes: float, progress: ByteProgress, retry: Retry | None) -> dict[str, Any]:

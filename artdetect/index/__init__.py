@@ -48,7 +48,8 @@ def run(config: IndexConfig, pictures: DataSetState, out: Path) -> None:
     from_file = {name: metadata.column(name) for name in metadata.column_names if name not in ("path", "mtime_ns")}
     pq.write_table(pa.table(from_path | from_file), out / file_names.INDEX)
     (out / file_names.SKIPPED).write_text(json.dumps(pictures.skipped, indent=1))
-    notices = [f"{root.name}:\n{text}" if root.name else text for root in pictures.data_sets if (text := _notice(root))]
+    texts = [(root.name, text.strip()) for root in pictures.data_sets if (text := _notice(root))]
+    notices = [f"{name}:\n{text}" if name else text for name, text in texts]  # a mark keeps its line
     if notices:
         (out / file_names.NOTICE).write_text("\n\n".join(notices))
 

@@ -138,7 +138,7 @@ def test_a_table_may_be_given_for_each_data_set(archives: list[Path], roots: Pat
     state = scanned(both, roots / "again", progress=lambda done, total: pytest.fail("it read pictures"))
     assert state.sources["old/train/baroque/000.jpg"] == "Prado"
     table.unlink()
-    with pytest.raises(DownloadError, match=r"data set old: download.sets: sources is .*old.csv', which is not a file"):
+    with pytest.raises(DownloadError, match=r"data set old: sources in download.sets is .*old.csv', which is no"):
         download.fingerprint(both.download)
 
 
@@ -155,7 +155,7 @@ def test_names_of_data_sets_differ_from_each_other_and_from_splits(urls: list[st
 
 
 def test_errors_name_the_data_set(archives: list[Path], roots: Path) -> None:
-    with pytest.raises(DownloadError, match=r"data set gone: .*gone.zip' does not exist"):
+    with pytest.raises(DownloadError, match=r"data set gone: .*gone.zip' does not exist: check url in download.sets"):
         download.fingerprint(together(archives[0], roots / "gone.zip").download)
     (roots / "empty" / "x").mkdir(parents=True)
     with pytest.raises(DownloadError, match=r"data set empty: found no train/ or test/ folder in .*empty"):
