@@ -46,10 +46,10 @@ def main() -> None:
     }
     retrained = [run(options.work, after, "artnet", seed, "evaluate.robustness_pictures=0") for seed in few]
     publish("A new generator, before and after its pictures are added", _incoming(unseen, retrained))
-    generators = [row["generator"] for row in presets["artnet"][0]["train"]["left_out"]]
+    publish("Training pictures of held-out sources", _by_source(presets["artnet"][0]["train"]["out_of_source"]))
     left_out = {
         name: [run(options.work, base, "artnet", seed, "evaluate.robustness_pictures=0", held_out=name) for seed in few]
-        for name in generators
+        for name in _generators(presets["artnet"][0])
     }
     publish("Leave one generator out", _left_out(left_out))
 
@@ -165,6 +165,35 @@ def _new_and_old(runs: Sequence[dict[str, Any]]) -> list[str]:
         for column, value in zip(columns, (right[new].mean(), ai, unsure, right[~new].mean()), strict=True):
             column.append(float(value))
     return [_spread(column) for column in columns]
+
+
+def _generators(metrics: dict[str, Any]) -> list[str]:
+    """The generators of which the run trained on enough pictures for a family."""
+    import pandas as pd
+
+    from artdetect.train.artnet import MIN_PER_GENERATOR
+
+    rows = pd.read_parquet(metrics["balance"]).query("split == 'train' and label == 'AI'")
+    counts = rows.generator.value_counts()
+    return sorted(counts.index[counts >= MIN_PER_GENERATOR])
+
+
+def _by_source(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "No picture of a held-out source was judged: both classes need several sources."
+    rows = [
+        [row["label"], row["source"], row["pictures"], f"{row['accuracy']['value']:.3f}", row["firm"], row["right"]]
+        for row in found["by_source"]
+    ]
+    measures = ", ".join(
+        f"{name.replace('_', ' ')} {found[name]['value']:.3f}"
+        for name in ("roc_auc", "balanced_accuracy", "log_loss", "firm", "right_ai", "right_human")
+        if found[name]
+    )
+    return (
+        "`artnet`, first seed. Each picture is judged by a head that knows neither its source nor its generator: "
+        f"{measures}.\n\n" + table(["class", "source", "pictures", "accuracy", "verdicts", "of these right"], rows)
+    )
 
 
 def _left_out(left_out: dict[str, list[dict[str, Any]]]) -> str:

@@ -7,7 +7,7 @@ from artdetect.artifacts.stages import CHAIN
 from artdetect.config import known_keys, load, parse
 from artdetect.core import paths
 from artdetect.core.errors import ConfigError
-from artdetect.train.calibration import FalsePositiveRate
+from artdetect.train.calibration import Abstention, FalsePositiveRate
 
 
 @pytest.fixture
@@ -156,7 +156,10 @@ def test_a_threshold_is_a_probability_or_a_false_positive_rate(file: Path) -> No
     assert load(file).train.threshold == 0.5
     assert load(file, ["train.threshold=0.7"]).train.threshold == 0.7
     assert load(file, ["train.threshold={fpr = 0.01}"]).train.threshold == FalsePositiveRate(fpr=0.01)
-    undecided = load(file, ["train.abstain={min_accuracy = 0.95}"]).train.abstain
+    assert load(file).train.abstain == Abstention(min_accuracy=0.95, max_share=None)
+    undecided = load(file, ["train.abstain={min_accuracy = 0.9}"]).train.abstain
+    assert (undecided.min_accuracy, undecided.max_share) == (0.9, None)
+    undecided = load(file, ["train.abstain={max_share = 0.1}"]).train.abstain
     assert (undecided.min_accuracy, undecided.max_share) == (0.95, 0.1)
 
 

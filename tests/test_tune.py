@@ -25,7 +25,7 @@ def study(train: TrainConfig = TRAIN, balance: str = "b", **settings: object) ->
 
 
 def score(config: TrainConfig) -> TrialScore:
-    return TrialScore(1 / config.pca_components, 0.1 * config.degraded_views, 0.01)
+    return TrialScore(1 / config.pca_components + 0.1 * config.degraded_views, 0.01)
 
 
 def advance(opened: Study, trials: int) -> None:
@@ -71,7 +71,7 @@ def test_killed_anywhere_the_next_run_ends_with_the_same_trials(monkeypatch: pyt
             advance(interrupted, 1)
             proposal = interrupted.propose()
             if trials % 2:
-                proposal.trial.set_user_attr("loss", 9.0)  # … and of `tell`
+                proposal.trial.set_user_attr("out_of_source_loss", 9.0)  # … and of `tell`
     with study() as interrupted:
         assert interrupted.trials == expected
 
@@ -121,10 +121,10 @@ def test_the_key_contains_what_a_trial_depends_on() -> None:
 def test_the_best_is_the_smallest_value_and_the_earlier_one_of_equals() -> None:
     with study() as opened:
         for value in (0.3, 0.1, 0.1):
-            opened.tell(opened.propose(), TrialScore(value, 0.0, 0.01))
+            opened.tell(opened.propose(), TrialScore(value, 0.01))
         assert [trial.number for trial in opened.ranking] == [1, 2, 0]
-        assert "best of 3 trials, trial 1: 0.1000 = log loss 0.1000 + shortfall 0.0000" in opened.summary()[0]
-        assert "trial 0: 0.3000" in opened.summary()[1]
+        assert "best of 3 trials, trial 1: out-of-source log loss 0.1000" in opened.summary()[0]
+        assert "trial 0: out-of-source log loss 0.3000" in opened.summary()[1]
         assert "feature_blocks block0, block2" in opened.summary()[1]
 
 

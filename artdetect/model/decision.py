@@ -58,7 +58,7 @@ class DecisionRule:
         """The class on whose side of the threshold each picture lies, however close: str [N] from p(AI) [N]."""
         import numpy as np
 
-        return np.where(p_ai >= self.threshold, CLASSES[AI], CLASSES[HUMAN])
+        return np.where(np.asarray(p_ai, np.float64) >= self.threshold, CLASSES[AI], CLASSES[HUMAN])
 
     def reasons(
         self,
@@ -78,6 +78,7 @@ class DecisionRule:
         import numpy as np
 
         low, high = self.band()
+        p_ai = np.asarray(p_ai, np.float64)  # else NumPy rounds the band to the precision of p
         nothing = np.zeros(len(p_ai), bool)
         return np.select(
             [
@@ -112,8 +113,10 @@ class DecisionRule:
         values = dict(stored)
         margin = values.pop("margin", None)
         if margin:
-            middle = float(logit(values.get("threshold", 0.5)))
-            values["human_below"], values["ai_from"] = (1 / (1 + math.exp(-middle - side * margin)) for side in (-1, 1))
+            threshold = values.get("threshold", 0.5)
+            middle = float(logit(threshold))
+            low, high = (1 / (1 + math.exp(-middle - side * margin)) for side in (-1, 1))
+            values["human_below"], values["ai_from"] = min(low, threshold), max(high, threshold)
         return DecisionRule(**values)
 
 

@@ -66,7 +66,7 @@ def source_folds(train: "pd.DataFrame") -> SourceFolds:
         rows = (train.label == label).to_numpy()
         names, counts = np.unique(groups[rows], return_counts=True)
         if len(names) == 1:
-            folds[rows] = [int(sha256[:8], 16) % FOLDS for sha256 in train.sha256[rows]]
+            folds[rows] = train.sha256[rows].rank(method="dense").to_numpy(np.int64) % FOLDS
             continue
         loads = np.zeros(FOLDS, np.int64)
         fold_of = {}

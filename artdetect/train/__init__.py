@@ -1,4 +1,4 @@
-"""train: a detector from the balanced pictures, selected and calibrated on validation pictures."""
+"""train: a detector from the balanced pictures, selected and calibrated on pictures that its head has not seen."""
 
 import json
 from dataclasses import asdict

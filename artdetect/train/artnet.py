@@ -78,7 +78,7 @@ def cached_features(
     progress: Progress | None,
     native_crops: int = 0,
 ) -> list[FeatureCache]:
-    """The features of all pictures: the clean view, then the degraded ones. Missing features are computed.
+    """The features of all pictures' clean view, then of training pictures' degraded ones. Missing ones are computed.
 
     Args:
         extractor: How features are extracted.
@@ -92,12 +92,10 @@ def cached_features(
         clean_view(extractor, native_crops),
         *(FeatureCache(extractor, number) for number in range(1, degraded_views + 1)),
     ]
+    pictures, judged = (list(zip(table.sha256, table.file, strict=True)) for table in (train, validation))
     for number, view in enumerate(views):
         label = "features" if number == 0 else f"features of degraded view {number} of {degraded_views}"
-        view.ensure(
-            [*zip(train.sha256, train.file, strict=True), *zip(validation.sha256, validation.file, strict=True)],
-            with_label(progress, label),
-        )
+        view.ensure(pictures if number else pictures + judged, with_label(progress, label))
     return views
 
 
@@ -136,7 +134,9 @@ def fit(
         rest, held_out = folds.split(number)
         if not held_out.size or len(set(y[rest])) < len(CLASSES):
             continue
-        space = _Space(views, train.iloc[rest], _sum(moments, leaving_out=number), config.pca_components)
+        copies = np.setdiff1d(np.flatnonzero(folds.folds != number), rest)
+        others = _sum(moments, leaving_out=number) - heads.Moments.of(_chunks(views, train.iloc[copies]), shift)
+        space = _Space(views, train.iloc[rest], others, config.pca_components)
         rest_weights = heads.balanced_weights(y[rest], weights[rest])
         x = space.embedded(judged_views, train.iloc[held_out])
         novelty[:, held_out] = space.novelty(x)

@@ -30,7 +30,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class FalsePositiveRate(Section):
-    """`threshold = {fpr = 0.01}`: predict AI for at most this share of human-made validation pictures."""
+    """`threshold = {fpr = 0.01}`: predict AI for at most this share of human-made held-out pictures."""
 
     fpr: Share
 
@@ -145,38 +145,49 @@ def fit_decision_rule(
     """
     import numpy as np
 
-    p_ai = calibration(predictions.logits[0])
+    p_ai = calibration(predictions.logits[0]).astype(np.float32).astype(np.float64)  # models give float32
     if not isinstance(threshold, float):
         threshold = _threshold_at(p_ai[predictions.classes == HUMAN], threshold.fpr)
+    right = (p_ai >= threshold) == (predictions.classes == AI)
     weights = predictions.equal_shares()
-    is_ai = predictions.classes == AI
-    ai_from = _sure_from(p_ai, is_ai, weights, threshold, abstain.min_accuracy)
-    human_below = 1 - _sure_from(1 - p_ai, ~is_ai, weights, 1 - threshold, abstain.min_accuracy)
+    below, above = (
+        _sure_from(np.abs(p_ai - threshold)[side], right[side], weights[side], abstain.min_accuracy)
+        for side in (p_ai < threshold, p_ai >= threshold)
+    )
+    never = float(np.nextafter(1, 2))
+    human_below, ai_from = max(threshold - below, 0.0), max(min(threshold + above, never), threshold)
     if abstain.max_share is not None:
         human_below, ai_from = _narrowed(p_ai, threshold, human_below, ai_from, abstain.max_share)
     novelty = None
     if predictions.novelty is not None:
         novelty = float(np.quantile(predictions.novelty, NOVELTY_QUANTILE)) or None
     min_side = max(MIN_SIDE, round(MIN_SIDE_SHARE * size))
-    return DecisionRule(
-        threshold, min(human_below, threshold), max(ai_from, threshold), novelty, min_side, MIN_CONTRAST
-    )
+    return DecisionRule(threshold, human_below, ai_from, novelty, min_side, MIN_CONTRAST)
 
 
-def _sure_from(p: "np.ndarray", right: "np.ndarray", weights: "np.ndarray", threshold: float, accuracy: float) -> float:
-    """The lowest p, at least `threshold`, from which a share `accuracy` is right, by weight; 1 if there is none."""
+def _sure_from(distances: "np.ndarray", right: "np.ndarray", weights: "np.ndarray", accuracy: float) -> float:
+    """The shortest distance from the threshold from which a share `accuracy` is right; infinite if there is none.
+
+    It is halfway between two pictures, so that the last bits of a probability do not decide.
+
+    Args:
+        distances: Of the pictures on one side of the threshold, float [n].
+        right: Whether they are on the right side, bool [n].
+        weights: How much they count, float [n].
+        accuracy: The share.
+    """
     import numpy as np
 
-    order = np.argsort(-p, kind="stable")
-    p, right, weights = p[order], right[order], weights[order]
+    order = np.argsort(-distances, kind="stable")
+    distances, right, weights = distances[order], right[order], weights[order]
     shares = np.cumsum(weights * right) / np.cumsum(weights)
-    last = np.flatnonzero(np.diff(p, append=-np.inf))  # equal probabilities get the same verdict
-    found = last[(shares[last] >= accuracy) & (p[last] >= threshold)]
+    last = np.flatnonzero(np.diff(distances, append=-np.inf))  # equal probabilities get the same verdict
+    found = np.flatnonzero(shares[last] >= accuracy - 1e-12)
     if not found.size:
-        return 1.0
-    if found[-1] == last[p[last] >= threshold][-1]:  # all are right enough
-        return threshold
-    return float(p[found[-1]])
+        return np.inf
+    if found[-1] == len(last) - 1:
+        return 0.0
+    return float(distances[last[found[-1] : found[-1] + 2]].mean())
 
 
 def _narrowed(
@@ -185,12 +196,14 @@ def _narrowed(
     """The band, shrunk towards the threshold on both sides alike until at most `max_share` is inside."""
     import numpy as np
 
-    below = np.where(p_ai < threshold, (threshold - p_ai) / max(threshold - human_below, 1e-12), np.inf)
-    above = np.where(p_ai >= threshold, (p_ai - threshold) / max(ai_from - threshold, 1e-12), np.inf)
-    relative = np.sort(np.minimum(below, above))  # 1 is the edge of the band
-    allowed = int(max_share * len(p_ai))
-    factor = min(1.0, float(relative[allowed])) if allowed < len(p_ai) else 1.0
-    return threshold - factor * (threshold - human_below), threshold + factor * (ai_from - threshold)
+    widths = np.where(p_ai < threshold, threshold - human_below, ai_from - threshold)
+    distances = np.abs(p_ai - threshold)
+    relative = np.sort(np.divide(distances, widths, out=np.full(len(p_ai), np.inf), where=widths > 0))
+    first_out = relative[int(max_share * len(p_ai))]  # 1 is the edge of the band
+    if first_out > 1:
+        return human_below, ai_from
+    factor = (first_out + max(relative[relative < first_out], default=0.0)) / 2 if first_out > 0 else 0.0
+    return float(threshold - factor * (threshold - human_below)), float(threshold + factor * (ai_from - threshold))
 
 
 def _threshold_at(p_human: "np.ndarray", rate: float) -> float:

@@ -32,7 +32,7 @@ class TrainConfig(Section):
     )
     pca_components: int = Field(800, ge=2, le=4096, description="principal components of the features' embedding")
     head: Literal["linear", "mlp", "best"] = Field(
-        "linear", description="kind of head; best is the one with the lower validation loss"
+        "linear", description="kind of head; best is the one with the lower out-of-source loss"
     )
     test_time_views: Literal[1, 2, 6] = Field(
         1, description="views that artnet averages when it is applied: 2 adds the mirror image, 6 also the corners"

@@ -83,6 +83,9 @@ class Moments:
     def __add__(self, other: "Moments") -> "Moments":
         return Moments(self.shift, self.count + other.count, self.total + other.total, self.products + other.products)
 
+    def __sub__(self, other: "Moments") -> "Moments":
+        return Moments(self.shift, self.count - other.count, self.total - other.total, self.products - other.products)
+
 
 def fit_embedding(moments: Moments, components: int) -> Embedding:
     """Fit the embedding to features with these moments."""

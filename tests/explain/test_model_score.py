@@ -23,6 +23,23 @@ def test_logits_share_the_weights_and_leave_the_model_alone(picture, separate_so
     np.testing.assert_allclose(plain(picture[None]).numpy(), [[1, 4]])
 
 
+def test_the_logits_of_calibrated_probabilities_are_those_before_their_bounds(picture, tmp_path):
+    from artdetect.model.probabilities import Calibration, probabilities
+
+    image = keras.Input((SIZE, SIZE, 3))
+    given = keras.layers.Dense(2, name="given")(keras.layers.Flatten()(image))
+    calibrated = keras.Model(image, probabilities(given, mapping := Calibration(2.0, 0.1, 0.8)))
+    calibrated.save(tmp_path / "model.keras")
+    for model in (calibrated, keras.models.load_model(tmp_path / "model.keras")):
+        before = keras.Model(model.input, model.get_layer("given").output)(picture[None]).numpy()
+        found = logits(model)(picture[None]).numpy()
+        np.testing.assert_allclose(found, before / 2, rtol=1e-5)
+        p_ai = mapping(before[:, 0] - before[:, 1])
+        np.testing.assert_allclose(model(picture[None]).numpy(), np.stack([p_ai, 1 - p_ai], axis=1), atol=1e-6)
+        margin = ExplainedScore(model, "logit_margin", 1).values(picture[None], np.array([0]))
+        np.testing.assert_allclose(margin, (before[:, 0] - before[:, 1]) / 2, rtol=1e-4)
+
+
 def test_logits_of_a_model_that_was_saved_and_that_also_stands_in_another(model, picture, tmp_path):
     keras.Sequential([keras.Input((SIZE, SIZE, 3)), model]).predict(picture[None], verbose=0)
     expected = logits(model)(picture[None]).numpy()

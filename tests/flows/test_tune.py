@@ -83,10 +83,10 @@ def assert_same_search(found: Path, expected: Path) -> None:
     sixth digit.
     """
     trials, others = (pd.read_csv(folder / "trials.csv") for folder in (found, expected))
-    scores = ["value", "loss", "shortfall"]
-    pd.testing.assert_frame_equal(trials.drop(columns=scores), others.drop(columns=scores))
-    np.testing.assert_allclose(trials[scores], others[scores], rtol=0, atol=1e-5)
-    assert trials.value.idxmin() == others.value.idxmin()
+    score = "out_of_source_loss"
+    pd.testing.assert_frame_equal(trials.drop(columns=score), others.drop(columns=score))
+    np.testing.assert_allclose(trials[score], others[score], rtol=0, atol=1e-5)
+    assert trials[score].idxmin() == others[score].idxmin()
 
 
 def start(project: Path, config: Path, server: str) -> "subprocess.Popen[str]":
@@ -105,13 +105,12 @@ def test_the_best_trial_becomes_a_config_that_a_run_takes(searched: Path) -> Non
     folder = outcome(searched / "artifacts")
     trials = pd.read_csv(folder / "trials.csv")
     assert list(trials.trial) == [0, 1, 2]
-    np.testing.assert_allclose(trials.value, trials.loss + trials.shortfall, atol=2e-6)
-    assert trials.shortfall.gt(0).all()  # generators were left out
+    assert trials.out_of_source_loss.between(0, 1).all()
     before = configs.load(searched / "tune.toml")
     first = trials.iloc[0]
     assert (first.feature_blocks, first["degraded_views"], first.pca_components) == ("stem..block1", 1, 20)
 
-    best = trials.loc[trials.value.idxmin()]
+    best = trials.loc[trials.out_of_source_loss.idxmin()]
     found = configs.load(folder / "best.toml")
     assert ", ".join(found.train.feature_blocks) == best.feature_blocks
     assert (found.train.degraded_views, found.train.pca_components, found.train.head) == (
@@ -122,7 +121,8 @@ def test_the_best_trial_becomes_a_config_that_a_run_takes(searched: Path) -> Non
     others = set(type(found.train).model_fields) - SETTINGS
     assert found.model_copy(update={"train": before.train}) == before
     assert found.train.model_dump(include=others) == before.train.model_dump(include=others)
-    assert f"The best of 3 trials, trial {best.trial}: {best.value:.4f}" in (folder / "best.toml").read_text()
+    said = f"The best of 3 trials, trial {best.trial}: out-of-source log loss {best.out_of_source_loss:.4f}"
+    assert said in (folder / "best.toml").read_text()
     assert [stage.state for stage in status(found)][:4] == ["current"] * 4
 
 
@@ -138,7 +138,7 @@ def test_no_test_picture_was_even_decoded(searched: Path) -> None:
     judging = {name: contents for name, contents in cached.items() if "lite0-101-" in name or "lite0-102-" in name}
     assert {name.split("/")[0] for name in cached} == {"pixels", "features"}
     assert judging
-    assert all(contents == split.validation for contents in judging.values())
+    assert all(contents == split.train for contents in judging.values())
     assert set.union(*cached.values()) == split.train | split.validation
 
 
@@ -176,7 +176,7 @@ def test_killed_it_goes_on_and_ends_as_if_it_never_was(
     assert_same_search(outcome(elsewhere), outcome(searched / "artifacts"))
     assert (outcome(elsewhere) / "best.toml").is_file()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:3] == ["trial", "value", "loss"]
+    assert lines[0].split()[:3] == ["trial", "out_of_source_loss", "penalty"]
     assert lines[-1] == f"Use it: artdetect run --config {outcome(elsewhere) / 'best.toml'}"
 
 

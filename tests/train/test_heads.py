@@ -33,6 +33,11 @@ def blobs(classes: Iterable[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray
     return x[order].astype(np.float32), y[order]
 
 
+def embedding_of(chunks: Iterable[np.ndarray], components: int) -> heads.Embedding:
+    first, *rest = chunks
+    return heads.fit_embedding(heads.Moments.of([first, *rest], first.mean(axis=0)), components)
+
+
 # --- the embedding ---
 
 
@@ -40,7 +45,7 @@ def blobs(classes: Iterable[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray
 def test_the_embedding_is_standardised_whitened_and_shrunk_pca(count: int, width: int, components: int) -> None:
     """Also with more components than features, and with fewer pictures than either."""
     x = features(count, width)
-    embedding = heads.fit_embedding(chunked(x, 100), components)
+    embedding = embedding_of(chunked(x, 100), components)
     dimensions = min(components, width, count)
     assert (embedding.mean.shape, embedding.matrix.shape) == ((width,), (width, dimensions))
     assert embedding.mean.dtype == embedding.matrix.dtype == np.float32
@@ -57,7 +62,7 @@ def test_the_embedding_is_standardised_whitened_and_shrunk_pca(count: int, width
 
 def test_components_have_mean_0_are_uncorrelated_and_vary_less_the_weaker_they_are() -> None:
     x = features(2000, 12)
-    embedded = heads.fit_embedding([x], 12)(x)
+    embedded = embedding_of([x], 12)(x)
     np.testing.assert_allclose(embedded.mean(axis=0), 0, atol=1e-4)
     covariance = np.cov(embedded.T)
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-3)
@@ -68,8 +73,8 @@ def test_components_have_mean_0_are_uncorrelated_and_vary_less_the_weaker_they_a
 @pytest.mark.parametrize("size", [1, 7, 299])
 def test_the_embedding_does_not_depend_on_the_chunks(size: int) -> None:
     x = features(300, 6)
-    whole = heads.fit_embedding([x], 6)(x)
-    found = heads.fit_embedding(chunked(x, size), 6)(x)
+    whole = embedding_of([x], 6)(x)
+    found = embedding_of(chunked(x, size), 6)(x)
     np.testing.assert_allclose(found * np.sign((found * whole).sum(axis=0)), whole, atol=1e-3)
 
 
@@ -78,7 +83,7 @@ def test_a_mean_far_above_the_deviation_costs_no_digits() -> None:
     rng = np.random.default_rng(3)
     x = rng.standard_normal((5000, 8)) * 0.1
     far = (x + 1000).astype(np.float32)
-    embedding = heads.fit_embedding(chunked(far, 1000), 8)
+    embedding = embedding_of(chunked(far, 1000), 8)
     eigenvalues = np.linalg.eigvalsh(np.corrcoef(far.T.astype(np.float64)))[::-1]
     expected = np.sqrt(eigenvalues / (eigenvalues + heads.SHRINKAGE))
     np.testing.assert_allclose(embedding(far).std(axis=0), expected, atol=2e-3)
@@ -89,20 +94,36 @@ def test_features_that_are_constant_in_training_never_count() -> None:
     x = features(200, 6)
     constant = x.copy()
     constant[:, 2], constant[:, 4] = 0.3, 0
-    embedding = heads.fit_embedding(chunked(constant, 64), 6)
+    embedding = embedding_of(chunked(constant, 64), 6)
     assert np.isfinite(embedding.matrix).all()
     later = features(50, 6, seed=1)
     moved = later.copy()
     moved[:, [2, 4]] += 5
     np.testing.assert_array_equal(embedding(moved), embedding(later))
     rest = [0, 1, 3, 5]
-    without, found = heads.fit_embedding([x[:, rest]], 4)(later[:, rest]), embedding(later)[:, :4]
+    without, found = embedding_of([x[:, rest]], 4)(later[:, rest]), embedding(later)[:, :4]
     np.testing.assert_allclose(found * np.sign((found * without).sum(axis=0)), without, atol=5e-3)
 
 
 def test_pictures_that_are_all_the_same_have_an_embedding_of_zeros() -> None:
     x = np.full((5, 4), 0.7, np.float32)
-    assert not heads.fit_embedding([x], 3)(x).any()
+    assert not embedding_of([x], 3)(x).any()
+
+
+def test_moments_of_parts_add_up_to_those_of_all_and_a_part_can_be_taken_away() -> None:
+    x = features(300, 8)
+    shift = x[:50].mean(axis=0)
+    parts = [heads.Moments.of([part], shift) for part in np.split(x, [40, 110])]
+    every = heads.Moments.of(chunked(x, 64), shift)
+    for found in (parts[0] + parts[1] + parts[2], every):
+        assert found.count == 300
+        np.testing.assert_allclose(found.total, (x - shift).sum(axis=0, dtype=np.float64), rtol=1e-3, atol=1e-2)
+    rest = every - parts[1]
+    left = np.concatenate([x[:40], x[110:]])
+    found, expected = heads.fit_embedding(rest, 8)(left), embedding_of([left], 8)(left)
+    np.testing.assert_allclose(found * np.sign((found * expected).sum(axis=0)), expected, atol=2e-3)
+    none = heads.Moments.of([], shift)
+    assert (none.count, none.total.any(), none.products.any()) == (0, False, False)
 
 
 # --- heads ---

@@ -14,6 +14,7 @@ import pytest
 
 from artdetect.model.decision import logit
 from artdetect.model.detector import MODEL_FILE, Detector, read_card
+from artdetect.model.probabilities import Calibration
 from artdetect.pictures.images import Geometry
 from artdetect.train import gradient_training
 from artdetect.train.config import TrainConfig
@@ -40,6 +41,7 @@ def elsewhere(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 from pathlib import Path
 import keras
 from artdetect.model.detector import Detector
+from artdetect.model.probabilities import Calibration
 from artdetect.pictures.images import Geometry
 from artdetect.train.config import TrainConfig
 from artdetect.train.presets import compact
@@ -107,10 +109,17 @@ def test_a_model_trained_in_bfloat16_is_stored_like_any_other(
     out = run(TrainConfig(preset="notebook", epochs=1, precision="bfloat16"), inputs, tmp_path)
     cards = [read_card(folder / MODEL_FILE) for folder in (out, model)]
     configs = [zipfile.ZipFile(folder / MODEL_FILE).read("config.json").decode() for folder in (out, model)]
-    scales = [f'"scale": {1 / card["temperature"]}' for card in cards]
-    assert configs[0].replace(scales[0], "") == configs[1].replace(scales[1], "") != configs[1]
+    for place, card in enumerate(cards):  # the numbers of the calibration
+        bounds = [card["p_min"], 1 - card["p_max"]]
+        for name, value in (
+            ("scale", 1 / card["temperature"]), ("scale", card["p_max"] - card["p_min"]), ("offset", bounds)
+        ):  # fmt: skip
+            assert f'"{name}": {value}' in configs[place]
+            configs[place] = configs[place].replace(f'"{name}": {value}', "")
+    assert configs[0] == configs[1]
     assert [card.pop("precision") for card in cards] == ["bfloat16", "float32"]
-    assert [{**card, "temperature": 0, "rule": {}} for card in cards] == [cards[0] | {"temperature": 0, "rule": {}}] * 2
+    fitted = {"temperature": 0, "p_min": 0, "p_max": 1, "rule": {}}
+    assert [card | fitted for card in cards] == [cards[0] | fitted] * 2
     mine, yours = (Detector.load(folder).model.get_weights() for folder in (out, model))
     assert any(not np.array_equal(one, other) for one, other in zip(mine, yours, strict=True))
 
@@ -140,13 +149,16 @@ def test_the_stage_counts_each_picture_by_the_balance_weight(
 
 
 @pytest.mark.parametrize("preset", ["notebook", "compact"])
-def test_a_calibrated_net_divides_its_logits(preset: str) -> None:
+def test_a_calibrated_net_divides_its_logits_and_keeps_its_probabilities_within_the_bounds(preset: str) -> None:
     pictures = np.random.default_rng(1).random((3, 16, 16, 3), np.float32)
     net = recipe(preset, size=16).build()
-    calibrated = gradient_training.with_temperature(net, 2.5)
-    assert [layer.name for layer in calibrated.layers[-3:]] == ["logits", "temperature", "probabilities"]
-    expected, found = (logit(model(pictures).numpy().astype(float)) for model in (net, calibrated))
-    np.testing.assert_allclose(found, expected / 2.5, rtol=1e-4, atol=1e-5)
+    mapping = Calibration(2.5, 0.1, 0.95)
+    calibrated = gradient_training.calibrated(net, mapping)
+    names = [layer.name for layer in calibrated.layers[-4:]]
+    assert names == ["logits", "temperature", "softmax", "probabilities"]
+    before, found = (model(pictures).numpy().astype(float) for model in (net, calibrated))
+    np.testing.assert_allclose(found[:, 0], mapping(logit(before[:, 0])), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
     assert calibrated.count_params() == net.count_params()
 
 
@@ -161,7 +173,7 @@ def test_another_seed_is_another_model(inputs: tuple[Path, Path], model: Path, t
 
 
 def test_the_metrics_name_the_best_epoch_and_the_model_is_that_epochs(inputs: tuple[Path, Path], model: Path) -> None:
-    """Without its temperature, the stored model has the validation scores of the best epoch in the history."""
+    """Without its calibration, the stored model has the validation scores of the best epoch in the history."""
     from artdetect.pictures import images, labels
 
     metrics, history = json.loads((model / "metrics.json").read_text()), pd.read_csv(model / "history.csv")
@@ -176,8 +188,9 @@ def test_the_metrics_name_the_best_epoch_and_the_model_is_that_epochs(inputs: tu
     validation = table[table.split == "validation"]
     p_ai = detector.p_ai(np.stack([images.load(pictures / path, detector.geometry) for path in validation.path]))
     truth = (validation.label == "AI").to_numpy()
-    assert ((p_ai >= 0.5) == truth).mean() == pytest.approx(row.val_accuracy)
-    logits = logit(p_ai) * detector.metadata["temperature"]
+    p_min, p_max = (detector.metadata[name] for name in ("p_min", "p_max"))
+    assert ((p_ai >= (p_min + p_max) / 2) == truth).mean() == pytest.approx(row.val_accuracy)
+    logits = logit((p_ai - p_min) / (p_max - p_min)) * detector.metadata["temperature"]
     assert np.logaddexp(0, np.where(truth, -logits, logits)).mean() == pytest.approx(row.val_loss, rel=1e-4)
     assert (detector.metadata["trained_on"], detector.metadata["validated_on"]) == (
         (table.split == "train").sum(),
