@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 SAMPLE := data/sample/drawn-art.zip
+STARTER_SETS = "$(ARTDETECT_REAL_DATA)/realart.zip", "$(ARTDETECT_REAL_DATA)/realart-incoming.zip", \
+	{url = "$(ARTDETECT_REAL_DATA)/varied.zip", sources = "$(ARTDETECT_REAL_DATA)/varied-index.csv"}
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: help setup demo test test-slow test-bits test-all check starter up down bench bench-full clean
@@ -58,7 +60,7 @@ check: $(READY)
 
 starter: $(READY)
 	@test -n "$(ARTDETECT_REAL_DATA)" || { echo "ARTDETECT_REAL_DATA must name the folder of the data sets" >&2; exit 2; }
-	@$(BIN)/artdetect starter-model --config configs/starter.toml --set download.url=$(ARTDETECT_REAL_DATA)/realart.zip
+	@$(BIN)/artdetect starter-model --config configs/starter.toml --set 'download.sets=[$(STARTER_SETS)]'
 
 up: $(SAMPLE)
 	@$(BIN)/python -m artdetect.services up
