@@ -163,12 +163,14 @@ def _embeddings(base: Detector, own: OwnPictures, progress: Count | None) -> "tu
     """Embeddings float64 [n, K] and novelty scores [n] of the pictures."""
     import numpy as np
 
-    embeddings, novelty = [], []
+    embeddings: list[np.ndarray] = []
+    novelty: list[np.ndarray] = []
     for start in range(0, len(own.pictures), CHUNK):
         part = own.pictures[start : start + CHUNK]
         scores = base.scores_of(
             [picture_views.load(picture.path, base.geometry, base.native_crops, picture.sha256) for picture in part]
         )
+        assert scores.embedding is not None and scores.novelty is not None  # artnet has both
         embeddings.append(scores.embedding)
         novelty.append(scores.novelty)
         if progress:
