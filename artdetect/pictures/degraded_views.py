@@ -1,7 +1,8 @@
 """Degraded views of a picture: number 0 is the canonical picture, each other number a seeded chain of degradations.
 
-A view depends only on the content of the picture and the number, never on the class. Both classes are degraded alike,
-so traces of compression say nothing about the label.
+A view depends only on the content of the picture and the number, never on the class. Every view ends like a picture
+that went through websites, resized and saved again. So in views, neither the history of a file nor its sharpness tells
+the classes apart, whatever files the data set has.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from artdetect.pictures.degradations import Pixels
 
     Step = Callable[["Pixels", np.random.Generator], "Pixels"]
+
+
+SECOND_UPLOAD = 0.3  # share of views that are resized and saved twice
 
 
 def degraded_view(pixels: "Pixels", sha256: str, number: int) -> "Pixels":
@@ -33,7 +37,17 @@ def degraded_view(pixels: "Pixels", sha256: str, number: int) -> "Pixels":
     names = rng.permutation(len(DEGRADATIONS))[: rng.integers(1, 4)]  # one to three, in random order
     for name in names:
         pixels = DEGRADATIONS[name](pixels, rng)
+    for _ in range(1 + (rng.random() < SECOND_UPLOAD)):
+        pixels = _upload(pixels, rng)
     return np.ascontiguousarray(pixels)
+
+
+def _upload(pixels: "Pixels", rng: np.random.Generator) -> "Pixels":
+    """Resize, in half of the cases, and save."""
+    if rng.random() < 0.5:
+        down, up = rng.choice(list(degradations.FILTERS), 2)
+        pixels = degradations.rescale(pixels, float(rng.uniform(0.5, 1.0)), str(down), str(up))
+    return degradations.save(pixels, "WEBP" if rng.random() < 0.2 else "JPEG", int(rng.integers(50, 97)))
 
 
 def _save(pixels: "Pixels", rng: np.random.Generator) -> "Pixels":

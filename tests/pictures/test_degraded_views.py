@@ -5,8 +5,10 @@ import inspect
 
 import numpy as np
 import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
 
-from artdetect.pictures import degraded_views
+from artdetect.pictures import degradations, degraded_views
 
 Pixels = np.ndarray
 
@@ -62,6 +64,8 @@ def test_views_take_one_to_three_steps_uniformly_and_half_are_mirrored(monkeypat
 
     steps = len(degraded_views.DEGRADATIONS)
     monkeypatch.setattr(degraded_views, "DEGRADATIONS", tuple(map(recorder, range(steps))))
+    uploads: list[int] = []
+    monkeypatch.setattr(degraded_views, "_upload", lambda pixels, rng: uploads.append(len(taken)) or pixels)
     pixels, _ = picture(1, 8)
     for n in range(600):
         taken.append([])
@@ -73,6 +77,29 @@ def test_views_take_one_to_three_steps_uniformly_and_half_are_mirrored(monkeypat
     firsts = np.bincount([chain[0] for chain in taken], minlength=steps)
     assert firsts == pytest.approx(np.full(steps, 100), abs=40)
     assert mirrored == pytest.approx(300, abs=50)
+    assert set(uploads) == set(range(1, 601))  # every view is saved, and three in ten twice
+    assert len(uploads) - 600 == pytest.approx(180, abs=50)
+
+
+def test_the_history_of_a_file_does_not_show_in_its_views() -> None:
+    """A class whose files were all saved as poor JPEGs: the edges of their blocks give it away, but in no view."""
+
+    def edges(pixels: Pixels) -> float:
+        steps = np.abs(np.diff(pixels.astype(float), axis=1)).mean(axis=(0, 2))
+        return float(steps[7::8].mean() / steps.mean())
+
+    rng = np.random.default_rng(0)
+    clean, views = [], []
+    for number in range(120):
+        small = Image.fromarray(rng.integers(0, 256, (14, 14, 3), np.uint8))
+        pixels = np.asarray(small.resize((112, 112), Image.Resampling.BICUBIC))
+        if number % 2:
+            pixels = degradations.save(pixels, "JPEG", 40)
+        clean.append(edges(pixels))
+        views.append(edges(degraded_views.degraded_view(pixels, f"{number:064x}", 1)))
+    poor = np.arange(120) % 2
+    assert roc_auc_score(poor, clean) > 0.95
+    assert 0.35 < roc_auc_score(poor, views) < 0.65
 
 
 @pytest.mark.parametrize("step", degraded_views.DEGRADATIONS)
