@@ -119,9 +119,9 @@ def collect(config: HousekeepingConfig, caches: bool = False) -> GcReport:
 
 def _recover(config: HousekeepingConfig) -> dict[str, Path]:
     """`<stage>/<key>` of the artifacts that were put back, or would be -> where they had been."""
-    found = {}
+    found, stages = {}, inventory.stages()
     for leftover in inventory.leftovers(config.keep_days * SECONDS_PER_DAY):
-        if leftover.stage in inventory.stages() and leftover.key:
+        if leftover.stage in stages and leftover.key:
             aside = store.moved_aside(leftover.stage, leftover.key)
             if aside and (config.dry_run or store.recover(leftover.stage, leftover.key)):
                 found[f"{leftover.stage}/{leftover.key}"] = aside

@@ -147,6 +147,24 @@ def test_leftovers_of_dead_processes_are_removed(root: Path) -> None:
     assert existing() == names(keys)
 
 
+def test_what_a_kill_moved_aside_is_put_back_and_judged_like_the_rest(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best, needless, last = chain("best"), chain("needless"), chain("last")
+    record_run(last)
+    registry.promote(best["train"], best, "me", "good")
+    for keys in (best, needless):
+        store.place("train", keys["train"]).rename(root / "train" / f".{keys['train']}-abcdefgh.old")
+    both = f"train/{best['train']}, train/{needless['train']}"
+    assert main(["gc", "--dry-run", "--keep-last", "1", "--keep-days", "0"]) == 0
+    assert f"Moved aside by a process that was killed, would be put back: {both}." in capsys.readouterr().out
+    assert existing() == names(best, needless, last) - {("train", keys["train"]) for keys in (best, needless)}
+    assert main(["gc", "--keep-last", "1", "--keep-days", "0"]) == 0
+    assert f"Moved aside by a process that was killed, put back: {both}." in capsys.readouterr().out
+    assert existing() == names(best, last)
+    assert list(root.glob("train/.*")) == []
+
+
 def test_a_damaged_folder_is_removed_when_it_is_old(root: Path) -> None:
     keys = chain("new")
     record_run(keys)
