@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
+from artdetect.cli import chosen_model
 from artdetect.cli.options import MODEL_HELP, Commands, add_command
 from artdetect.core.errors import ConfigError, DataError, StorageError
 from artdetect.explain.method_settings import METHODS
@@ -55,8 +56,9 @@ def add(commands: Commands) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     from artdetect.model import predict
+    from artdetect.model.decision import in_words
 
-    detector = predict.find_model(arguments.model)
+    detector = chosen_model.load(arguments.model)
     failed = 0
     with ExitStack() as stack:
         table = csv.writer(stack.enter_context(_open_table(arguments.csv))) if arguments.csv else None
@@ -72,7 +74,8 @@ def _predict(arguments: argparse.Namespace) -> int:
             elif verdict.error:
                 print(printable(verdict.path), "error", printable(verdict.error), sep="\t")
             else:
-                print(printable(verdict.path), verdict.verdict, f"{verdict.p_ai:.3f}", verdict.model, sep="\t")
+                words = in_words(verdict.verdict, verdict.reason)
+                print(printable(verdict.path), words, f"{verdict.p_ai:.3f}", verdict.model, sep="\t")
     return 1 if failed else 0
 
 
@@ -112,10 +115,10 @@ def _open_table(path: Path) -> IO[str]:
 
 def _explain(arguments: argparse.Namespace) -> int:
     from artdetect.explain.batch_job import TABLE, ExplanationJob, chunks
-    from artdetect.model import predict
+    from artdetect.model.decision import in_words
 
     config = _explain_config(arguments)
-    detector = predict.find_model(arguments.model)
+    detector = chosen_model.load(arguments.model)
     next(_pictures(arguments.paths))  # DataError if there are none
     job = ExplanationJob(detector, config, arguments.out)
     rows = (row for chunk in chunks(job.pending(arguments.paths)) for row in job.explain(chunk))
@@ -123,7 +126,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     for row in rows if sys.stdout.isatty() else _with_counter(rows):
         explained, failed = explained + (row["error"] is None), failed + (row["error"] is not None)
         figure_or_error = row["error"] or f"{job.out / row['name']}.png"
-        print(*map(printable, (row["path"], row["verdict"] or "error", figure_or_error)), sep="\t", flush=True)
+        words = in_words(row["verdict"], row["reason"])
+        print(*map(printable, (row["path"], words, figure_or_error)), sep="\t", flush=True)
     job.finish()
     counts = f"{explained} explained, {job.unchanged} explained before and unchanged, {failed} unreadable"
     print(f"{counts}: {printable(str(job.out / TABLE))}", file=sys.stderr)

@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from artdetect.cli import chosen_model
 from artdetect.cli.options import KEY_HELP, MODEL_HELP, Commands, add_command
 from artdetect.core.errors import ConfigError
 from artdetect.formatting.text import printable
@@ -93,10 +94,10 @@ def _promote(arguments: argparse.Namespace) -> int:
 
     key = registry.find(arguments.key)
     before = registry.champion()
-    if before and before.train == key:
+    promotion = registry.promote(key, lineage.lineage_keys(key), registry.current_user(), arguments.reason)
+    if before and promotion.at == before.at:
         print(f"train/{key} is the champion already, since {before.at}: {printable(before.why)}")
         return 0
-    promotion = registry.promote(key, lineage.lineage_keys(key), registry.current_user(), arguments.reason)
     print(f"train/{key} is the champion" + (f" in place of train/{promotion.previous}" if promotion.previous else ""))
     return 0
 
@@ -110,10 +111,9 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from artdetect.model import predict
     from artdetect.model.export import export
 
-    exported = export(predict.find_model(arguments.model), arguments.format, arguments.out)
+    exported = export(chosen_model.load(arguments.model), arguments.format, arguments.out)
     print(exported.path)
     differences = ", ".join(f"{name} {difference:.1e}" for name, difference in exported.differences.items())
     print(f"Its outputs equal the model's; largest differences: {differences}")

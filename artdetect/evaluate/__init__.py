@@ -8,8 +8,10 @@ from artdetect.artifacts import file_names
 from artdetect.core import json_cache, paths
 from artdetect.core.progress import Progress, with_label
 from artdetect.evaluate.config import EvaluateConfig
+from artdetect.pictures.native_crops import is_large
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from artdetect.model.detector import Detector, Scores
@@ -31,10 +33,11 @@ def run(
     The test set is used for measuring alone: nothing here is chosen or fitted on it. The model may have been trained on
     other pictures than this balance's, for example a champion from before new pictures arrived.
 
-    predictions.parquet: path, sha256, label, style, generator and the columns of `add_predictions`; sorted by path.
-    metrics.json: `metrics.summary`; by_size, in the form of by_style; slices and slices_tried
-        (`slice_discovery.find`); baselines; worst_errors; generator_attribution where the detector knows generator
-        families; robustness (`robustness.robustness_table`) unless it is off.
+    predictions.parquet: path, sha256, label, style, generator, source and the columns of `add_predictions`; sorted by
+        path.
+    metrics.json: `metrics.summary`; verdicts (`selective_prediction.verdicts`); by_source and by_size, in the form of
+        by_style; slices and slices_tried (`slice_discovery.find`); baselines; worst_errors; generator_attribution where
+        the detector knows generator families; robustness (`robustness.robustness_table`) unless it is off.
     robustness.parquet: sha256, label, condition, p_ai, predicted, verdict, unless robustness is off.
     worst_errors.png: a contact sheet, unless there are no errors.
 
@@ -54,6 +57,7 @@ def run(
         generator_attribution,
         metrics,
         robustness,
+        selective_prediction,
         slice_discovery,
         subgroups,
         worst_errors,
@@ -75,13 +79,22 @@ def run(
         with_label(progress, "decoding pictures"),
     )
 
-    scores = cached_scores.scores(detector, pixels, list(test.sha256), progress=with_label(progress, "test pictures"))
-    test = add_predictions(test, detector, scores)
+    crops = cached_scores.crop_cache(detector)
+    if crops is not None:
+        files = [(row.sha256, paths.picture(pictures, row.path)) for row in test.itertuples()]
+        crops.ensure(files, with_label(progress, "native crops"))
+
+    count = with_label(progress, "test pictures")
+    scores = cached_scores.scores(detector, pixels, list(test.sha256), progress=count, crops=crops)
+    metadata = index.loc[test.path].reset_index()
+    sides = metadata[["width", "height"]].min(axis=1).to_numpy()
+    test = add_predictions(test, detector, scores, sides, pixels.contrasts(list(test.sha256)))
     test.to_parquet(out / file_names.PREDICTIONS, index=False)
 
-    metadata = index.loc[test.path].reset_index()
     bootstrap, threshold = Bootstrap(config.bootstrap_resamples, config.seed), detector.rule.threshold
     result = metrics.summary(test, bootstrap, threshold)
+    result["verdicts"] = selective_prediction.verdicts(test, bootstrap)
+    result["by_source"] = subgroups.accuracy_by(test, "source")
     result["by_size"] = subgroups.accuracy_by(test.assign(size=subgroups.size_bin(metadata)), "size")
     result |= slice_discovery.find(test, metadata)
     result["baselines"] = json_cache.cached_json(
@@ -105,30 +118,40 @@ def run(
     sample = robustness.sample(test, config.robustness_pictures, config.seed)
     if len(sample):
         result["robustness"], conditions = robustness.robustness_table(
-            detector, pixels, sample, bootstrap, with_label(progress, "robustness")
+            detector, pixels, sample, bootstrap, with_label(progress, "robustness"), crops
         )
         conditions.to_parquet(out / file_names.ROBUSTNESS, index=False)
     (out / file_names.METRICS).write_text(json.dumps(result, indent=1, allow_nan=False))
 
 
-def add_predictions(table: "pd.DataFrame", detector: "Detector", scores: "Scores") -> "pd.DataFrame":
+def add_predictions(
+    table: "pd.DataFrame", detector: "Detector", scores: "Scores", sides: "np.ndarray", contrasts: "np.ndarray"
+) -> "pd.DataFrame":
     """Add the columns of a detector's predictions.
 
     Args:
         table: One row per picture.
         detector: The detector that computed the scores.
         scores: The scores of the same pictures, in the same order.
+        sides: The shorter sides of the files' pictures in pixels, likewise.
+        contrasts: `images.contrast` of the canonical pixels, likewise.
 
     Returns:
-        The table with p_ai; predicted, the more likely class; verdict (AI, human or unsure); and, where the model has
-        them, novelty, and family and family_p: the generator family that made the picture if it is AI, "other" where
-        none is likely.
+        The table with p_ai; predicted, the more likely class; verdict (AI, human or unsure) and its reason; and, where
+        the model has them, native_crops, the number of crops judged beside the whole; novelty; and family and family_p:
+        the generator family that made the picture if it is AI, "other" where none is likely.
     """
+    import numpy as np
+
+    reasons = detector.rule.reasons(scores.p_ai, scores.novelty, sides, contrasts)
     table = table.assign(
         p_ai=scores.p_ai,
         predicted=detector.rule.predicted(scores.p_ai),
-        verdict=detector.rule.verdicts(scores.p_ai, scores.novelty),
+        verdict=detector.rule.verdicts(scores.p_ai, reasons),
+        reason=reasons,
     )
+    if detector.native_crops:
+        table["native_crops"] = np.where(is_large(sides, detector.geometry.size), detector.native_crops, 0)
     if scores.novelty is not None:
         table["novelty"] = scores.novelty
     if scores.generators is not None:

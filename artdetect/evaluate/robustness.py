@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from artdetect.model.detector import Detector
+    from artdetect.pictures.crop_cache import CropCache
     from artdetect.pictures.pixel_cache import PixelCache
 
 PREDICTIONS = ["p_ai", "predicted", "verdict"]
@@ -50,6 +51,7 @@ def robustness_table(
     sample: "pd.DataFrame",
     bootstrap: Bootstrap,
     progress: Count,
+    crops: "CropCache | None" = None,
 ) -> "tuple[dict[str, Any], pd.DataFrame]":
     """Measure how accuracy and verdicts change under each degradation of `GRID`.
 
@@ -59,6 +61,7 @@ def robustness_table(
         sample: Predictions of pictures of both classes: sha256, label, p_ai, predicted, verdict.
         bootstrap: The resamples behind the intervals.
         progress: Called with (done, total).
+        crops: The crop cache, where the detector judges native crops; they are degraded like the whole.
 
     Returns:
         The result: pictures; clean_accuracy; mean_accuracy, the mean over the grid without clean, with Wilson's
@@ -71,11 +74,11 @@ def robustness_table(
     parts = {CLEAN: sample[["sha256", "label", *PREDICTIONS]].assign(condition=CLEAN)}
     for number, name in enumerate(GRID):
         count = partial(_count, progress, number * len(sample), len(GRID) * len(sample))
-        scores = cached_scores.scores(detector, pixels, list(sample.sha256), name, count)
+        scores = cached_scores.scores(detector, pixels, list(sample.sha256), name, count, crops)
         parts[name] = sample[["sha256", "label"]].assign(
             p_ai=scores.p_ai,
             predicted=detector.rule.predicted(scores.p_ai),
-            verdict=detector.rule.verdicts(scores.p_ai, scores.novelty),
+            verdict=detector.rule.verdicts(scores.p_ai, detector.rule.reasons(scores.p_ai, scores.novelty)),
             condition=name,
         )
     rows = [_row(name, part, sample, bootstrap) for name, part in parts.items()]

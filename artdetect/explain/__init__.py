@@ -68,7 +68,7 @@ def run(
             paths.picture(pictures, row.path),
             row.sha256,
             row.name,
-            title(row.verdict, row.predicted, row.p_ai, row.label),
+            title(row.verdict, row.reason, row.predicted, row.p_ai, row.label, getattr(row, "native_crops", 0)),
             labels.CLASSES.index(row.predicted),
         )
         for row in rows.itertuples(index=False)

@@ -239,7 +239,7 @@ def chunks(pictures: Iterable[PendingPicture], size: int | None = None) -> Itera
 
 
 def _explained_picture(row: Mapping[str, Any]) -> ExplainedPicture:
-    heading = title(row["verdict"], row["predicted"], row["p_ai"])
+    heading = title(row["verdict"], row["reason"], row["predicted"], row["p_ai"], crops=row["native_crops"])
     return ExplainedPicture(Path(row["path"]), row["sha256"], row["name"], heading, CLASSES.index(row["predicted"]))
 
 

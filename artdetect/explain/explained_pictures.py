@@ -15,6 +15,8 @@ from artdetect.core import digests, paths
 from artdetect.core.atomic import replacing
 from artdetect.core.errors import ArtifactError, DataError, PictureError
 from artdetect.explain import explanation as explanations
+from artdetect.formatting.text import printable
+from artdetect.model.decision import in_words
 from artdetect.pictures import images
 
 if TYPE_CHECKING:
@@ -53,19 +55,27 @@ class ExplainedPicture:
     target: int
 
 
-def title(verdict: str, predicted: str, p_ai: float, label: str | None = None) -> str:
+def title(verdict: str, reason: str, predicted: str, p_ai: float, label: str | None = None, crops: int = 0) -> str:
     """The heading of a figure: verdict, probability of the predicted class, and the truth where it is known.
+
+    Maps explain the score of the whole picture, so the heading says where crops contributed to the verdict.
 
     Args:
         verdict: "AI", "human" or "unsure".
+        reason: Why, which is said of an unsure verdict.
         predicted: The class on whose side of the threshold the picture lies, "AI" or "human".
         p_ai: The probability of AI.
         label: The true class.
+        crops: Native crops that the model judged beside the whole.
     """
     probability = p_ai if predicted == "AI" else 1 - p_ai
     rounded = "over 99.9%" if probability > 0.999 else f"{probability:.1%}"  # a net is never certain
-    leaning = verdict if verdict == predicted else f"{verdict}, {predicted}"
-    return f"{leaning} {rounded}" + (f"\n(is {label})" if label else "")
+    words = in_words(verdict, reason)
+    leaning = words if verdict == predicted else f"{words}, {predicted}"
+    notes = [f"is {label}"] if label else []
+    if crops:
+        notes.append(f"judged with {crops} unresized crops; the map is of the whole")
+    return f"{leaning} {rounded}" + (f"\n({'; '.join(notes)})" if notes else "")
 
 
 def explain(
@@ -171,7 +181,8 @@ def draw(
     with replacing(out / f"{picture.name}.npz") as temporary:
         explanations.save(explanation, temporary)
     with replacing(out / f"{picture.name}.png") as temporary:
-        figures.panels(shown, explanation, picture.title, temporary, scale=scale)
+        note = printable(" ".join(detector.notice.split()))
+        figures.panels(shown, explanation, picture.title, temporary, scale=scale, note=note)
 
 
 def _cache_files(detector: Detector, explainer: Explainer, pictures: Sequence[ExplainedPicture]) -> list[Path]:

@@ -46,7 +46,9 @@ def logits(model: keras.Model) -> keras.Model:
 
 
 def _last_layer(model: keras.Model) -> tuple[keras.Layer, keras.KerasTensor]:
-    """The layer that makes the output of `model`, and the tensor that goes into it."""
+    """The layer that makes the output of `model`, before bounds on it, and the tensor that goes into it."""
+    import keras
+
     inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
     if len(inputs) != 1 or len(outputs) != 1:
         raise ModelError(
@@ -60,7 +62,11 @@ def _last_layer(model: keras.Model) -> tuple[keras.Layer, keras.KerasTensor]:
         )
     # `layer.input` would do, but raises for a layer that also stands in another model.
     history = outputs[0]._keras_history
-    return history.operation, history.operation._inbound_nodes[history.node_index].input_tensors[0]
+    operation, tensor = history.operation, history.operation._inbound_nodes[history.node_index].input_tensors[0]
+    if isinstance(operation, keras.layers.Rescaling):  # the bounds of calibrated probabilities
+        history = tensor._keras_history
+        return history.operation, history.operation._inbound_nodes[history.node_index].input_tensors[0]
+    return operation, tensor
 
 
 def _without_activation(dense: keras.layers.Dense) -> keras.Layer:

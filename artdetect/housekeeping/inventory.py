@@ -16,7 +16,7 @@ from artdetect.core import paths
 from artdetect.core.errors import ArtifactError
 
 # Folders in data/cache that are computed again from the pictures.
-CACHES = ("pixels", "features", "frozen_features", "attributions", "json", "file_metadata")
+CACHES = ("pixels", "crops", "features", "frozen_features", "attributions", "json", "file_metadata")
 WORK = "work"  # in data/cache: states of unfinished trainings
 STRAY_SECONDS = 3600  # age at which a file that is named by a UUID or half written belongs to no live process
 
@@ -80,7 +80,7 @@ def leftovers(older: float) -> list[Leftover]:
     now, found = time.time(), []
     for stage in stages():
         for path in (paths.artifacts() / stage).glob(".*-*"):
-            if path.suffix in (".tmp", ".old") and path.is_dir():
+            if path.suffix in (".tmp", ".old", ".removed") and path.is_dir():
                 found.append(Leftover(path, stage, path.name[1:].rpartition("-")[0]))
     for path in (paths.cache() / WORK).glob("*"):
         stage, _, key = path.name.rpartition("-")

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect import compute
-
 if TYPE_CHECKING:
     import keras
 
@@ -22,10 +20,11 @@ class CompiledModel:
     """A function of arrays `[n, *shape]`, compiled once, that processes one array per forward pass.
 
     In a larger batch the last bits of an output depend on the array's position in the batch, in a way that differs
-    between processors. With one array per pass there is no position. The passes of a call run in parallel inside one
-    graph, so this costs no more time.
+    between processors. With one array per pass there is no position.
 
-    Threads may share an instance. Their calls take turns, because concurrent calls have crashed TensorFlow.
+    Passes run one after the other, each with all threads of TensorFlow, and so do the calls of Python threads that
+    share an instance. In parallel, TensorFlow's oneDNN kernels crash or return wrong numbers: two passes of one graph
+    did so on a processor with AMX in every run.
 
     Args:
         function: Maps float32 `[1, *shape]` to a tensor `[1, ...]` or to a dict of tensors.
@@ -49,7 +48,7 @@ class CompiledModel:
                 lambda array: tf.nest.map_structure(lambda output: output[0], one(array[None])),
                 arrays,
                 fn_output_signature=outputs,
-                parallel_iterations=compute.processors(),
+                parallel_iterations=1,
             )
 
         compiled = tf.function(each, autograph=False)

@@ -1,6 +1,7 @@
-"""The decision: from the probability of AI to a verdict, which is AI, human or unsure."""
+"""The decision: from a model's scores and a picture's properties to a verdict, AI, human or unsure, with its reason."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,29 +13,46 @@ if TYPE_CHECKING:
 UNSURE = "unsure"
 VERDICTS = (*CLASSES, UNSURE)
 
+# The reasons of verdicts. Those of an unsure one from the weightiest: the first that holds is given.
+SURE = "sure"
+FLAT, TOO_SMALL, UNLIKE, NEAR = "flat", "too small", "unlike the training art", "near the threshold"
+REASONS = (SURE, FLAT, TOO_SMALL, UNLIKE, NEAR)
+
 
 @dataclass(frozen=True)
 class DecisionRule:
-    """How scores become verdicts. It is fitted on validation pictures and stored with the model.
+    """How scores become verdicts. It is fitted on pictures that the judging head has not seen, and stored with the
+    model.
 
     Args:
         threshold: From this p(AI) on, the predicted class is AI.
-        margin: Half the width of the unsure band around the threshold, in logits.
-        novelty: A novelty score. Beyond it, the margin grows in proportion to the score: a picture unlike the training
-            data needs a more extreme p(AI) to get a verdict. None where the model has no novelty score.
+        human_below: Below this p(AI), the verdict is human. None for the threshold.
+        ai_from: From this p(AI) on, the verdict is AI. None for the threshold. In between it is unsure.
+        novelty: The highest novelty score at which a picture gets a verdict. None where the model has no such score.
+        min_side: The shortest side in pixels, as the file has it, at which a picture gets a verdict.
+        min_contrast: The lowest `images.contrast` at which a picture gets a verdict.
     """
 
     threshold: float = 0.5
-    margin: float = 0.0
+    human_below: float | None = None
+    ai_from: float | None = None
     novelty: float | None = None
+    min_side: int = 0
+    min_contrast: float = 0.0
 
     def __post_init__(self) -> None:
+        low, high = self.band()
         if not (
             0 < self.threshold < math.inf
-            and 0 <= self.margin < math.inf
+            and 0 <= low <= self.threshold <= high < math.inf
             and (self.novelty is None or 0 < self.novelty < math.inf)
+            and 0 <= self.min_side < math.inf
+            and 0 <= self.min_contrast < math.inf
         ):
-            raise ValueError(f"`threshold` and `novelty` must be above 0, `margin` at least 0. Received: {self}")
+            raise ValueError(
+                "a decision rule needs 0 <= human_below <= threshold <= ai_from, a threshold and novelty above 0, and "
+                f"min_side and min_contrast at least 0. Received: {self}"
+            )
 
     def predicted(self, p_ai: "np.ndarray") -> "np.ndarray":
         """The class on whose side of the threshold each picture lies, however close: str [N] from p(AI) [N]."""
@@ -42,26 +60,66 @@ class DecisionRule:
 
         return np.where(p_ai >= self.threshold, CLASSES[AI], CLASSES[HUMAN])
 
-    def verdicts(self, p_ai: "np.ndarray", novelty: "np.ndarray | None" = None) -> "np.ndarray":
-        """AI, human or unsure: str [N] from p(AI) [N] and, where the model has them, the novelty scores [N]."""
+    def reasons(
+        self,
+        p_ai: "np.ndarray",
+        novelty: "np.ndarray | None" = None,
+        sides: "np.ndarray | None" = None,
+        contrasts: "np.ndarray | None" = None,
+    ) -> "np.ndarray":
+        """Why each picture gets its verdict: `SURE`, or why it gets none; str [N].
+
+        Args:
+            p_ai: float [N].
+            novelty: Novelty scores [N], where the model has them.
+            sides: The shorter sides of the files' pictures in pixels [N], where they are known.
+            contrasts: `images.contrast` [N], where it is known.
+        """
         import numpy as np
 
-        margin = np.full(len(p_ai), self.margin)
-        if novelty is not None and self.novelty is not None:
-            margin *= np.maximum(1.0, novelty / self.novelty)
-        return np.where(threshold_distance(p_ai, self.threshold) < margin, UNSURE, self.predicted(p_ai))
+        low, high = self.band()
+        nothing = np.zeros(len(p_ai), bool)
+        return np.select(
+            [
+                nothing if contrasts is None else contrasts < self.min_contrast,
+                nothing if sides is None else sides < self.min_side,
+                nothing if novelty is None or self.novelty is None else ~(novelty <= self.novelty),
+                (p_ai >= low) & (p_ai < high),
+            ],
+            [FLAT, TOO_SMALL, UNLIKE, NEAR],
+            SURE,
+        )
+
+    def verdicts(self, p_ai: "np.ndarray", reasons: "np.ndarray") -> "np.ndarray":
+        """AI, human or unsure: str [N] from p(AI) [N] and the pictures' `reasons`."""
+        import numpy as np
+
+        return np.where(reasons == SURE, self.predicted(p_ai), UNSURE)
 
     def band(self) -> tuple[float, float]:
-        """The lowest and the highest p(AI) at which a picture like the training data is unsure."""
-        import numpy as np
-
-        middle = logit(self.threshold)
-        low, high = (float(np.exp(-np.logaddexp(0, -(middle + side * self.margin)))) for side in (-1, 1))
+        """`human_below` and `ai_from`: in between, a picture is unsure."""
+        low = self.threshold if self.human_below is None else self.human_below
+        high = self.threshold if self.ai_from is None else self.ai_from
         return low, high
 
     def as_dict(self) -> dict[str, Any]:
-        """The form in which a model file stores it. `DecisionRule(**values)` is the inverse."""
+        """The form in which a model file stores it. `from_dict` is the inverse."""
         return asdict(self)
+
+    @staticmethod
+    def from_dict(stored: Mapping[str, Any]) -> "DecisionRule":
+        """The rule of a model file, also of one whose band is stored as a margin in logits around the threshold."""
+        values = dict(stored)
+        margin = values.pop("margin", None)
+        if margin:
+            middle = float(logit(values.get("threshold", 0.5)))
+            values["human_below"], values["ai_from"] = (1 / (1 + math.exp(-middle - side * margin)) for side in (-1, 1))
+        return DecisionRule(**values)
+
+
+def in_words(verdict: str | None, reason: str | None) -> str:
+    """A verdict as people read it: "AI", "unsure: too small", or "error" where there is none."""
+    return f"{verdict}: {reason}" if verdict == UNSURE else verdict or "error"
 
 
 def logit(p: "np.ndarray | float") -> "np.ndarray":

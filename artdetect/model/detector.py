@@ -2,7 +2,7 @@
 
 The file is a `.keras` archive with one more member, the card `artdetect.json`: preset, geometry, classes, decision
 rule, and where the model came from. The same model always gives the same bytes, so retraining to equal weights does
-not invalidate later stages.
+not invalidate later stages. `head_file` describes the other, smaller kind of model file, without the backbone.
 """
 
 import io
@@ -17,19 +17,21 @@ from typing import TYPE_CHECKING, Any
 from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.core.errors import ModelError, storage_error
-from artdetect.model import reproducible_keras, tensorflow_setup
+from artdetect.model import head_file, reproducible_keras, tensorflow_setup
 from artdetect.model.compiled import CompiledModel, outputs_of
 from artdetect.model.decision import DecisionRule
-from artdetect.model.frozen_backbone import LAYER, FrozenBackbone
+from artdetect.model.frozen_backbone import LAYER, FrozenBackbone, with_crops
 from artdetect.pictures import images, labels
 from artdetect.pictures.images import Geometry
+from artdetect.pictures.native_crops import MAX_CROPS
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from artdetect.pictures.picture_views import PictureViews
+
 MODEL_FILE = file_names.MODEL
-_CARD = "artdetect.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # earliest date of the zip format: keeps the clock out of the bytes
 OTHER = "other"  # generator of pictures whose likeliest family is not likely enough
 MIN_GENERATOR_PROBABILITY = 0.5  # below it, no generator family is named
@@ -74,6 +76,8 @@ class Detector:
         rule: How scores become verdicts.
         families: The G generator families, in the order of the output `generators`.
         digest: The sha256 of the model file, empty before there is one.
+        native_crops: Crops of large pictures that are judged beside the whole, see `artdetect.pictures.native_crops`. A
+            model with crops has a frozen part.
     """
 
     model: "keras.Model"
@@ -83,11 +87,22 @@ class Detector:
     rule: DecisionRule = field(default_factory=DecisionRule)
     families: tuple[str, ...] = ()
     digest: str = ""
+    native_crops: int = 0
 
     @property
     def id(self) -> str:
         """The short name that verdicts carry."""
-        return model_id(self.preset, self.digest)
+        return model_id({"preset": self.preset, **self.metadata}, self.digest)
+
+    @property
+    def notice(self) -> str:
+        """What the data set that the model was trained on says of itself, empty if nothing; text from outside."""
+        return str(self.metadata.get("notice", ""))
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether the model was trained on a data set that is there for trying the software only."""
+        return is_demonstration(self.metadata)
 
     @cached_property
     def classifier(self) -> "keras.Model":
@@ -113,6 +128,19 @@ class Detector:
         if self.frozen:
             return self.scores_from_features(self.features(pixels))
         return self._scores(self._forward, pixels)
+
+    def scores_of(self, pictures: "Sequence[PictureViews]") -> Scores:
+        """The scores of pictures, of large ones by the whole and its `native_crops` crops, see `with_crops`."""
+        import numpy as np
+
+        wholes = np.stack([views.whole for views in pictures])
+        if not self.native_crops:
+            return self.scores(wholes)
+        features = self.features(wholes)
+        for row, views in enumerate(pictures):
+            if len(views.crops):
+                features[row] = with_crops(features[row], self.features(views.crops))
+        return self.scores_from_features(features)
 
     @cached_property
     def frozen(self) -> FrozenBackbone | None:
@@ -169,23 +197,33 @@ class Detector:
         size = self.geometry.size
         return CompiledModel(partial(outputs_of, self.model), (size, size, 3), images.to_input)
 
-    def save(self, path: Path) -> None:
-        """Write the model file. The same model always gives the same bytes."""
-        buffer = io.BytesIO()
-        self.model.save(scratch := path.with_name("scratch.keras"))
-        card = {
+    def card(self) -> dict[str, Any]:
+        """The card that a model file holds."""
+        return {
             "preset": self.preset,
             "geometry": asdict(self.geometry),
             "classes": labels.CLASSES,
             "rule": self.rule.as_dict(),
             "families": self.families,
+            "native_crops": self.native_crops,
             **self.metadata,
         }
+
+    def save_head(
+        self, path: Path, precision: head_file.Precision = "float32", extra: "Mapping[str, np.ndarray] | None" = None
+    ) -> None:
+        """Write a model file without the backbone; arguments and errors as for `head_file.save`."""
+        head_file.save(self.model, self.card(), path, precision, extra)
+
+    def save(self, path: Path) -> None:
+        """Write the model file. The same model always gives the same bytes."""
+        buffer = io.BytesIO()
+        self.model.save(scratch := path.with_name("scratch.keras"))
         with zipfile.ZipFile(scratch) as source, zipfile.ZipFile(buffer, "w") as target:
             members = {name: source.read(name) for name in source.namelist()}
             members["metadata.json"] = reproducible_keras.without_date(members["metadata.json"])
             members["config.json"] = reproducible_keras.without_object_ids(members["config.json"])
-            members[_CARD] = json.dumps(card, indent=1).encode()
+            members[head_file.CARD] = json.dumps(self.card(), indent=1).encode()
             for name in sorted(members):
                 target.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
         scratch.unlink()
@@ -202,15 +240,21 @@ class Detector:
         if not path.is_file():
             raise ModelError(f"{path}: no such model. Train one with `artdetect run`, or name another with --model")
         card = read_card(path)
-        geometry, rule = Geometry(**card.pop("geometry")), DecisionRule(**card.pop("rule", {}))
-        families = tuple(card.pop("families", ()))
+        geometry, rule = Geometry(**card.pop("geometry")), DecisionRule.from_dict(card.pop("rule", {}))
+        families, native_crops = tuple(card.pop("families", ())), card.pop("native_crops", 0)
         tensorflow_setup.load_tensorflow()
         import keras
 
         try:
-            model = keras.models.load_model(path, compile=False, safe_mode=True)
-            detector = Detector(model, card["preset"], geometry, card, rule, families, digests.file_digest(path))
+            if head_file.is_head_file(path):
+                model = head_file.load_model(path, card, geometry)
+            else:
+                model = keras.models.load_model(path, compile=False, safe_mode=True)
+            digest = digests.file_digest(path)
+            detector = Detector(model, card["preset"], geometry, card, rule, families, digest, native_crops)
             output = tuple(detector.classifier.compute_output_shape((1, geometry.size, geometry.size, 3)))
+        except ModelError:
+            raise
         except Exception as error:  # whatever Keras raises on a damaged or foreign file
             if isinstance(error, OSError) and (
                 known := storage_error(error)
@@ -222,6 +266,8 @@ class Detector:
             raise ModelError(
                 f"{path}: its output for one picture has shape {output}, expected {(1, len(labels.CLASSES))}"
             )
+        if native_crops and not detector.frozen:
+            raise ModelError(f"{path}: its card has native_crops = {native_crops}, but its net has no frozen part")
         generators = detector._outputs.get("generators")
         outputs = 0 if generators is None else generators.shape[-1]
         if outputs != len(families):
@@ -245,9 +291,14 @@ def _to_scores(outputs: "Mapping[str, np.ndarray]") -> Scores:
     )
 
 
-def model_id(preset: str, digest: str) -> str:
-    """A model's short name, made of its preset and the sha256 of its file."""
-    return f"{preset}-{digest[:8]}"
+def model_id(card: Mapping[str, Any], digest: str) -> str:
+    """A model's short name: its card's `name`, by default its preset, and the first digits of its file's sha256."""
+    return f"{card.get('name', card['preset'])}-{digest[:8]}"
+
+
+def is_demonstration(card: Mapping[str, Any]) -> bool:
+    """Whether a model with this card was trained on a data set that is there for trying the software only."""
+    return card.get("demonstration") is True
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -258,11 +309,13 @@ def read_card(path: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            card = json.loads(archive.read(_CARD))
+            card = json.loads(archive.read(head_file.CARD))
         Geometry(**card["geometry"])
-        DecisionRule(**card.get("rule", {}))
+        DecisionRule.from_dict(card.get("rule", {}))
         if not all(isinstance(name, str) for name in (card["preset"], *card.get("families", ()))):
             raise TypeError("preset, families")
+        if card.get("native_crops", 0) not in range(MAX_CROPS + 1):
+            raise ValueError("native_crops")
     except Exception as error:  # a foreign or damaged zip fails in more ways than zipfile documents
         raise ModelError(
             f"{path}: not a model file of artdetect. Expected a .keras file made by `artdetect run`"

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,16 @@ from artdetect.core.errors import ConfigError, ModelError
 from artdetect.core.progress import Count
 from artdetect.model import backbones, tensorflow_setup
 from artdetect.model.compiled import CompiledModel
+from artdetect.model.frozen_backbone import with_crops
 from artdetect.pictures import degraded_views, images, pixel_cache
 from artdetect.pictures.array_cache import ArrayCache, PictureRef
+from artdetect.pictures.crop_cache import CropCache
 from artdetect.pictures.images import Geometry
 
 if TYPE_CHECKING:
     import keras
 
-CACHE_VERSION = 2  # part of every cached feature's key: raise it when a change here alters features
+CACHE_VERSION = 3  # part of every cached feature's key: raise it when a change here alters features
 CHUNK = 256  # pictures written at once, and the most that a killed process loses
 BATCH_BYTES = 16 * 224 * 224 * 3  # size of the pictures that a worker takes at a time
 EPSILON = 1e-6  # added to variances: in a picture of one colour they are 0, where a root has no gradient
@@ -157,6 +159,84 @@ class FeatureCache:
         return self._cache.verify()
 
 
+class CropFeatureCache:
+    """The features of each native crop of many pictures, float16 `(k, D)` each. Pictures that are not large have none.
+
+    Args:
+        extractor: How features are extracted.
+        count: Crops of each large picture, k.
+        folder: The cache folder, by default beside that of the clean view.
+    """
+
+    def __init__(self, extractor: Extractor, count: int, folder: Path | None = None):
+        clean = default_folder(extractor, 0)
+        weights_id = backbones.weights_id(extractor.weights)
+        self._crops = CropCache(extractor.geometry, count)
+        self._cache = ArrayCache(
+            folder or clean.with_name(f"{clean.name}-crops-{self._crops.folder.name}"),
+            "feature",
+            (count, _net(extractor, weights_id).width),
+            np.float16,
+            partial(_crop_records, extractor, weights_id, self._crops),
+            max(1, CHUNK // count),
+        )
+
+    def ensure(self, items: Sequence[PictureRef], progress: Count | None = None) -> None:
+        """Compute the missing features of the large pictures among `items`, filling the crop cache first.
+
+        Raises:
+            ModelError: A feature is not finite or does not fit float16.
+        """
+        self._crops.ensure(items)
+        large = self.large([sha256 for sha256, _ in items])
+        self._cache.ensure(list(compress(items, large)), progress)
+
+    def large(self, sha256s: Sequence[str]) -> np.ndarray:
+        """Which pictures with these contents (hex digests) have crops: bool `(len(sha256s),)`. Call `ensure` first."""
+        return self._crops.large(sha256s)
+
+    def read(self, sha256s: Sequence[str]) -> np.ndarray:
+        """The features of the large pictures with these contents (hex digests), float32 `(len(sha256s), k, D)`.
+
+        Raises:
+            DataError: A picture is not in the cache. Call `ensure` first.
+        """
+        return self._cache.read(self._cache.rows(sha256s)).astype(np.float32)
+
+
+class NativeScaleCache(FeatureCache):
+    """The features of the clean pictures as a model with native crops judges them.
+
+    Those of large pictures are `frozen_backbone.with_crops` of the whole and its crops. Those of other pictures are
+    those of the whole, bit for bit.
+
+    Args:
+        extractor: How features are extracted.
+        count: Crops of each large picture, at least 1.
+    """
+
+    def __init__(self, extractor: Extractor, count: int):
+        super().__init__(extractor, 0)
+        self.crops = CropFeatureCache(extractor, count)
+
+    def ensure(self, items: Sequence[PictureRef], progress: Count | None = None) -> None:
+        """Compute the missing features of `items`, of wholes and of crops."""
+        super().ensure(items, progress)
+        self.crops.ensure(items, progress)
+
+    def read(self, sha256s: Sequence[str]) -> np.ndarray:
+        """The features of the pictures with these contents (hex digests), float32 `(len(sha256s), D)`."""
+        features = super().read(sha256s)
+        if (large := self.crops.large(sha256s)).any():
+            features[large] = with_crops(features[large], self.crops.read(list(compress(sha256s, large))))
+        return features
+
+
+def clean_view(extractor: Extractor, native_crops: int) -> FeatureCache:
+    """The features of clean pictures as a model with this number of native crops judges them."""
+    return NativeScaleCache(extractor, native_crops) if native_crops else FeatureCache(extractor, 0)
+
+
 def _records(extractor: Extractor, weights_id: str, view: int, items: Sequence[PictureRef]) -> Iterator[bytes]:
     cache = pixel_cache.PixelCache(extractor.geometry)
     cache.ensure(items)
@@ -164,6 +244,23 @@ def _records(extractor: Extractor, weights_id: str, view: int, items: Sequence[P
     pictures = ((sha256, cache.read(row)[0]) for sha256, row in zip(sha256s, cache.rows(sha256s)[:, None], strict=True))
     for _, records in compute.chunks(partial(_extract, extractor, weights_id, view), pictures, extractor.batch):
         yield from records
+
+
+def _crop_records(
+    extractor: Extractor, weights_id: str, crops: CropCache, items: Sequence[PictureRef]
+) -> Iterator[bytes]:
+    crops.ensure(items)
+    pictures = ((sha256, crops.read([sha256])[0]) for sha256, _ in items)
+    chunk_size = max(1, extractor.batch // crops.count)
+    for _, records in compute.chunks(partial(_extract_crops, extractor, weights_id), pictures, chunk_size):
+        yield from records
+
+
+def _extract_crops(extractor: Extractor, weights_id: str, pictures: Sequence[tuple[str, np.ndarray]]) -> list[bytes]:
+    """Runs in a worker: the features of pictures' crops, which come as (sha256, crops)."""
+    return [
+        b"".join(_extract(extractor, weights_id, 0, [(sha256, crop) for crop in crops])) for sha256, crops in pictures
+    ]
 
 
 def _extract(

@@ -5,7 +5,7 @@ Its features of a picture are the same in every model that shares it, so they ca
 
 import hashlib
 import json
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,3 +60,14 @@ class FrozenBackbone:
     def head(self) -> CompiledModel:
         """Features, float32 [n, D] -> the model's outputs by name."""
         return CompiledModel(partial(outputs_of, self._head), (self.width,), np.asarray)
+
+
+def with_crops(whole: np.ndarray, crops: np.ndarray) -> np.ndarray:
+    """The features of large pictures: the mean of the whole's features and of the mean of the crops' features.
+
+    Args:
+        whole: The features of the wholes, float32 [..., D].
+        crops: The features of k native crops of each, float32 [..., k, D].
+    """
+    total = reduce(np.add, np.moveaxis(crops, -2, 0))  # one order of adding for any number of pictures
+    return (whole + total / np.float32(crops.shape[-2])) / np.float32(2)

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect import compute
-from artdetect.artifacts import registry, store
-from artdetect.core.errors import ModelError, PictureError
-from artdetect.pictures import images
+from artdetect.core.errors import PictureError
+from artdetect.model import choice
+from artdetect.pictures import images, picture_views
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES
+from artdetect.pictures.picture_views import PictureViews
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from artdetect.model.detector import Detector, Scores
+    from artdetect.model.detector import Detector
 
 CHUNK = 256  # pictures decoded before they are scored
 
@@ -28,12 +27,14 @@ class Verdict:
 
     path: str  # absolute
     verdict: str | None  # AI, human or unsure
+    reason: str | None  # why, in words; see `artdetect.model.decision.REASONS`
     p_ai: float | None
     model: str
     error: str | None
     predicted: str | None = None  # the likelier class by the threshold, also where the verdict is unsure
     novelty: float | None = None  # distance from the training data, on average 1 within it
     generator: str | None = None  # the likeliest generator family, where AI is predicted
+    native_crops: int | None = None  # unresized crops that were judged beside the whole, 0 for all but large pictures
 
     def as_dict(self) -> dict[str, Any]:
         """The row as JSON and CSV show it."""
@@ -41,29 +42,16 @@ class Verdict:
 
 
 def find_model(path: Path | None = None) -> "Detector":
-    """The detector at `path`, an artifact folder or a model file. Without a path, that of `default_model`.
+    """The detector that `choice.choose` chooses: at `path`, an artifact folder or a model file, or the default one.
 
     Raises:
-        ModelError: There is no such model, or it is not a model file of artdetect.
+        ModelError: There is no such model, it is not a model file of artdetect, or it is a demonstration that was not
+            named.
+        ArtifactError: The file of the champion is damaged.
     """
     from artdetect.model.detector import Detector
 
-    return Detector.load(path or default_model())
-
-
-def default_model() -> Path:
-    """The artifact folder of the champion, or of the newest trained model where nothing was ever promoted.
-
-    Raises:
-        ModelError: There is no model, or the champion is damaged.
-        ArtifactError: The champion alias is damaged.
-    """
-    if champion := registry.champion_model():
-        return champion
-    newest = store.newest("train")
-    if newest is None:
-        raise ModelError("there is no model yet. Train one with `artdetect run`, or name one with --model")
-    return newest.folder
+    return Detector.load(choice.choose(path).path)
 
 
 def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
@@ -85,10 +73,11 @@ def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
 
 def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
     """The verdict of each picture, in order. The next pictures are decoded while the model runs."""
-    decoded: list[tuple[Path | str, np.ndarray | str]] = []
-    geometry = detector.geometry
-    chunk, part_size = geometry.max_batch(CHUNK), geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)
-    for part, loaded in compute.chunks(partial(_load, geometry), paths, part_size):
+    decoded: list[tuple[Path | str, PictureViews | str]] = []
+    geometry, squares = detector.geometry, 1 + detector.native_crops  # of a picture
+    chunk = max(1, geometry.max_batch(CHUNK * squares) // squares)
+    part_size = geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES // squares)
+    for part, loaded in compute.chunks(partial(_load, geometry, detector.native_crops), paths, part_size):
         decoded += zip(part, loaded, strict=True)
         if len(decoded) >= chunk:
             yield from verdicts(detector, decoded)
@@ -96,44 +85,50 @@ def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
     yield from verdicts(detector, decoded)
 
 
-def _load(geometry: Geometry, paths: Sequence[Path]) -> "list[np.ndarray | str]":
-    """Runs in a worker: each picture's canonical pixels, or the reason why it cannot be read."""
-    loaded: list[np.ndarray | str] = []
+def _load(geometry: Geometry, native_crops: int, paths: Sequence[Path]) -> list[PictureViews | str]:
+    """Runs in a worker: what the model judges of each picture, or the reason why it cannot be read."""
+    loaded: list[PictureViews | str] = []
     for path in paths:
         try:
-            loaded.append(images.load(path, geometry))
+            loaded.append(picture_views.load(path, geometry, native_crops))
         except PictureError as error:
             loaded.append(str(error))
     return loaded
 
 
-def verdicts(detector: "Detector", loaded: "Sequence[tuple[Path | str, np.ndarray | str]]") -> Iterator[Verdict]:
+def verdicts(detector: "Detector", loaded: Sequence[tuple[Path | str, PictureViews | str]]) -> Iterator[Verdict]:
     """The verdicts of pictures.
 
     Args:
         detector: The model.
-        loaded: Pairs of a picture's name and its canonical pixels, or the reason why it cannot be read.
+        loaded: Pairs of a picture's name and what the model judges of it, or the reason why it cannot be read.
     """
-    import numpy as np
-
-    good = [pixels for _, pixels in loaded if not isinstance(pixels, str)]
-    rows = iter(_rows(detector, detector.scores(np.stack(good))) if good else ())
-    for path, pixels in loaded:
-        if isinstance(pixels, str):
-            yield Verdict(str(path), None, None, detector.id, pixels)
+    good = [views for _, views in loaded if not isinstance(views, str)]
+    rows = iter(_rows(detector, good) if good else ())
+    for path, views in loaded:
+        if isinstance(views, str):
+            yield Verdict(str(path), None, None, None, detector.id, views)
         else:
             yield Verdict(str(path), model=detector.id, error=None, **next(rows))
 
 
-def _rows(detector: "Detector", scores: "Scores") -> Iterator[dict[str, Any]]:
-    """The columns that depend on the scores."""
-    verdicts, predicted = detector.rule.verdicts(scores.p_ai, scores.novelty), detector.rule.predicted(scores.p_ai)
+def _rows(detector: "Detector", pictures: Sequence[PictureViews]) -> Iterator[dict[str, Any]]:
+    """The columns that depend on what the model judges."""
+    import numpy as np
+
+    scores, rule = detector.scores_of(pictures), detector.rule
+    sides = np.array([views.side for views in pictures])
+    contrasts = np.array([images.contrast(views.whole) for views in pictures])
+    reasons, predicted = rule.reasons(scores.p_ai, scores.novelty, sides, contrasts), rule.predicted(scores.p_ai)
+    verdicts = rule.verdicts(scores.p_ai, reasons)
     families = None if scores.generators is None else detector.predicted_generator(scores)[0]
     for row, p_ai in enumerate(scores.p_ai):
         yield {
             "verdict": str(verdicts[row]),
+            "reason": str(reasons[row]),
             "p_ai": float(p_ai),
             "predicted": str(predicted[row]),
             "novelty": None if scores.novelty is None else float(scores.novelty[row]),
             "generator": None if families is None or predicted[row] != CLASSES[AI] else str(families[row]),
+            "native_crops": len(pictures[row].crops),
         }

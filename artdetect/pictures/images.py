@@ -12,6 +12,7 @@ import errno
 import hashlib
 import io
 import logging
+import math
 import re
 import stat
 import warnings
@@ -109,10 +110,8 @@ def load(source: Path | bytes, geometry: Geometry, sha256: str | None = None) ->
         PictureError: It cannot be read.
         DataError: The content does not match `sha256`.
     """
-    with _with_path(source):
-        picture = opened(_content(source, sha256))
-        draft(picture, round(HEADROOM * geometry.size))
-        return canonical(upright_rgb(picture), geometry)
+    with with_path(source):
+        return canonical(decoded_for(geometry, opened(content(source, sha256))), geometry)
 
 
 def decode(source: Path | bytes) -> Image.Image:
@@ -123,7 +122,7 @@ def decode(source: Path | bytes) -> Image.Image:
     Raises:
         PictureError: It cannot be read. The message gives the path, if there is one, and the reason.
     """
-    with _with_path(source):
+    with with_path(source):
         return upright_rgb(opened(read(source)))
 
 
@@ -154,8 +153,8 @@ def artwork(
         PictureError: It cannot be read.
         DataError: The content does not match `sha256`.
     """
-    with _with_path(source):
-        picture = upright_rgb(opened(_content(source, sha256)))
+    with with_path(source):
+        picture = upright_rgb(opened(content(source, sha256)))
     if fit == "crop":
         side = min(picture.size)
         left, top = (picture.width - side) // 2, (picture.height - side) // 2
@@ -178,15 +177,24 @@ def to_input(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32) / np.float32(255)
 
 
-def _content(source: Path | bytes, sha256: str | None) -> bytes:
+def contrast(pixels: np.ndarray) -> float:
+    """The standard deviation of the grey values of a picture, uint8 `(H, W, 3)`: 0 (one colour) to 127.5."""
+    counts = np.array(Image.fromarray(pixels).convert("L").histogram(), np.int64)
+    values = np.arange(256)
+    number, total, squares = (int((counts * power).sum()) for power in (1, values, values**2))
+    return math.sqrt(number * squares - total**2) / number
+
+
+# The steps of `load` and `decode`, for those who need more of a file than its pixels.
+
+
+def content(source: Path | bytes, sha256: str | None) -> bytes:
+    """The content of a picture file; DataError unless it matches `sha256`, if given; PictureError as for `read`."""
     data = read(source)
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         what = source if isinstance(source, Path) else "the picture"
         raise DataError(f"{what} changed since it was indexed: run the index stage again")
     return data
-
-
-# The steps of `decode`, separately for the index, which needs more of a file than its pixels.
 
 
 def read(source: Path | bytes) -> bytes:
@@ -245,6 +253,12 @@ def draft(picture: ImageFile.ImageFile, shortest: int, grey: bool = False) -> No
         grey: Whether to decode only the luminance.
     """
     picture.draft("L" if grey else None, (shortest, shortest))
+
+
+def decoded_for(geometry: Geometry, picture: ImageFile.ImageFile) -> Image.Image:
+    """An opened picture as `upright_rgb` gives it, decoded no larger than `canonical` needs it."""
+    draft(picture, round(HEADROOM * geometry.size))
+    return upright_rgb(picture)
 
 
 def orientation(picture: Image.Image) -> int:
@@ -340,7 +354,7 @@ def _colour_transform(profile: bytes, mode: str) -> Any:
 
 
 @contextmanager
-def _with_path(source: Path | bytes) -> Iterator[None]:
+def with_path(source: Path | bytes) -> Iterator[None]:
     """Put the path in front of the message of a PictureError."""
     try:
         yield

@@ -11,9 +11,10 @@ from starlette.requests import ClientDisconnect
 from artdetect import compute
 from artdetect.core.errors import PictureError
 from artdetect.core.version import __version__
+from artdetect.model.detector import Detector
 from artdetect.model.predict import Verdict
-from artdetect.pictures import images
-from artdetect.pictures.images import Geometry
+from artdetect.pictures import picture_views
+from artdetect.pictures.picture_views import PictureViews
 from artdetect.serve.live_model import LiveModel
 
 MAX_CONCURRENT = 8  # pictures whose bytes are in memory; others wait before they are read
@@ -50,7 +51,7 @@ def make_app(live: LiveModel, max_bytes: int) -> FastAPI:
             content = await _body(request, max_bytes)
             current = await live.current()
             async with decoding:
-                loaded = await asyncio.to_thread(_load, content, current.detector.geometry, name)
+                loaded = await asyncio.to_thread(_load, content, current.detector, name)
             del content
         row = await current.verdict(name, loaded)
         return JSONResponse(row.as_dict(), 422 if row.error else 200)
@@ -66,6 +67,9 @@ def make_app(live: LiveModel, max_bytes: int) -> FastAPI:
             "preset": detector.preset,
             "train": current.train,
             "champion_since": current.since,
+            "role": current.role,
+            "demonstration": detector.demonstration,
+            "notice": detector.notice,
             "rule": detector.rule.as_dict() | {"unsure": detector.rule.band()},
         }
 
@@ -106,9 +110,9 @@ def _refused(status: int, why: str) -> HTTPException:
     return HTTPException(status, why, {"Connection": "close"})
 
 
-def _load(content: bytes, geometry: Geometry, name: str) -> Any:
-    """Canonical pixels, or why the picture cannot be read, in the words of `artdetect predict`."""
+def _load(content: bytes, detector: Detector, name: str) -> PictureViews | str:
+    """What the model judges of a picture, or why it cannot be read, in the words of `artdetect predict`."""
     try:
-        return images.load(content, geometry)
+        return picture_views.load(content, detector.geometry, detector.native_crops)
     except PictureError as error:
         return f"{name}: {error}" if name else str(error)

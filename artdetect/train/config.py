@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from artdetect.core.config_section import Section
 from artdetect.core.errors import ConfigError
 from artdetect.model import backbones
+from artdetect.pictures.native_crops import MAX_CROPS
 from artdetect.train.calibration import Abstention, FalsePositiveRate, Share
 
 
@@ -35,6 +36,12 @@ class TrainConfig(Section):
     )
     test_time_views: Literal[1, 2, 6] = Field(
         1, description="views that artnet averages when it is applied: 2 adds the mirror image, 6 also the corners"
+    )
+    native_crops: int = Field(
+        0,
+        ge=0,
+        le=MAX_CROPS,
+        description="unresized crops of large pictures that artnet judges beside the whole picture; 0 for none",
     )
 
     epochs: int | None = Field(None, ge=1, description="finetune, compact, notebook: the largest number of epochs")

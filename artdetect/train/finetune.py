@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from artdetect.core.errors import ConfigError, ModelError
-from artdetect.model import backbones
+from artdetect.model import artnet_model, backbones
 from artdetect.model.feature_cache import Extractor
-from artdetect.train import artnet, artnet_model, gradient_training, presets, warm_start
+from artdetect.train import artnet, gradient_training, presets, warm_start
 from artdetect.train.heads import Embedding, Head
 from artdetect.train.inputs import TrainingInputs
 from artdetect.train.presets import Recipe

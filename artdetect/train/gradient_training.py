@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect.artifacts import file_names
 from artdetect.core.progress import with_label
+from artdetect.model.probabilities import probabilities
 from artdetect.pictures import images
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.train import distribution, input_pipeline, warm_start
-from artdetect.train.calibration import ValidationPredictions
+from artdetect.train.calibration import Calibration, HeldOutPredictions
 from artdetect.train.inputs import TrainingInputs
 from artdetect.train.presets import Recipe, recipe
 from artdetect.train.result import TrainingResult
@@ -67,10 +68,12 @@ def train_recipe(recipe: Recipe, inputs: TrainingInputs) -> TrainingResult:
     best = fitted.history[fitted.best_epoch - 1]
     metrics: dict[str, Any] = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch}
     metrics |= {name: round(best[name], 6) for name in ("val_accuracy", "val_loss")}
+    validation = validation_predictions(model, val_split, DEGRADED_VIEWS)
     return TrainingResult(
-        lambda temperature: with_temperature(model, temperature),
+        lambda calibration: calibrated(model, calibration),
         recipe.geometry,
-        validation_predictions(model, val_split, DEGRADED_VIEWS),
+        validation,
+        validation,
         metrics,
         write_files=lambda out: pd.DataFrame(fitted.history).to_csv(out / file_names.HISTORY, index=False),
     )
@@ -84,7 +87,7 @@ def _split(pixels: "PixelCache", rows: "pd.DataFrame") -> input_pipeline.Split:
 
 def validation_predictions(
     model: "keras.Model", split: input_pipeline.Split, degraded_views: int
-) -> ValidationPredictions:
+) -> HeldOutPredictions:
     """A model's predictions for the clean view and degraded views of a split.
 
     Args:
@@ -101,7 +104,7 @@ def validation_predictions(
             pictures = np.arange(start, min(start + batch, len(split)))
             pixels = split.read(pictures, np.full(len(pictures), view))
             logits[view, pictures] = _ai_logits(model, images.to_input(pixels))
-    return ValidationPredictions(logits, split.classes, split.weights)
+    return HeldOutPredictions(logits, split.classes, split.weights)
 
 
 def _ai_logits(model: "keras.Model", x: "np.ndarray") -> "np.ndarray":
@@ -112,13 +115,12 @@ def _ai_logits(model: "keras.Model", x: "np.ndarray") -> "np.ndarray":
     return np.log(np.maximum(p[:, AI], 1e-30)) - np.log(np.maximum(p[:, HUMAN], 1e-30))
 
 
-def with_temperature(model: "keras.Model", temperature: float) -> "keras.Model":
-    """The model with the logits before the softmax of its last layer divided by `temperature`."""
+def calibrated(model: "keras.Model", calibration: Calibration) -> "keras.Model":
+    """The model, whose last layer is a softmax, with calibrated probabilities."""
     import keras
 
     last = model.layers[-1]
     logits = keras.layers.Dense(last.units, name="logits")
-    divided = keras.layers.Rescaling(1 / temperature, name="temperature")(logits(last.input))
-    probabilities = keras.layers.Softmax(name="probabilities")(divided)
+    outputs = probabilities(logits(last.input), calibration)
     logits.set_weights(last.get_weights())
-    return keras.Model(model.inputs[0], probabilities, name=model.name)
+    return keras.Model(model.inputs[0], outputs, name=model.name)

@@ -19,7 +19,7 @@ from artdetect.pictures import images
 from tests.cli.conftest import one_line
 from tests.tiny_dataset import jpeg, write
 
-KEYS = ["path", "verdict", "p_ai", "model", "error", "predicted", "novelty", "generator"]
+KEYS = ["path", "verdict", "reason", "p_ai", "model", "error", "predicted", "novelty", "generator", "native_crops"]
 
 
 def test_predict_as_json_is_an_object_a_line(model: Path, mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,10 +31,11 @@ def test_predict_as_json_is_an_object_a_line(model: Path, mixed: Path, capsys: p
     (p_ai,) = detector.p_ai(images.load(mixed / "a.jpg", detector.geometry)[None])
     predicted = "AI" if p_ai >= detector.rule.threshold else "human"
     assert rows[0] == {
-        "path": str(mixed / "a.jpg"), "verdict": predicted, "p_ai": p_ai, "model": detector.id, "error": None,
-        "predicted": predicted, "novelty": None, "generator": None,
+        "path": str(mixed / "a.jpg"), "verdict": "unsure", "reason": "too small", "p_ai": p_ai,
+        "model": detector.id, "error": None, "predicted": predicted, "novelty": None, "generator": None,
+        "native_crops": 0,
     }  # fmt: skip
-    assert rows[1]["p_ai"] is rows[1]["verdict"] is None
+    assert rows[1]["p_ai"] is rows[1]["verdict"] is rows[1]["reason"] is None
     assert "web page" in rows[1]["error"]
 
 
@@ -53,20 +54,21 @@ def test_predict_as_csv_holds_the_same_rows(
 def test_an_undecided_picture_is_unsure_in_every_format(
     model: Path, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shy = replace(Detector.load(model), rule=DecisionRule(margin=30.0))
+    shy = replace(Detector.load(model), rule=DecisionRule(0.5, 0.0, 1.1))
     shy.save(file := tmp_path / "shy.keras")
     assert main(["predict", str(mixed / "a.jpg"), "--model", str(file)]) == 0
     _, verdict, p_ai, named = capsys.readouterr().out.rstrip("\n").split("\t")
-    assert (verdict, named) == ("unsure", Detector.load(file).id)
+    assert (verdict, named) == ("unsure: near the threshold", Detector.load(file).id)
     assert 0 <= float(p_ai) <= 1
     assert main(["predict", str(mixed / "a.jpg"), "--model", str(file), "--json"]) == 0
     row = json.loads(capsys.readouterr().out)
-    assert (row["verdict"], row["predicted"]) == ("unsure", "AI" if row["p_ai"] >= 0.5 else "human")
+    assert (row["verdict"], row["reason"]) == ("unsure", "near the threshold")
+    assert row["predicted"] == ("AI" if row["p_ai"] >= 0.5 else "human")
     assert main(["predict", str(mixed / "a.jpg"), "--model", str(file), "--csv", str(tmp_path / "out.csv")]) == 0
     with (tmp_path / "out.csv").open(newline="") as table:
         header, cells = csv.reader(table)
     assert header == KEYS
-    assert (cells[1], cells[5]) == ("unsure", row["predicted"])
+    assert (cells[1], cells[2], cells[6]) == ("unsure", "near the threshold", row["predicted"])
 
 
 @pytest.mark.parametrize("command", [["predict"], ["explain", "--out", "out"]])

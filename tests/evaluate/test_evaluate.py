@@ -20,7 +20,7 @@ from artdetect.pictures.images import Geometry
 from artdetect.stats.bootstrap import Bootstrap
 
 CONFIG = EvaluateConfig(bootstrap_resamples=100, robustness_pictures=6)
-COLUMNS = ["path", "sha256", "label", "style", "generator", "p_ai", "predicted", "verdict"]
+COLUMNS = ["path", "sha256", "label", "style", "generator", "p_ai", "predicted", "verdict", "reason"]
 
 
 def run(trained: Path, model: Path, out: Path, config: EvaluateConfig = CONFIG) -> Path:
@@ -62,7 +62,11 @@ def test_each_p_and_verdict_is_that_of_the_picture_by_itself(evaluated: Path, tr
         scores = detector.scores(pixels[None])
         assert scores.p_ai[0] == row.p_ai
         assert detector.rule.predicted(scores.p_ai)[0] == row.predicted
-        assert detector.rule.verdicts(scores.p_ai, scores.novelty)[0] == row.verdict
+        reasons = detector.rule.reasons(
+            scores.p_ai, scores.novelty, np.array([24]), np.array([images.contrast(pixels)])
+        )
+        assert reasons[0] == row.reason
+        assert detector.rule.verdicts(scores.p_ai, reasons)[0] == row.verdict
 
 
 def test_the_metrics_of_the_stage_are_those_of_its_predictions(evaluated: Path, notebook: Path) -> None:
@@ -120,7 +124,7 @@ def rich(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     net = keras.Model(picture, outputs)
     dense.set_weights([np.array([[20.0, 0]] * 3), np.array([-30.0, 0])])
     net.get_layer("families").set_weights([np.zeros((3, 2)), np.array([0.0, 2.0])])
-    rule = DecisionRule(threshold=0.6, margin=1.0, novelty=0.5)
+    rule = DecisionRule(0.6, 0.35, 0.8, novelty=0.5)
     families = ("latent_diffusion", "stable_diffusion")
     detector = Detector(net, "rich", Geometry(16, "squash"), {}, rule, families)
     detector.save((folder := tmp_path_factory.mktemp("rich")) / "model.keras")

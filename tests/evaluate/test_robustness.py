@@ -47,7 +47,7 @@ def detector() -> Detector:
         ]
     )
     net.set_weights([np.array([[20.0, 0.0], [0.0, 0.0], [-20.0, 0.0]]), np.array([0.1, 0.0])])
-    return Detector(net, "red", Geometry(SIDE, "squash"), {}, DecisionRule(margin=1.0))
+    return Detector(net, "red", Geometry(SIDE, "squash"), {}, DecisionRule(0.5, 0.25, 0.75))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,9 @@ def measured(detector: Detector, pixels: tuple[pd.DataFrame, PixelCache]) -> tup
 
 def measure(detector: Detector, table: pd.DataFrame, cache: PixelCache) -> tuple[dict, pd.DataFrame]:
     scores = cached_scores.scores(detector, cache, list(table.sha256))
-    sample = evaluate.add_predictions(table, detector, scores)
+    sample = evaluate.add_predictions(
+        table, detector, scores, np.full(len(table), SIDE), cache.contrasts(list(table.sha256))
+    )
     return robustness.robustness_table(detector, cache, sample, Bootstrap(100, 0), lambda done, total: None)
 
 

@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from platform import node
 
@@ -20,10 +21,11 @@ from artdetect.explain import explanation as explanations
 from artdetect.explain import figures
 from artdetect.explain.batch_job import ExplanationJob, chunks
 from artdetect.explain.config import ExplainConfig
-from artdetect.explain.explained_pictures import ExplainedPicture, explain
+from artdetect.explain.explained_pictures import ExplainedPicture, explain, title
 from artdetect.model.detector import Detector
 from artdetect.pictures import images
 from tests import PROJECT
+from tests.model.test_cached_scores import detector as small_detector
 from tests.tiny_dataset import jpeg, write
 
 CHEAP = ExplainConfig(method="gradcam", quality_pictures=0)
@@ -222,12 +224,25 @@ def check_scale(out: Path) -> tuple[float, float]:
     scale = figures.common_range(every.values())
     for name, found in every.items():
         row = rows.loc[name]
-        p = row.p_ai if row.predicted == "AI" else 1 - row.p_ai
-        assert p <= 0.999
-        heading = f"{row.verdict} {p:.1%}"
+        heading = title(row.verdict, row.reason, row.predicted, row.p_ai)
         figures.panels(images.artwork(Path(row.path), 512), found, heading, out / "x.png.expected", scale=scale)
         assert (out / "x.png.expected").read_bytes() == (out / f"{name}.png").read_bytes(), name
     return scale
+
+
+def test_a_figure_says_when_crops_contributed_to_the_verdict(source: Path) -> None:
+    judge, out = replace(small_detector(1), native_crops=2), source.parent / "out"
+    write(source / "large.jpg", jpeg(9, side=90))
+    write(source / "tiny.jpg", jpeg(9, side=9))
+    run(judge, out, source, config=ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0))
+    rows = table(out)
+    assert rows.native_crops[["large", "tiny"]].tolist() == [2, 0]
+    for row in rows.loc[["large", "tiny"]].itertuples():
+        heading = title(row.verdict, row.reason, row.predicted, row.p_ai, crops=row.native_crops)
+        assert ("2 unresized crops" in heading) == (row.name == "large")
+        artwork, found = images.artwork(Path(row.path), 512), explanations.load(out / f"{row.name}.npz")
+        figures.panels(artwork, found, heading, out / "expected.png")
+        assert (out / "expected.png").read_bytes() == (out / f"{row.name}.png").read_bytes()
 
 
 def test_pictures_are_listed_one_after_the_other(detector: Detector, roots: Path) -> None:

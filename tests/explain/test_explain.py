@@ -33,6 +33,7 @@ def evaluated(trained: Path, roots: Path) -> Path:
                 "p_ai": p_ai,
                 "predicted": predicted,
                 "verdict": predicted,
+                "reason": "sure",
             }
         )
     rows[3] |= {"p_ai": 0.6, "predicted": "AI", "verdict": "AI"}
@@ -100,18 +101,24 @@ def test_none_chosen_is_an_empty_table_and_no_sheet(trained: Path, evaluated: Pa
 
 
 @pytest.mark.parametrize(
-    ("verdict", "predicted", "p_ai", "says"),
+    ("verdict", "reason", "predicted", "p_ai", "says"),
     [
-        ("AI", "AI", 0.93, "AI 93.0%"),
-        ("human", "human", 0.07, "human 93.0%"),
-        ("unsure", "AI", 0.52, "unsure, AI 52.0%"),
-        ("unsure", "human", 0.48, "unsure, human 52.0%"),
-        ("human", "human", 0.6, "human 40.0%"),  # where the threshold is high
-        ("AI", "AI", 1.0, "AI over 99.9%"),
+        ("AI", "sure", "AI", 0.93, "AI 93.0%"),
+        ("human", "sure", "human", 0.07, "human 93.0%"),
+        ("unsure", "near the threshold", "AI", 0.52, "unsure: near the threshold, AI 52.0%"),
+        ("unsure", "too small", "human", 0.48, "unsure: too small, human 52.0%"),
+        ("human", "sure", "human", 0.6, "human 40.0%"),  # where the threshold is high
+        ("AI", "sure", "AI", 1.0, "AI over 99.9%"),
     ],
 )
 def test_a_title_says_verdict_and_probability_of_the_class_it_leans_to(
-    verdict: str, predicted: str, p_ai: float, says: str
+    verdict: str, reason: str, predicted: str, p_ai: float, says: str
 ) -> None:
-    assert title(verdict, predicted, p_ai) == says
-    assert title(verdict, predicted, p_ai, "human") == f"{says}\n(is human)"
+    assert title(verdict, reason, predicted, p_ai) == says
+    assert title(verdict, reason, predicted, p_ai, "human") == f"{says}\n(is human)"
+
+
+def test_a_title_says_that_crops_contributed() -> None:
+    note = "judged with 3 unresized crops; the map is of the whole"
+    assert title("AI", "sure", "AI", 0.93, crops=3) == f"AI 93.0%\n({note})"
+    assert title("AI", "sure", "AI", 0.93, "human", 3) == f"AI 93.0%\n(is human; {note})"

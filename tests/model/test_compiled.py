@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from artdetect.model.compiled import CompiledModel, outputs_of
+from artdetect.model.feature_cache import Extractor
+from artdetect.pictures.images import Geometry
 from artdetect.train import presets
 
 pytestmark = pytest.mark.bits
@@ -88,3 +90,15 @@ def test_a_presets_net_does_not_depend_on_neighbours(build: Callable[[], keras.M
     together = compiled(some)["probabilities"]
     for row in (0, 7, 18):
         np.testing.assert_array_equal(compiled(some[row : row + 1])["probabilities"][0], together[row])
+
+
+def test_hundreds_of_passes_of_the_backbone_from_two_threads_agree_with_each_other() -> None:
+    """Passes in parallel inside one graph crashed TensorFlow, or gave wrong numbers, on a processor with AMX."""
+    extractor = Extractor("efficientnet-lite0", ("stem..block10",), Geometry(224, "crop"))
+    pictures = np.random.default_rng(1).integers(0, 256, (160, 224, 224, 3), np.uint8)
+    features = CompiledModel(partial(extractor.build(), training=False), (224, 224, 3), prepared)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(features, [pictures, pictures])
+    assert np.isfinite(first).all()
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first[:8], np.concatenate([features(pictures[n : n + 1]) for n in range(8)]))

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from artdetect import compute, evaluate
 from artdetect.artifacts import registry, store
 from artdetect.core.errors import ModelError
 from artdetect.evaluate.config import EvaluateConfig
-from artdetect.model import predict
+from artdetect.model import choice, predict
 from artdetect.model.compiled import CompiledModel
 from artdetect.model.decision import DecisionRule
 from artdetect.model.detector import MODEL_FILE, Detector
@@ -79,29 +79,60 @@ def test_a_bad_file_is_a_row_and_the_others_get_verdicts(tmp_path: Path, detecto
     for row in rows:
         assert row.model == detector.id
         if row.error:
-            assert {row.verdict, row.p_ai, row.predicted, row.novelty, row.generator} == {None}
+            assert {row.verdict, row.reason, row.p_ai, row.predicted, row.novelty, row.generator} == {None}
             assert row.error.startswith(f"{row.path}: ")
         else:
-            assert row.verdict == row.predicted == ("AI" if row.p_ai >= detector.rule.threshold else "human")
+            assert row.predicted == ("AI" if row.p_ai >= detector.rule.threshold else "human")
+            assert (row.verdict, row.reason) == ("unsure", "too small")  # 24 px
 
 
 def test_rows_hold_the_scores_and_what_the_rule_makes_of_them(tmp_path: Path) -> None:
-    """For pictures from human to AI. The last one is unlike the others and needs more than p(AI) = 0.88."""
-    families = ("reds", "greens", "blues")
-    detector = Detector(
-        net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, DecisionRule(0.5, 1.0, 0.4), families
-    )
+    """For pictures from human to AI. The last one is unlike the others."""
+    families, rule = ("reds", "greens", "blues"), DecisionRule(0.5, 0.25, 0.75, 0.4)
+    detector = Detector(net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, rule, families)
     colours = {"a": (20, 220, 10), "b": (100, 120, 10), "c": (120, 100, 10), "d": (220, 20, 10), "e": (220, 170, 255)}
     for name, colour in colours.items():
         Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
     rows = list(predict.predict(detector, predict.find_pictures([tmp_path])))
     assert [row.verdict for row in rows] == ["human", "unsure", "unsure", "AI", "unsure"]
+    near, unlike = "near the threshold", "unlike the training art"
+    assert [row.reason for row in rows] == ["sure", near, near, "sure", unlike]
     assert [row.predicted for row in rows] == ["human", "human", "AI", "AI", "AI"]
     assert [row.generator for row in rows] == [None, None, "other", "reds", "other"]
     assert [row.novelty for row in rows] == pytest.approx([10 / 255] * 4 + [1], rel=1e-4)
     logits = [10 * (red - green) / 255 for red, green, _ in colours.values()]
     assert [row.p_ai for row in rows] == pytest.approx(1 / (1 + np.exp(np.negative(logits))), abs=1e-4)
-    assert list(rows[0].as_dict()) == ["path", "verdict", "p_ai", "model", "error", "predicted", "novelty", "generator"]
+    assert list(rows[0].as_dict()) == [
+        "path", "verdict", "reason", "p_ai", "model", "error", "predicted", "novelty", "generator", "native_crops"
+    ]  # fmt: skip
+
+
+def test_thumbnails_and_pictures_of_one_colour_are_unsure_with_their_reason(tmp_path: Path) -> None:
+    """Their p(AI) is that of any picture. The size is that of the file, before pictures are resized and turned."""
+    rule = DecisionRule(min_side=32, min_contrast=2.0)
+    detector = Detector(net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, rule, ("a", "b", "c"))
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    pictures = {
+        "16x16.jpg": jpeg(1, side=16), "200x20.png": None, "300x300.jpg": jpeg(2, side=300),
+        "one colour.png": None, "turned.jpg": jpeg(3, side=64, exif=turned), "two greys.png": None,
+    }  # fmt: skip
+    Image.fromarray(np.random.default_rng(4).integers(0, 256, (20, 200, 3), np.uint8)).save(tmp_path / "200x20.png")
+    Image.new("RGB", (100, 100), (250, 20, 10)).save(tmp_path / "one colour.png")
+    Image.fromarray(np.full((100, 100), 90, np.uint8) + np.arange(100, dtype=np.uint8) // 50).save(
+        tmp_path / "two greys.png"
+    )
+    for name, content in pictures.items():
+        if content:
+            write(tmp_path / name, content)
+    rows = {Path(row.path).name: row for row in predict.predict(detector, [tmp_path / name for name in pictures])}
+    assert {name: row.reason for name, row in rows.items()} == {
+        "16x16.jpg": "too small", "200x20.png": "too small", "300x300.jpg": "sure",
+        "one colour.png": "flat", "turned.jpg": "sure", "two greys.png": "flat",
+    }  # fmt: skip
+    for name, row in rows.items():
+        assert row.verdict == (row.predicted if row.reason == "sure" else "unsure")
+        assert row.p_ai == detector.p_ai(images.load(tmp_path / name, detector.geometry)[None])[0]
 
 
 def test_only_bad_files_and_no_files_are_no_crash(tmp_path: Path, detector: Detector) -> None:
@@ -156,8 +187,8 @@ def test_a_picture_gets_the_p_it_got_in_the_evaluation(
     )
     evaluated = pd.read_parquet(tmp_path / "predictions.parquet")
     rows = list(predict.predict(detector, [pictures / path for path in evaluated.path]))
-    assert [row.p_ai for row in rows] == list(evaluated.p_ai)
-    assert [row.verdict for row in rows] == list(evaluated.verdict)
+    for column in ("p_ai", "verdict", "reason"):
+        assert [getattr(row, column) for row in rows] == list(evaluated[column])
 
 
 @pytest.mark.parametrize("options", [{}, {"side": 300}, {"side": 7, "quality": 30}])
@@ -185,7 +216,7 @@ def test_the_champion_comes_before_the_newest(model: Path, roots: Path, monkeypa
         shutil.copy(model / MODEL_FILE, out)
         (out / "more").write_text("another digest")
     assert store.newest("train") == store.load("train", "k2")
-    assert predict.default_model() == first
+    assert choice.choose().path == first
     assert predict.find_model().digest == Detector.load(first).digest
     shutil.rmtree(first)
     with pytest.raises(ModelError, match=r"the champion, train/k1, cannot be used: missing"):

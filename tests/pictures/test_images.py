@@ -286,3 +286,17 @@ def test_an_impossible_geometry_says_what_it_received(arguments):
 
 def test_a_geometry_can_be_restored_from_its_dict():
     assert Geometry(**CROP.as_dict()) == CROP
+
+
+# --- contrast ---
+
+
+def test_contrast_is_the_standard_deviation_of_grey_values() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (31, 33, 3), np.uint8)
+    grey = np.asarray(Image.fromarray(noise).convert("L"), np.float64)
+    assert images.contrast(noise) == pytest.approx(grey.std(), rel=1e-12)
+    halves = np.zeros((4, 4, 3), np.uint8)
+    assert images.contrast(halves) == 0
+    halves[:2] = 255
+    assert images.contrast(halves) == 127.5
+    assert images.contrast(np.full((5, 5, 3), (200, 30, 90), np.uint8)) == 0  # one colour

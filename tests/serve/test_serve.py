@@ -32,9 +32,12 @@ from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.pictures.images import Geometry
 from artdetect.serve import app, live_model
 from artdetect.serve.live_model import LiveModel
+from artdetect.web import guard
 from tests.model.test_detector import net_with_all_outputs
 from tests.test_architecture import PROJECT, loaded
 from tests.tiny_dataset import jpeg, write
+
+RULE = DecisionRule(0.5, 0.25, 0.75, 0.4)
 
 
 @contextmanager
@@ -58,9 +61,9 @@ def two(model: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(model, roots / "artifacts" / "train" / "k1")
     registry.promote("k1", {}, "me", "the first")
     with store.build("train", "k2", {}) as out:
-        Detector(
-            net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, DecisionRule(0.5, 1.0, 0.4), ("a", "b", "c")
-        ).save(out / MODEL_FILE)
+        Detector(net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, RULE, ("a", "b", "c")).save(
+            out / MODEL_FILE
+        )
     return roots
 
 
@@ -95,6 +98,18 @@ def test_rows_equal_those_of_predict_bit_for_bit_also_for_concurrent_requests(mo
     assert (nameless.json()["path"], nameless.json()["error"]) == ("", "not a picture but a web page or other markup")
 
 
+def test_large_pictures_are_judged_with_their_crops_as_predict_does(tmp_path: Path) -> None:
+    detector = Detector(
+        net_with_all_outputs("frozen"), "artnet", Geometry(32, "crop"), {}, RULE, ("a", "b", "c"), native_crops=3
+    )
+    detector.save(model := tmp_path / MODEL_FILE)
+    files = [write(tmp_path / f"{side}.jpg", jpeg(side, side=side)) for side in (30, 48, 200)]
+    expected = [row.as_dict() for row in predict.predict(Detector.load(model), files)]
+    assert [row["native_crops"] for row in expected] == [0, 3, 3]
+    with serving(model) as (_, address):
+        assert [post(address, file.read_bytes(), name=str(file)).json() for file in files] == expected
+
+
 def test_health_answers_while_pictures_are_processed(model: Path) -> None:
     with serving(model) as (live, address), ThreadPoolExecutor(5) as many:
         detector = live.model.detector
@@ -126,7 +141,7 @@ def test_the_service_does_not_wait_for_clients_that_stop_sending(
     model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(app, "BODY_TIMEOUT", 0.1)
-    half = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nhalf"
+    half = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nhalf"
     with serving(model) as (_, address):
         host, port = address.removeprefix("http://").split(":")
         for _ in range(app.MAX_CONCURRENT):
@@ -151,6 +166,22 @@ def test_a_form_is_refused_with_advice_and_no_page_loads_scripts_from_the_intern
     assert list(described["components"]["schemas"]["Verdict"]["properties"]) == names
 
 
+@pytest.mark.parametrize(("header", "value"), [("Host", "evil.example"), ("Origin", "http://evil.example")])
+def test_foreign_hosts_and_pages_learn_nothing_and_every_page_is_secured(model: Path, header: str, value: str) -> None:
+    with serving(model) as (live, address):
+        foreign = [
+            httpx.post(f"{address}/predict", content=jpeg(1), headers={header: value}),
+            *(httpx.get(address + path, headers={header: value}) for path in ("/model", "/health", "/openapi.json")),
+        ]
+        own = [httpx.get(address + path) for path in ("/model", "/health", "/openapi.json", "/nowhere")]
+        assert post(address.replace("127.0.0.1", "localhost"), jpeg(1)).status_code == 200
+    assert [answer.status_code for answer in foreign] == [403] * 4
+    assert live.model.detector.id not in "".join(answer.text for answer in foreign)
+    for answer in (*foreign, *own):
+        assert answer.headers["content-security-policy"] == guard.NOTHING
+        assert answer.headers.items() >= {name.lower(): value for name, value in guard.HEADERS.items()}.items()
+
+
 # --- which model ---
 
 
@@ -168,6 +199,7 @@ def test_a_promotion_and_a_rollback_take_effect_with_the_next_request(two: Path)
 
     with serving() as (_, address):
         before = get(address, "/model")
+        assert (before["role"], before["demonstration"], before["notice"]) == ("champion", False, "")
         others = [Thread(target=keep_posting) for _ in range(2)]
         for other in others:
             other.start()
@@ -182,7 +214,7 @@ def test_a_promotion_and_a_rollback_take_effect_with_the_next_request(two: Path)
         assert post(address, file.read_bytes(), name=str(file)).json() == rows["k1"]
     assert (before["train"], after["train"], again["train"]) == ("k1", "k2", "k1")
     assert (after["champion_since"], again["champion_since"]) == (promoted.at, back.at)
-    assert after["rule"] == DecisionRule(0.5, 1.0, 0.4).as_dict() | {"unsure": list(DecisionRule(0.5, 1.0, 0.4).band())}
+    assert after["rule"] == RULE.as_dict() | {"unsure": list(RULE.band())}
     assert (after["id"], after["preset"]) == (rows["k2"]["model"], "artnet")
     assert after["digest"] == Detector.load(store.place("train", "k2")).digest
     assert answers
@@ -263,7 +295,7 @@ def test_the_command_answers_logs_and_ends_cleanly(model: Path, capfd: pytest.Ca
     try:
         address, _, rest = process.stdout.readline().partition(" ")
         detector = Detector.load(model)
-        assert rest == f"serves {detector.id} (train/k1); POST a picture to /predict\n"
+        assert rest == f"serves {detector.id}; POST a picture to /predict\n"
         row = post(address, jpeg(1), name="a.jpg").json()
         assert (row["path"], row["model"]) == ("a.jpg", detector.id)
         port = address.rpartition(":")[2]
@@ -275,7 +307,8 @@ def test_the_command_answers_logs_and_ends_cleanly(model: Path, capfd: pytest.Ca
     finally:
         process.kill()
     assert (process.returncode, out) == (0, "")
-    (line,) = map(json.loads, err.splitlines())
+    first, line = map(json.loads, err.splitlines())
+    assert first["message"] == f"model {detector.id}: the newest own one, train/k1"
     assert line.keys() == {"time", "level", "logger", "message"}
     assert line["message"].endswith('"POST /predict?name=a.jpg HTTP/1.1" 200')
 

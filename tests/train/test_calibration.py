@@ -14,20 +14,20 @@ from scipy.special import expit
 from artdetect.model.decision import UNSURE, DecisionRule, logit
 from artdetect.pictures.labels import CLASSES
 from artdetect.train import calibration
-from artdetect.train.calibration import Abstention, FalsePositiveRate, Share, ValidationPredictions
+from artdetect.train.calibration import Abstention, FalsePositiveRate, HeldOutPredictions, Share
 
 NAMES = np.array(CLASSES)
 
 
-def predictions(logits: Any, classes: Any, weights: Any = None, novelty: Any = None) -> ValidationPredictions:
+def predictions(logits: Any, classes: Any, weights: Any = None, novelty: Any = None) -> HeldOutPredictions:
     """Predictions for one view or several. Without weights, all pictures count the same."""
     classes = np.array(classes)
     weights = np.ones(len(classes), np.float32) if weights is None else np.array(weights, np.float32)
-    return ValidationPredictions(np.atleast_2d(np.array(logits, np.float32)), classes, weights, novelty)
+    return HeldOutPredictions(np.atleast_2d(np.array(logits, np.float32)), classes, weights, novelty)
 
 
 @st.composite
-def validations(draw: st.DrawFn) -> ValidationPredictions:
+def validations(draw: st.DrawFn) -> HeldOutPredictions:
     """A few pictures of both classes, many with equal logits, some so large that float32 probabilities are 0 or 1."""
     count = draw(st.integers(2, 14))
     logits = draw(arrays(np.float32, count, elements=st.sampled_from([-40, -2, -1, -0.5, 0, 0.5, 1, 2, 16, 17, 40])))
@@ -77,7 +77,7 @@ def test_pictures_that_are_all_right_or_all_wrong_end_within_the_bounds(sign: in
 # --- margin ---
 
 
-def outcome(rule: DecisionRule, given: ValidationPredictions, temperature: float) -> tuple[float | None, float]:
+def outcome(rule: DecisionRule, given: HeldOutPredictions, temperature: float) -> tuple[float | None, float]:
     """The weighted accuracy of a rule's verdicts, and the share of pictures that it leaves unsure."""
     verdicts = rule.verdicts(expit(given.logits[0].astype(np.float64) / temperature))
     decided = verdicts != UNSURE
@@ -96,7 +96,7 @@ def outcome(rule: DecisionRule, given: ValidationPredictions, temperature: float
     predictions([1, 1, 2], [1, 0, 0]), 1.0, 0.5, 0.99, 0.5
 )  # a tie: one of the two closest to the threshold is right
 def test_the_margin_is_the_smallest_that_trying_all_finds(
-    given: ValidationPredictions, temperature: float, threshold: float, accuracy: float, max_share: float
+    given: HeldOutPredictions, temperature: float, threshold: float, accuracy: float, max_share: float
 ) -> None:
     rule = calibration.fit_decision_rule(
         given, temperature, threshold, Abstention(min_accuracy=accuracy, max_share=max_share)
@@ -139,7 +139,7 @@ def test_only_the_clean_view_determines_the_margin() -> None:
 @settings(deadline=None)
 @given(validations(), st.sampled_from([0.01, 0.1, 0.25, 0.5, 0.9]), st.sampled_from([0.05, 1.0, 2.0]))
 def test_at_a_false_positive_rate_no_larger_share_of_human_pictures_is_called_ai(
-    given: ValidationPredictions, rate: float, temperature: float
+    given: HeldOutPredictions, rate: float, temperature: float
 ) -> None:
     rule = calibration.fit_decision_rule(given, temperature, FalsePositiveRate(fpr=rate), Abstention())
     human = given.logits[0][given.classes == 1].astype(np.float64) / temperature
