@@ -48,7 +48,7 @@ def load(name: str, weights: str, size: int | None) -> "keras.Model":
         raise ConfigError(f"{name} comes with its weights: leave train.weights out. Received: {weights!r}")
     preset = _preset(name)
     model = _backbone(name, preset)
-    if size and getattr(model, "position_embedding_shape", None) and size % model.patch_size == 0:  # of DINOv2
+    if size and _interpolates(model) and size != model.image_shape[0] and size % model.patch_size == 0:
         model = _backbone(name, preset, image_shape=(size, size, 3))
     encoder, tokens = hub_encoders.read(model, name)
     if size not in (None, encoder.side):
@@ -132,8 +132,13 @@ def _unreadable(name: str, preset: str, error: Exception) -> Exception:
     )
 
 
+def _interpolates(model: Any) -> bool:
+    """Whether it takes pictures of other sizes than it was trained on, as DINOv2 does."""
+    return hasattr(model, "position_embedding_shape")
+
+
 def _size_error(name: str, size: int, model: Any, side: int) -> str:
-    if not getattr(model, "position_embedding_shape", None):
+    if not _interpolates(model):
         return (
             f"train.size = {size} does not fit {name}, which takes pictures of {side} pixels: set train.size = {side}"
         )

@@ -14,7 +14,7 @@ from artdetect.model import backbones, tensorflow_setup
 from artdetect.model.backbones import timm_vit
 from tests.model.backbones.vits import HEADS, LAYERS, MEAN, SIDE, STD, WIDTH, timm_forward, timm_tensors
 
-REAL = Path(os.environ.get("ARTDETECT_REAL_DATA", ""), "vit-tiny", "vit_tiny_patch16_224.npz")
+REAL = Path(os.environ.get("ARTDETECT_REAL_DATA", "/nonexistent"), "vit-tiny", "vit_tiny_patch16_224.npz")
 
 
 def write_safetensors(path: Path, tensors: dict[str, np.ndarray], dtype: str = "F32") -> None:
@@ -63,7 +63,7 @@ def test_a_converted_vit_gives_what_timm_gives(suffix: str, tmp_path: Path) -> N
     assert_same(found, timm_forward(tensors, pictures, MEAN, STD, HEADS), 1e-5)
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="needs ARTDETECT_REAL_DATA")
+@pytest.mark.skipif(not REAL.is_file(), reason="ARTDETECT_REAL_DATA names no folder that has it")
 def test_the_real_vit_tiny_gives_what_timm_gives(tmp_path: Path) -> None:
     """Also its classifier, whose weights the folder leaves out, so that the numbers are those of a working net."""
     timm_vit.convert(REAL, tmp_path / "folder", [0.5], [0.5])
