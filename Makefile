@@ -6,7 +6,7 @@ READY := .venv/ready
 SAMPLE := data/sample/drawn-art.zip
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help setup demo test test-slow test-bits test-all check up down bench bench-full clean
+.PHONY: help setup demo test test-slow test-bits test-all check starter up down bench bench-full clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test-bits  the tests that compare bits once more, with TensorFlow's kernels capped at AVX2"
 	@echo "make test-all   all three"
 	@echo "make check      set up, then check formatting, lint, types and the import layers"
+	@echo "make starter    train the starter model on the pictures in ARTDETECT_REAL_DATA, and put it into the package"
 	@echo "make up         set up, then start Prefect's server, dashboard, deployments and a worker"
 	@echo "make down       stop them"
 	@echo "make bench      what it costs: nothing to do, growing sizes, beside the notebook; bench-full: at full size"
@@ -54,6 +55,10 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+starter: $(READY)
+	@test -n "$(ARTDETECT_REAL_DATA)" || { echo "ARTDETECT_REAL_DATA must name the folder of the data sets" >&2; exit 2; }
+	@$(BIN)/artdetect starter-model --config configs/starter.toml --set download.url=$(ARTDETECT_REAL_DATA)/realart.zip
 
 up: $(SAMPLE)
 	@$(BIN)/python -m artdetect.services up

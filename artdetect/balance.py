@@ -5,6 +5,7 @@ the file system and added pictures do not move a picture to another split. Near-
 together: no picture in validation or test has a copy in train.
 """
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,8 +21,8 @@ from artdetect.pictures.labels import AI, CLASSES
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ["path", "sha256", "label", "style", "generator", "split", "group", "weight"]
-_INDEX_COLUMNS = ["path", "sha256", "label", "style", "generator", "split", "ok"]
+COLUMNS = ["path", "sha256", "label", "style", "generator", "source", "split", "group", "weight"]
+_INDEX_COLUMNS = ["path", "sha256", "label", "style", "generator", "source", "split", "ok"]
 
 
 def _as_tuple(names: Any) -> Any:
@@ -41,10 +42,15 @@ class BalanceConfig(Section):
         (),
         description="generators excluded from training and validation, to measure performance on unseen ones",
     )
+    excluded_sources: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
+        (), description="sources whose pictures are not used at all, for instance of poor quality"
+    )
 
 
 def run(config: BalanceConfig, index_folder: Path, audit_folder: Path, out: Path) -> None:
     """Write balance.parquet, the table that `balance` returns: one row per picture that is used.
+
+    The index's notice.txt, if there is one, is copied, because a model says what its pictures' data set says.
 
     Args:
         config: Section `balance`.
@@ -60,15 +66,18 @@ def run(config: BalanceConfig, index_folder: Path, audit_folder: Path, out: Path
     table = pd.read_parquet(index_folder / file_names.INDEX, columns=_INDEX_COLUMNS)
     groups = pd.read_parquet(audit_folder / file_names.GROUPS, columns=["path", "group"])
     balance(table, groups, config).to_parquet(out / file_names.BALANCE, index=False)
+    if (notice := index_folder / file_names.NOTICE).is_file():
+        shutil.copyfile(notice, out / file_names.NOTICE)
 
 
 def balance(table: "pd.DataFrame", groups: "pd.DataFrame", config: BalanceConfig) -> "pd.DataFrame":
     """Choose the pictures to use and assign each to a split.
 
-    Test is the whole test split of the data set. From the rest these are left out: unreadable pictures, second copies,
-    pictures with a near or exact duplicate in test, and near or exact duplicates under two labels. Pictures of
-    `config.held_out_generators` are held_out, except those with a duplicate in train. With undersampling, train and
-    validation have equal classes, stratified over style x generator. No group is in both.
+    Pictures of `config.excluded_sources` are not used. Test is the whole test split of the rest. From train these are
+    left out: unreadable pictures, second copies, pictures with a near or exact duplicate in test, and near or exact
+    duplicates under two labels. Pictures of `config.held_out_generators` are held_out, except those with a duplicate in
+    train. With undersampling, train and validation have equal classes, stratified over style x generator. No group is
+    in both.
 
     Args:
         table: An index.
@@ -76,16 +85,16 @@ def balance(table: "pd.DataFrame", groups: "pd.DataFrame", config: BalanceConfig
         config: Section `balance`.
 
     Returns:
-        A table sorted by path: path, sha256, label, style, generator, split ("train", "validation", "test" or
+        A table sorted by path: path, sha256, label, style, generator, source, split ("train", "validation", "test" or
         "held_out"), group (16 hex digits shared by near-duplicates in this table, otherwise missing) and weight (float,
         in training and validation).
 
     Raises:
-        DataError: A class is missing or cannot be divided, or `config.held_out_generators` does not fit the data.
+        DataError: A class is missing or cannot be divided, or the names in `config` do not fit the data.
     """
     import pandas as pd
 
-    table = table.reset_index(drop=True)
+    table = _without_sources(table, config.excluded_sources).reset_index(drop=True)
     usable = _with_clusters(table, groups)
     test = usable[usable.split == "test"]
     learnable = usable[(usable.split == "train") & ~usable.cluster.isin(test.cluster)]
@@ -108,8 +117,19 @@ def balance(table: "pd.DataFrame", groups: "pd.DataFrame", config: BalanceConfig
     )
     smallest = used.groupby("cluster").sha256.transform("min").str[:16]
     used["group"] = smallest.where(used.duplicated("cluster", keep=False)).astype("string")
-    used = used.join(table.path)[COLUMNS].astype({"label": "str", "style": "str", "generator": "str"})
+    used = used.join(table[["path", "source"]])[COLUMNS]
+    used = used.astype({"label": "str", "style": "str", "generator": "str", "source": "str"})
     return used.sort_values("path").reset_index(drop=True)
+
+
+def _without_sources(table: "pd.DataFrame", sources: tuple[str, ...]) -> "pd.DataFrame":
+    known = set(table.source)
+    if unknown := [name for name in sources if name not in known]:
+        raise DataError(
+            f"balance.excluded_sources names {unknown[0]!r}, which is no source of these pictures. "
+            f"Sources are: {', '.join(sorted(known))}"
+        )
+    return table[~table.source.isin(sources)]
 
 
 def _with_clusters(table: "pd.DataFrame", groups: "pd.DataFrame") -> "pd.DataFrame":

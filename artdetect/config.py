@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,8 @@ def load(path: Path, changes: Iterable[str] = ()) -> Config:
     """Read a config from a TOML file and apply changes.
 
     Args:
-        path: The file. A relative `download.url` in it is relative to the project.
-        changes: `section.key=value` each. A relative `download.url` here is relative to the working directory.
+        path: The file. Relative paths of data sets in it are relative to the project.
+        changes: `section.key=value` each. Relative paths of data sets here are relative to the working directory.
 
     Raises:
         ConfigError: The file cannot be read, or a key or value in it is wrong.
@@ -67,7 +67,7 @@ def load(path: Path, changes: Iterable[str] = ()) -> Config:
         raise ConfigError(f"{path}: there is no such config file. There are: {known}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not readable as TOML ({error})") from error
-    _resolve_url(values, paths.project())
+    _change_paths(values, _absolute(paths.project()))
     return _changed(values, changes, str(path))
 
 
@@ -90,8 +90,11 @@ def _changed(values: dict[str, Any], changes: Iterable[str], source: str) -> Con
 def dump(config: Config) -> str:
     """The TOML text from which `load` makes this config; the path of a data set in the project is relative."""
     values = config.model_dump(mode="json", exclude_none=True)  # TOML has no null
-    if (url := Path(config.download.url)).is_relative_to(paths.project()):
-        values["download"]["url"] = url.relative_to(paths.project()).as_posix()
+    project = paths.project()
+    _change_paths(
+        values,
+        lambda text: Path(text).relative_to(project).as_posix() if Path(text).is_relative_to(project) else text,
+    )
     return tomli_w.dumps(values)
 
 
@@ -103,11 +106,29 @@ def parse(values: dict[str, Any], source: str = "config") -> Config:
         raise ConfigError(f"{source}: {_explain(error)}") from None
 
 
-def _resolve_url(values: dict[str, Any], folder: Path) -> None:
-    """Make a relative local `download.url` absolute."""
-    section = values.get("download")
-    if isinstance(section, dict) and isinstance(url := section.get("url"), str) and url and not _ADDRESS.match(url):
-        section["url"] = str(folder / os.path.expanduser(url))  # noqa: PTH111  Path's own raises for ~nobody
+def _change_paths(values: dict[str, Any], change: Callable[[str], str]) -> None:
+    """Change each address and path in section `download`."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: changed(part) if key in ("url", "sources", "sets") else part for key, part in value.items()}
+        if isinstance(value, list):
+            return [changed(part) for part in value]
+        return change(value) if isinstance(value, str) else value
+
+    if isinstance(section := values.get("download"), dict):
+        values["download"] = changed(section)
+
+
+def _absolute(folder: Path) -> Callable[[str], str]:
+    """A function that makes a relative path absolute, and leaves addresses as they are."""
+
+    def absolute(text: str) -> str:
+        if not text or _ADDRESS.match(text):
+            return text
+        return str(folder / os.path.expanduser(text))  # noqa: PTH111  Path's own raises for ~nobody
+
+    return absolute
 
 
 def _parse(change: str) -> dict[str, Any]:
@@ -120,14 +141,18 @@ def _parse(change: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError:
         value = text.strip()  # a bare word or a path
     values = {section: {key: value}}
-    _resolve_url(values, Path.cwd())
+    _change_paths(values, _absolute(Path.cwd()))
     return values
 
 
 def _merge(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     (section, keys), *_ = change.items()
     old = values.get(section, {})
-    return values | {section: (old if isinstance(old, dict) else {}) | keys}
+    old = old if isinstance(old, dict) else {}
+    if section == "download":  # one data set takes the place of several, and the other way round
+        replaced = {"url": ("sets",), "sets": ("url", "sha256", "sources")}
+        old = {key: value for key, value in old.items() if not any(key in replaced.get(name, ()) for name in keys)}
+    return values | {section: old | keys}
 
 
 def _explain(error: ValidationError) -> str:
@@ -137,6 +162,8 @@ def _explain(error: ValidationError) -> str:
         near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]}?" if near else f"The keys are: {', '.join(known_keys())}"
         return f"{key} is not a key of the config. {hint}"
+    if first["type"] == "section":  # the keys of a section do not fit together
+        return first["msg"]
     if first["type"] == "missing":
         return f"{key} is missing"
     return f"{key} = {first['input']!r} is not usable: {first['msg']}"

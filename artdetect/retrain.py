@@ -18,6 +18,7 @@ from artdetect.artifacts.store import Artifact
 from artdetect.core.config_section import Section
 from artdetect.index.config import IndexConfig
 from artdetect.ingest import incoming
+from artdetect.model import choice
 from artdetect.train.config import TrainConfig
 
 FLOW = "retrain"  # the flow's name in the run ledger, and the promoter's name in the champion's history
@@ -67,7 +68,7 @@ def _known_index() -> Path | None:
 
 
 def current_champion() -> Promotion | None:
-    """The champion. Before the first promotion, this promotes the model that predict uses.
+    """The champion. Before the first promotion, this promotes the newest own model, or the starter.
 
     Returns:
         The champion, or None if there is no model at all.
@@ -77,18 +78,18 @@ def current_champion() -> Promotion | None:
     """
     if registry.champion_model():
         return registry.champion()
-    newest = store.newest("train")
+    newest = choice.newest_own() or choice.publish_starter()
     if newest is None:
         return None
     why = "the model in use when the first retraining began"
-    return registry.promote(newest.key, lineage.lineage_keys(newest.key), FLOW, why)
+    return registry.promote(newest, lineage.lineage_keys(newest), FLOW, why)
 
 
 def reference() -> Promotion | None:
     """The oldest intact champion that a rollback can reach; None if there is none before the current one."""
     active = registry.active_promotions(registry.history())
     earlier = (promotion for promotion in active if promotion.train != active[-1].train)
-    return next((promotion for promotion in earlier if store.verify("train", promotion.train) is None), None)
+    return next((promotion for promotion in earlier if registry.fault(promotion) is None), None)
 
 
 def training_split_of(model: Promotion | None) -> Artifact | None:

@@ -5,7 +5,8 @@
     python -m artdetect.services status    which services run
 
 supervisord (configs/supervisord.conf) keeps the processes alive. While they run, Prefect commands in the project use
-this server, because `up` writes a Prefect profile and `down` removes it. All state is in .prefect/.
+this server, because `up` writes a Prefect profile and `down` removes it. All state is in .prefect/. `web.access`
+has the addresses and the auth string.
 """
 
 import os
@@ -20,25 +21,33 @@ from xmlrpc.client import Fault, ServerProxy
 import httpx
 from filelock import FileLock
 
-from artdetect.core import paths
+from artdetect.core import atomic, paths
 from artdetect.core.errors import ArtdetectError, ServerError
+from artdetect.web import access
 
 POOL = "artdetect"
-PORT = 4200  # unless ARTDETECT_PORT is set; artifacts are served on the next port
 START_TIMEOUT = 180.0  # seconds; the first start creates the database
 MAX_SOCKET_PATH = 95  # bytes that every system accepts, including a suffix that supervisord adds
 ALREADY_STARTED = 60  # supervisord's fault code
 
 
 def up() -> None:
-    """Start the services that do not run, register the deployments of prefect.yaml, start the worker."""
+    """Start the services that do not run, register the deployments of prefect.yaml, start the worker.
+
+    Services that an earlier version left running without the auth string are stopped and started again.
+    """
     with _lock():
-        _start_supervisor()
-        for program in ("server", "files"):
-            _start(program)
-        _await_server()
+        _start_server()
+        if not _wants_auth_string():
+            _stop()
+            _start_server()
+            if not _wants_auth_string():
+                raise ServerError(
+                    f"another Prefect server uses {access.dashboard()}: set ARTDETECT_PORT to a free port"
+                )
         _write_profile()
-        _prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
+        template = str(paths.project() / "configs" / "work_pool.json")
+        _prefect("work-pool", "create", POOL, "--type", "process", "--base-job-template", template, "--overwrite")
         _prefect("--no-prompt", "deploy", "--all")
         _start("worker")
 
@@ -46,14 +55,9 @@ def up() -> None:
 def down() -> None:
     """Stop all services. Active runs end as crashed; the stages that they finished stay cached."""
     with _lock():
-        _profile().unlink(missing_ok=True)
-        if _programs() is None:
-            return
-        _supervisor().stopAllProcesses()
-        _supervisor().shutdown()
-        until = time.monotonic() + 60
-        while _programs() is not None and time.monotonic() < until:
-            time.sleep(0.2)
+        access.profile().unlink(missing_ok=True)
+        if _programs() is not None:
+            _stop()
 
 
 def status() -> list[tuple[str, str]]:
@@ -62,32 +66,12 @@ def status() -> list[tuple[str, str]]:
     return [(program["name"], f"{program['statename'].lower()} {program['description']}") for program in programs]
 
 
-def port() -> int:
-    """The port of the server: `ARTDETECT_PORT`, or 4200."""
-    return int(os.environ.get("ARTDETECT_PORT") or PORT)
-
-
-def dashboard() -> str:
-    """The address of the dashboard."""
-    return f"http://127.0.0.1:{port()}"
-
-
-def _state() -> Path:
-    folder = paths.project() / ".prefect"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 def _lock() -> FileLock:
-    return FileLock(_state() / "serve.lock")
-
-
-def _profile() -> Path:
-    return _state() / "profiles.toml"
+    return FileLock(access.state() / "serve.lock")
 
 
 def _socket() -> Path:
-    socket = _state() / "supervisor.sock"
+    socket = access.state() / "supervisor.sock"
     if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
         raise ServerError(f"{socket}: this path is too long for a socket: move the project to a shorter path")
     return socket
@@ -98,16 +82,14 @@ def _environment() -> dict[str, str]:
     artifacts.mkdir(parents=True, exist_ok=True)
     return os.environ | {
         "ARTDETECT_PYTHON": sys.executable,
-        "ARTDETECT_PORT": str(port()),
-        "ARTDETECT_FILES_PORT": str(port() + 1),
-        "ARTDETECT_FILES": f"http://127.0.0.1:{port() + 1}",
+        "ARTDETECT_PORT": str(access.port()),
+        "ARTDETECT_FILES": f"http://{access.HOST}:{access.files_port()}",
         "ARTDETECT_ARTIFACTS": str(artifacts),
         "ARTDETECT_DATA": str(paths.data()),
-        "PREFECT_HOME": str(_state()),
-        "PREFECT_PROFILES_PATH": str(_profile()),
-        "PREFECT_API_URL": f"{dashboard()}/api",
-        "PREFECT_UI_API_URL": f"{dashboard()}/api",
+        "PREFECT_HOME": str(access.state()),
+        "PREFECT_PROFILES_PATH": str(access.profile()),
         "PREFECT_WORKER_QUERY_SECONDS": "2",
+        **access.client_settings(),
     }
 
 
@@ -125,6 +107,13 @@ def _programs() -> list[dict[str, Any]] | None:
         return None
 
 
+def _start_server() -> None:
+    _start_supervisor()
+    for program in ("server", "files"):
+        _start(program)
+    _await_server()
+
+
 def _start_supervisor() -> None:
     if _programs() is not None:
         return
@@ -134,8 +123,16 @@ def _start_supervisor() -> None:
     until = time.monotonic() + 30
     while _programs() is None:
         if time.monotonic() > until:
-            raise ServerError(f"supervisord did not start: see {_state() / 'supervisord.log'}")
+            raise ServerError(f"supervisord did not start: see {access.state() / 'supervisord.log'}")
         time.sleep(0.1)
+
+
+def _stop() -> None:
+    _supervisor().stopAllProcesses()
+    _supervisor().shutdown()
+    until = time.monotonic() + 60
+    while _programs() is not None and time.monotonic() < until:
+        time.sleep(0.2)
 
 
 def _start(program: str) -> None:
@@ -144,7 +141,7 @@ def _start(program: str) -> None:
     except Fault as fault:
         if fault.faultCode == ALREADY_STARTED:
             return
-        log = _state() / f"{program}.log"
+        log = access.state() / f"{program}.log"
         raise ServerError(f"{program} did not start ({fault.faultString}): see the end of {log}") from None
 
 
@@ -155,19 +152,30 @@ def _await_server() -> None:
         if states.get("server") in ("FATAL", "EXITED", "BACKOFF"):
             break
         try:
-            if httpx.get(f"{dashboard()}/api/health", timeout=5).is_success:
+            if httpx.get(f"{access.dashboard()}/api/health", timeout=5).is_success:
                 return
         except httpx.HTTPError:
             time.sleep(0.5)
     raise ServerError(
-        f"Prefect's server does not answer at {dashboard()}: see the end of {_state() / 'server.log'}. "
+        f"Prefect's server does not answer at {access.dashboard()}: see the end of {access.state() / 'server.log'}. "
         "If another program uses that port, choose another one with ARTDETECT_PORT"
     )
 
 
+def _wants_auth_string() -> bool:
+    """Whether the server refuses a request without the auth string and takes one with it."""
+    given = httpx.BasicAuth(*access.auth_string().split(":"))
+    try:
+        answers = [httpx.get(f"{access.dashboard()}/api/version", auth=auth, timeout=60) for auth in (None, given)]
+    except httpx.HTTPError as error:
+        raise ServerError(f"Prefect's server at {access.dashboard()} stopped answering ({error})") from None
+    return [answer.status_code for answer in answers] == [401, 200]
+
+
 def _write_profile() -> None:
     """Make `prefect` and `artdetect` use this server in the project; see [tool.prefect] in pyproject.toml."""
-    _profile().write_text(f'active = "{POOL}"\n\n[profiles.{POOL}]\nPREFECT_API_URL = "{dashboard()}/api"\n')
+    settings = "".join(f'{name} = "{value}"\n' for name, value in access.client_settings().items())
+    atomic.write(access.profile(), f'active = "{POOL}"\n\n[profiles.{POOL}]\n{settings}', mode=0o600)
 
 
 def _prefect(*arguments: str) -> None:
@@ -187,7 +195,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if arguments[0] == "up":
             up()
-            print(f"Dashboard: {dashboard()}\nRun now:   .venv/bin/prefect deployment run 'pipeline/train' --watch")
+            print(
+                f"Dashboard: {access.dashboard()}; it asks once for the password: cat {access.auth_file()}\n"
+                "Run now:   .venv/bin/prefect deployment run 'pipeline/train' --watch"
+            )
         elif arguments[0] == "down":
             down()
         else:

@@ -1,4 +1,4 @@
-"""tune: searches better settings for `artnet` by trials that are scored on validation pictures alone.
+"""tune: searches better settings for `artnet` by trials that are scored on pictures of held-out sources.
 
 Optuna proposes the settings. A database below artifacts/tune/ stores the scores, so that an interrupted search
 continues with the missing trials. A proposal depends only on the finished trials, so an interrupted search ends with
@@ -21,21 +21,12 @@ from artdetect.core.config_section import Section
 from artdetect.core.errors import ArtifactError, ConfigError
 from artdetect.core.progress import Progress, with_label
 from artdetect.model import tensorflow_setup
-from artdetect.pictures.labels import CLASSES
 from artdetect.train.config import TrainConfig
 
 if TYPE_CHECKING:
-    import numpy as np
     import optuna
 
-    from artdetect.model.feature_cache import FeatureCache
-    from artdetect.train.artnet import FittedHead
-
-# The value of a trial, which the search minimises, is the weighted sum of two parts: performance on unseen generators
-# counts as much as performance on known ones.
-LOSS_WEIGHT = 1.0  # of the calibrated log loss on validation pictures: clean, and in `VALIDATION_VIEWS`
-SHORTFALL_WEIGHT = 1.0  # of 1 - ROC-AUC, averaged over the generators, each left out of training in turn
-VALIDATION_VIEWS = (101, 102)  # degraded views for scoring: no trial trains on them, as train.degraded_views ends at 32
+JUDGED_VIEWS = (101, 102)  # degraded views for scoring: no trial trains on them, as train.degraded_views ends at 32
 
 RANDOM_TRIALS = 8  # trials before the sampler uses the scores of earlier ones
 BEST_FILE = "best.toml"
@@ -88,16 +79,10 @@ class TuneConfig(Section):
 
 @dataclass(frozen=True)
 class TrialScore:
-    """The score of settings on validation pictures."""
+    """The score of settings on pictures of held-out sources, clean and in `JUDGED_VIEWS`."""
 
-    loss: float  # mean log loss over the views
-    shortfall: float  # 1 - mean ROC-AUC on left-out generators; 0 if no generator has enough pictures
+    out_of_source_loss: float  # calibrated log loss in nats, which the search minimises
     penalty: float  # of the selected head
-
-    @property
-    def value(self) -> float:
-        """The value that the search minimises."""
-        return LOSS_WEIGHT * self.loss + SHORTFALL_WEIGHT * self.shortfall
 
 
 @dataclass(frozen=True)
@@ -110,11 +95,11 @@ class Trial:
 
     def row(self) -> dict[str, Any]:
         """The trial as a row of a table."""
-        figures = {"value": self.score.value, **asdict(self.score)}
-        return {"trial": self.number, **{name: round(x, 6) for name, x in figures.items()}, **self.settings}
+        figures = {name: round(x, 6) for name, x in asdict(self.score).items()}
+        return {"trial": self.number, **figures, **self.settings}
 
     def __str__(self) -> str:
-        value = f"{self.score.value:.4f} = log loss {self.score.loss:.4f} + shortfall {self.score.shortfall:.4f}"
+        value = f"out-of-source log loss {self.score.out_of_source_loss:.4f}"
         return f"trial {self.number}: {value}, {', '.join(f'{name} {x}' for name, x in self.settings.items())}"
 
 
@@ -212,7 +197,7 @@ class Study:
     @property
     def ranking(self) -> list[Trial]:
         """The finished trials, the best first."""
-        return sorted(self.trials, key=lambda trial: trial.score.value)
+        return sorted(self.trials, key=lambda trial: trial.score.out_of_source_loss)
 
     def summary(self) -> list[str]:
         """The result in sentences. At least one trial must have finished."""
@@ -220,7 +205,7 @@ class Study:
         return [
             f"The best of {len(self.trials)} trials, {best}.",
             "Nothing was better than the initial settings." if best == initial else f"Initial settings: {initial}.",
-            "Validation pictures both selected and scored it: test performance will be slightly lower.",
+            "The same pictures both selected and scored it: performance on other art will be slightly lower.",
         ]
 
     @property
@@ -259,7 +244,7 @@ class Study:
 
         for name, figure in asdict(score).items():
             proposal.trial.set_user_attr(name, figure)
-        self._study.tell(proposal.trial, score.value, state=optuna.trial.TrialState.COMPLETE)
+        self._study.tell(proposal.trial, score.out_of_source_loss, state=optuna.trial.TrialState.COMPLETE)
         return self.trials[-1]
 
 
@@ -337,7 +322,7 @@ def _check_blocks(names: tuple[str, ...], choices: tuple[str, ...], weights: str
 def score_trial(
     config: TrainConfig, balance_folder: Path, pictures: Path, progress: Progress | None = None
 ) -> TrialScore:
-    """Train with these settings and score the result on validation pictures. Test pictures are not read.
+    """Train with these settings and score the heads on sources they do not know. Test pictures are not read.
 
     Args:
         config: Section `train` with the settings.
@@ -345,12 +330,11 @@ def score_trial(
         pictures: The data set's root.
         progress: Called with (done, all, label) while pictures are decoded and features computed.
     """
-    import numpy as np
     import pandas as pd
 
     tensorflow_setup.load_tensorflow()
     from artdetect.model.feature_cache import FeatureCache
-    from artdetect.train import artnet, calibration, heads
+    from artdetect.train import artnet
 
     without_test = [("split", "in", ["train", "validation"])]
     table = pd.read_parquet(balance_folder / file_names.BALANCE, filters=without_test)
@@ -358,27 +342,9 @@ def score_trial(
     train, validation = (table[table.split == split].reset_index(drop=True) for split in ("train", "validation"))
     extractor = artnet.make_extractor(config)
     views = artnet.cached_features(extractor, config.degraded_views, train, validation, progress)
-    val_views = [views[0], *(FeatureCache(extractor, number) for number in VALIDATION_VIEWS)]
-    for number, view in enumerate(val_views):
-        label = f"features of validation view {number} of {len(VALIDATION_VIEWS)}"
-        view.ensure(list(zip(validation.sha256, validation.file, strict=True)), with_label(progress, label))
-
-    fitted = artnet.fit(config, views, train, validation)
-    temperature = calibration.fit_temperature(fitted.validation)
-    classes, weights = validation.label.map(CLASSES.index).to_numpy(np.int64), validation.weight.to_numpy(np.float32)
-    logits = (_logits(fitted, view, list(validation.sha256)) for view in val_views)
-    losses = [heads.log_loss(view_logits / temperature, classes, weights) for view_logits in logits]
-    aucs = [row["roc_auc"]["value"] for row in fitted.left_out]
-    shortfall = 1 - float(np.mean(aucs)) if aucs else 0.0
-    return TrialScore(float(np.mean(losses)), shortfall, fitted.candidates[0]["penalty"])
-
-
-def _logits(fitted: "FittedHead", view: "FeatureCache", sha256s: list[str]) -> "np.ndarray":
-    """The head's logits for pictures, [N, 2]."""
-    import numpy as np
-
-    from artdetect.train.artnet import CHUNK
-
-    starts = range(0, len(sha256s), CHUNK)
-    parts = [fitted.head(fitted.embedding(view.read(sha256s[start : start + CHUNK]))) for start in starts]
-    return np.concatenate(parts)
+    judged = [views[0], *(FeatureCache(extractor, number) for number in JUDGED_VIEWS)]
+    for number, view in enumerate(judged):
+        label = f"features of judged view {number} of {len(JUDGED_VIEWS)}"
+        view.ensure(list(zip(train.sha256, train.file, strict=True)), with_label(progress, label))
+    best = artnet.fit(config, views, train, validation, judged).candidates[0]
+    return TrialScore(best["out_of_source_loss"], best["penalty"])

@@ -67,6 +67,12 @@ class Page:
         """The value of a JavaScript expression in the page."""
         return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
 
+    def enter(self, text: str) -> None:
+        """Type into the first input of the page, and press Enter."""
+        self.evaluate("document.querySelector('input').focus()")
+        self.call("Input.insertText", text=text)
+        self.call("Input.dispatchKeyEvent", type="keyDown", key="Enter", text="\r", windowsVirtualKeyCode=13)
+
     def screenshot(self, file: Path, width: int = 1280, height: int = 800) -> None:
         """Write a screenshot of the page at this size in CSS pixels, after animations have ended."""
         self.resize(width, height)
@@ -80,11 +86,12 @@ class Page:
 
 
 @contextmanager
-def browser(scheme: str = "light") -> Iterator[Page]:
+def browser(scheme: str = "light", *switches: str) -> Iterator[Page]:
     """A tab of a new Chromium process, which is terminated afterwards.
 
     Args:
         scheme: the preferred colour scheme, "light" or "dark".
+        switches: further switches of Chromium's command line.
 
     Raises:
         RuntimeError: Chromium is not installed or does not start.
@@ -94,7 +101,7 @@ def browser(scheme: str = "light") -> Iterator[Page]:
         raise RuntimeError("Chromium is not installed. Install the package chromium")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0"]
-        command = [chromium, *flags, f"--user-data-dir={profile}", "about:blank"]
+        command = [chromium, *flags, *switches, f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             port = _port(Path(profile), process)

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from benchmarks.browser import Page
+
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIG = "site.toml"
 # For the pictures of `tests.tiny_dataset`: seconds per stage, and a gate that only requires more than chance.
@@ -48,6 +50,22 @@ class Site:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         self.environment = inherited | {"ARTDETECT_PORT": str(port), "PYTHONPATH": str(folder), "NO_COLOR": "1"}
 
+    @property
+    def auth_string(self) -> str:
+        """User name and password of the server, with a colon between them."""
+        return (self.folder / ".prefect" / "auth-string").read_text().strip()
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """The answer of the server's API to a request with the auth string."""
+        user, password = self.auth_string.split(":")
+        return httpx.request(method, f"{self.dashboard}/api/{path}", auth=(user, password), timeout=90, **options)
+
+    def log_in(self, page: Page) -> None:
+        """Open the dashboard in a new browser and give it the password."""
+        page.open(self.dashboard, lambda text: "Login" in text)
+        page.enter(self.auth_string)
+        page.wait(lambda text: "Deployments" in text)
+
     def do(self, *command: str | Path, code: int = 0) -> str:
         """Run `python -m …` in the project; returns its output. AssertionError if the exit code is not `code`."""
         done = subprocess.run(
@@ -65,15 +83,15 @@ class Site:
         """Start a run of a deployment, "flow/name", as the dashboard does, and do not wait for it."""
         from prefect.client.orchestration import SyncPrefectClient
 
-        with SyncPrefectClient(f"{self.dashboard}/api") as client:  # it retries if SQLite was busy
+        with SyncPrefectClient(
+            f"{self.dashboard}/api", auth_string=self.auth_string
+        ) as client:  # it retries if SQLite was busy
             found = client.read_deployment_by_name(deployment)
             client.create_flow_run_from_deployment(found.id, parameters=parameters)
 
     def query(self, table: str, **filters: Any) -> list[dict[str, Any]]:
         """Rows of a table from the server's API."""
-        response = httpx.post(f"{self.dashboard}/api/{table}/filter", json=filters, timeout=90)
-        response.raise_for_status()
-        return response.json()
+        return self.request("POST", f"{table}/filter", json=filters).raise_for_status().json()
 
     def runs(self, flow: str) -> list[dict[str, Any]]:
         """The flow's runs, oldest first, without those that its schedule has yet to start."""

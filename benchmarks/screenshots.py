@@ -56,6 +56,7 @@ def main() -> None:
 
 
 def _take_screenshots(up: Site, run: dict[str, Any], page: Page) -> None:
+    up.log_in(page)
     page.open(f"{up.dashboard}/runs/flow-run/{run['id']}", lambda text: "evaluate champion" in text)
     _save(page, "run", 900)
     shown = up.artifacts(run)

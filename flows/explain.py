@@ -17,7 +17,8 @@ from artdetect.explain.batch_job import TABLE, ExplanationJob
 from artdetect.explain.config import ExplainConfig
 from artdetect.explain.render import quality_table
 from artdetect.formatting.text import printable
-from artdetect.model import predict
+from artdetect.model import choice, predict
+from artdetect.model.detector import Detector
 from tasks.engine.run_record import HOOKS
 from tasks.explain import explained
 
@@ -42,7 +43,8 @@ def explain(
     Args:
         folder: The folder; pictures in its subfolders are explained, too.
         out: The folder for figures, arrays and table, by default artifacts/explanations/<folder>-<model>-<digest>.
-        model: An artifact folder or a model file, by default the champion.
+        model: An artifact folder or a model file, or starter or demo; by default the one that
+            `artdetect explain` takes.
         config: Method, settings and figures.
         compute: Where to compute: in this process, or with engine dask on the workers of a cluster. The result is the
             same.
@@ -51,17 +53,20 @@ def explain(
         How many pictures were explained, had been explained before, and could not be read; and the output folder.
     """
     log = get_run_logger()
-    model = model or predict.default_model()
+    chosen = choice.choose(model)
     if not folder.exists() or next(predict.find_pictures([folder]), None) is None:
         raise DataError(f"{folder}: found no pictures")
-    out = out or paths.artifacts() / "explanations" / _name(folder.resolve(), model.resolve(), config)
-    job = ExplanationJob(predict.find_model(model), config, out)
+    out = out or paths.artifacts() / "explanations" / _name(folder.resolve(), chosen.path.resolve(), config)
+    detector = Detector.load(chosen.path)
+    for line in choice.introduction(detector, chosen.role, chosen.key):
+        log.info("explain: %s", printable(line))
+    job = ExplanationJob(detector, config, out)
     pending = list(job.pending([folder]))
     log.info("explain: %d pictures to explain, %d explained before", len(pending), job.unchanged)
 
     errors: list[str] = []
     with use_compute(compute) as context:
-        for finished, rows in explained(job, model, pending, context):
+        for finished, rows in explained(job, chosen.path, pending, context):
             errors += [row["error"] for row in rows]
             log.info("explain: %d of %d pictures", finished, len(pending))
     quality = job.finish()

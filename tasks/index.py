@@ -19,6 +19,7 @@ def scan(raw: Artifact, config: IndexConfig) -> DataSetState:
             download.folder(raw.folder),
             lambda done, total: progress.log(done, total, "reading new pictures"),
             config.incoming,
+            download.tables(raw.folder),
         )
 
 

@@ -58,6 +58,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return Scheduling(config, log)
 
 
+@pytest.fixture(autouse=True)
+def _no_starter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test's project has no starter model but one that the test brings."""
+    from artdetect.model import choice
+
+    monkeypatch.setattr(choice, "STARTER_FILE", Path("no-such-starter.npz"))
+
+
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A zip in AI-ArtBench's layout: two styles, 6 + 6 + 6 pictures each to train, 3 + 3 + 3 to test."""

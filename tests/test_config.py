@@ -196,3 +196,54 @@ def test_there_is_a_section_for_every_stage_then_those_for_other_flows_and_for_w
     others = ["retrain", "gate", "tune", "ingest", "compute"]
     assert list(configs.Config.model_fields) == [*(stage.name for stage in CHAIN), *others]
     assert {"train.epochs", "download.url", "balance"} <= set(known_keys())
+
+
+def test_several_data_sets_are_a_list_of_tables_or_addresses(tmp_path: Path) -> None:
+    file = tmp_path / "art.toml"
+    file.write_text(
+        '[[download.sets]]\nurl = "a.zip"\nsources = "a.csv"\n[[download.sets]]\nurl = "https://x.org/b.zip"\n'
+        f'sha256 = "{"AB" * 32}"\n'
+    )
+    first, second = load(file).download.data_sets
+    assert (first.url, first.sources) == (str(paths.project() / "a.zip"), str(paths.project() / "a.csv"))
+    assert (second.url, second.sha256, second.sources) == ("https://x.org/b.zip", "ab" * 32, None)
+    (tmp_path / "dumped.toml").write_text(configs.dump(load(file)))
+    assert load(tmp_path / "dumped.toml") == load(file)
+    assert str(paths.project()) not in configs.dump(load(file))
+    file.write_text('[download]\nsets = ["a.zip", "https://x.org/b.zip"]\n')
+    assert [given.url for given in load(file).download.data_sets] == [first.url, second.url]
+
+
+def test_a_change_of_the_data_sets_replaces_the_single_one_and_back(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file.write_text(f'[download]\nurl = "pictures"\nsha256 = "{"0" * 64}"\nmax_gb = 3\n')
+    several = load(file, ['download.sets=["a", "b"]'])
+    assert [given.url for given in several.download.data_sets] == [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert (several.download.url, several.download.sha256, several.download.max_gb) == (None, None, 3)
+    (single,) = configs.changed(several, ["download.url=c"]).download.data_sets
+    assert single.url == str(tmp_path / "c")
+    (single,) = load(file, ["download.sets=d"]).download.data_sets
+    assert single.url == str(tmp_path / "d")
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"url": "a", "sets": ["b"]}, "download.url and download.sets: give download.url in a table of download.sets"),
+        ({"sets": ["a"], "sha256": "0" * 64}, "give download.sha256 in a table of download.sets"),
+        ({"sets": ["a"], "sources": "a.csv"}, "give download.sources in a table of download.sets"),
+        ({"sets": []}, "download.url is missing. Give it, or a list download.sets"),
+        ({"sets": [{"sha256": "0" * 64}]}, "download.sets.0.url is missing"),
+        ({"sets": ["a", {"url": "b", "sha256": "0"}]}, "download.sets.1.sha256 = '0' is not usable"),
+        ({"sets": [3]}, "download.sets.0 = 3 is not usable"),
+        ({"sets": 3}, "download.sets = 3 is not usable"),
+        ({"sets": [{"url": "a", "name": "b"}]}, "download.sets.0.name is not a key"),
+    ],
+)
+def test_data_sets_that_do_not_fit_together_are_one_line(section: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse({"download": section})
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)

@@ -10,7 +10,7 @@ METRICS = "metrics.json"  # of train, evaluate and gate; it also stands in their
 # index
 INDEX = "index.parquet"
 SKIPPED = "skipped.json"
-NOTICE = "notice.txt"
+NOTICE = "notice.txt"  # also of balance
 
 # audit
 AUDIT = "audit.json"
@@ -23,7 +23,9 @@ BALANCE = "balance.parquet"
 # train
 MODEL = "model.keras"
 NEIGHBOURS = "neighbours.npz"
+PRECISION = "precision.npz"  # of the head's posterior, from which `artdetect adapt` starts
 HISTORY = "history.csv"
+OUT_OF_SOURCE = "out_of_source.parquet"  # what pictures of held-out sources were called
 
 # evaluate
 PREDICTIONS = "predictions.parquet"

@@ -2,6 +2,9 @@
 
 `artifacts/models/champion.json` holds the champion and the history in one file, so that a kill at any moment leaves
 either the old state of both or the new one. A damaged file is an error; no other model is used in its place.
+
+A promotion names the model's key and the digest of its content. A build with the same key and other content does not
+replace what was promoted (`protected`), and such content is not used as the champion.
 """
 
 import getpass
@@ -31,6 +34,7 @@ class Promotion(BaseModel):
     by: str
     why: str
     previous: str | None  # the train key of the champion that it replaced
+    digest: str | None = None  # of the artifact's content; None: promoted by an earlier version, which did not note it
     rolled_back: bool = False  # True if a rollback brought this model back
 
 
@@ -71,6 +75,11 @@ def history() -> list[Promotion]:
         alias = _Alias.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise ArtifactError(
+            f"{path}: cannot be read ({error.strerror}), so the champion is unknown. Restore a copy of the file, or "
+            "move what is there away and promote the model to use: `artdetect promote KEY`"
+        ) from None
     except ValidationError as error:
         raise ArtifactError(
             f"{path}: damaged ({error.errors()[0]['msg']}), so the champion is unknown. Restore a copy of the "
@@ -100,18 +109,44 @@ def champion_model() -> Path | None:
     """The champion's artifact folder, or None if there was never a champion.
 
     Raises:
-        ModelError: The artifact is missing or damaged.
+        ModelError: The artifact is missing or damaged, or has other content than was promoted.
         ArtifactError: The file of the alias is damaged.
     """
     promotion = champion()
     if promotion is None:
         return None
-    if fault := store.verify("train", promotion.train):
+    if reason := fault(promotion):
         raise ModelError(
-            f"the champion, train/{promotion.train}, cannot be used: {fault}. Go back with `artdetect rollback`, "
+            f"the champion, train/{promotion.train}, cannot be used: {reason}. Go back with `artdetect rollback`, "
             "promote another (`artdetect models` lists them), or name a model with --model"
         )
     return store.place("train", promotion.train)
+
+
+def fault(promotion: Promotion) -> str | None:
+    """Why the model that was promoted cannot be used, or None. Puts it back if a killed process had moved it aside."""
+    store.recover("train", promotion.train)
+    artifact, reason = store.check("train", promotion.train)
+    if artifact and promotion.digest not in (None, artifact.digest):
+        return (
+            f"its content is not what was promoted (digest {artifact.digest[:8]} instead of "
+            f"{str(promotion.digest)[:8]}); to use it all the same, promote it"
+        )
+    return reason
+
+
+@contextmanager
+def protected(stage: str, key: str) -> Iterator[str | None]:
+    """The digest of the content of this artifact that must stay, or None; no model is promoted until the block ends.
+
+    It is that of the champion, or of an earlier champion that a rollback can reach.
+    """
+    if stage != "train":
+        yield None
+        return
+    with _locked():
+        digests = [promotion.digest for promotion in active_promotions(history()) if promotion.train == key]
+        yield digests[-1] if digests else None
 
 
 def promote(train_key: str, artifacts: Mapping[str, str], by: str, why: str, replacing: str | None = None) -> Promotion:
@@ -125,16 +160,21 @@ def promote(train_key: str, artifacts: Mapping[str, str], by: str, why: str, rep
         replacing: The train key of the champion that it was compared with, if it was.
 
     Returns:
-        The new promotion, or the current one if the model is the champion already.
+        The new promotion, or the current one if the model is the champion already, with the same content.
 
     Raises:
         ModelError: The artifact is missing or damaged, or `replacing` is no longer the champion.
     """
-    _check(train_key)
-    with _locked():
+    with _locked():  # nobody replaces the content that is promoted here
+        artifact, reason = store.check("train", train_key)
+        if artifact is None:
+            raise _refusal(train_key, reason)
         promotions = history()
         current = promotions[-1] if promotions else None
-        if current and current.train == train_key:
+        if current and current.train == train_key and current.digest in (None, artifact.digest):
+            if current.digest is None:
+                current = current.model_copy(update={"digest": artifact.digest})
+                _write([*promotions[:-1], current])
             return current
         if replacing and (current is None or current.train != replacing):
             raise ModelError(
@@ -148,6 +188,7 @@ def promote(train_key: str, artifacts: Mapping[str, str], by: str, why: str, rep
             by=by,
             why=why,
             previous=current.train if current else None,
+            digest=artifact.digest,
         )
         _write([*promotions, promotion])
     return promotion
@@ -165,10 +206,11 @@ def rollback(by: str, why: str) -> Promotion:
         promotions = history()
         active = active_promotions(promotions)
         if len(active) < 2:
-            reason = f"train/{active[0].train} is the first champion" if active else "there is no champion yet"
-            raise ModelError(f"nothing to roll back to: {reason}. Promote a model with `artdetect promote KEY`")
+            why_not = f"train/{active[0].train} is the first champion" if active else "there is no champion yet"
+            raise ModelError(f"nothing to roll back to: {why_not}. Promote a model with `artdetect promote KEY`")
         before, current = active[-2], active[-1]
-        _check(before.train)
+        if reason := fault(before):
+            raise _refusal(before.train, reason)
         promotion = before.model_copy(
             update={"at": _now(), "by": by, "why": why, "previous": current.train, "rolled_back": True}
         )
@@ -190,9 +232,8 @@ def current_user() -> str:
     return f"{user}@{platform.node()}"
 
 
-def _check(train_key: str) -> None:
-    if fault := store.verify("train", train_key):
-        raise ModelError(f"train/{train_key} cannot be the champion: {fault}. `artdetect models` lists the models")
+def _refusal(train_key: str, reason: str | None) -> ModelError:
+    return ModelError(f"train/{train_key} cannot be the champion: {reason}. `artdetect models` lists the models")
 
 
 def _now() -> str:

@@ -1,6 +1,7 @@
 """Artifacts on disk: `artifacts/<stage>/<key>/`, published whole or not at all, each with a record of how it was made.
 
-A folder counts as an artifact only if it has a record and its outputs match that record. The journal beside the folders
+A folder counts as an artifact only if it has a record and its outputs match that record. A record is covered by a
+digest of its own, but for those of earlier versions. The journal beside the folders
 lists what every build was made from, so that a later run can say what changed.
 
 Two classes: `Artifact` is what stages hand to each other, a reference to an artifact whose outputs were checked;
@@ -13,8 +14,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JOURNAL = "journal.jsonl"  # one per stage, beside its artifacts
+RECORD_FORMAT = 2  # from 2 on, `record_digest` covers the rest of the record
 CACHE_ENTRY = "prefect.json"  # Prefect's cache record; it lives and dies with the folder
 _REQUIRED_FIELDS = {"stage": str, "key": str, "digest": str, "parts": dict, "outputs": dict, "started": str}
 
@@ -136,7 +138,13 @@ def read(folder: Path) -> StoredArtifact:
         not isinstance(record.get(name), kind) for name, kind in _REQUIRED_FIELDS.items()
     ):
         raise ArtifactError(f"{folder}: its {RECORD} is not that of an artifact")
+    if {"format", "record_digest"} & record.keys() and record.get("record_digest") != _record_digest(record):
+        raise ArtifactError(f"{folder}: its {RECORD} differs from its own digest")
     return StoredArtifact(folder, record)
+
+
+def _record_digest(record: Mapping[str, Any]) -> str:
+    return digests.value_digest({name: value for name, value in record.items() if name != "record_digest"})
 
 
 def stored(stage: str, root: Path | None = None) -> list[StoredArtifact]:
@@ -185,14 +193,14 @@ def verify(stage: str, key: str) -> str | None:
 
 def check(stage: str, key: str) -> tuple[Artifact | None, str | None]:
     """The artifact with this key, or why it cannot be used. Reads every output and compares it with the record."""
-    fault = _fault(stage, key)
+    fault = _fault(place(stage, key), stage, key)
     if fault:
         return None, fault
     return Artifact(stage=stage, key=key, digest=read(place(stage, key)).digest), None
 
 
-def _fault(stage: str, key: str) -> str | None:
-    folder = place(stage, key)
+def _fault(folder: Path, stage: str, key: str) -> str | None:
+    """Why this folder does not hold the artifact with this key, or None."""
     if not folder.is_dir():
         return "missing"
     try:
@@ -205,7 +213,7 @@ def _fault(stage: str, key: str) -> str | None:
             if fault := _difference(folder / name, output):
                 return f"{name}: {fault}"
     except (ArtifactError, OSError, ValueError, KeyError, TypeError, AttributeError):
-        return f"{RECORD}: not readable, or not that of an artifact"
+        return f"{RECORD}: not readable, damaged, or not that of an artifact"
     return None
 
 
@@ -220,20 +228,33 @@ def _difference(path: Path, output: Mapping[str, Any]) -> str | None:
 
 
 @contextmanager
-def build(stage: str, key: str, parts: Mapping[str, Any], run: Mapping[str, Any] | None = None) -> Iterator[Path]:
+def build(
+    stage: str,
+    key: str,
+    parts: Mapping[str, Any],
+    run: Mapping[str, Any] | None = None,
+    protect: Callable[[], AbstractContextManager[str | None]] = nullcontext,
+) -> Iterator[Path]:
     """Give a temporary folder for a stage's outputs; publish it with its record if the block ends without an error.
 
-    The caller holds the lock on `lock_file(stage, key)`. The content of an output named metrics.json is also copied
-    into the record.
+    Killed at any moment, it leaves the earlier artifact with this key or the new one. The caller holds the lock on
+    `lock_file(stage, key)`. The content of an output named metrics.json is also copied into the record.
 
     Args:
         stage: The stage's name.
         key: The artifact's key.
         parts: What the key was computed from.
         run: More fields for the record, such as the flow run's id and name.
+        protect: Gives the digest of content that no other content may replace, or None, and holds it while the
+            artifact is published.
+
+    Raises:
+        ArtifactError: The artifact with this key has the protected content, and this build gave another.
     """
     target = place(stage, key)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.parent.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        atomic.sync_folder(target.parent.parent)
     sweep(stage, key)
     temporary = Path(tempfile.mkdtemp(prefix=f".{key}-", suffix=".tmp", dir=target.parent))
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -260,8 +281,18 @@ def build(stage: str, key: str, parts: Mapping[str, Any], run: Mapping[str, Any]
             "revision": _git_revision(),
             **(run or {}),
         }
+        record = json.loads(json.dumps(record | {"format": RECORD_FORMAT}))  # as it will be read
+        record["record_digest"] = _record_digest(record)
         (temporary / RECORD).write_text(json.dumps(record, indent=1))
-        _publish(temporary, target)
+        with protect() as protected:
+            if protected not in (None, record["digest"]) and (found := find(stage, key)) and found.digest == protected:
+                raise ArtifactError(
+                    f"{stage}/{key}: its content was promoted, and this build gave another (digest "
+                    f"{record['digest'][:8]} instead of {protected[:8]}), which was discarded. Something outside the "
+                    f"key changed: the processor, the number of threads, a driver. To have the new content all the "
+                    f"same, delete {target}, build again and use `artdetect promote {key}`"
+                )
+            _publish(temporary, target)
         with (target.parent / JOURNAL).open("a") as journal_file:
             journal_file.write("\n" + json.dumps({"key": key, "started": record["started"], "parts": parts}) + "\n")
     finally:
@@ -269,23 +300,52 @@ def build(stage: str, key: str, parts: Mapping[str, Any], run: Mapping[str, Any]
 
 
 def _publish(temporary: Path, target: Path) -> None:
-    """Sync `temporary` to the disk and rename it to `target` in one atomic step."""
+    """Sync `temporary` to the disk and give it the name `target`; the caller removes what is then at `temporary`."""
+    temporary.chmod(0o755)  # mkdtemp's folders are private; artifacts may be shared
     for path in [*temporary.rglob("*"), temporary]:
         atomic.sync(path)
-    temporary.chmod(0o755)  # mkdtemp's folders are private; artifacts may be shared
-    if target.exists():
-        discarded = temporary.with_suffix(".old")
-        target.rename(discarded)
+    discarded = None
+    if not target.exists():
         temporary.rename(target)
+    elif not atomic.exchange(temporary, target):
+        discarded = target.rename(temporary.with_suffix(".old"))  # after a kill here, `recover` puts it back
+        temporary.rename(target)
+    atomic.sync_folder(target.parent)  # before anything is removed
+    if discarded:
         shutil.rmtree(discarded, ignore_errors=True)
-    else:
-        temporary.rename(target)
 
 
 def sweep(stage: str, key: str) -> None:
-    """Remove what killed builds of this artifact left; the caller holds its lock, so no builder is alive."""
+    """Remove what killed builds of this artifact left, after putting back what is whole if the artifact is gone.
+
+    The caller holds the artifact's lock, so no builder is alive.
+    """
+    if whole := moved_aside(stage, key):
+        _publish(whole, place(stage, key))
     for leftover in (paths.artifacts() / stage).glob(f".{key}-*"):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def moved_aside(stage: str, key: str) -> Path | None:
+    """The folder with an artifact that is not in its place, because a process was killed while it published it."""
+    folder = place(stage, key)
+    if folder.exists():
+        return None
+    leftovers = [path for suffix in (".old", ".tmp") for path in sorted(folder.parent.glob(f".{key}-*{suffix}"))]
+    return next((path for path in leftovers if _fault(path, stage, key) is None), None)
+
+
+def recover(stage: str, key: str) -> bool:
+    """Put back an artifact that a killed process had moved aside, unless it is being built; whether that was done."""
+    from filelock import FileLock, Timeout
+
+    if not moved_aside(stage, key):
+        return False
+    with suppress(Timeout), FileLock(lock_file(stage, key)).acquire(timeout=0):
+        if whole := moved_aside(stage, key):
+            _publish(whole, place(stage, key))
+            return True
+    return False
 
 
 def journal(stage: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from artdetect.core.errors import AuditFailed
 SHEET = file_names.AUDIT_EXAMPLES
 # The columns of the index that are read.
 COLUMNS = (
-    "path", "label", "split", "style", "generator", "bytes", "sha256", "width", "height", "format", "mode",
+    "path", "label", "split", "style", "generator", "source", "bytes", "sha256", "width", "height", "format", "mode",
     "jpeg_quality", "has_exif", "phash", "contrast", "ok", "error",
 )  # fmt: skip
 
@@ -28,7 +28,7 @@ def run(config: AuditConfig, index_folder: Path, pictures: Path, out: Path) -> N
 
     Writes:
         audit.json: "pictures" (files in the index), "findings" (each a `findings.Finding`), "shortcut" (see
-            `shortcut.measure`), "counts" and "file_properties" (see `counts`).
+            `shortcut.measure`), "counts", "sources" and "file_properties" (see `counts`).
         groups.parquet: path and group (int64) of readable pictures that have exact or near duplicates, sorted by path;
             groups are numbered in the order of their first paths.
         audit_examples.png: a contact sheet of the pictures with findings, if there are any.
@@ -49,6 +49,7 @@ def run(config: AuditConfig, index_folder: Path, pictures: Path, out: Path) -> N
         "findings": [vars(finding) for finding in findings.find_all(config, unreadable, readable, skipped, measured)],
         "shortcut": measured,
         "counts": counts.counts(readable),
+        "sources": counts.sources(readable),
         "file_properties": counts.file_properties(readable),
     }
     (out / file_names.AUDIT).write_text(json.dumps(result, indent=1))

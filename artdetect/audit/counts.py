@@ -1,4 +1,4 @@
-"""The two tables of the audit: numbers of pictures, and properties of their files."""
+"""The tables of the audit: numbers of pictures, where they come from, and properties of their files."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,12 @@ def counts(table: "pd.DataFrame") -> list[dict[str, Any]]:
     """The number of pictures by label, generator, style and split."""
     groups = table.groupby(["label", "generator", "style", "split"]).size().rename("pictures").reset_index()
     return groups.to_dict("records")
+
+
+def sources(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The number of pictures by label and source, the largest source of each label first."""
+    groups = table.groupby(["label", "source"]).size().rename("pictures").reset_index()
+    return groups.sort_values(["label", "pictures", "source"], ascending=[True, False, True]).to_dict("records")
 
 
 def file_properties(table: "pd.DataFrame") -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 
 from artdetect.pictures import labels
 
-NOTICE = "NOTICE.txt"  # belongs to a data set, so it does not count as skipped
 MACOS = "leftovers of macOS"
 
 _SIMILAR_TO_AI = re.compile(r"ai[ _.-]*([a-z0-9.+]+)[ _-]+(.+)", re.IGNORECASE)
@@ -29,9 +28,8 @@ def skipped_files(skipped: Mapping[str, Sequence[str]]) -> Counter[tuple[str, st
     counts: Counter[tuple[str, str]] = Counter()
     for reason, paths in skipped.items():
         for path in map(PurePosixPath, paths):
-            if str(path) != NOTICE:
-                is_leftover = "__MACOSX" in path.parts or path.name.startswith("._")
-                counts[MACOS if is_leftover else reason, str(path.parent)] += 1
+            is_leftover = "__MACOSX" in path.parts or path.name.startswith("._")
+            counts[MACOS if is_leftover else reason, str(path.parent)] += 1
     return counts
 
 
@@ -51,11 +49,12 @@ def suspicious(paths: Iterable[str]) -> Counter[str]:
     Args:
         paths: The paths of the human pictures.
     """
-    folders = Counter("/".join(path.split("/", 2)[:2]) for path in paths)
+    parts = (labels.divided(path) for path in paths)
+    folders = Counter(data_set + "/".join(inside.split("/", 2)[:2]) for data_set, inside in parts)
     return Counter(
         {
             folder: pictures
             for folder, pictures in folders.items()
-            if _GENERATOR_WORDS & set(re.split(r"[ _.+-]", folder.split("/")[1].lower()))
+            if _GENERATOR_WORDS & set(re.split(r"[ _.+-]", folder.rpartition("/")[2].lower()))
         }
     )

@@ -9,10 +9,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from artdetect.cli import inference, ingest, maintenance, models, pipeline, serve
+from artdetect.cli import adapt, inference, ingest, maintenance, models, pipeline, serve, starter
 from artdetect.core import json_logging
 from artdetect.core.errors import ArtdetectError, storage_error
 from artdetect.core.version import __version__
+from artdetect.formatting.text import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +50,7 @@ def _end_output() -> None:
 
 
 def _fail(error: object) -> int:
-    line = f"artdetect: {error}"
+    line = "\n".join(map(printable, f"artdetect: {error}".splitlines()))
     if json_logging.enabled():
         name = type(error).__name__ if isinstance(error, Exception) else None
         line = json_logging.format_line("ERROR", "artdetect", str(error), error=name)
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     _add_log(parser, default=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (pipeline, ingest, inference, serve, models, maintenance):
+    for group in (pipeline, ingest, inference, adapt, serve, models, maintenance, starter):
         group.add(commands)
     for command in {*commands.choices.values()}:  # so that it may follow the command, without resetting it
         _add_log(command, default=argparse.SUPPRESS)

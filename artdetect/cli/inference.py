@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
+from artdetect.cli import chosen_model
 from artdetect.cli.options import MODEL_HELP, Commands, add_command
 from artdetect.core.errors import ConfigError, DataError, StorageError
 from artdetect.explain.method_settings import METHODS
@@ -57,7 +58,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     from artdetect.model import predict
     from artdetect.model.decision import in_words
 
-    detector = predict.find_model(arguments.model)
+    detector = chosen_model.load(arguments.model)
     failed = 0
     with ExitStack() as stack:
         table = csv.writer(stack.enter_context(_open_table(arguments.csv))) if arguments.csv else None
@@ -114,11 +115,10 @@ def _open_table(path: Path) -> IO[str]:
 
 def _explain(arguments: argparse.Namespace) -> int:
     from artdetect.explain.batch_job import TABLE, ExplanationJob, chunks
-    from artdetect.model import predict
     from artdetect.model.decision import in_words
 
     config = _explain_config(arguments)
-    detector = predict.find_model(arguments.model)
+    detector = chosen_model.load(arguments.model)
     next(_pictures(arguments.paths))  # DataError if there are none
     job = ExplanationJob(detector, config, arguments.out)
     rows = (row for chunk in chunks(job.pending(arguments.paths)) for row in job.explain(chunk))

@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
     name.add_argument("--generator", metavar="NAME", help="generator of the AI pictures, such as flux")
     name.add_argument("--origin", metavar="NAME", help="source of the human art, such as wikiart")
     ingest.add_argument("--style", metavar="NAME", help="art style of all pictures (default: unknown)")
-    ingest.add_argument("--source", metavar="URL", help="where the pictures come from")
+    ingest.add_argument("--source", metavar="NAME", help="collection, site or painter they come from, or its address")
     ingest.add_argument("--licence", metavar="TEXT", help="licence of the pictures")
     ingest.add_argument("--note", metavar="TEXT", help="any remark, for the provenance record")
     add_config(ingest)

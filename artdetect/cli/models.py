@@ -1,9 +1,10 @@
-"""The commands for models: models, promote, rollback, export, compare."""
+"""The commands for models: models, promote, rollback, export, convert-encoder, compare."""
 
 import argparse
 import json
 from pathlib import Path
 
+from artdetect.cli import chosen_model
 from artdetect.cli.options import KEY_HELP, MODEL_HELP, Commands, add_command
 from artdetect.core.errors import ConfigError
 from artdetect.formatting.text import printable
@@ -37,6 +38,23 @@ def add(commands: Commands) -> None:
     )
     export.add_argument("--model", type=Path, help=MODEL_HELP)
     export.set_defaults(command=_export)
+
+    convert = add_command(
+        commands, "convert-encoder", "write a ViT with timm's tensor names as a folder for train.backbone = hub:FOLDER"
+    )
+    convert.add_argument("file", type=Path, metavar="FILE", help="the tensors: .npz or .safetensors")
+    convert.add_argument("folder", type=Path, metavar="FOLDER", help="what to write: a folder that is new or empty")
+    for name, what in (("mean", "mean"), ("std", "standard deviation")):
+        convert.add_argument(
+            f"--{name}",
+            type=float,
+            nargs="+",
+            required=True,
+            metavar="NUMBER",
+            help=f"{what} of pixels in [0, 1] that it was trained with, one or three numbers",
+        )
+    convert.add_argument("--heads", type=int, metavar="N", help="attention heads (default: one for each 64 channels)")
+    convert.set_defaults(command=_convert_encoder)
 
     compare = add_command(
         commands, "compare", "compare two evaluated models: what changed, is the new one better, where did it get worse"
@@ -76,10 +94,10 @@ def _promote(arguments: argparse.Namespace) -> int:
 
     key = registry.find(arguments.key)
     before = registry.champion()
-    if before and before.train == key:
+    promotion = registry.promote(key, lineage.lineage_keys(key), registry.current_user(), arguments.reason)
+    if before and promotion.at == before.at:
         print(f"train/{key} is the champion already, since {before.at}: {printable(before.why)}")
         return 0
-    promotion = registry.promote(key, lineage.lineage_keys(key), registry.current_user(), arguments.reason)
     print(f"train/{key} is the champion" + (f" in place of train/{promotion.previous}" if promotion.previous else ""))
     return 0
 
@@ -93,13 +111,23 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from artdetect.model import predict
     from artdetect.model.export import export
 
-    exported = export(predict.find_model(arguments.model), arguments.format, arguments.out)
+    exported = export(chosen_model.load(arguments.model), arguments.format, arguments.out)
     print(exported.path)
     differences = ", ".join(f"{name} {difference:.1e}" for name, difference in exported.differences.items())
     print(f"Its outputs equal the model's; largest differences: {differences}")
+    return 0
+
+
+def _convert_encoder(arguments: argparse.Namespace) -> int:
+    from artdetect.model.backbones import timm_vit
+
+    found = timm_vit.convert(arguments.file, arguments.folder, arguments.mean, arguments.std, arguments.heads)
+    print(arguments.folder)
+    print(f"A ViT of {found.layers} blocks, {found.width} channels and {found.heads} heads. In the config's [train]:")
+    print(f'backbone = "hub:{arguments.folder.absolute()}"\nsize = {found.side}')
+    print(f'feature_blocks = ["block1..block{found.layers}", "class"]')
     return 0
 
 

@@ -8,7 +8,10 @@ from artdetect.artifacts.key_lookup import MIN_PREFIX
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 SAMPLE = Path("configs/sample.toml")
-MODEL_HELP = "artifact folder or model file (default: the champion, or the newest model before the first promotion)"
+MODEL_HELP = (
+    "artifact folder, model file, starter, or demo, the newest demonstration model (default: the champion, else the "
+    "newest model that is no demonstration, else the starter)"
+)
 KEY_HELP = f"the first {MIN_PREFIX} characters are enough"
 
 

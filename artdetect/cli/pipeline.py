@@ -67,7 +67,8 @@ def _demo_data(arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace) -> int:
     from artdetect import config
-    from artdetect.formatting.text import columns
+    from artdetect.formatting import other_art
+    from artdetect.formatting.text import columns, printable
     from artdetect.monitoring.status import status
 
     states = status(config.load(arguments.config, arguments.set))
@@ -83,8 +84,13 @@ def _status(arguments: argparse.Namespace) -> int:
         ]
         print(json.dumps({"stages": rows}, indent=1))
     else:
-        lines = [[s.stage, s.state, "; ".join(s.why) or str(s.artifact and s.artifact.folder)] for s in states]
+        reasons = [printable("; ".join(s.why)) or str(s.artifact and s.artifact.folder) for s in states]
+        lines = [[s.stage, s.state, reason] for s, reason in zip(states, reasons, strict=True)]
         print(columns([["stage", "state", "reason or folder"], *lines]))
+        model = next((s.artifact for s in states if s.stage == "train" and s.artifact), None)
+        if model:
+            training = json.loads((model.folder / file_names.METRICS).read_text())
+            print("", *other_art.sentences(training), sep="\n")
     return 0 if all(s.state == "current" for s in states) else 1
 
 
@@ -122,7 +128,7 @@ def _run_flow(config: "Config", refresh: Sequence[str]) -> list[tuple[str, str, 
 def _retrain(arguments: argparse.Namespace) -> int:
     from artdetect import config, gate, retrain
     from artdetect.artifacts import registry
-    from artdetect.formatting.text import columns
+    from artdetect.formatting.text import columns, printable
 
     loaded = config.load(arguments.config, arguments.set)
     if not arguments.force and (reason := retrain.skip_reason(loaded.retrain)):
@@ -131,10 +137,12 @@ def _retrain(arguments: argparse.Namespace) -> int:
     from artdetect.cli.flows import run_retrain
 
     outcomes = run_retrain(loaded, arguments.force)
-    lines = [[done.name, "ran" if done.ran else "cached", f"{done.seconds:.1f}", done.why] for done in outcomes]
+    lines = [
+        [done.name, "ran" if done.ran else "cached", f"{done.seconds:.1f}", printable(done.why)] for done in outcomes
+    ]
     print(columns([["stage", "state", "seconds", "why"], *lines]))
     folder = outcomes[-1].artifact.folder
-    print(f"\n{gate.verdict(folder)['sentence']}\n")
+    print(f"\n{printable(gate.verdict(folder)['sentence'])}\n")
     champion = registry.champion()
     print(f"Champion: {champion.train if champion else 'none'}\nGate report: {folder / file_names.GATE_PAGE}")
     return 0
@@ -158,12 +166,14 @@ def _tune(arguments: argparse.Namespace) -> int:
 
 def _show_run(rows: Sequence[tuple[str, str, str, Any]], as_json: bool) -> None:
     from artdetect import audit
-    from artdetect.formatting.text import columns, metric_rows
+    from artdetect.formatting import other_art
+    from artdetect.formatting.text import columns, metric_rows, printable
+    from artdetect.pictures import notice
 
     folders = {stage: artifact.folder for stage, _, _, artifact in rows}
     metrics = json.loads((folders["evaluate"] / file_names.METRICS).read_text())
     report = folders["report"] / file_names.REPORT
-    notice = folders["index"] / file_names.NOTICE
+    training = json.loads((folders["train"] / file_names.METRICS).read_text())
     if as_json:
         stages = [
             {
@@ -175,14 +185,24 @@ def _show_run(rows: Sequence[tuple[str, str, str, Any]], as_json: bool) -> None:
             }
             for stage, state, why, artifact in rows
         ]
-        print(json.dumps({"stages": stages, "metrics": metrics, "report": str(report)}, indent=1))
+        found = training.get("out_of_source")
+        result = {"stages": stages, "out_of_source": found, "metrics": metrics, "report": str(report)}
+        print(json.dumps(result, indent=1))
         return
-    lines = [[stage, state, f"{artifact.record['seconds']:.1f}", why] for stage, state, why, artifact in rows]
+    lines = [
+        [stage, state, f"{artifact.record['seconds']:.1f}", printable(why)] for stage, state, why, artifact in rows
+    ]
     print(columns([["stage", "state", "seconds", "why"], *lines]))
+    print("", *other_art.sentences(training), sep="\n")
+    if found := other_art.rows(training):
+        print(columns([list(row) for row in found]))
     print(f"\nTest set, {metrics['pictures']} pictures, 95 % intervals:")
     print(columns([list(row) for row in metric_rows(metrics)]))
     if findings := [finding["name"] for finding in audit.triggered(folders["audit"])]:
         print(f"\nThe audit has findings, see the report: {', '.join(findings)}")
-    if notice.is_file():
-        print(f"\n{notice.read_text().strip()}")
+    said = notice.read(folders["index"] / file_names.NOTICE)
+    if said.text:
+        print("", *map(printable, said.paragraphs), sep="\n")
+    if said.demonstration:
+        print("\nThe model is a demonstration. To try it on pictures of your own: artdetect predict PATH --model demo")
     print(f"\nReport: {report}")

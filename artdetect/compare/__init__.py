@@ -10,11 +10,13 @@ from artdetect.artifacts.stages import STAGES
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.compare.render import render_markdown, render_text
 from artdetect.core.errors import DataError
+from artdetect.formatting import other_art
 from artdetect.model.detector import MODEL_FILE, model_id
 from artdetect.pictures.labels import CLASSES
 from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.confidence_intervals import CONFIDENCE, wilson
 from artdetect.stats.paired_bootstrap import UNCLEAR, differences, mcnemar, scorer
+from artdetect.stats.paired_sources import log_loss_change
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +46,7 @@ def compare(a: Path, b: Path, resamples: int = 1000, seed: int = 129, flips: int
         old, new: which evaluations they are.
         changes: differences of config, code, packages and pictures.
         data: what the models were trained and tested on.
+        other_art: see `_other_art`.
         metrics, mcnemar, unsure, flips, by_generator, by_style: on the common test pictures.
         notes: what to bear in mind.
 
@@ -81,6 +84,7 @@ def compare(a: Path, b: Path, resamples: int = 1000, seed: int = 129, flips: int
                 ],
             },
         },
+        "other_art": _other_art(lineages, Bootstrap(resamples, seed)),
         "pictures": {"AI": int(truth.sum()), "human": int((~truth).sum())},
         "same_predictions": all(
             bool((both[f"{name}_old"] == both[f"{name}_new"]).all()) for name in ("p_ai", "predicted", "verdict")
@@ -119,11 +123,32 @@ def _describe(parts: Mapping[str, StoredArtifact]) -> dict[str, Any]:
     return {
         "folder": str(evaluate.folder),
         "artifacts": {stage: parts[stage].key if stage in parts else None for stage in LINEAGE_STAGES},
-        "model": train and model_id(train.record["parts"]["config"]["preset"], train.outputs[MODEL_FILE]["sha256"]),
+        "model": train and model_id(train.record["parts"]["config"], train.outputs[MODEL_FILE]["sha256"]),
         "trained": train and {"started": train.record["started"], "revision": train.record.get("revision")},
         "evaluated": {"started": evaluate.record["started"], "revision": evaluate.record.get("revision")},
         "model_digest": evaluate.inputs.get("train"),
     }
+
+
+def _other_art(lineages: Mapping[str, Mapping[str, StoredArtifact]], bootstrap: Bootstrap) -> dict[str, Any]:
+    """How both models did on art from other sources.
+
+    Returns:
+        old, new: pictures, sources and the measures of `formatting.other_art`; None where nothing is known.
+        log_loss: `paired_sources.log_loss_change` on the pictures that both were judged on, or why there is none.
+    """
+    sides: dict[str, Any] = {}
+    for side, parts in lineages.items():
+        found = other_art.measured(parts["train"].record.get("metrics", {})) if "train" in parts else None
+        sides[side] = found and {
+            "pictures": found["pictures"],
+            "sources": sum(found["sources"].values()),
+            **{name: found[name] for name in other_art.MEASURES},
+        }
+    if None in sides.values():
+        return sides | {"log_loss": "nothing is known about art from other sources for both models"}
+    old, new = (lineages[side]["train"].table(file_names.OUT_OF_SOURCE) for side in SIDES)
+    return sides | {"log_loss": log_loss_change(old, new, bootstrap.resamples, bootstrap.seed)}
 
 
 def _changes(old: Mapping[str, StoredArtifact], new: Mapping[str, StoredArtifact]) -> dict[str, list[dict[str, Any]]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from artdetect.formatting import markdown
+from artdetect.formatting import markdown, other_art
 from artdetect.formatting.text import METRICS, columns, printable
 from artdetect.stats.paired_bootstrap import UNCLEAR
 
@@ -62,6 +62,7 @@ def _blocks(part: _Part) -> Iterator[str]:
 
 def _parts(result: Mapping[str, Any]) -> Iterator[_Part]:
     yield _summary(result)
+    yield _other_art(result["other_art"])
     yield _evaluations(result["old"], result["new"])
     yield _changes(result["changes"])
     yield _data(result["data"])
@@ -76,6 +77,36 @@ def _summary(result: Mapping[str, Any]) -> _Part:
     old, new = (result[side]["model"] or "a model that no longer exists" for side in ("old", "new"))
     notes = [f"Note: {note}." for note in result["notes"]]
     return _Part(f"{old} → {new}", sentences=[_conclusion(result), *_drops(result), *notes])
+
+
+def _other_art(found: Mapping[str, Any]) -> _Part:
+    """The figures of both sides, which are ranked only on the pictures that both were judged on."""
+    title, sides = "Art from other sources", [found[side] for side in ("old", "new")]
+    if sides == [None, None]:
+        return _Part(title, sentences=["Nothing is known about either model."])
+    tested = [f"{side['pictures']:,} pictures of {side['sources']:,} sources" if side else "" for side in sides]
+    rows = [["", "old", "new"], ["tested on", *tested]]
+    rows += [[name, *(_cell(key, side) for side in sides)] for key, name in other_art.MEASURES.items()]
+    paired = found["log_loss"]
+    if isinstance(paired, str):
+        return _Part(title, rows, (1, 2), [f"These figures are not ranked: {paired}."])
+    change = paired["change"]
+    verdict = "better" if change["high"] < 0 else "worse" if change["low"] > 0 else "not clearly different"
+    value, low, high = (_signed(change[part], 3) for part in ("value", "low", "high"))
+    sentence = (
+        f"On the {paired['pictures']:,} pictures of {paired['sources']:,} sources that both were judged on, the new "
+        f"one is {verdict}: log loss {paired['old']:.3f} → {paired['new']:.3f}, {value} (95 % over sources: {low} to "
+        f"{high}). The table's figures are of each model's own pictures."
+    )
+    return _Part(title, rows, (1, 2), [sentence])
+
+
+def _cell(measure: str, side: Mapping[str, Any] | None) -> str:
+    if side is None:
+        return "not known"
+    if side[measure] is None:
+        return "no such verdict"
+    return "{} ({})".format(*other_art.cells(measure, side[measure]))
 
 
 def _evaluations(old: Mapping[str, Any], new: Mapping[str, Any]) -> _Part:

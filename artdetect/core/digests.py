@@ -26,6 +26,11 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def bytes_digest(content: bytes) -> str:
+    """The sha256 of some bytes, hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def value_digest(value: Any) -> str:
     """The sha256 of a JSON-able value in canonical form, 64 hex digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

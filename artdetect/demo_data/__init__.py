@@ -16,10 +16,13 @@ from artdetect.core.errors import ConfigError
 from artdetect.demo_data.simulated_generators import GENERATORS, jpeg
 from artdetect.demo_data.styles import STYLES
 from artdetect.pictures.labels import SPLITS
+from artdetect.pictures.notice import DEMONSTRATION
 
 NAME = "drawn-art.zip"
 ROOT = "DrawnArt"
-NOTICE = """These pictures are drawn by a program. No person painted them and no AI model generated them.
+NOTICE = f"""{DEMONSTRATION}
+
+These pictures are drawn by a program. No person painted them and no AI model generated them.
 
 The folders follow AI-ArtBench's layout so that every step of artdetect can be tried without a download: a plain style
 name holds "human" pictures, AI_LD_ and AI_SD_ hold the same kind of pictures with the traces of a simulated generator.

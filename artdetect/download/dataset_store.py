@@ -5,13 +5,13 @@ A small record beside the folder says which archive it was unpacked from, so tha
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from artdetect.core import atomic, paths
+from artdetect.core import atomic, digests, paths
 from artdetect.core.errors import DownloadError
 from artdetect.core.progress import ByteProgress, no_progress
 from artdetect.download.extract import extract
@@ -89,6 +89,24 @@ def unpack(
         if update != content:
             write_json(record, update)
     return dataset
+
+
+def link_together(folders: Mapping[str, Path]) -> Path:
+    """The folder in data/raw with a link to each of these folders of pictures, by name.
+
+    Links to folders in the data root are relative, so that a project can be moved.
+    """
+    key = digests.value_digest({name: paths.portable(folder) for name, folder in folders.items()})
+    together = paths.raw() / f"sets-{key[:16]}"
+    together.mkdir(parents=True, exist_ok=True)
+    with locked(together.name):
+        for name, folder in folders.items():
+            inside, link = folder.resolve().is_relative_to(paths.data()), together / name
+            target = os.path.relpath(folder.resolve(), together.resolve()) if inside else str(folder.resolve())
+            if not (link.is_symlink() and str(link.readlink()) == target):
+                link.unlink(missing_ok=True)
+                link.symlink_to(target)
+    return together
 
 
 def sweep() -> None:

@@ -9,6 +9,8 @@ import json
 import os
 import re
 import zipfile
+from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -16,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from artdetect.core import atomic, paths
 from artdetect.core.errors import DownloadError
 from artdetect.core.progress import ByteProgress, no_progress
-from artdetect.pictures.labels import SPLITS
+from artdetect.pictures.labels import INCOMING, SPLITS
 
 Kind = Literal["folder", "archive", "web"]
 
@@ -55,23 +57,28 @@ def source_kind(url: str) -> Kind:
     raise DownloadError(f"{str(path)!r} does not exist: {hint}")
 
 
-def local_path(url: str) -> Path:
+def local_path(url: str, key: str = "download.url") -> Path:
     """The path that a local path or a file URL names. A file URL is percent-decoded, a path is used unchanged.
+
+    Args:
+        url: The path or URL.
+        key: The key of the config that it is from, for messages.
 
     Raises:
         DownloadError: It is empty, the scheme is unknown, or a file URL points to another machine.
     """
     if not url.strip():
-        raise DownloadError("download.url is empty: set it to an https:// address, a zip archive or a folder")
+        raise DownloadError(f"{key} is empty: set it to an https:// address, a zip archive or a folder")
     if match := re.match("file:(?://([^/]*))?(/.*)", url, re.IGNORECASE | re.DOTALL):
         host, path = match.groups()
         if host and host.lower() != "localhost":
-            raise DownloadError(f"download.url is {url!r}, a file on the machine {host!r}: write file:///path instead")
+            raise DownloadError(f"{key} is {url!r}, a file on the machine {host!r}: write file:///path instead")
         return Path(unquote(path, errors="surrogateescape"))
     if match := re.match("([a-z][a-z0-9+.-]*)://", url, re.IGNORECASE):
+        supported = "http://, https:// or file:///" if key == "download.url" else "file:///"
         raise DownloadError(
-            f"download.url starts with {match[0]!r}, which is not supported: "
-            "use http://, https:// or file:///, or download it by hand and set download.url to the file"
+            f"{key} starts with {match[0]!r}, which is not supported: "
+            f"use {supported}, or download it by hand and set {key} to the file"
         )
     return Path(url)
 
@@ -88,6 +95,22 @@ def picture_folder(folder: Path) -> Path:
             break
         here /= names[0]
     return folder
+
+
+def has_splits(folder: Path) -> bool:
+    """Whether a folder holds train/ or test/."""
+    return any((folder / name).is_dir() for name in SPLITS)
+
+
+def names(urls: Sequence[str]) -> list[str]:
+    """A name for each of several data sets; it differs from the others and from the first part of any other path."""
+    taken, found = {*SPLITS, INCOMING}, []
+    for url in urls:
+        start = stem(url)
+        numbered = chain([start], (f"{start}-{number}" for number in count(2)))
+        found.append(next(name for name in numbered if name.lower() not in taken))
+        taken.add(found[-1].lower())
+    return found
 
 
 def public_url(url: str) -> str:

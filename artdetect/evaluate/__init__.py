@@ -33,10 +33,11 @@ def run(
     The test set is used for measuring alone: nothing here is chosen or fitted on it. The model may have been trained on
     other pictures than this balance's, for example a champion from before new pictures arrived.
 
-    predictions.parquet: path, sha256, label, style, generator and the columns of `add_predictions`; sorted by path.
-    metrics.json: `metrics.summary`; by_size, in the form of by_style; slices and slices_tried
-        (`slice_discovery.find`); baselines; worst_errors; generator_attribution where the detector knows generator
-        families; robustness (`robustness.robustness_table`) unless it is off.
+    predictions.parquet: path, sha256, label, style, generator, source and the columns of `add_predictions`; sorted by
+        path.
+    metrics.json: `metrics.summary`; verdicts (`selective_prediction.verdicts`); by_source and by_size, in the form of
+        by_style; slices and slices_tried (`slice_discovery.find`); baselines; worst_errors; generator_attribution where
+        the detector knows generator families; robustness (`robustness.robustness_table`) unless it is off.
     robustness.parquet: sha256, label, condition, p_ai, predicted, verdict, unless robustness is off.
     worst_errors.png: a contact sheet, unless there are no errors.
 
@@ -56,6 +57,7 @@ def run(
         generator_attribution,
         metrics,
         robustness,
+        selective_prediction,
         slice_discovery,
         subgroups,
         worst_errors,
@@ -91,6 +93,8 @@ def run(
 
     bootstrap, threshold = Bootstrap(config.bootstrap_resamples, config.seed), detector.rule.threshold
     result = metrics.summary(test, bootstrap, threshold)
+    result["verdicts"] = selective_prediction.verdicts(test, bootstrap)
+    result["by_source"] = subgroups.accuracy_by(test, "source")
     result["by_size"] = subgroups.accuracy_by(test.assign(size=subgroups.size_bin(metadata)), "size")
     result |= slice_discovery.find(test, metadata)
     result["baselines"] = json_cache.cached_json(

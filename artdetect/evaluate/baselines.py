@@ -1,7 +1,8 @@
 """Baselines: what a classifier reaches that never sees a shape. A detector must beat them to have learned more.
 
 Both are scikit-learn's histogram gradient boosting with its defaults. They are trained on training pictures; nothing
-about them was chosen on validation or test pictures.
+about them was chosen on validation or test pictures. For art from other sources they are judged as the model is: each
+training picture by a baseline that was trained without its source and its generator.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ from artdetect.evaluate.metrics import headline
 from artdetect.pictures import content_draw
 from artdetect.pictures.file_properties import properties
 from artdetect.pictures.labels import AI, CLASSES
+from artdetect.pictures.source_folds import SourceFolds, source_folds, source_weights
 from artdetect.stats.bootstrap import Bootstrap
+from artdetect.stats.verdict_measures import verdict_measures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +53,7 @@ def baselines(
     """Train each baseline and score the test pictures.
 
     Args:
-        train: sha256 and label; the contents are in the pixel cache.
+        train: sha256, label, source, generator and group; the contents are in the pixel cache.
         test: sha256 and label; the contents are in the pixel cache.
         metadata: The columns that `file_properties.properties` needs, for the rows of `train` and then of `test`.
         pixels: The pixel cache.
@@ -59,7 +62,7 @@ def baselines(
 
     Returns:
         One row per baseline: name; what, the features it uses; accuracy, balanced_accuracy and roc_auc on the test
-        pictures.
+        pictures; out_of_source, see `_out_of_source`.
     """
     rows = pixels.rows([*train.sha256, *test.sha256])
     columns = list(chain.from_iterable(part.values() for part in properties(metadata).values()))
@@ -69,13 +72,43 @@ def baselines(
     }
     is_ai = np.concatenate([(part.label == CLASSES[AI]).to_numpy() for part in (train, test)])
     split = len(train)
+    folds = source_folds(train)
     result = []
     for name, what in BASELINES.items():
         p_ai = _predict(features[name][:split], is_ai[:split], features[name][split:])
         scores = headline(is_ai[split:], p_ai, p_ai >= 0.5, bootstrap)
         del scores["average_precision"]
-        result.append({"name": name, "what": what, **scores})
+        others = _out_of_source(features[name][:split], is_ai[:split], folds, bootstrap.seed)
+        result.append({"name": name, "what": what, **scores, "out_of_source": others})
     return result
+
+
+def _out_of_source(
+    features: np.ndarray, is_ai: np.ndarray, folds: SourceFolds, seed: int
+) -> dict[str, dict[str, float] | None] | None:
+    """balanced_accuracy and roc_auc on pictures of left-out sources, as `verdict_measures` counts them.
+
+    Args:
+        features: float32 `(N, D)`, of the training pictures.
+        is_ai: bool `(N,)`.
+        folds: Their folds.
+        seed: Seed of the intervals, which are over sources.
+
+    Returns:
+        None where not both classes can be judged so.
+    """
+    p_ai = np.full(len(is_ai), np.nan)
+    for number in folds.numbers:
+        rest, held_out = folds.split(number)
+        if held_out.size and len(set(is_ai[rest])) == len(CLASSES):
+            p_ai[held_out] = _predict(features[rest], is_ai[rest], features[held_out])
+    judged = np.isfinite(p_ai)
+    truth, groups, p_ai = is_ai[judged], folds.groups[judged], p_ai[judged]
+    if len(set(truth)) < len(CLASSES):
+        return None
+    weights = source_weights(groups, truth.astype(np.int64))
+    measured = verdict_measures(truth, p_ai, np.zeros(len(truth), np.int64), weights, groups, seed)
+    return {name: measured[name] for name in ("balanced_accuracy", "roc_auc")}
 
 
 def cache_key(tables: Sequence[Path], pixels: "PixelCache", bootstrap: Bootstrap) -> dict[str, Any]:

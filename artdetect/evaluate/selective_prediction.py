@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect.model.decision import UNSURE
+from artdetect.model.decision import REASONS, SURE, UNSURE
+from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.stats.bootstrap import Bootstrap, last_of_ties
 from artdetect.stats.confidence_intervals import share_interval, wilson
+from artdetect.stats.verdict_measures import verdict_measures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +25,27 @@ def abstention(predictions: "pd.DataFrame") -> dict[str, Any]:
         "pictures": unsure,
         "share": share_interval(unsure, len(predictions)),
         "accuracy_decided": share_interval(right, len(decided)) if len(decided) else None,
+    }
+
+
+def verdicts(predictions: "pd.DataFrame", bootstrap: Bootstrap) -> dict[str, Any]:
+    """The measures that training reports for held-out pictures, and why pictures are unsure.
+
+    Args:
+        predictions: label, p_ai, verdict, reason; both classes are present.
+        bootstrap: Its seed is that of the intervals, which are over pictures.
+
+    Returns:
+        pictures; the measures of `verdict_measures`; reasons, the number of unsure pictures by their reason.
+    """
+    called = (predictions.verdict == CLASSES[AI]).astype(int) - (predictions.verdict == CLASSES[HUMAN])
+    truth, pictures = (predictions.label == CLASSES[AI]).to_numpy(), np.arange(len(predictions))
+    p_ai, weights = predictions.p_ai.to_numpy(np.float64), np.ones(len(predictions))
+    counts = predictions.reason.value_counts()
+    return {
+        "pictures": len(predictions),
+        **verdict_measures(truth, p_ai, called.to_numpy(), weights, pictures, bootstrap.seed),
+        "reasons": {reason: int(counts.get(reason, 0)) for reason in REASONS if reason != SURE},
     }
 
 

@@ -15,6 +15,7 @@ from artdetect.core import digests, paths
 from artdetect.core.atomic import replacing
 from artdetect.core.errors import ArtifactError, DataError, PictureError
 from artdetect.explain import explanation as explanations
+from artdetect.formatting.text import printable
 from artdetect.model.decision import in_words
 from artdetect.pictures import images
 
@@ -180,7 +181,8 @@ def draw(
     with replacing(out / f"{picture.name}.npz") as temporary:
         explanations.save(explanation, temporary)
     with replacing(out / f"{picture.name}.png") as temporary:
-        figures.panels(shown, explanation, picture.title, temporary, scale=scale)
+        note = printable(" ".join(detector.notice.split()))
+        figures.panels(shown, explanation, picture.title, temporary, scale=scale, note=note)
 
 
 def _cache_files(detector: Detector, explainer: Explainer, pictures: Sequence[ExplainedPicture]) -> list[Path]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artdetect.core.errors import ArtifactError
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+)  # what reading a damaged zip archive raises
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: arrays do not compare to one truth value
@@ -74,6 +83,8 @@ def save(explanation: Explanation, path: Path) -> None:
         TypeError: `config` holds something that is not a JSON value.
     """
     values = {name: getattr(explanation, name) for name in ("target", "score", "completeness_error", "config")}
+    names = ["explanation", "heatmap"] if explanation.ranks is None else ["explanation", "heatmap", "ranks"]
+    values["arrays"] = names  # a damaged zip archive may hide one
     arrays: dict[str, Any] = {"heatmap": explanation.heatmap, "explanation": np.array(json.dumps(values))}
     if explanation.ranks is not None:
         arrays["ranks"] = explanation.ranks
@@ -90,10 +101,12 @@ def load(path: Path) -> Explanation:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             values = json.loads(str(arrays["explanation"]))
+            if values.pop("arrays", None) not in (None, sorted(arrays.files)):
+                raise ValueError("an array is missing")
             return Explanation(arrays["heatmap"], arrays.get("ranks"), **values)
     except FileNotFoundError as error:
         raise ArtifactError(f"{path}: there is no such explanation; run the explain stage again") from error
-    except (ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    except (*_DAMAGED, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise ArtifactError(
             f"{path}: not an explanation ({error}); delete it and run the explain stage again"
         ) from error

@@ -76,10 +76,12 @@ def run(
     table, disputed = paired_predictions.read(index, balance, scores)
     leaked = table.sha256.isin(leakage.near_duplicates_of(index, audit, set().union(*training.values())))
     table = table[~leaked].reset_index(drop=True)
-    cases = golden_cases.predictions(golden, {side: candidate.model for side, candidate in compared.items()}, training)
+    models = {side: candidate.model for side, candidate in compared.items()}
+    cases = golden_cases.predictions(golden, models, training)
     degraded = paired_predictions.degraded_accuracy({side: scores[side] for side in compared}, set(table.sha256))
     bootstrap = Bootstrap(config.bootstrap_resamples, config.seed)
-    results = rules.apply_rules(config, table, degraded, cases)
+    others = paired_predictions.out_of_source(models, bootstrap) if champion else rules.NO_CHAMPION
+    results = rules.apply_rules(config, table, degraded, cases, others)
     verdict = "keep" if any(result.passed is False for result in results) else "promote"
     decision: dict[str, Any] = {
         "verdict": verdict,

@@ -9,7 +9,9 @@ class GateConfig(Section):
     """Section `gate`. The bounds apply to the measured differences; each rule states beside them what chance could do.
 
     Two points of 100 are about the smallest difference that a test of some hundred pictures can show, and less than a
-    retraining with another seed changes a small net. A new model must earn its place on new pictures, so there the
+    retraining with another seed changes a small net. Calling human art AI is the expensive mistake, so a rise that
+    chance does not explain is refused there whatever its size, and so is a rise of the log loss on art from other
+    sources. A new model must earn its place on new pictures, so there the
     bound asks for a gain. Golden cases have no bound, because each was added as a picture that must stay right.
     """
 
@@ -25,6 +27,12 @@ class GateConfig(Section):
         le=1,
         description="accuracy on new test pictures must rise by more than this; with 0, where it stays the same, the "
         "log loss must fall",
+    )
+    max_rise_human_as_ai: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="how far the share of human test pictures called AI may rise; it may never rise beyond chance",
     )
     max_ece_rise: float = Field(0.02, ge=0, le=1, description="how far the calibration error (ECE) may rise")
     max_robustness_drop: float = Field(0.02, ge=0, le=1, description="how far accuracy on degraded pictures may fall")

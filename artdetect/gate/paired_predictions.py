@@ -1,8 +1,8 @@
 """The predictions of several models on the same test pictures, side by side.
 
 The table has a row per content: path, sha256, label, generator; set, one of `SETS`; group, the generator, or the origin
-of new human art; and for each side p_ai_<side>, predicted_<side> and right_<side>. The sides are those of `SIDES`, of
-which a missing champion is left out, and possibly "reference", the first champion.
+of new human art; and for each side p_ai_<side>, predicted_<side>, verdict_<side> and right_<side>. The sides are those
+of `SIDES`, of which a missing champion is left out, and possibly "reference", the first champion.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,19 +19,21 @@ from artdetect.model.detector import MODEL_FILE, model_id, read_card
 from artdetect.pictures.labels import AI, CLASSES, INCOMING
 from artdetect.stats.bootstrap import QUANTILES, Bootstrap
 from artdetect.stats.confidence_intervals import metric, wilson
+from artdetect.stats.paired_sources import log_loss_change
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SIDES = ("champion", "challenger")
 SETS = ("known", "new")  # test pictures of the data set, and those that arrived later
+COLUMNS = ("p_ai", "predicted", "verdict")  # of predictions.parquet
 MAX_FLIPS = 20  # flipped pictures listed in each direction
 
 
 def model_id_of(model: Path) -> str:
     """The id of the model in an artifact folder; does not load TensorFlow."""
     file = model / MODEL_FILE
-    return model_id(read_card(file)["preset"], digests.file_digest(file))
+    return model_id(read_card(file), digests.file_digest(file))
 
 
 def read(index: Path, balance: Path, scores: Mapping[str, Path]) -> "tuple[pd.DataFrame, int]":
@@ -59,14 +61,14 @@ def read(index: Path, balance: Path, scores: Mapping[str, Path]) -> "tuple[pd.Da
         raise DataError(f"{balance}: does not belong to {index}: {missing:,} test pictures are not in that index")
     expected = set(zip(test.path, test.sha256, strict=True))
     for side, folder in scores.items():
-        predictions = pd.read_parquet(folder / file_names.PREDICTIONS, columns=["path", "sha256", "p_ai", "predicted"])
+        predictions = pd.read_parquet(folder / file_names.PREDICTIONS, columns=["path", "sha256", *COLUMNS])
         pictures = set(zip(predictions.path, predictions.sha256, strict=True))
         if pictures != expected:
             raise DataError(
                 f"{folder}: the {side} was evaluated without {len(expected - pictures):,} of the {len(expected):,} "
                 f"test pictures, and on {len(pictures - expected):,} others: evaluate both on the same balance"
             )
-        columns = {name: f"{name}_{side}" for name in ("p_ai", "predicted")}
+        columns = {name: f"{name}_{side}" for name in COLUMNS}
         table = table.merge(predictions.drop(columns="sha256").rename(columns=columns), on="path", validate="1:1")
         table[f"right_{side}"] = table[f"predicted_{side}"] == table.label
     table["set"] = np.where(table.origin == INCOMING, "new", "known")
@@ -103,6 +105,23 @@ def degraded_accuracy(scores: Mapping[str, Path], contents: Collection[str]) -> 
         columns[side] = (table.predicted == table.label).groupby(table.sha256).mean()
     joined = pd.concat(columns, axis=1, join="inner").sort_index()
     return joined if len(joined) else "no picture was degraded for both"
+
+
+def out_of_source(models: Mapping[str, Path], bootstrap: Bootstrap) -> dict[str, Any] | str:
+    """The log loss of both models on art from other sources, see `paired_sources.log_loss_change`.
+
+    Args:
+        models: Side -> the model's artifact.
+        bootstrap: The resamples.
+    """
+    import pandas as pd
+
+    files = [models[side] / file_names.OUT_OF_SOURCE for side in SIDES]
+    for side, file in zip(SIDES, files, strict=True):
+        if not file.is_file():
+            return f"the {side} was not tested on sources that it does not know"
+    champion, challenger = map(pd.read_parquet, files)
+    return log_loss_change(champion, challenger, bootstrap.resamples, bootstrap.seed)
 
 
 def difference(parts: Sequence[np.ndarray], bootstrap: Bootstrap) -> dict[str, float]:

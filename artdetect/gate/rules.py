@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 8  # names in a sentence
 SMALL_SAMPLE = 100  # pictures of a class, below which a bootstrap of the AUC is too narrow
+HUMAN_ART = {"human_art": "predicted", "human_art_verdicts": "verdict"}  # rule -> column that must not say AI
 NO_CHAMPION = "There is no champion yet to compare with."
 
 
@@ -48,7 +49,11 @@ class RuleResult:
 
 
 def apply_rules(
-    config: "GateConfig", table: "pd.DataFrame", degraded: "pd.DataFrame | str", golden: Mapping[str, Any]
+    config: "GateConfig",
+    table: "pd.DataFrame",
+    degraded: "pd.DataFrame | str",
+    golden: Mapping[str, Any],
+    out_of_source: Mapping[str, Any] | str = NO_CHAMPION,
 ) -> list[RuleResult]:
     """Apply every rule.
 
@@ -57,10 +62,12 @@ def apply_rules(
         table: The result of `paired_predictions.read`.
         degraded: The result of `paired_predictions.degraded_accuracy`.
         golden: The result of `golden.predictions`.
+        out_of_source: The result of `paired_predictions.out_of_source`.
     """
     known, new = (table[table["set"] == name] for name in ("known", "new"))
     compared = "right_champion" in table
     bootstrap = Bootstrap(config.bootstrap_resamples, config.seed)
+    human = table[table.label == CLASSES[HUMAN]]
     results = [
         _known(known, config.max_drop_known, bootstrap) if compared else RuleResult("known", None, NO_CHAMPION),
         _since_first_champion(known, config.max_drop_since_first, bootstrap),
@@ -68,10 +75,13 @@ def apply_rules(
         _golden(golden, compared),
     ]
     if compared:
+        results += [_human_art(name, human, config.max_rise_human_as_ai, bootstrap) for name in HUMAN_ART]
+        results.append(_out_of_source(out_of_source))
         results.append(_calibration(table, config.max_ece_rise, bootstrap))
         results.append(_robustness(degraded, config.max_robustness_drop, bootstrap))
     else:
-        results += [RuleResult(name, None, NO_CHAMPION) for name in ("calibration", "robustness")]
+        names = (*HUMAN_ART, "out_of_source", "calibration", "robustness")
+        results += [RuleResult(name, None, NO_CHAMPION) for name in names]
     return [*results, _chance(known, bootstrap)]
 
 
@@ -172,6 +182,46 @@ def _golden(golden: Mapping[str, Any], compared: bool) -> RuleResult:
         len(right["champion"]) / len(cases) if compared else None,
         len(right["challenger"]) / len(cases),
     )
+
+
+def _human_art(name: str, human: "pd.DataFrame", max_rise: float, bootstrap: Bootstrap) -> RuleResult:
+    """The share of human test pictures that are called AI, by prediction or by verdict: the expensive mistake.
+
+    It fails where the share rises by more than the bound, and where the whole interval of the rise lies above 0.
+    """
+    if human.empty:
+        return RuleResult(name, None, "There are no human test pictures.")
+    column = HUMAN_ART[name]
+    called = {side: (human[f"{column}_{side}"] == CLASSES[AI]).to_numpy(float) for side in ("champion", "challenger")}
+    rise = difference([called["challenger"] - called["champion"]], bootstrap)
+    numbers: dict[str, Any] = {side: float(values.mean()) for side, values in called.items()} | {"difference": rise}
+    clear = rise["low"] > 0
+    passed = rise["value"] <= max_rise and not clear
+    what = "predicted AI" if column == "predicted" else "given the verdict AI"
+    sentence = (
+        f"Human art {what}, of {_count(human, 'human test')}: {_change(numbers)}; it may rise by at most "
+        f"{_points(max_rise)}, and not so that its whole interval lies above 0."
+    )
+    if not clear and not passed:
+        sentence += " The interval also holds values that would pass: chance may have hurt."
+    if passed and rise["high"] > max_rise:
+        sentence += " The interval also holds values that would fail: chance may have helped."
+    return RuleResult(name, passed, sentence, bound=max_rise, **numbers)
+
+
+def _out_of_source(found: Mapping[str, Any] | str) -> RuleResult:
+    """The log loss on art from other sources: it may not rise so that its whole interval lies above 0."""
+    name = "out_of_source"
+    if isinstance(found, str):
+        return RuleResult(name, None, f"Art from other sources was not compared: {found}.")
+    change = found["change"]
+    passed = change["low"] <= 0
+    sentence = (
+        f"Log loss on {found['pictures']:,} pictures of {found['sources']:,} sources, each judged by heads that know "
+        f"neither its source nor its generator: {found['old']:.3f} → {found['new']:.3f}, {change['value']:+.3f} "
+        f"(95 % over sources: {change['low']:+.3f} to {change['high']:+.3f}); the whole interval may not lie above 0."
+    )
+    return RuleResult(name, passed, sentence, found["old"], found["new"], change, 0.0)
 
 
 def _calibration(table: "pd.DataFrame", max_rise: float, bootstrap: Bootstrap) -> RuleResult:

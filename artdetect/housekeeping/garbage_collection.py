@@ -1,6 +1,7 @@
 """The removal itself. Killed at any moment, it leaves nothing that counts as an artifact, and the next one goes on.
 
-An artifact is first renamed, under its locks, to a name that nothing takes for an artifact, and then deleted. What is
+What a killed process had moved aside while it published it is put back first, and then judged like everything else. An
+artifact is first renamed, under its locks, to a name that nothing takes for an artifact, and then deleted. What is
 kept is decided again after a batch of locks is taken: a run that used one of the artifacts meanwhile is in the ledger.
 """
 
@@ -43,6 +44,7 @@ class GcReport:
 
     dry_run: bool
     rows: list[Row]
+    recovered: list[str] = field(default_factory=list)  # <stage>/<key> of artifacts that were put back
     leftovers: dict[str, int] = field(default_factory=dict)  # path -> bytes; left by dead processes, removed
     locks: int = 0  # removed lock files of artifacts that are gone
     ledger_files: int = 0  # removed files of runs that nothing needs any more
@@ -80,6 +82,7 @@ def collect(config: HousekeepingConfig, caches: bool = False) -> GcReport:
     Raises:
         ArtifactError: The champion file, the pins or the run ledger is damaged, or no run is on record.
     """
+    recovered = _recover(config)
     items = inventory.items()
     rows = list(_decide(config, items))
     if any(row.fate == "removed" for row in rows) and not run_ledger.read_all():
@@ -93,7 +96,7 @@ def collect(config: HousekeepingConfig, caches: bool = False) -> GcReport:
     cleared = {
         _display(leftover.path): size
         for leftover in leftovers
-        if (size := _clear(leftover, config.dry_run)) is not None
+        if leftover.path not in recovered.values() and (size := _clear(leftover, config.dry_run)) is not None
     }
     locks = [name for name in inventory.locks() if config.dry_run or _unlocked(*name)]
     old_runs = [
@@ -102,8 +105,27 @@ def collect(config: HousekeepingConfig, caches: bool = False) -> GcReport:
     ]
     cleared_caches = {_display(path): _clear_cache(path, config.dry_run) for path in _caches()} if caches else {}
     return GcReport(
-        config.dry_run, rows, cleared, len(locks), len(old_runs), sum(old_runs), cleared_caches, inventory.sizes()
+        config.dry_run,
+        rows,
+        sorted(recovered),
+        cleared,
+        len(locks),
+        len(old_runs),
+        sum(old_runs),
+        cleared_caches,
+        inventory.sizes(),
     )
+
+
+def _recover(config: HousekeepingConfig) -> dict[str, Path]:
+    """`<stage>/<key>` of the artifacts that were put back, or would be -> where they had been."""
+    found = {}
+    for leftover in inventory.leftovers(config.keep_days * SECONDS_PER_DAY):
+        if leftover.stage in inventory.stages() and leftover.key:
+            aside = store.moved_aside(leftover.stage, leftover.key)
+            if aside and (config.dry_run or store.recover(leftover.stage, leftover.key)):
+                found[f"{leftover.stage}/{leftover.key}"] = aside
+    return found
 
 
 def _decide(config: HousekeepingConfig, items: Sequence[Item]) -> Iterator[Row]:
@@ -151,7 +173,7 @@ def _remove(config: HousekeepingConfig, items: Sequence[Item], doomed: Sequence[
 
 def _renamed(path: Path) -> Path:
     """Give a folder a name that does not count as an artifact; `store.sweep` and the next collection clear it."""
-    holder = tempfile.mkdtemp(prefix=f".{path.name}-", suffix=".old", dir=path.parent)
+    holder = tempfile.mkdtemp(prefix=f".{path.name}-", suffix=".removed", dir=path.parent)
     return path.rename(holder)  # replaces the empty folder in one step
 
 

@@ -80,7 +80,7 @@ def leftovers(older: float) -> list[Leftover]:
     now, found = time.time(), []
     for stage in stages():
         for path in (paths.artifacts() / stage).glob(".*-*"):
-            if path.suffix in (".tmp", ".old") and path.is_dir():
+            if path.suffix in (".tmp", ".old", ".removed") and path.is_dir():
                 found.append(Leftover(path, stage, path.name[1:].rpartition("-")[0]))
     for path in (paths.cache() / WORK).glob("*"):
         stage, _, key = path.name.rpartition("-")

@@ -36,6 +36,8 @@ def totals(report: GcReport) -> list[str]:
     lines = [
         f"{remaining[0]:,} artifacts kept, {size(remaining[1])}; {removed[0]:,} {would}removed, {size(removed[1])}."
     ]
+    if report.recovered:
+        lines.append(f"{_recovered(report)}: {', '.join(report.recovered)}.")
     if report.leftovers or report.locks:
         lines.append(
             f"Left by dead processes, {would}removed: {len(report.leftovers):,} files and folders, "
@@ -48,6 +50,10 @@ def totals(report: GcReport) -> list[str]:
     if outputs := [path for path in NEVER_REMOVED if path in report.sizes]:
         lines.append(f"Never removed here: {' and '.join(outputs)}. Delete by hand what you no longer need.")
     return lines
+
+
+def _recovered(report: GcReport) -> str:
+    return f"Moved aside by a process that was killed, {'would be ' if report.dry_run else ''}put back"
 
 
 def page(report: GcReport) -> str:

@@ -12,6 +12,7 @@ from artdetect.artifacts.run_ledger import Run
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.core.errors import ArtifactError
 from artdetect.housekeeping import pins
+from artdetect.model import choice
 
 Name = tuple[str, str]  # stage, key
 
@@ -50,8 +51,8 @@ def roots(last: int, days: float) -> list[tuple[Name, str]]:
             "copy back or promote the model to use; delete its folder if there was never a champion"
         )
     found = _champions_and_pins(history)
-    if not history and (newest := store.newest("train")):
-        found.append((("train", newest.key), "newest model"))  # predict uses it where there is no champion
+    if not history and (newest := choice.newest_own()):
+        found.append((("train", newest), "newest model"))  # predict uses it where there is no champion
     ledger = run_ledger.read_all()
     for run in recent(ledger, last, days):
         found += [(name, f"run {run.name}, {run.last:%Y-%m-%d %H:%M}") for name in sorted(run.artifacts)]

@@ -2,7 +2,7 @@
 
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -16,7 +16,10 @@ from artdetect.pictures import images, labels
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NOTICE = "NOTICE.txt"  # a note from the data set about itself, beside train/ and test/
 JUNK_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # created by file browsers
+SOURCE_TABLES = ("sources.csv", "sources.parquet")  # beside train/ and test/, or beside pictures to ingest
+BESIDE = (NOTICE, *SOURCE_TABLES)  # files beside train/ and test/ that belong to a data set
 PROVENANCE = "provenance"  # the folder of provenance records among the incoming pictures
 
 
@@ -25,14 +28,52 @@ class PictureRoot:
     """A folder of pictures."""
 
     folder: Path
-    prefix: str = ""  # of their paths in the index: "incoming/" for incoming pictures, otherwise empty
+    prefix: str = ""  # of their paths in the index: "incoming/", or "<data set>/" if several are used together
+    table: Path | None = None  # the table of sources, if it is not beside the pictures
+
+    @property
+    def is_incoming(self) -> bool:
+        """Whether it is the folder of incoming pictures."""
+        return self.prefix == f"{labels.INCOMING}/"
+
+    @property
+    def name(self) -> str:
+        """The name of the data set; empty if it is the only one."""
+        return self.prefix.rstrip("/")
+
+    def file(self, path: str) -> Path:
+        """The file of a path in the index."""
+        return self.folder / path[len(self.prefix) :]
 
 
-def picture_roots(root: Path, incoming: bool) -> tuple[PictureRoot, ...]:
-    """The folder of incoming pictures, if `incoming` and it exists, then the data set's folder."""
-    if not incoming or not paths.incoming().is_dir():
-        return (PictureRoot(root),)
-    return (PictureRoot(paths.incoming(), f"{labels.INCOMING}/"), PictureRoot(root))
+Tables = Mapping[str, Path | None]  # name of each data set -> its table of sources, if that is not beside the pictures
+ONE_DATA_SET: Tables = {"": None}
+
+
+def picture_roots(folder: Path, incoming: bool, tables: Tables = ONE_DATA_SET) -> tuple[PictureRoot, ...]:
+    """The folders of the pictures, in the order of their paths in the index.
+
+    Args:
+        folder: The folder that holds the data set, or a folder of each data set by its name.
+        incoming: Whether to include the folder of incoming pictures, if it exists.
+        tables: The name of each data set, empty if it is the only one, and its table of sources.
+
+    Raises:
+        DataError: A data set has no train/ or test/ folder.
+    """
+    roots = [
+        PictureRoot(_named_root(folder / name) if name else find_root(folder), f"{name}/" if name else "", table)
+        for name, table in tables.items()
+    ]
+    if incoming and paths.incoming().is_dir():
+        roots.append(PictureRoot(paths.incoming(), f"{labels.INCOMING}/"))
+    return tuple(sorted(roots, key=lambda root: root.prefix or labels.SPLITS[0]))
+
+
+def _named_root(folder: Path) -> Path:
+    if not any((folder / split).is_dir() for split in labels.SPLITS):
+        raise DataError(f"data set {folder.name}: found no train/ or test/ folder in {folder.resolve()}")
+    return folder
 
 
 def find_root(folder: Path) -> Path:
@@ -74,10 +115,11 @@ def listing(root: PictureRoot) -> "tuple[pa.Table, dict[str, list[str]]]":
     skipped: dict[str, list[str]] = {}
     start = len(os.path.join(root.folder, ""))  # noqa: PTH118  joined in the same way as by scandir
     for entry in _walk(root.folder):
-        if entry.name in JUNK_FILES or (root.prefix and _is_private(entry.path[start:])):
+        inside = entry.path[start:]
+        if entry.name in JUNK_FILES or (_is_private(inside) if root.is_incoming else inside in BESIDE):
             continue
-        path = root.prefix + entry.path[start:]
-        if reason := _skip_reason(path, root.prefix):
+        path = root.prefix + inside
+        if reason := _skip_reason(inside, root.is_incoming):
             skipped.setdefault(reason, []).append(path.encode(errors="backslashreplace").decode())
             continue
         try:
@@ -144,19 +186,25 @@ def _is_private(path: str) -> bool:
     return parts[0] == PROVENANCE or any(part.startswith(".") for part in parts)
 
 
-def _skip_reason(path: str, prefix: str) -> str | None:
+def _skip_reason(path: str, incoming: bool) -> str | None:
+    """Why a file is not indexed; None if it is.
+
+    Args:
+        path: Its path below the root.
+        incoming: Whether the root is the folder of incoming pictures.
+    """
     folder, _, name = path.rpartition("/")
     if not images.is_candidate(name):
         return "not a picture by its name"
     if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
         return "name is not valid UTF-8"
-    return _folder_skip_reason(folder, prefix)
+    return _folder_skip_reason(folder, incoming)
 
 
 @lru_cache(maxsize=1024)
-def _folder_skip_reason(folder: str, prefix: str) -> str | None:
-    if prefix:
-        is_valid = labels.incoming(folder.removeprefix(prefix)) is not None
+def _folder_skip_reason(folder: str, incoming: bool) -> str | None:
+    if incoming:
+        is_valid = labels.incoming(folder) is not None
         return None if is_valid else "not below incoming/AI/<generator>/ or incoming/human/<origin>/"
     parts = folder.split("/")
     if len(parts) < 2 or parts[0] not in labels.SPLITS:

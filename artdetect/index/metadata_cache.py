@@ -5,7 +5,7 @@ end of a scan merges them into one. The cache only saves time: it may be deleted
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 class MetadataCache:
     """The metadata of the pictures below one root.
 
-    The folder depends on the code that reads them, so that a change of the code reads all pictures again.
+    The folder depends on the code that reads them, so that a change of the code reads all pictures again. Paths in it
+    are relative to the root, so that a data set is read once, whether it is used alone or with others.
+
+    Args:
+        root: The folder of the pictures.
+        prefix: What the pictures' paths in the index have before the path below `root`.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, prefix: str = ""):
+        root, self.prefix = root.resolve(), prefix
         key = [
             paths.portable(root),
             digests.code_digests("artdetect.index.file_metadata"),
@@ -36,10 +42,12 @@ class MetadataCache:
             columns: The columns to read; all of `schema` if None.
         """
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         names = list(columns) if columns else schema().names
         tables = [rows for file in self._files() if (rows := _read(file, names)) is not None]
-        return pa.concat_tables(tables) if tables else schema().empty_table().select(names)
+        rows = pa.concat_tables(tables) if tables else schema().empty_table().select(names)
+        return _with_paths(rows, lambda paths: pc.binary_join_element_wise(self.prefix, paths, ""))
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
         """Add a chunk of rows. Only one process may write at a time; `scan` holds a lock."""
@@ -58,14 +66,21 @@ class MetadataCache:
 
     def _write(self, rows: "pa.Table") -> None:
         import pyarrow as pa
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
+        rows = _with_paths(rows, lambda paths: pc.utf8_slice_codeunits(paths, len(self.prefix)))
         pq.write_table(rows, buffer := pa.BufferOutputStream())
         content = buffer.getvalue()
         newest = self._files()[:1]
         number = int(newest[0].name.partition("-")[0]) + 1 if newest else 1
         with atomic.replacing(self.folder / f"{number:08d}-{zlib.crc32(content):08x}.parquet") as temporary:
             temporary.write_bytes(content)
+
+
+def _with_paths(rows: "pa.Table", change: "Callable[[pa.ChunkedArray], pa.ChunkedArray]") -> "pa.Table":
+    at = rows.column_names.index("path")
+    return rows.set_column(at, "path", change(rows["path"]))
 
 
 def _read(file: Path, names: list[str]) -> "pa.Table | None":

@@ -1,7 +1,7 @@
 """Determine the current state of a data set, reading only the files that changed.
 
 `listing` gives sizes and modification times, which are compared with the metadata cache. Only files that differ are
-read. The resulting digest covers names and contents, so a touched or moved folder has the same digest.
+read. The resulting digest covers names, contents and given sources, so a touched or moved folder has the same digest.
 """
 
 import hashlib
@@ -12,56 +12,61 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect import compute
-from artdetect.core import digests, paths
+from artdetect.core import digests
 from artdetect.core.errors import DataError
 from artdetect.core.progress import Count
-from artdetect.index.listing import PictureRoot, find_root, listing, picture_roots
+from artdetect.index import sources
+from artdetect.index.listing import NOTICE, ONE_DATA_SET, PictureRoot, Tables, listing, picture_roots
 from artdetect.index.metadata_cache import MetadataCache
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NOTICE = "NOTICE.txt"  # a note from the data set about itself
 CHUNK = 2_000  # pictures read between two saves of the cache: the most that a kill can lose
 QUICK_SCAN_LIMIT = 256 << 20  # bytes that `quick_scan` may read to check whether touched files really changed
 
 
 @dataclass(frozen=True)
 class DataSetState:
-    """The state of a data set."""
+    """The state of the data sets."""
 
-    roots: tuple[PictureRoot, ...]  # the data set's folder is the last one
+    roots: tuple[PictureRoot, ...]  # sorted by the paths of their pictures in the index
     digest: str | None  # None while some contents are unknown, see `quick_scan`
     contents: "pa.Table"  # see the function `contents`; sorted by path
     skipped: dict[str, list[str]]  # reason -> paths that are not indexed
+    sources: dict[str, str]  # path -> source, where one is given; see `sources.given_sources`
 
     @property
-    def root(self) -> Path:
-        """The data set's folder."""
-        return self.roots[-1].folder
+    def data_sets(self) -> tuple[PictureRoot, ...]:
+        """The roots without that of incoming pictures."""
+        return tuple(root for root in self.roots if not root.is_incoming)
 
 
-def scan(folder: Path, progress: Count | None = None, incoming: bool = False) -> DataSetState:
-    """The state of the data set in `folder`, reading files that are new or differ in size or modification time.
+def scan(
+    folder: Path, progress: Count | None = None, incoming: bool = False, tables: Tables = ONE_DATA_SET
+) -> DataSetState:
+    """The state of the data sets in `folder`, reading files that are new or differ in size or modification time.
 
     The metadata cache is saved chunk by chunk, so that a killed scan resumes. If two scans run at once, one waits for
     the other and then reads nothing.
 
     Args:
-        folder: The folder that holds the data set, at most three levels above train/ and test/.
+        folder: The folder that holds the data set, at most three levels above train/ and test/; or a folder with a
+            folder of each data set by its name.
         progress: Called with the number of pictures read and to read after each chunk.
         incoming: Whether to include the pictures in data/incoming.
+        tables: The names and tables of the data sets, see `listing.picture_roots`.
     """
-    roots = picture_roots(find_root(folder), incoming)
+    roots = picture_roots(folder, incoming, tables)
     return _state(roots, [scan_root(root, progress) for root in roots])
 
 
-def quick_scan(folder: Path, incoming: bool = False) -> DataSetState:
-    """The state of the data set in about a second: new files are not read, and then the digest is None.
+def quick_scan(folder: Path, incoming: bool = False, tables: Tables = ONE_DATA_SET) -> DataSetState:
+    """The state of the data sets in about a second: new files are not read, and then the digest is None.
 
     Files with a new time but the old size are read and compared, up to `QUICK_SCAN_LIMIT` bytes in total.
     """
-    roots = picture_roots(find_root(folder), incoming)
+    roots = picture_roots(folder, incoming, tables)
     return _state(roots, [_quick_scan_root(root) for root in roots])
 
 
@@ -69,7 +74,7 @@ def scan_root(root: PictureRoot, progress: Count | None = None) -> "tuple[pa.Tab
     """The metadata of the pictures in a folder, sorted by path, and the skipped files by reason."""
     from filelock import FileLock
 
-    cache = MetadataCache(root.folder)
+    cache = MetadataCache(root.folder, root.prefix)
     cache.folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(cache.folder.with_name(cache.folder.name + ".lock")):
         listed, skipped = listing(root)
@@ -90,14 +95,15 @@ def _quick_scan_root(root: PictureRoot) -> "tuple[pa.Table, dict[str, list[str]]
     import pyarrow.compute as pc
 
     listed, skipped = listing(root)
-    known = _matching_rows(listed, MetadataCache(root.folder).load(["path", "bytes", "mtime_ns", "sha256", "error"]))
+    columns = ["path", "bytes", "mtime_ns", "sha256", "error"]
+    known = _matching_rows(listed, MetadataCache(root.folder, root.prefix).load(columns))
     unread = _must_read(listed, known)
     left, rows = QUICK_SCAN_LIMIT, []
     for file, row in zip(_rows(listed.filter(unread)), _rows(known.filter(unread)), strict=True):
         same = row["bytes"] == file["bytes"]
         read = same and file["bytes"] <= left
         left -= file["bytes"] if read else 0
-        sha256 = _sha256(paths.picture(root.folder, file["path"])) if read else None
+        sha256 = _sha256(root.file(file["path"])) if read else None
         known_error = row["error"] if read or (same and row["mtime_ns"] == file["mtime_ns"]) else None
         rows.append(file | {"sha256": sha256, "error": known_error})
     if rows:
@@ -114,12 +120,13 @@ def metadata_of(pictures: DataSetState) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    known = pa.concat_tables([MetadataCache(root.folder).load() for root in pictures.roots])
+    known = pa.concat_tables([MetadataCache(root.folder, root.prefix).load() for root in pictures.roots])
     metadata = _matching_rows(pictures.contents, known)
     changed = pc.invert(_same(contents(metadata), pictures.contents, ["bytes", "state"]))
     if pc.any(changed).as_py():
         path = pictures.contents.filter(changed)["path"][0].as_py()
-        raise DataError(f"{paths.picture(pictures.root, path)} changed while it was indexed: run again")
+        root = next(root for root in pictures.roots if path.startswith(root.prefix))
+        raise DataError(f"{root.file(path)} changed while it was indexed: run again")
     return metadata
 
 
@@ -150,16 +157,20 @@ def contents(metadata: "pa.Table") -> "pa.Table":
 def _state(roots: tuple[PictureRoot, ...], scans: "Sequence[tuple[pa.Table, dict[str, list[str]]]]") -> DataSetState:
     import pyarrow as pa
 
-    state = pa.concat_tables([contents(metadata) for metadata, _ in scans])  # sorted: incoming/, test/, train/
+    state = pa.concat_tables([contents(metadata) for metadata, _ in scans])  # sorted by path, as the roots are
     skipped: dict[str, list[str]] = {}
     for _, skipped_files in scans:
         for reason, names in skipped_files.items():
             skipped[reason] = [*skipped.get(reason, []), *names]
     skipped = {reason: sorted(names) for reason, names in sorted(skipped.items())}
+    given = sources.given_sources(roots, state["path"].to_pylist())
     digest = None
     if not state["state"].null_count:
-        digest = digests.value_digest([_digest(state), skipped, _sha256(roots[-1].folder / NOTICE)])
-    return DataSetState(roots, digest, state, skipped)
+        notices = [_sha256(root.folder / NOTICE) for root in roots if not root.is_incoming]
+        lines = "".join(f"{path}\0{source}\n" for path, source in given.items())
+        beside = [*notices, *([hashlib.sha256(lines.encode()).hexdigest()] if given else [])]
+        digest = digests.value_digest([_digest(state), skipped, *beside])
+    return DataSetState(roots, digest, state, skipped, given)
 
 
 def _digest(contents: "pa.Table") -> str:
@@ -214,7 +225,7 @@ def _sha256(path: Path) -> str | None:
 def _read(root: PictureRoot, files: "pa.Table", cache: MetadataCache, progress: Count | None) -> None:
     """Read the metadata of listed files into the cache."""
     done, rows = 0, list[dict[str, Any]]()
-    for _, chunk in compute.chunks(partial(_read_metadata, root.folder), _rows(files), compute.WORKER_CHUNK):
+    for _, chunk in compute.chunks(partial(_read_metadata, root), _rows(files), compute.WORKER_CHUNK):
         rows += chunk
         if len(rows) >= CHUNK or done + len(rows) == len(files):
             cache.add(rows)
@@ -223,8 +234,8 @@ def _read(root: PictureRoot, files: "pa.Table", cache: MetadataCache, progress: 
                 progress(done, len(files))
 
 
-def _read_metadata(folder: Path, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _read_metadata(root: PictureRoot, files: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Read the metadata of listed files, on a worker."""
     from artdetect.index.file_metadata import file_metadata
 
-    return [{**file_metadata(paths.picture(folder, file["path"])), **file} for file in files]
+    return [{**file_metadata(root.file(file["path"])), **file} for file in files]

@@ -15,6 +15,7 @@ from artdetect import compute
 from artdetect.core import paths
 from artdetect.core.errors import DataError
 from artdetect.core.progress import Count
+from artdetect.index import sources
 from artdetect.ingest.batch import BATCH, IngestBatch
 from artdetect.ingest.candidates import Candidate, files_in, settled_files
 from artdetect.ingest.config import IngestConfig, Sections
@@ -30,23 +31,36 @@ __all__ = ["IngestConfig", "IngestResult", "Provenance", "added_since", "folder"
 def folder(path: Path, provenance: Provenance, config: Sections, progress: Count | None = None) -> IngestResult:
     """Take the pictures in a folder, or one file. The originals stay in place.
 
-    Every picture is added, known already, rejected with a reason, or left. A bad picture does not affect the others.
+    A table of sources in the folder (see `index.sources`) says where single pictures come from. Every picture is added,
+    known already, rejected with a reason, or left. A bad picture does not affect the others.
 
     Args:
         path: A folder, or a single picture file.
-        provenance: What all the pictures are, and where they come from.
+        provenance: What all the pictures are, and where those come from that the table does not name.
         config: The sections that ingest reads.
         progress: Called with the number of pictures done and the total after each chunk.
 
     Raises:
-        DataError: There is no such folder, or no file in it has the name of a picture.
+        DataError: There is no such folder, no file in it has the name of a picture, or its table cannot be used.
     """
     result = IngestResult()
     candidates = list(files_in(path, result))
     if not candidates and not result.rejected:
         raise DataError(f"{path}: found no pictures")
-    _take({provenance: candidates}, config, result, move=False, progress=progress)
+    _take(_by_source(path, provenance, candidates), config, result, move=False, progress=progress)
     return result
+
+
+def _by_source(folder: Path, provenance: Provenance, candidates: list[Candidate]) -> dict[Provenance, list[Candidate]]:
+    """The candidates by their provenance, whose source is from the folder's table where that gives one."""
+    file = sources.find_table(folder) if folder.is_dir() else None
+    table = sources.read_table(file, data_set=False) if file else None
+    divided: dict[Provenance, list[Candidate]] = {}
+    for candidate in candidates:
+        source = table.source(candidate.name) if table else None
+        own = provenance.model_copy(update={"source": source}) if source else provenance
+        divided.setdefault(own, []).append(candidate)
+    return divided
 
 
 def inbox(config: Sections, progress: Count | None = None) -> IngestResult:

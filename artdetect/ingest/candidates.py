@@ -9,7 +9,7 @@ from pathlib import Path
 
 from artdetect.core import paths
 from artdetect.core.errors import DataError, storage_error
-from artdetect.index.listing import JUNK_FILES
+from artdetect.index.listing import JUNK_FILES, SOURCE_TABLES
 from artdetect.ingest import provenance
 from artdetect.ingest.provenance import FILE, Provenance, ProvenanceFile
 from artdetect.ingest.result import IngestResult, Rejected
@@ -66,6 +66,8 @@ def files_in(folder: Path, result: IngestResult) -> Iterator[Candidate]:
         raise DataError(f"{folder}: there is no such folder of pictures")
     for path in _files(folder):
         name = _text(path.relative_to(folder).as_posix())
+        if name in SOURCE_TABLES:
+            continue
         if not images.is_candidate(path.name):
             result.leave(NOT_A_PICTURE, name)
         elif file_state(path) is None:

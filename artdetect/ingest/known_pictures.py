@@ -39,7 +39,7 @@ class KnownPicture:
 
 
 class KnownPictures:
-    """The pictures in data/incoming, and those of the config's data set that are in the metadata cache.
+    """The pictures in data/incoming, and those of the config's data sets that are in the metadata cache.
 
     New pictures in data/incoming are read. Pictures look alike by the same measure as in the audit. A picture that was
     removed or replaced since it was read is no longer known.
@@ -47,8 +47,7 @@ class KnownPictures:
 
     def __init__(self, config: "Sections") -> None:
         self.sources: list[str] = []  # descriptions of what is compared with
-        data_set = _data_set(config)
-        self.root = data_set or paths.data()  # the root of the data set's paths
+        self.root, data_sets = _data_sets(config)  # the first is the root of the data sets' paths
         self._audit = config.audit
         self._entries: list[KnownPicture] = []
         self._by_content: dict[str, int] = {}
@@ -56,8 +55,8 @@ class KnownPictures:
         self._hashed: list[int] = []  # the position of the entry of each hash
         incoming, _ = scan.scan_root(listing.PictureRoot(paths.incoming(), f"{labels.INCOMING}/"))
         self._load("incoming", incoming)
-        if data_set is not None:
-            self._load(data_set.name, MetadataCache(data_set).load(COLUMNS))
+        for root in data_sets:
+            self._load(root.name or root.folder.name, MetadataCache(root.folder, root.prefix).load(COLUMNS))
 
     def find(self, sha256: str) -> KnownPicture | None:
         """The known picture with this content, if any."""
@@ -121,10 +120,13 @@ class KnownPictures:
         return entry if (status.st_size, status.st_mtime_ns) == (entry.bytes, entry.mtime_ns) else None
 
 
-def _data_set(config: "Sections") -> Path | None:
-    """The folder of the config's data set; None if it does not exist yet."""
+def _data_sets(config: "Sections") -> tuple[Path, tuple[listing.PictureRoot, ...]]:
+    """The root of the paths of the config's data sets, and the folder of each; none if they do not exist yet."""
     try:
         key = str(plans.plan("download", config.download, {}).key)
-        return listing.find_root(download.folder(raw.folder)) if (raw := store.find("download", key)) else None
-    except ArtdetectError:  # the archive or the folder is gone, so none of its pictures is known
-        return None
+        if raw := store.find("download", key):
+            roots = listing.picture_roots(download.folder(raw.folder), False, download.tables(raw.folder))
+            return (download.folder(raw.folder) if roots[0].name else roots[0].folder), roots
+    except ArtdetectError:  # an archive or a folder is gone, so none of its pictures is known
+        pass
+    return paths.data(), ()

@@ -17,7 +17,7 @@ class ProvenanceFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: str | None = None
+    source: str | None = None  # a collection, site, batch or painter, or an address; see `index.sources`
     licence: str | None = None
     note: str | None = None
 

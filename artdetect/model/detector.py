@@ -2,7 +2,7 @@
 
 The file is a `.keras` archive with one more member, the card `artdetect.json`: preset, geometry, classes, decision
 rule, and where the model came from. The same model always gives the same bytes, so retraining to equal weights does
-not invalidate later stages.
+not invalidate later stages. `head_file` describes the other, smaller kind of model file, without the backbone.
 """
 
 import io
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.core.errors import ModelError, storage_error
-from artdetect.model import reproducible_keras, tensorflow_setup
+from artdetect.model import head_file, reproducible_keras, tensorflow_setup
 from artdetect.model.compiled import CompiledModel, outputs_of
 from artdetect.model.decision import DecisionRule
 from artdetect.model.frozen_backbone import LAYER, FrozenBackbone, with_crops
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from artdetect.pictures.picture_views import PictureViews
 
 MODEL_FILE = file_names.MODEL
-_CARD = "artdetect.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # earliest date of the zip format: keeps the clock out of the bytes
 OTHER = "other"  # generator of pictures whose likeliest family is not likely enough
 MIN_GENERATOR_PROBABILITY = 0.5  # below it, no generator family is named
@@ -93,7 +92,17 @@ class Detector:
     @property
     def id(self) -> str:
         """The short name that verdicts carry."""
-        return model_id(self.preset, self.digest)
+        return model_id({"preset": self.preset, **self.metadata}, self.digest)
+
+    @property
+    def notice(self) -> str:
+        """What the data set that the model was trained on says of itself, empty if nothing; text from outside."""
+        return str(self.metadata.get("notice", ""))
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether the model was trained on a data set that is there for trying the software only."""
+        return is_demonstration(self.metadata)
 
     @cached_property
     def classifier(self) -> "keras.Model":
@@ -188,11 +197,9 @@ class Detector:
         size = self.geometry.size
         return CompiledModel(partial(outputs_of, self.model), (size, size, 3), images.to_input)
 
-    def save(self, path: Path) -> None:
-        """Write the model file. The same model always gives the same bytes."""
-        buffer = io.BytesIO()
-        self.model.save(scratch := path.with_name("scratch.keras"))
-        card = {
+    def card(self) -> dict[str, Any]:
+        """The card that a model file holds."""
+        return {
             "preset": self.preset,
             "geometry": asdict(self.geometry),
             "classes": labels.CLASSES,
@@ -201,11 +208,22 @@ class Detector:
             "native_crops": self.native_crops,
             **self.metadata,
         }
+
+    def save_head(
+        self, path: Path, precision: head_file.Precision = "float32", extra: "Mapping[str, np.ndarray] | None" = None
+    ) -> None:
+        """Write a model file without the backbone; arguments and errors as for `head_file.save`."""
+        head_file.save(self.model, self.card(), path, precision, extra)
+
+    def save(self, path: Path) -> None:
+        """Write the model file. The same model always gives the same bytes."""
+        buffer = io.BytesIO()
+        self.model.save(scratch := path.with_name("scratch.keras"))
         with zipfile.ZipFile(scratch) as source, zipfile.ZipFile(buffer, "w") as target:
             members = {name: source.read(name) for name in source.namelist()}
             members["metadata.json"] = reproducible_keras.without_date(members["metadata.json"])
             members["config.json"] = reproducible_keras.without_object_ids(members["config.json"])
-            members[_CARD] = json.dumps(card, indent=1).encode()
+            members[head_file.CARD] = json.dumps(self.card(), indent=1).encode()
             for name in sorted(members):
                 target.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
         scratch.unlink()
@@ -228,10 +246,15 @@ class Detector:
         import keras
 
         try:
-            model = keras.models.load_model(path, compile=False, safe_mode=True)
+            if head_file.is_head_file(path):
+                model = head_file.load_model(path, card, geometry)
+            else:
+                model = keras.models.load_model(path, compile=False, safe_mode=True)
             digest = digests.file_digest(path)
             detector = Detector(model, card["preset"], geometry, card, rule, families, digest, native_crops)
             output = tuple(detector.classifier.compute_output_shape((1, geometry.size, geometry.size, 3)))
+        except ModelError:
+            raise
         except Exception as error:  # whatever Keras raises on a damaged or foreign file
             if isinstance(error, OSError) and (
                 known := storage_error(error)
@@ -268,9 +291,14 @@ def _to_scores(outputs: "Mapping[str, np.ndarray]") -> Scores:
     )
 
 
-def model_id(preset: str, digest: str) -> str:
-    """A model's short name, made of its preset and the sha256 of its file."""
-    return f"{preset}-{digest[:8]}"
+def model_id(card: Mapping[str, Any], digest: str) -> str:
+    """A model's short name: its card's `name`, by default its preset, and the first digits of its file's sha256."""
+    return f"{card.get('name', card['preset'])}-{digest[:8]}"
+
+
+def is_demonstration(card: Mapping[str, Any]) -> bool:
+    """Whether a model with this card was trained on a data set that is there for trying the software only."""
+    return card.get("demonstration") is True
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -281,7 +309,7 @@ def read_card(path: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            card = json.loads(archive.read(_CARD))
+            card = json.loads(archive.read(head_file.CARD))
         Geometry(**card["geometry"])
         DecisionRule.from_dict(card.get("rule", {}))
         if not all(isinstance(name, str) for name in (card["preset"], *card.get("families", ()))):

@@ -4,6 +4,7 @@ A picture's features are the mean and the standard deviation, over space, of eac
 activations. Each pair of extractor and view has its own folder, which may be deleted at any time.
 """
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -59,6 +60,8 @@ class Extractor:
     def statistics(self, activations: "Mapping[str, keras.KerasTensor]") -> "keras.KerasTensor":
         """The features [N, D] of activations [N, h, w, C] by name: per block C means, then C standard deviations.
 
+        An activation of one position, such as a class token, has no deviations.
+
         Raises:
             ConfigError: The backbone has no such block.
         """
@@ -77,27 +80,30 @@ class Extractor:
         parts = []
         for name in chain.from_iterable(spans):
             x = activations[name]
-            parts += [ops.mean(x, axis=(1, 2)), ops.sqrt(ops.var(x, axis=(1, 2)) + EPSILON)]
+            parts.append(ops.mean(x, axis=(1, 2)))
+            if tuple(x.shape[1:3]) != (1, 1):
+                parts.append(ops.sqrt(ops.var(x, axis=(1, 2)) + EPSILON))
         return ops.concatenate(parts, axis=-1)
 
     def build(self) -> "keras.Model":
         """The net up to the last block needed: pictures float32 [N, S, S, 3] in [0, 1] -> features float32 [N, D].
 
         Raises:
-            ConfigError: There is no such net or block.
+            ConfigError: There is no such net or block, or the net does not take pictures of this size.
             ModelError: The weights are not available.
         """
         tensorflow_setup.load_tensorflow()
         import keras
 
-        net = backbones.load(self.backbone, self.weights)
+        net = backbones.load(self.backbone, self.weights, self.geometry.size)
         return keras.Model(net.input, self.statistics(backbones.block_outputs(net)), name="features")
 
 
 def default_folder(extractor: Extractor, view: int) -> Path:
     """The cache folder. Its name depends on everything that affects the features."""
+    identity = backbones.identity(extractor.backbone, extractor.weights)
     key = {
-        "extractor": asdict(extractor) | {"weights": backbones.weights_id(extractor.weights)},
+        "extractor": asdict(extractor) | identity,
         "view": view,
         "pixels": pixel_cache.default_folder(extractor.geometry).name,
         "recipe": CACHE_VERSION,
@@ -105,7 +111,8 @@ def default_folder(extractor: Extractor, view: int) -> Path:
         "code": digests.code_digests("artdetect.model.backbones")
         | (digests.code_digests("artdetect.pictures.degraded_views") if view else {}),
     }
-    return paths.cache() / "features" / f"{extractor.backbone}-{view}-{digests.value_digest(key)[:16]}"
+    name = re.sub(r"[^\w.-]+", "-", Path(extractor.backbone).name)
+    return paths.cache() / "features" / f"{name}-{view}-{digests.value_digest(key)[:16]}"
 
 
 class FeatureCache:
@@ -118,7 +125,7 @@ class FeatureCache:
     """
 
     def __init__(self, extractor: Extractor, view: int, folder: Path | None = None):
-        weights_id = backbones.weights_id(extractor.weights)
+        weights_id = backbones.identity(extractor.backbone, extractor.weights)["weights"]
         self._cache = ArrayCache(
             folder or default_folder(extractor, view),
             "feature",

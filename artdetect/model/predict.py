@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect import compute
-from artdetect.artifacts import registry, store
-from artdetect.core.errors import ModelError, PictureError
+from artdetect.core.errors import PictureError
+from artdetect.model import choice
 from artdetect.pictures import images, picture_views
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES
@@ -42,29 +42,16 @@ class Verdict:
 
 
 def find_model(path: Path | None = None) -> "Detector":
-    """The detector at `path`, an artifact folder or a model file. Without a path, that of `default_model`.
+    """The detector that `choice.choose` chooses: at `path`, an artifact folder or a model file, or the default one.
 
     Raises:
-        ModelError: There is no such model, or it is not a model file of artdetect.
+        ModelError: There is no such model, it is not a model file of artdetect, or it is a demonstration that was not
+            named.
+        ArtifactError: The file of the champion is damaged.
     """
     from artdetect.model.detector import Detector
 
-    return Detector.load(path or default_model())
-
-
-def default_model() -> Path:
-    """The artifact folder of the champion, or of the newest trained model where nothing was ever promoted.
-
-    Raises:
-        ModelError: There is no model, or the champion is damaged.
-        ArtifactError: The champion alias is damaged.
-    """
-    if champion := registry.champion_model():
-        return champion
-    newest = store.newest("train")
-    if newest is None:
-        raise ModelError("there is no model yet. Train one with `artdetect run`, or name one with --model")
-    return newest.folder
+    return Detector.load(choice.choose(path).path)
 
 
 def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:

@@ -1,6 +1,9 @@
-"""The trained models as a table: their scores, the data these were measured on, and which model is the champion."""
+"""The trained models as a table: their scores, the data these were measured on, and which model is the champion.
 
-from collections.abc import Mapping, Sequence
+Models stand by age, not by score: scores of different pictures are not comparable.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from artdetect.artifacts import lineage, registry, store
@@ -8,21 +11,30 @@ from artdetect.artifacts.lineage import Lineage
 from artdetect.artifacts.registry import Promotion
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.core.errors import ModelError
+from artdetect.formatting import other_art
 from artdetect.formatting.text import columns, printable
-from artdetect.model.detector import MODEL_FILE, read_card
+from artdetect.model import choice
+from artdetect.model.detector import MODEL_FILE, is_demonstration, read_card
 
+SCORES = ("pictures", "accuracy", "roc_auc")
+OTHER_ART = ("firm", "right_ai", "right_human", "roc_auc")  # measures of art from other sources that are shown
 MARKS = ("champion", "previous")  # the current champion, and the one that a rollback returns to
 
 
 def table() -> list[dict[str, Any]]:
-    """One row per trained model, newest first, and one per champion whose artifact is gone.
+    """One row per trained model, newest first, one per champion whose artifact is gone, and one for the starter.
 
     Returns:
         Rows of JSON values:
-        `key`; `preset` and `trained` (ISO 8601, UTC), None if the artifact is gone;
+        `key`, or "starter"; `preset` and `trained` (ISO 8601, UTC), None if the artifact is gone;
         `fault`: why the model cannot be used, or None;
-        `evaluation`: None, or its newest one: key, pictures (number tested), data (key of the balance, None if that is
-        gone), accuracy and roc_auc (value, low, high);
+        `other_art`: None where nothing is known about art from other sources, or how the model did there: pictures,
+        sources, data (key of the balance it was trained on, None if that is gone) and the measures `OTHER_ART` (value,
+        low, high, or None);
+        `evaluation`: None, or its newest one: key (None for the starter), pictures (number tested), data (key of the
+        balance, None if that is gone), accuracy and roc_auc (value, low, high);
+        `demonstration`: whether its data set is there for trying the software;
+        `notice`: what the data set says of itself;
         `mark`: one of `MARKS` or None;
         `why`, `by`, `at`: how it last became the champion, or None.
     """
@@ -34,57 +46,115 @@ def table() -> list[dict[str, Any]]:
     sources = lineage.read()
     rows = [_row(model, evaluations.get(model.digest), sources) for model in reversed(store.stored("train"))]
     known = {row["key"] for row in rows}
-    gone = {"preset": None, "trained": None, "evaluation": None}
+    gone = {
+        "preset": None,
+        "trained": None,
+        "other_art": None,
+        "evaluation": None,
+        "demonstration": False,
+        "notice": "",
+    }
     rows += [
         {"key": key, **gone, "fault": store.verify("train", key) or "unreadable"} for key in marks if key not in known
     ]
-    return [row | {"mark": marks.get(row["key"])} | _promotion(promotions.get(row["key"])) for row in rows]
+    for row in rows:
+        if row["key"] in marks and row["fault"] is None:
+            row["fault"] = registry.fault(promotions[row["key"]])
+    rows = [row | {"mark": marks.get(row["key"])} | _promotion(promotions.get(row["key"])) for row in rows]
+    return [*rows, *_starter()]
 
 
 def render(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The table for a terminal."""
-    lines = [["", "model", "preset", "trained", "accuracy", "ROC-AUC", "tested on", "why"]]
+    """The table for a terminal, and below it what the models' data sets say of themselves."""
+    names = ["verdicts on other art", "AI right", "human right", "ROC-AUC there"]
+    lines = [["", "model", "preset", "trained", *names, "test accuracy", "ROC-AUC", "tested on", "why"]]
     for row in rows:
         scores = row["evaluation"]
         intervals = [_interval(scores[name]) for name in ("accuracy", "roc_auc")] if scores else ["", ""]
         data = f"{scores['pictures']:,} pictures of balance {scores['data'] or 'gone'}" if scores else "not evaluated"
+        others = row["other_art"]
+        known = [_score(others[name]) for name in OTHER_ART] if others else ["not known", "", "", ""]
         trained = (row["trained"] or "")[:16].replace("T", " ")
-        why = row["fault"] or row["why"] or ""
-        lines.append([row["mark"] or "", row["key"], row["preset"] or "", trained, *intervals, data, printable(why)])
-    return columns(lines)
+        why = row["fault"] or row["why"] or ("demonstration" if row["demonstration"] else "")
+        lines.append(
+            [row["mark"] or "", row["key"], row["preset"] or "", trained, *known, *intervals, data, printable(why)]
+        )
+    notices: dict[str, list[str]] = {}
+    for row in rows:
+        if row["notice"]:
+            notices.setdefault(row["notice"], []).append(row["key"])
+    said = [
+        f"Training data of {', '.join(keys)}: {printable(' '.join(text.split()))}" for text, keys in notices.items()
+    ]
+    return "\n\n".join([columns(lines), *said])
+
+
+def _starter() -> Iterator[dict[str, Any]]:
+    """The row of the starter, if there is one. It was tested on test pictures of its own data sets."""
+    if not choice.STARTER_FILE.is_file():
+        return
+    row: dict[str, Any] = {"key": str(choice.STARTER), "trained": None, "other_art": None, "evaluation": None}
+    row |= {"mark": None} | _promotion(None) | {"why": "comes with artdetect"}
+    try:
+        card = read_card(choice.STARTER_FILE)
+    except ModelError as error:
+        yield row | {"preset": None, "fault": str(error), "demonstration": False, "notice": ""}
+        return
+    tested = card.get("starter", {}).get("test", {})
+    if tested.keys() >= set(SCORES):
+        row["evaluation"] = {"key": None, "data": "its own", **{name: tested[name] for name in SCORES}}
+    yield row | {"preset": card["preset"], "fault": None} | _said(card)
+
+
+def _said(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {"demonstration": is_demonstration(card), "notice": str(card.get("notice", ""))}
 
 
 def _row(model: StoredArtifact, evaluation: StoredArtifact | None, sources: Lineage) -> dict[str, Any]:
-    preset = fault = None
+    card: dict[str, Any] = {}
+    fault = None
     try:
-        preset = read_card(model.folder / MODEL_FILE)["preset"]
+        card = read_card(model.folder / MODEL_FILE)
     except ModelError:
         fault = store.verify("train", model.folder.name) or f"{MODEL_FILE}: not a model"
     return {
         "key": model.folder.name,
-        "preset": preset,
+        "preset": card.get("preset"),
         "trained": model.record["started"],
         "fault": fault,
+        "other_art": _other_art(model, sources),
         "evaluation": evaluation and _scores(evaluation, sources),
+        **_said(card),
     }
+
+
+def _other_art(model: StoredArtifact, sources: Lineage) -> dict[str, Any] | None:
+    found = other_art.measured(model.record.get("metrics", {}))
+    if found is None:
+        return None
+    balance = sources.ancestors(model).get("balance")
+    counts = {"pictures": found["pictures"], "sources": sum(found["sources"].values())}
+    return counts | {"data": balance and balance.folder.name} | {name: found[name] for name in OTHER_ART}
 
 
 def _scores(evaluation: StoredArtifact, sources: Lineage) -> dict[str, Any] | None:
     metrics = evaluation.record.get("metrics", {})
-    if not metrics.keys() >= {"pictures", "accuracy", "roc_auc"}:
+    if not metrics.keys() >= set(SCORES):
         return None
     balance = sources.ancestors(evaluation).get("balance")
     return {
         "key": evaluation.folder.name,
-        "pictures": metrics["pictures"],
         "data": balance and balance.folder.name,
-        "accuracy": metrics["accuracy"],
-        "roc_auc": metrics["roc_auc"],
+        **{name: metrics[name] for name in SCORES},
     }
 
 
 def _promotion(promotion: Promotion | None) -> dict[str, str | None]:
     return {name: getattr(promotion, name, None) for name in ("why", "by", "at")}
+
+
+def _score(score: Mapping[str, float] | None) -> str:
+    return _interval(score) if score else "none"
 
 
 def _interval(score: Mapping[str, float]) -> str:

@@ -19,7 +19,9 @@ from artdetect.artifacts.run_ledger import Run
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.core import atomic, paths
 from artdetect.core.errors import ArtdetectError, ArtifactError
+from artdetect.formatting import other_art
 from artdetect.housekeeping import inventory
+from artdetect.pictures.labels import CLASSES
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -94,10 +96,11 @@ def _stage_metrics(ledger: Sequence[Run], artifacts: Sequence[StoredArtifact]) -
 
 
 def _model_metrics(artifacts: Sequence[StoredArtifact]) -> "Iterator[Metric]":
-    """Metrics of the champion and of the newest model, from the newest evaluation of each."""
+    """Metrics of the champion and of the newest model: on art from other sources, and from the newest evaluation."""
     models = {artifact.key: artifact for artifact in artifacts if artifact.stage == "train"}
     newest = max(models.values(), key=lambda artifact: artifact.at, default=None)
     roles = {"champion": models.get(_champion() or ""), "newest": newest}
+    yield from _other_art_metrics({role: model for role, model in roles.items() if model})
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for role, model in roles.items():
         if model and (metrics := _evaluation(model, artifacts)):
@@ -115,6 +118,32 @@ def _model_metrics(artifacts: Sequence[StoredArtifact]) -> "Iterator[Metric]":
             with suppress(KeyError, TypeError):  # the test set is too small for it
                 values[role,] = float(value(metrics))
         yield _gauge(name, description, ("model",), values)
+
+
+def _other_art_metrics(models: Mapping[str, StoredArtifact]) -> "Iterator[Metric]":
+    """Metrics of models by role, on art from other sources; none where nothing is known about it."""
+    known = {role: found for role, model in models.items() if (found := _known(model))}
+    for name, description, measure in (
+        ("roc_auc", "Area under the ROC curve, art from other sources", "roc_auc"),
+        ("log_loss", "Log loss, art from other sources", "log_loss"),
+        ("verdicts_ratio", "Share of art from other sources that gets a verdict", "firm"),
+    ):
+        values = {(role,): found[measure]["value"] for role, found in known.items()}
+        yield _gauge(f"model_other_art_{name}", description, ("model",), values)
+    right = {
+        (role, label): found[f"right_{label.lower()}"]["value"]
+        for role, found in known.items()
+        for label in CLASSES
+        if found[f"right_{label.lower()}"]
+    }
+    description = "Share of the verdicts on art from other sources that are right"
+    yield _gauge("model_other_art_right_ratio", description, ("model", "verdict"), right)
+
+
+def _known(model: StoredArtifact) -> Mapping[str, Any] | None:
+    with suppress(OSError, ValueError):
+        return other_art.measured(json.loads((model.folder / file_names.METRICS).read_bytes()))
+    return None
 
 
 def _incoming() -> Values:

@@ -65,7 +65,8 @@ def _status(stage: Stage, config: Config, states: Mapping[str, StageStatus]) -> 
         raw = states["download"].artifact
         if raw is None:
             return _waiting(stages.plan(stage, section, None), ["download"])
-        pictures = scan.quick_scan(download.folder(raw.folder), config.index.incoming)
+        tables = download.tables(raw.folder)
+        pictures = scan.quick_scan(download.folder(raw.folder), config.index.incoming, tables)
         return examine(plans.plan(stage.name, section, {"pictures": pictures}), pictures.contents)
     inputs = {name: states[name].artifact for name in stage.inputs}
     if awaited := [name for name, artifact in inputs.items() if artifact is None]:

@@ -1,6 +1,7 @@
 """The two classes, and the labels that folder names give.
 
 In a data set, by the grammar of AI-ArtBench, `<split>/<style>` is human and `<split>/AI_<GENERATOR>_<style>` is AI.
+Where several data sets are used together, the name of the data set comes first: `<data set>/<split>/<style>`.
 Incoming pictures are in `AI/<generator>` and `human/<origin>`, followed by `/<style>` if it is known. Other names give
 no label: nothing is guessed.
 """
@@ -14,7 +15,7 @@ AI, HUMAN = 0, 1
 SPLITS = ("train", "test")
 GENERATORS = {"LD": "latent_diffusion", "SD": "stable_diffusion"}
 INCOMING = "incoming"  # the first part of an incoming picture's path in the index
-UNKNOWN = "unknown"  # the style of an incoming picture whose style was not given
+UNKNOWN = "unknown"  # the style and the source of a picture of which they are not known
 
 _AI_FOLDER = re.compile(r"AI_([A-Za-z0-9.+-]+)_(.+)")
 _LIKE_AI = re.compile(r"ai(?![a-z])", re.IGNORECASE)  # AI, ai_sd_x, AI-art: possibly AI, but not a style
@@ -79,6 +80,7 @@ class Row:
     style: str
     generator: str
     origin: str  # "raw" (from the data set) or "incoming"
+    source: str  # where the picture comes from, as far as its folder says it
 
 
 def row(path: str, sha256: str | None) -> Row:
@@ -90,11 +92,21 @@ def row(path: str, sha256: str | None) -> Row:
     """
     first, _, rest = path.rpartition("/")[0].partition("/")
     if first == INCOMING:
-        found, which = incoming(rest), split(sha256) if sha256 else "train"
+        found, which, collection = incoming(rest), split(sha256) if sha256 else "train", rest.split("/")[1]
     else:
-        found, which = origin(rest.partition("/")[0]), first
+        data_set, inside = divided(path)
+        which, folder, *_ = inside.split("/")
+        found = origin(folder)
+        collection = data_set + found.style if found and found.style != UNKNOWN else UNKNOWN
     assert found
-    return Row(found.label, which, found.style, found.generator, INCOMING if first == INCOMING else "raw")
+    source = collection if found.label == CLASSES[HUMAN] else found.generator
+    return Row(found.label, which, found.style, found.generator, INCOMING if first == INCOMING else "raw", source)
+
+
+def divided(path: str) -> tuple[str, str]:
+    """A path in the index as two parts: "<data set>/", empty unless several are used together, and the rest."""
+    name, slash, rest = path.partition("/")
+    return ("", path) if name in (*SPLITS, INCOMING) else (name + slash, rest)
 
 
 def normal_style(name: str) -> str:

@@ -48,10 +48,12 @@ class PixelCache(ArrayCache):
 
         Raises:
             PictureError: It is not cached and its file cannot be read.
-            DataError: It is not cached and its file has other content.
+            DataError: It is not cached, or damaged in the cache, and its file has other content or cannot be read.
         """
         (row,) = self._find([sha256])
-        return self.read(np.array([row]))[0] if row >= 0 else images.load(path, self.geometry, sha256)
+        if row < 0:
+            return images.load(path, self.geometry, sha256)
+        return self.read(np.array([row]), [(sha256, path)])[0]
 
     def contrasts(self, sha256s: Sequence[str]) -> np.ndarray:
         """`images.contrast` of the pictures with these contents (hex digests): float64 `(len(sha256s),)`.

@@ -1,4 +1,4 @@
-"""How far the model can be trusted, as plain values: confidence, robustness, baselines, weak spots.
+"""How far the model can be trusted, as plain values: art from other sources, confidence, robustness, weak spots.
 
 Each function returns None if the artifacts lack the numbers, because a check was off or does not apply to the model.
 """
@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect.formatting import other_art as in_words
 from artdetect.model.decision import VERDICTS, DecisionRule
 from artdetect.pictures.labels import CLASSES
+from artdetect.report.filters import probability
+from artdetect.stats.confidence_intervals import share_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,30 +20,98 @@ Metrics = Mapping[str, Any]  # the content of evaluate's metrics.json
 NEAR_MODEL = 0.8  # share of the model's ROC-AUC above chance; a baseline that reaches it is near the model
 
 
-def confidence(metrics: Metrics, rule: DecisionRule, predictions: "pd.DataFrame") -> dict[str, Any] | None:
+def other_art(training: Metrics, metrics: Metrics, abstain: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is known about art from other sources, beside what the same measures say within the data set.
+
+    Args:
+        training: the training's metrics.
+        metrics: the evaluation's metrics.
+        abstain: the setting `train.abstain`, where it is recorded.
+
+    Returns:
+        sentences and unknown, see `formatting.other_art`; columns, the sets of pictures with name, pictures and over,
+        what their intervals are over; rows, the measures with name, key and a cell for each column, None where there is
+        no such number; sources, the rows of by_source with the interval of right_share, fewest right first; bounds of
+        p(AI); promise, see `formatting.other_art`, None where the setting is not recorded.
+    """
+    measured = training.get("out_of_source")
+    columns, cells = [], []
+    if measured:
+        over = f"{sum(measured['sources'].values()):,} sources"
+        columns.append({"name": "sources left out", "pictures": measured["pictures"], "over": over})
+        cells.append(measured)
+    for name, part in (("validation", training["in_source"]), ("test", metrics["verdicts"])):
+        columns.append({"name": name, "pictures": part["pictures"], "over": "pictures"})
+        cells.append(part)
+    sources = [
+        row | {"right_share": share_interval(row["right"], row["firm"]) if row["firm"] else None}
+        for row in (measured["by_source"] if measured else [])
+    ]
+    return {
+        "sentences": in_words.sentences(training),
+        "unknown": in_words.unknown(training),
+        "measured": measured,
+        "columns": columns,
+        "rows": [
+            {"key": key, "name": name, "cells": [part[key] and in_words.cells(key, part[key]) for part in cells]}
+            for key, name in in_words.MEASURES.items()
+        ],
+        "sources": sorted(sources, key=_rank),
+        "bounds": (training["calibration"]["p_min"], training["calibration"]["p_max"]),
+        "promise": in_words.promise(training, abstain) if abstain else None,
+    }
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[float, int]:
+    """The smallest share of right verdicts first; sources without a verdict last."""
+    return (row["right_share"]["value"] if row["right_share"] else 2.0, -row["pictures"])
+
+
+def confidence(
+    training: Metrics, metrics: Metrics, rule: DecisionRule, predictions: "pd.DataFrame"
+) -> dict[str, Any] | None:
     """The decision rule, the verdicts it gave, and how well the probabilities are calibrated.
 
     Args:
+        training: the training's metrics.
         metrics: the evaluation's metrics.
         rule: the model's decision rule.
         predictions: one row per test picture, with the columns label and verdict.
     """
-    if not {"unsure", "calibration", "risk_coverage", "tpr_at_fpr"} <= metrics.keys():
+    if not {"unsure", "calibration", "risk_coverage", "tpr_at_fpr", "verdicts"} <= metrics.keys():
         return None
     unsure, calibration = metrics["unsure"], metrics["calibration"]
     counts = predictions.groupby(["label", "verdict"]).size()
     accuracy = unsure["accuracy_decided"]
     return {
-        "rule": rule,
+        "decision": _decision(rule, training["calibration"]["p_min"], training["calibration"]["p_max"]),
         "band": rule.band(),
         "verdicts": [(label, [int(counts.get((label, verdict), 0)) for verdict in VERDICTS]) for label in CLASSES],
         "unsure": unsure,
+        "reasons": {reason: count for reason, count in metrics["verdicts"]["reasons"].items() if count},
         "operating_point": accuracy and (1 - unsure["share"]["value"], accuracy["value"]),
         "bins": calibration["bins"],
         "scores": {name: calibration[name] for name in ("ece", "brier", "log_loss")} | {"aurc": metrics["aurc"]},
         "risk_coverage": metrics["risk_coverage"],
         "tpr_at_fpr": metrics["tpr_at_fpr"],
     }
+
+
+def _decision(rule: DecisionRule, p_min: float, p_max: float) -> str:
+    """How p(AI), which stays between the bounds, becomes a verdict."""
+    low, high = rule.band()
+    never = "It never says {}: no p(AI) is {} enough for it."
+    parts = [
+        f"The verdict is AI if p(AI) is at least {probability(high)}." if high <= p_max else never.format("AI", "high"),
+        f"It is human if p(AI) is below {probability(low)}." if low > p_min else never.format("human", "low"),
+    ]
+    if low < high:
+        parts.append("Otherwise it is unsure, and a person has to decide.")
+    if rule.novelty is not None:
+        parts.append("A picture that is unlike the training art is unsure, whatever its p(AI).")
+    if rule.min_side or rule.min_contrast:
+        parts.append(f"So is a picture of one colour, or with a side below {rule.min_side} pixels.")
+    return " ".join(parts)
 
 
 def robustness(metrics: Metrics) -> dict[str, Any] | None:
@@ -57,26 +128,24 @@ def robustness(metrics: Metrics) -> dict[str, Any] | None:
     }
 
 
-def unseen_generators(left_out: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The generators that were left out of training, one at a time, sorted by recall."""
-    if not left_out:
-        return None
-    rows = sorted(left_out, key=lambda row: row["recall"]["value"])
-    return {"rows": rows, "worst": rows[0]}
+def baselines(metrics: Metrics, training: Metrics) -> dict[str, Any] | None:
+    """The model and the baselines; `level` of a baseline is "near_model", "above_chance" or "near_chance".
 
-
-def baselines(metrics: Metrics) -> dict[str, Any] | None:
-    """The model and the baselines; `level` of a baseline is "near_model", "above_chance" or "near_chance"."""
+    Their entry out_of_source is None where nothing is known about art from other sources.
+    """
     if not (table := metrics.get("baselines")):
         return None
     shown = ("accuracy", "balanced_accuracy", "roc_auc")
+    others = in_words.measured(training)
+    if others is None:
+        table = [row | {"out_of_source": None} for row in table]
     near = 0.5 + NEAR_MODEL * (metrics["roc_auc"]["value"] - 0.5)
     rows = [
         row | {"level": "near_model" if auc["value"] >= near else "above_chance" if auc["low"] > 0.5 else "near_chance"}
         for row in table
         for auc in (row["roc_auc"],)
     ]
-    return {"model": {name: metrics[name] for name in shown}, "rows": rows}
+    return {"model": {name: metrics[name] for name in shown}, "out_of_source": others, "rows": rows}
 
 
 def weak_slices(metrics: Metrics) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.model.decision import DecisionRule
+from artdetect.pictures import notice
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.report import assessment
 
@@ -37,16 +38,17 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
     training = _training(folders["train"])
     rule = DecisionRule.from_dict(training["card"].get("rule", {}))
     return {
-        "notice": _notice(folders["index"] / file_names.NOTICE),
+        "notice": notice.read(folders["index"] / file_names.NOTICE).paragraphs,
         "metrics": metrics,
         "result": _result(metrics),
-        "confidence": assessment.confidence(metrics, rule, predictions),
-        "generators": _generators(metrics, balance),
+        "other_art": assessment.other_art(training["metrics"], metrics, training["abstain"]),
+        "confidence": assessment.confidence(training["metrics"], metrics, rule, predictions),
+        "generators": _groups(metrics, "generator", balance),
+        "sources": _groups(metrics, "source", balance),
         "styles": sorted(_subgroups(metrics["by_style"], "style"), key=lambda group: -group["pictures"]),
         "sizes": _subgroups(metrics.get("by_size", []), "size"),
-        "unseen_generators": assessment.unseen_generators(training["left_out"]),
         "robustness": assessment.robustness(metrics),
-        "baselines": assessment.baselines(metrics),
+        "baselines": assessment.baselines(metrics, training["metrics"]),
         "weak_slices": assessment.weak_slices(metrics),
         "generator_attribution": assessment.generator_attribution(metrics),
         "worst_errors": assessment.worst_errors(metrics, folders["evaluate"] / file_names.WORST_ERRORS),
@@ -69,13 +71,6 @@ def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _notice(path: Path) -> list[str]:
-    """The paragraphs of the data set's notice; an empty list if there is none."""
-    if not path.is_file():
-        return []
-    return [text for part in path.read_text(encoding="utf-8").split("\n\n") if (text := " ".join(part.split()))]
-
-
 def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The counts for the sentence that sums up the test."""
     confusion = metrics["confusion"]
@@ -90,10 +85,10 @@ def _result(metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _generators(metrics: Mapping[str, Any], balance: "pd.DataFrame") -> list[dict[str, Any]]:
-    """The test results by generator; `unseen` if no picture of the generator was in the training data."""
-    trained = set(balance.generator[balance.split == "train"])
-    groups = _subgroups(metrics["by_generator"], "generator")
+def _groups(metrics: Mapping[str, Any], column: str, balance: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The test results by generator or source; `unseen` if no picture of it was in the training data."""
+    trained = set(balance[column][balance.split == "train"])
+    groups = _subgroups(metrics[f"by_{column}"], column)
     return sorted((row | {"unseen": row["name"] not in trained} for row in groups), key=lambda row: row["label"])
 
 
@@ -142,13 +137,14 @@ def _training(folder: Path) -> dict[str, Any]:
         "best_epoch": metrics.get("best_epoch"),
         "best": next((row for row in rows if row["epoch"] == metrics["best_epoch"]), None),
         "candidates": metrics.get("candidates", []),
-        "left_out": metrics.get("left_out", []),
+        "metrics": metrics,
+        "abstain": config.get("abstain"),
         "calibration": metrics.get("calibration"),
         "pretrained": pretrained,
         "backbone": config.get("backbone") if pretrained else None,
         "degraded_views": config.get("degraded_views"),
         "card": card,
-        "model": {"id": model_id(card["preset"], digest), "digest": digest, "data": card.get("data")},
+        "model": {"id": model_id(card, digest), "digest": digest, "data": card.get("data")},
     }
 
 

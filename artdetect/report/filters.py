@@ -50,9 +50,14 @@ def humanise(name: str) -> str:
     return name.replace("_", " ")
 
 
+def unbroken(text: str) -> str:
+    """A sentence with no-break spaces before its signs of per cent."""
+    return text.replace(" %", f"{NBSP}%")
+
+
 _FILTERS = {
     function.__name__: function
-    for function in (percent, number, probability, digits, interval, interval_percent, humanise)
+    for function in (percent, number, probability, digits, interval, interval_percent, humanise, unbroken)
 }
 
 

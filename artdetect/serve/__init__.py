@@ -1,5 +1,6 @@
 """serve: verdicts over HTTP for other software, always from the current champion."""
 
+import logging
 import signal
 import socket
 import sys
@@ -8,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect.core.errors import ConfigError
 from artdetect.core.json_logging import JsonFormatter
+from artdetect.web import access
+from artdetect.web.guard import Guard
 
 if TYPE_CHECKING:
     import uvicorn
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 256  # more are refused with status 503
 SHUTDOWN_SECONDS = 30  # time for running requests to finish
 
+log = logging.getLogger(__name__)
+
 
 def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: bool) -> None:
     """Serve until SIGTERM or Ctrl-C, which end the process with code 0.
@@ -24,13 +29,13 @@ def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: b
     Args:
         host: The address to listen on.
         port: The port; 0 takes any that is free.
-        path: An artifact folder or model file; if None, the champion, and after a promotion the new one.
+        path: What `choice.choose` takes; if None, its default, and after a promotion the new champion.
         max_upload_mb: The size of a picture's file up to which it is accepted, in millions of bytes.
         json_log: Whether to log JSON lines.
 
     Raises:
         ConfigError: The address is not available.
-        ArtdetectError: There is no model, or it cannot be loaded; see `predict.find_model`.
+        ArtdetectError: There is no model, or it cannot be loaded; see `choice.choose`.
     """
     listening = listen(host, port)
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again after its shutdown
@@ -38,27 +43,30 @@ def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: b
     from artdetect.serve.live_model import LiveModel
 
     live = LiveModel(path)
-    service = server(live, max_upload_mb * 10**6, _logging(json_log))
-    model = live.model
-    artifact = f" (train/{model.train}{', the champion' if model.since else ''})" if model.train else ""
-    print(f"{address(listening)} serves {model.detector.id}{artifact}; POST a picture to /predict", flush=True)
+    service = server(live, max_upload_mb * 10**6, _logging(json_log), host)
+    print(f"{address(listening)} serves {live.model.detector.id}; POST a picture to /predict", flush=True)
+    for line in live.model.introduction():
+        log.info("%s", line)
     service.run(sockets=[listening])
 
 
-def server(live: "LiveModel", max_bytes: int, log_config: dict[str, Any] | None) -> "uvicorn.Server":
+def server(
+    live: "LiveModel", max_bytes: int, log_config: dict[str, Any] | None, host: str = access.HOST
+) -> "uvicorn.Server":
     """The server, to be run on a socket.
 
     Args:
         live: The model that answers.
         max_bytes: The size of a picture's file up to which it is accepted.
         log_config: The configuration of `logging`.
+        host: The address that the socket listens on.
     """
     import uvicorn
 
     from artdetect.serve import app
 
     config = uvicorn.Config(
-        app.make_app(live, max_bytes),
+        Guard(app.make_app(live, max_bytes), host=host),
         log_config=log_config,
         lifespan="off",
         ws="none",

@@ -67,6 +67,9 @@ def make_app(live: LiveModel, max_bytes: int) -> FastAPI:
             "preset": detector.preset,
             "train": current.train,
             "champion_since": current.since,
+            "role": current.role,
+            "demonstration": detector.demonstration,
+            "notice": detector.notice,
             "rule": detector.rule.as_dict() | {"unsure": detector.rule.band()},
         }
 

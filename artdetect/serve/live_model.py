@@ -4,16 +4,15 @@ import asyncio
 import logging
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from artdetect.artifacts import registry
 from artdetect.core import paths
-from artdetect.model import predict
+from artdetect.formatting.text import printable
+from artdetect.model import choice, predict
+from artdetect.model.choice import Choice, Role
+from artdetect.model.detector import Detector
 from artdetect.model.predict import Verdict
 from artdetect.pictures.picture_views import PictureViews
-
-if TYPE_CHECKING:
-    from artdetect.model.detector import Detector
 
 RETRY_SECONDS = 60.0  # until a model that could not be loaded is tried again
 
@@ -30,18 +29,24 @@ class BatchingModel:
         detector: The model.
         train: Key of the model's artifact; None for a model that was named by its path.
         since: When the model became the champion; None if it is not the champion.
+        role: Why this model answers, one of `choice.ROLES`.
     """
 
-    def __init__(self, detector: "Detector", train: str | None, since: str | None):
+    def __init__(self, detector: Detector, train: str | None, since: str | None, role: Role = "named"):
         import numpy as np
 
         self.detector = detector
         self.train = train
         self.since = since
+        self.role = role
         size = detector.geometry.size
         detector.scores(np.zeros((1, size, size, 3), np.uint8))  # compiles the model, and fails on damaged weights
         self._waiting: list[tuple[str, PictureViews | str, asyncio.Future[Verdict]]] = []
         self._turn = asyncio.Lock()
+
+    def introduction(self) -> list[str]:
+        """What a person must know of it, a line each without control characters."""
+        return [printable(line) for line in choice.introduction(self.detector, self.role, self.train)]
 
     async def verdict(self, name: str, loaded: PictureViews | str) -> Verdict:
         """The verdict on a picture.
@@ -76,7 +81,7 @@ class LiveModel:
     If a later champion cannot be loaded, the reason is logged and stored in `fault`, and the model stays in use.
 
     Args:
-        path: An artifact folder or model file; if left out, the model that `predict.default_model` chooses at any time.
+        path: What `choice.choose` takes; if left out, the model that it chooses by default at any time.
     """
 
     def __init__(self, path: Path | None = None):
@@ -85,7 +90,7 @@ class LiveModel:
         self._loading = asyncio.Lock()
         self._retry = 0.0
         self.fault: str | None = None
-        self.model = BatchingModel(predict.find_model(path), None, None) if path else _default_model()
+        self.model = _model(choice.choose(path), None) if path else _default_model()
 
     async def current(self) -> BatchingModel:
         """The model for a request that arrives now."""
@@ -110,17 +115,22 @@ class LiveModel:
                 log.error("still serving %s: %s", before.detector.id, fault)
         self.fault, self._state = fault, state  # last, so that requests that arrive meanwhile wait
         if self.model is not before:
-            log.info("serving %s, train/%s, from now on", self.model.detector.id, self.model.train)
+            for line in self.model.introduction():
+                log.info("from now on %s", line)
 
 
 def _default_model(before: BatchingModel | None = None) -> BatchingModel:
     """The model that `artdetect predict` would use; it is loaded unless it is the same as `before`."""
-    folder, champion = predict.default_model(), registry.champion()
-    since = champion.at if champion and champion.train == folder.name else None
-    if before and before.train == folder.name:
-        before.since = since
+    chosen, champion = choice.choose(), registry.champion()
+    since = champion.at if champion and champion.train == chosen.key else None
+    if before and before.train == chosen.key:
+        before.since, before.role = since, chosen.role
         return before
-    return BatchingModel(predict.find_model(folder), folder.name, since)
+    return _model(chosen, since)
+
+
+def _model(chosen: Choice, since: str | None) -> BatchingModel:
+    return BatchingModel(Detector.load(chosen.path), chosen.key, since, chosen.role)
 
 
 def _alias_state() -> tuple[int, ...] | None:

@@ -9,6 +9,7 @@ from artdetect.core import digests, paths
 from artdetect.core.progress import Progress
 from artdetect.model import tensorflow_setup
 from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.pictures import notice
 from artdetect.train.config import TrainConfig
 from artdetect.train.training_loop import EpochCallback
 
@@ -26,7 +27,8 @@ def run(
 
     Every preset writes `model.keras`, see `artdetect.model.detector`, and `metrics.json`. Presets trained by gradient
     descent also write `history.csv`, one row per epoch. artnet also writes `neighbours.npz`: the sha256s of the
-    training pictures and their embeddings, float16 [N, K].
+    training pictures and their embeddings, float16 [N, K]; and `out_of_source.parquet`, what pictures of held-out
+    sources were called, see `artdetect.train.out_of_source.OutOfSource`.
 
     Args:
         config: Section `train`.
@@ -40,7 +42,7 @@ def run(
     import pandas as pd
 
     tensorflow_setup.load_tensorflow()
-    from artdetect.train import artnet, calibration, finetune, gradient_training
+    from artdetect.train import artnet, calibration, finetune, gradient_training, out_of_source
     from artdetect.train.inputs import TrainingInputs
 
     table = pd.read_parquet(balance_folder / file_names.BALANCE)
@@ -50,9 +52,10 @@ def run(
     result = train(TrainingInputs(config, rows["train"], rows["validation"], work, on_epoch, progress))
 
     calibrated = calibration.fit_calibration(result.held_out)
-    rule = calibration.fit_decision_rule(
-        result.held_out, calibrated, config.threshold, config.abstain, result.geometry.size
-    )
+    enough_sources = result.out_of_source is not None and result.out_of_source.enough
+    abstain = out_of_source.abstention(config.abstain, enough_sources)
+    rule = calibration.fit_decision_rule(result.held_out, calibrated, config.threshold, abstain, result.geometry.size)
+    said = notice.read(balance_folder / file_names.NOTICE)
     metadata = {
         "seed": config.seed,
         "precision": config.precision,
@@ -60,6 +63,10 @@ def run(
         "trained_on": len(rows["train"]),
         "validated_on": len(rows["validation"]),
         **asdict(calibrated),
+        "enough_sources": enough_sources,
+        **result.card,
+        "notice": said.text,
+        "demonstration": said.demonstration,
     }
     model = result.build_model(calibrated)
     Detector(
@@ -69,5 +76,9 @@ def run(
     metrics = result.metrics | {
         "parameters": model.count_params(),
         "calibration": calibration.summary(result.held_out, calibrated, rule),
+        "in_source": calibration.measures(result.validation, calibrated, rule),
     }
+    if result.out_of_source:
+        metrics["out_of_source"] = out_of_source.summary(result.out_of_source)
+        result.out_of_source.table.to_parquet(out / file_names.OUT_OF_SOURCE, index=False)
     (out / file_names.METRICS).write_text(json.dumps(metrics, indent=1))

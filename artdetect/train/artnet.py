@@ -4,21 +4,25 @@ Features come from the feature cache, so retraining costs the forward passes of 
 The saved model maps a picture to the probability of AI, its generator family, novelty and embedding.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import operator
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from artdetect.artifacts import file_names
+from artdetect.core.errors import DataError
 from artdetect.core.progress import Progress, with_label
+from artdetect.model import artnet_model
 from artdetect.model.feature_cache import Extractor, FeatureCache, clean_view
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
-from artdetect.stats.confidence_intervals import auc_interval, metric, share_interval
-from artdetect.train import artnet_model, heads
-from artdetect.train.calibration import HeldOutPredictions
-from artdetect.train.heads import Embedding, FittedHead, Head
+from artdetect.pictures.source_folds import source_folds, source_weights
+from artdetect.train import heads, out_of_source
+from artdetect.train.calibration import HeldOutPredictions, fit_calibration
+from artdetect.train.heads import FittedHead, Head
 from artdetect.train.inputs import TrainingInputs
 from artdetect.train.result import TrainingResult
 
@@ -30,9 +34,8 @@ if TYPE_CHECKING:
 NEIGHBOURS = file_names.NEIGHBOURS  # sha256 and embedding of the training pictures
 SIZE = 224  # side of the canonical square, in pixels
 CHUNK = 4096  # pictures whose features are in memory at a time
-PENALTIES: dict[str, tuple[float, ...]] = {"linear": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "mlp": (1e-2, 1e-1)}
-FOLDS = 5  # of the training pictures: each is predicted by a head trained on the others, to calibrate on
-MIN_PER_GENERATOR = 20  # training pictures that a generator needs to be a family, and to be left out
+PENALTIES: dict[str, tuple[float, ...]] = {"linear": (1e-3, 1e-2, 1e-1, 1.0), "mlp": (1e-2, 1e-1)}
+MIN_PER_GENERATOR = 20  # training pictures that a generator needs to be a family
 FAMILY_PENALTY = 1e-2
 
 
@@ -45,21 +48,20 @@ def train(inputs: TrainingInputs) -> TrainingResult:
 
     def write_files(out: Path) -> None:
         np.savez(out / NEIGHBOURS, sha256=train.sha256.to_numpy("S64"), embedding=fitted.train)
+        if fitted.precision is not None:
+            np.savez(out / file_names.PRECISION, precision=fitted.precision, pictures=len(train))
 
-    best = fitted.candidates[0]
     return TrainingResult(
-        lambda calibration: artnet_model.assemble(extractor, fitted, calibration, config.test_time_views),
-        extractor.geometry,
-        fitted.validation,
-        {
-            "head": best["head"],
-            "val_loss": best["val_loss"],
-            "candidates": fitted.candidates,
-            "left_out": fitted.left_out,
-        },
-        fitted.families,
-        write_files,
-        config.native_crops,
+        build_model=lambda calibration: artnet_model.assemble(extractor, fitted, calibration, config.test_time_views),
+        geometry=extractor.geometry,
+        held_out=fitted.held_out,
+        metrics={"head": fitted.candidates[0]["head"], "candidates": fitted.candidates},
+        families=fitted.families,
+        write_files=write_files,
+        out_of_source=fitted.out_of_source,
+        validation=fitted.validation,
+        card=artnet_model.description(extractor, fitted, config.test_time_views),
+        native_crops=config.native_crops,
     )
 
 
@@ -100,74 +102,132 @@ def cached_features(
 
 
 def fit(
-    config: "TrainConfig", views: Sequence[FeatureCache], train: "pd.DataFrame", validation: "pd.DataFrame"
+    config: "TrainConfig",
+    views: Sequence[FeatureCache],
+    train: "pd.DataFrame",
+    validation: "pd.DataFrame",
+    judged_views: Sequence[FeatureCache] | None = None,
 ) -> FittedHead:
     """Select and fit the head on cached features.
+
+    Everything that is chosen is chosen on pictures of sources that the judging head does not know.
 
     Args:
         config: Section `train`.
         views: The features of each view, the clean one first.
-        train: The training pictures, with columns sha256, label, style, generator and weight.
-        validation: The validation pictures, likewise.
+        train: The training pictures, with columns sha256, label, source, generator, group and weight.
+        validation: The validation pictures, likewise. Nothing is chosen on them.
+        judged_views: The features of the views in which held-out pictures are judged, the clean one first; by default
+            `views`.
     """
-    embedding = heads.fit_embedding(_chunks(views, train), config.pca_components)
-    x, val_x = (_embedded(views, table, embedding) for table in (train, validation))  # [V, N, K]
-    y, val_y = _classes(train), _classes(validation)
-    weights, val_weights = (table.weight.to_numpy(np.float32) for table in (train, validation))
-
-    def fit_on(rows: np.ndarray, weights: np.ndarray, kind: heads.Kind, penalty: float) -> Head:
-        """A head fitted on all views of these training pictures."""
-        repeats = (len(views), 1)
-        return heads.fit(
-            x[:, rows].reshape(-1, x.shape[-1]),
-            np.tile(y[rows], repeats).ravel(),
-            np.tile(weights, repeats).ravel(),
-            kind,
-            penalty,
-            config.seed,
-        )
+    y = _classes(train)
+    weights = train.weight.to_numpy(np.float32)
+    folds = source_folds(train)
+    parts = [train.iloc[np.flatnonzero(folds.folds == number)] for number in folds.numbers]
+    shift = views[0].read(list(train.sha256[:CHUNK])).mean(axis=0)
+    moments = [heads.Moments.of(_chunks(views, part), shift) for part in parts]
 
     kinds: tuple[heads.Kind, ...] = ("linear", "mlp") if config.head == "best" else (config.head,)
-    candidates: list[tuple[float, heads.Kind, float, Head]] = []
-    for kind in kinds:
-        for penalty in PENALTIES[kind]:
-            head = fit_on(np.arange(len(train)), weights, kind, penalty)
-            losses = [heads.log_loss(head(view), val_y, val_weights) for view in val_x]
-            candidates.append((float(np.mean(losses)), kind, penalty, head))
-    candidates.sort(key=lambda candidate: candidate[0])
-    _, kind, penalty, head = candidates[0]
+    trials = [(kind, penalty) for kind in kinds for penalty in PENALTIES[kind]]
+    judged_views = judged_views or views
+    logits = np.full((len(trials), len(judged_views), len(train)), np.nan)
+    novelty = np.full((len(judged_views), len(train)), np.nan)
+    for number in folds.numbers:
+        rest, held_out = folds.split(number)
+        if not held_out.size or len(set(y[rest])) < len(CLASSES):
+            continue
+        space = _Space(views, train.iloc[rest], _sum(moments, leaving_out=number), config.pca_components)
+        rest_weights = heads.balanced_weights(y[rest], weights[rest])
+        x = space.embedded(judged_views, train.iloc[held_out])
+        novelty[:, held_out] = space.novelty(x)
+        for trial, (kind, penalty) in enumerate(trials):
+            head = space.fit(y[rest], rest_weights, kind, penalty, config.seed)
+            logits[trial][:, held_out] = [_ai_logits(head, view) for view in x]
+    judged = np.isfinite(novelty[0])
+    if len(set(y[judged])) < len(CLASSES):
+        raise DataError(
+            "training needs at least two pictures of each class that are no near-duplicates of each other, so that "
+            "some can be held out. Add pictures"
+        )
+    known, folds, known_y = train[judged].reset_index(drop=True), folds.part(judged), y[judged]
+    known_weights = source_weights(folds.groups, known_y)
+    tried = [HeldOutPredictions(each[:, judged], known_y, known_weights, novelty[:, judged]) for each in logits]
+    losses = [each.log_loss(fit_calibration(each)) for each in tried]
+    order = sorted(range(len(trials)), key=losses.__getitem__)
+    kind, penalty = trials[order[0]]
+    held_out_predictions = tried[order[0]]
 
-    def fit_without(held_out: np.ndarray) -> Head:
-        """A head of the selected kind, fitted on the other training pictures; bool [N]."""
-        rest = np.flatnonzero(~held_out)
-        return fit_on(rest, heads.balanced_weights(y[rest], weights[rest]), kind, penalty)
-
-    out_of_fold = np.full((len(views), len(train)), np.nan)
-    folds = _folds(train)
-    for fold in range(FOLDS):
-        held_out = folds == fold
-        if held_out.any() and len(set(y[~held_out])) == len(CLASSES):
-            fold_head = fit_without(held_out)
-            out_of_fold[:, held_out] = np.stack([_ai_logits(fold_head, view) for view in x[:, held_out]])
-    predicted = np.isfinite(out_of_fold[0])
-    novelty_scale = float(np.square(x).mean()) or 1.0  # 0 where all features are constant
-    families, family_head = _families(x, train)
+    space = _Space(views, train, _sum(moments), config.pca_components)
+    head = space.fit(y, weights, kind, penalty, config.seed)
+    families, family_head = _families(space.x, train)
+    val_x = space.embedded(views[:1], validation)[0]
     return FittedHead(
-        embedding,
-        head,
-        families,
-        family_head,
-        HeldOutPredictions(
-            np.concatenate([np.stack([_ai_logits(head, view) for view in val_x]), out_of_fold[:, predicted]], axis=1),
-            np.concatenate([val_y, y[predicted]]),
-            np.concatenate([val_weights, weights[predicted]]),
-            np.concatenate([np.square(z).mean(axis=-1) / novelty_scale for z in (val_x, x[:, predicted])], axis=1),
+        embedding=space.embedding,
+        head=head,
+        families=families,
+        family_head=family_head,
+        candidates=[
+            {"head": trials[trial][0], "penalty": trials[trial][1], "out_of_source_loss": round(losses[trial], 6)}
+            for trial in order
+        ],
+        train=space.x[0].astype(np.float16),
+        novelty_scale=space.scale,
+        held_out=held_out_predictions,
+        out_of_source=out_of_source.cross_calibrated(
+            known, folds, held_out_predictions, config.threshold, config.abstain
         ),
-        [{"head": kind, "penalty": penalty, "val_loss": round(loss, 6)} for loss, kind, penalty, _ in candidates],
-        _leave_one_out(fit_without, train, x[0], val_x[0][val_y == HUMAN]),
-        x[0].astype(np.float16),
-        novelty_scale,
+        validation=HeldOutPredictions(
+            _ai_logits(head, val_x)[None],
+            _classes(validation),
+            validation.weight.to_numpy(np.float32),
+            space.novelty(val_x)[None],
+        ),
+        precision=space.precision(y, weights, head, penalty) if kind == "linear" else None,
     )
+
+
+class _Space:
+    """The embedding of some training pictures, and heads fitted in it.
+
+    Args:
+        views: The features of each view.
+        pictures: The training pictures.
+        moments: The moments of their features.
+        components: Number of principal components.
+    """
+
+    def __init__(
+        self, views: Sequence[FeatureCache], pictures: "pd.DataFrame", moments: heads.Moments, components: int
+    ):
+        self.embedding = heads.fit_embedding(moments, components)
+        self.x = self.embedded(views, pictures)  # [V, N, K]
+        self.scale = float(np.square(self.x).mean()) or 1.0  # 0 where all features are constant
+
+    def embedded(self, views: Sequence[FeatureCache], pictures: "pd.DataFrame") -> np.ndarray:
+        """The embeddings of V views of n pictures, float32 [V, n, K]."""
+        found = [self.embedding(chunk) for chunk in _chunks(views, pictures)]
+        return np.concatenate(found).reshape(len(views), len(pictures), -1)
+
+    def novelty(self, x: np.ndarray) -> np.ndarray:
+        """The novelty scores of embeddings [..., K], 1 on average for the training pictures."""
+        return np.square(x).mean(axis=-1) / self.scale
+
+    def fit(self, y: np.ndarray, weights: np.ndarray, kind: heads.Kind, penalty: float, seed: int) -> Head:
+        """A head fitted on all views of the training pictures, with classes int [N] and weights float [N]."""
+        repeats = len(self.x)
+        rows = self.x.reshape(-1, self.x.shape[-1])
+        return heads.fit(rows, np.tile(y, repeats), np.tile(weights, repeats), kind, penalty, seed)
+
+    def precision(self, y: np.ndarray, weights: np.ndarray, head: Head, penalty: float) -> np.ndarray:
+        """`heads.precision` of a linear head that `fit` returned."""
+        repeats = len(self.x)
+        rows = self.x.reshape(-1, self.x.shape[-1])
+        return heads.precision(rows, np.tile(y, repeats), np.tile(weights, repeats), head, penalty)
+
+
+def _sum(moments: Sequence[heads.Moments], leaving_out: int | None = None) -> heads.Moments:
+    """The moments of all parts but one."""
+    return reduce(operator.add, (part for number, part in enumerate(moments) if number != leaving_out))
 
 
 def _chunks(views: Sequence[FeatureCache], table: "pd.DataFrame") -> Iterator[np.ndarray]:
@@ -175,12 +235,6 @@ def _chunks(views: Sequence[FeatureCache], table: "pd.DataFrame") -> Iterator[np
     for view in views:
         for start in range(0, len(sha256s), CHUNK):
             yield view.read(sha256s[start : start + CHUNK])
-
-
-def _embedded(views: Sequence[FeatureCache], table: "pd.DataFrame", embedding: Embedding) -> np.ndarray:
-    """The embeddings of all views, float32 [V, N, K]."""
-    width = embedding.matrix.shape[1]
-    return np.concatenate([embedding(chunk) for chunk in _chunks(views, table)]).reshape(len(views), len(table), width)
 
 
 def _classes(table: "pd.DataFrame") -> np.ndarray:
@@ -191,23 +245,6 @@ def _ai_logits(head: Head, x: np.ndarray) -> np.ndarray:
     """The logit of AI minus the logit of human for embeddings [N, K]: float [N]."""
     logits = head(x)
     return logits[:, AI] - logits[:, HUMAN]
-
-
-def _folds(train: "pd.DataFrame") -> np.ndarray:
-    """The fold of each training picture, int [N]. A class with enough styles is divided by whole styles.
-
-    On a style that it was not trained on, a head errs as it will on future pictures. On styles and painters it was
-    trained on, it is overconfident.
-    """
-    folds = np.array([int(sha256[:8], 16) % FOLDS for sha256 in train.sha256])
-    for label in CLASSES:
-        rows = (train.label == label).to_numpy()
-        styles = train["style"][rows].value_counts()
-        if len(styles) >= FOLDS:
-            by_size = sorted(styles.index, key=lambda style: (-styles[style], style))
-            fold_of = {style: number % FOLDS for number, style in enumerate(by_size)}
-            folds[rows] = train["style"][rows].map(fold_of)
-    return folds
 
 
 def _families(x: np.ndarray, train: "pd.DataFrame") -> tuple[tuple[str, ...], Head | None]:
@@ -221,41 +258,3 @@ def _families(x: np.ndarray, train: "pd.DataFrame") -> tuple[tuple[str, ...], He
     weights = heads.balanced_weights(classes, np.ones(len(classes), np.float32))
     head = heads.fit(x[:, rows].reshape(-1, x.shape[-1]), classes, weights, "linear", FAMILY_PENALTY, 0)
     return families, head
-
-
-def _leave_one_out(
-    fit_without: Callable[[np.ndarray], Head], train: "pd.DataFrame", x: np.ndarray, human: np.ndarray
-) -> list[dict[str, Any]]:
-    """How well a head trained without a generator separates its pictures from human-made validation pictures.
-
-    The embedding is fitted on those pictures too, though without labels. With `balance.held_out_generators` it is not.
-
-    Args:
-        fit_without: Fits a head without the marked training pictures, bool [N].
-        train: The training pictures.
-        x: The embeddings of their clean views, float [N, K].
-        human: Embeddings of human-made validation pictures.
-
-    Returns:
-        One row per generator: generator, pictures, human, roc_auc, recall.
-    """
-    from sklearn.metrics import roc_auc_score
-
-    counts = train.generator[train.label == CLASSES[AI]].value_counts()
-    generators = sorted(counts.index[counts >= MIN_PER_GENERATOR])
-    rows = []
-    for name in generators if len(counts) > 1 else ():
-        held_out = (train.generator == name).to_numpy()
-        head = fit_without(held_out)
-        ai, humans = _ai_logits(head, x[held_out]), _ai_logits(head, human)
-        auc = roc_auc_score([1] * len(ai) + [0] * len(humans), np.concatenate([ai, humans]))
-        rows.append(
-            {
-                "generator": name,
-                "pictures": len(ai),
-                "human": len(humans),
-                "roc_auc": metric(auc, *auc_interval(auc, len(ai), len(humans))),
-                "recall": share_interval(int((ai > 0).sum()), len(ai)),
-            }
-        )
-    return rows

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from artdetect.core.config_section import Section
-from artdetect.model.decision import UNSURE, DecisionRule
+from artdetect.model.decision import DecisionRule
+from artdetect.model.probabilities import Calibration
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ NOVELTY_QUANTILE = 0.99  # share of views that count as like the training data
 TAIL_CONFIDENCE = 0.95  # of the interval of an error rate that bounds the probabilities, one-sided
 MIN_SIDE_SHARE = 0.25  # of the canonical square's side: degraded views shrink pictures no further
 MIN_SIDE = 32  # pixels: below, a person sees no picture, either
+SEED = 129  # of the bootstrap
 MIN_CONTRAST = 2.0  # standard deviation of grey values, 0..127.5: below, a picture is of one colour
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -66,25 +68,14 @@ class HeldOutPredictions:
         totals = np.bincount(self.classes, self.weights, len(CLASSES))
         return self.weights / np.where(totals > 0, totals, 1)[self.classes] / np.count_nonzero(totals)
 
-
-@dataclass(frozen=True)
-class Calibration:
-    """How logits become probabilities: p(AI) = p_min + (p_max - p_min) * sigmoid(logit / temperature).
-
-    The bounds are the smallest and the largest probability that the evidence supports: among the pictures with the
-    largest logits, too, some are human-made.
-    """
-
-    temperature: float
-    p_min: float = 0.0
-    p_max: float = 1.0
-
-    def __call__(self, logits: "np.ndarray") -> "np.ndarray":
-        """p(AI), float64 with the shape of `logits`."""
+    def log_loss(self, calibration: Calibration) -> float:
+        """The mean log loss over all views, in nats, with the classes equally frequent."""
         import numpy as np
-        from scipy.special import expit
 
-        return self.p_min + (self.p_max - self.p_min) * expit(np.asarray(logits, np.float64) / self.temperature)
+        from artdetect.stats.log_loss import log_losses
+
+        truth = np.broadcast_to(self.classes == AI, self.logits.shape)
+        return float(np.mean(log_losses(truth, calibration(self.logits)) @ self.equal_shares()))
 
 
 def fit_calibration(predictions: HeldOutPredictions) -> Calibration:
@@ -95,15 +86,10 @@ def fit_calibration(predictions: HeldOutPredictions) -> Calibration:
     import numpy as np
     from scipy.optimize import minimize_scalar
 
-    from artdetect.stats.log_loss import log_losses
-
     p_min, p_max = _bounds(predictions)
-    truth = np.broadcast_to(predictions.classes == AI, predictions.logits.shape).ravel()
-    weights = np.broadcast_to(predictions.equal_shares(), predictions.logits.shape).ravel()
 
     def loss(log_temperature: float) -> float:
-        p_ai = Calibration(float(np.exp(log_temperature)), p_min, p_max)(predictions.logits.ravel())
-        return float(np.average(log_losses(truth, p_ai), weights=weights))
+        return predictions.log_loss(Calibration(float(np.exp(log_temperature)), p_min, p_max))
 
     bounds = np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE)
     return Calibration(float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)), p_min, p_max)
@@ -178,7 +164,7 @@ def fit_decision_rule(
 
 
 def _sure_from(p: "np.ndarray", right: "np.ndarray", weights: "np.ndarray", threshold: float, accuracy: float) -> float:
-    """The lowest p from `threshold` on from which at least a share `accuracy` is right, by weight; 1 if there is none."""
+    """The lowest p, at least `threshold`, from which a share `accuracy` is right, by weight; 1 if there is none."""
     import numpy as np
 
     order = np.argsort(-p, kind="stable")
@@ -218,24 +204,31 @@ def _threshold_at(p_human: "np.ndarray", rate: float) -> float:
     return float(np.nextafter(np.float32(highest_allowed), np.float32(np.inf)))
 
 
+def measures(predictions: HeldOutPredictions, calibration: Calibration, rule: DecisionRule) -> dict[str, Any]:
+    """The measures of `verdict_measures` on the clean view, with intervals over pictures, and `pictures`."""
+    import numpy as np
+
+    from artdetect.stats.verdict_measures import verdict_measures
+
+    p_ai = calibration(predictions.logits[0])
+    reasons = rule.reasons(p_ai, None if predictions.novelty is None else predictions.novelty[0])
+    verdicts = rule.verdicts(p_ai, reasons)
+    called = (verdicts == CLASSES[AI]).astype(int) - (verdicts == CLASSES[HUMAN])
+    clusters = np.arange(len(p_ai))
+    return {
+        "pictures": len(p_ai),
+        **verdict_measures(predictions.classes == AI, p_ai, called, predictions.weights, clusters, SEED),
+    }
+
+
 def summary(predictions: HeldOutPredictions, calibration: Calibration, rule: DecisionRule) -> dict[str, Any]:
-    """The result of calibration on the clean view, for metrics.json.
+    """What was fitted, for metrics.json.
 
     Args:
         predictions: The predictions that calibration and rule were fitted on.
         calibration: How their logits become probabilities.
         rule: The decision rule.
     """
-    import numpy as np
-
-    p_ai = calibration(predictions.logits[0])
-    verdicts = rule.verdicts(
-        p_ai, rule.reasons(p_ai, None if predictions.novelty is None else predictions.novelty[0])
-    )
-    decided = verdicts != UNSURE
-    truth = np.array(CLASSES)[predictions.classes]
-    right = verdicts == truth
-    weights = predictions.equal_shares()
     low, high = rule.band()
     return {
         "pictures": len(predictions.classes),
@@ -247,7 +240,4 @@ def summary(predictions: HeldOutPredictions, calibration: Calibration, rule: Dec
         "unsure_from": low,
         "unsure_to": high,
         "novelty": rule.novelty,
-        "val_accuracy": float(np.average(rule.predicted(p_ai) == truth, weights=weights)),
-        "val_unsure": float(1 - np.average(decided, weights=weights)),
-        "val_accuracy_decided": float(np.average(right[decided], weights=weights[decided])) if decided.any() else None,
     }

@@ -73,9 +73,18 @@ class TrainConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_test_time_views(self) -> Self:
+        if self.test_time_views == 6 and self.backbone.startswith("hub:"):
+            raise ConfigError(
+                f"train.test_time_views = 6 is not usable with {self.backbone}: the corners are smaller than the "
+                "picture, and the encoder takes one size only. Choose 1 or 2"
+            )
+        return self
+
     def key_parts(self) -> dict[str, Any]:
-        """The settings in a cache key: a weights file by its content, `initial_weights` only where it is set."""
-        parts = super().key_parts() | {"weights": backbones.weights_id(self.weights)}
+        """The settings in a cache key: weights by their content, `initial_weights` only where it is set."""
+        parts = super().key_parts() | backbones.identity(self.backbone, self.weights)
         if not self.initial_weights:
             del parts["initial_weights"]
         return parts

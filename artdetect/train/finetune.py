@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from artdetect.core.errors import ConfigError, ModelError
-from artdetect.model import backbones
+from artdetect.model import artnet_model, backbones
 from artdetect.model.feature_cache import Extractor
-from artdetect.train import artnet, artnet_model, gradient_training, presets, warm_start
+from artdetect.train import artnet, gradient_training, presets, warm_start
 from artdetect.train.heads import Embedding, Head
 from artdetect.train.inputs import TrainingInputs
 from artdetect.train.presets import Recipe
@@ -102,18 +102,16 @@ def backbone(extractor: Extractor, unfreeze: str) -> "keras.Model":
     """
     from keras import Model, layers, ops
 
-    net = backbones.load(extractor.backbone, extractor.weights)
+    net = backbones.load(extractor.backbone, extractor.weights, extractor.geometry.size)
     outputs = backbones.block_outputs(net)
     names = list(outputs)
     if unfreeze not in ("all", *names):
         raise ConfigError(f"train.unfreeze = {unfreeze!r} is not usable. Choose all, {', '.join(names)}")
     first = 0 if unfreeze == "all" else names.index(unfreeze)
-    last_frozen = outputs[names[first - 1]] if first else None
-    trainable = last_frozen is None
+    frozen = set(Model(net.input, outputs[names[first - 1]]).operations) if first else set()
     for operation in net.operations:
         if isinstance(operation, layers.Layer):
-            operation.trainable = trainable and not isinstance(operation, layers.BatchNormalization)
-        trainable = trainable or operation.output is last_frozen
+            operation.trainable = operation not in frozen and not isinstance(operation, layers.BatchNormalization)
     as_float32 = {name: x if x.dtype == "float32" else ops.cast(x, "float32") for name, x in outputs.items()}
     model = Model(net.input, extractor.statistics(as_float32), name="features")
     if not model.trainable_weights:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect.artifacts import file_names
 from artdetect.core.progress import with_label
+from artdetect.model.probabilities import probabilities
 from artdetect.pictures import images
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
-from artdetect.train import calibration_layers, distribution, input_pipeline, warm_start
+from artdetect.train import distribution, input_pipeline, warm_start
 from artdetect.train.calibration import Calibration, HeldOutPredictions
 from artdetect.train.inputs import TrainingInputs
 from artdetect.train.presets import Recipe, recipe
@@ -67,10 +68,12 @@ def train_recipe(recipe: Recipe, inputs: TrainingInputs) -> TrainingResult:
     best = fitted.history[fitted.best_epoch - 1]
     metrics: dict[str, Any] = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch}
     metrics |= {name: round(best[name], 6) for name in ("val_accuracy", "val_loss")}
+    validation = validation_predictions(model, val_split, DEGRADED_VIEWS)
     return TrainingResult(
         lambda calibration: calibrated(model, calibration),
         recipe.geometry,
-        validation_predictions(model, val_split, DEGRADED_VIEWS),
+        validation,
+        validation,
         metrics,
         write_files=lambda out: pd.DataFrame(fitted.history).to_csv(out / file_names.HISTORY, index=False),
     )
@@ -118,6 +121,6 @@ def calibrated(model: "keras.Model", calibration: Calibration) -> "keras.Model":
 
     last = model.layers[-1]
     logits = keras.layers.Dense(last.units, name="logits")
-    outputs = calibration_layers.probabilities(logits(last.input), calibration)
+    outputs = probabilities(logits(last.input), calibration)
     logits.set_weights(last.get_weights())
     return keras.Model(model.inputs[0], outputs, name=model.name)

@@ -10,42 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from artdetect.train.calibration import HeldOutPredictions
+from artdetect.model.artnet_model import Embedding, Head
 from artdetect.train.seeding import seeded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from artdetect.train.calibration import HeldOutPredictions
+    from artdetect.train.out_of_source import OutOfSource
 
     Floats = NDArray[np.floating]
 
 Kind = Literal["linear", "mlp"]
 SHRINKAGE = 0.3  # added to the correlation matrix's eigenvalues, whose mean is 1: keeps weak directions weak
 HIDDEN = 64  # units of the MLP
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """Projection of standardised features onto their first principal components, whitened: (x - mean) @ matrix."""
-
-    mean: "Floats"  # [D]
-    matrix: "Floats"  # [D, K]
-
-    def __call__(self, features: "Floats") -> "Floats":
-        """Features [N, D] -> embeddings [N, K]."""
-        return (features - self.mean) @ self.matrix
-
-
-@dataclass(frozen=True)
-class Head:
-    """Dense layers from an embedding to logits, each (kernel, bias), with ReLU between them."""
-
-    layers: "tuple[tuple[Floats, Floats], ...]"
-
-    def __call__(self, x: "Floats") -> "Floats":
-        """Embeddings [N, K] -> logits [N, C]."""
-        for number, (kernel, bias) in enumerate(self.layers):
-            x = (np.maximum(x, 0) if number else x) @ kernel + bias
-        return x
 
 
 @dataclass(frozen=True)
@@ -57,43 +35,65 @@ class FittedHead:
         head: From embeddings to the logits of the classes.
         families: The generator families, in the order of `family_head`'s logits.
         family_head: From embeddings to the logits of the families, where there are at least two.
-        validation: Predictions to calibrate on.
-        candidates: Kind, penalty and validation log loss of every head tried, the best first.
-        left_out: One row per generator, see `artnet._leave_one_out`.
+        candidates: Kind, penalty and out-of-source log loss of every head tried, the best first.
         train: float16 [N, K], the embeddings of the clean training pictures.
         novelty_scale: Mean square of the training views' embeddings. Novelty is 1 there.
+        held_out: Predictions for pictures of held-out sources, to calibrate on.
+        out_of_source: What these pictures are called, and how many sources there are.
+        validation: The head's predictions for the validation pictures, whose sources it knows.
+        precision: See `precision`; None for a head that is not linear.
     """
 
     embedding: Embedding
     head: Head
     families: tuple[str, ...]
     family_head: Head | None
-    validation: HeldOutPredictions
     candidates: list[dict[str, Any]]
-    left_out: list[dict[str, Any]]
     train: "np.ndarray"
     novelty_scale: float
+    held_out: "HeldOutPredictions"
+    out_of_source: "OutOfSource"
+    validation: "HeldOutPredictions"
+    precision: "np.ndarray | None"
 
 
-def fit_embedding(chunks: "Iterable[Floats]", components: int) -> Embedding:
-    """Fit the embedding to features, which come in chunks [n, D]. Memory does not grow with their number."""
-    count = 0
-    shift = total = products = np.zeros((), np.float64)
-    for chunk in chunks:
-        if not count:  # subtracting about the mean keeps the digits of small variances
-            shift = chunk.mean(axis=0, dtype=np.float64).astype(np.float32)
-        shifted = chunk - shift
-        count += len(chunk)
-        total = total + shifted.sum(axis=0, dtype=np.float64)
-        products = products + shifted.T @ shifted
-    mean = total / count
-    covariance = products / count - np.outer(mean, mean)
+@dataclass(frozen=True)
+class Moments:
+    """Count, sum and products of features, shifted so that the digits of small variances survive.
+
+    Moments of several sets of pictures with the same shift add up to those of all of them.
+    """
+
+    shift: "Floats"  # [D]
+    count: int
+    total: "Floats"  # [D]
+    products: "Floats"  # [D, D]
+
+    @staticmethod
+    def of(chunks: "Iterable[Floats]", shift: "Floats") -> "Moments":
+        """The moments of features that come in chunks [n, D]. Memory does not grow with their number."""
+        count, total, products = 0, np.zeros(len(shift)), np.zeros((len(shift), len(shift)))
+        for chunk in chunks:
+            shifted = chunk - shift
+            count += len(chunk)
+            total += shifted.sum(axis=0, dtype=np.float64)
+            products += shifted.T @ shifted
+        return Moments(shift, count, total, products)
+
+    def __add__(self, other: "Moments") -> "Moments":
+        return Moments(self.shift, self.count + other.count, self.total + other.total, self.products + other.products)
+
+
+def fit_embedding(moments: Moments, components: int) -> Embedding:
+    """Fit the embedding to features with these moments."""
+    mean = moments.total / moments.count
+    covariance = moments.products / moments.count - np.outer(mean, mean)
     variance = np.diag(covariance)
     scale = np.sqrt(np.where(variance > 1e-12, variance, np.inf))  # constant features get no weight
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    largest = np.argsort(values)[::-1][: min(components, len(values), count)]
+    largest = np.argsort(values)[::-1][: min(components, len(values), moments.count)]
     matrix = vectors[:, largest] / np.sqrt(np.maximum(values[largest], 0) + SHRINKAGE) / scale[:, None]
-    return Embedding((shift + mean).astype(np.float32), matrix.astype(np.float32))
+    return Embedding((moments.shift + mean).astype(np.float32), matrix.astype(np.float32))
 
 
 def fit(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", kind: Kind, penalty: float, seed: int) -> Head:
@@ -112,7 +112,8 @@ def fit(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", kind: Kind
     from sklearn.linear_model import LogisticRegression
 
     weights = weights / weights.sum()
-    regression = LogisticRegression(C=1 / penalty, tol=1e-6, max_iter=1000).fit(x, classes, weights)
+    solver = "newton-cholesky" if classes.max() == 1 else "lbfgs"  # the former's time grows with the classes' square
+    regression = LogisticRegression(C=1 / penalty, tol=1e-6, max_iter=1000, solver=solver).fit(x, classes, weights)
     kernel, bias = regression.coef_.T, regression.intercept_
     if kernel.shape[1] == 1:  # for two classes, scikit-learn has only the logit difference
         kernel, bias = np.concatenate([-kernel / 2, kernel / 2], axis=1), np.concatenate([-bias / 2, bias / 2])
@@ -159,6 +160,37 @@ def log_loss(logits: "Floats", classes: "NDArray[np.int64]", weights: "Floats") 
 
     losses = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(classes)), classes]
     return float(np.average(losses, weights=weights))
+
+
+def precision(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", head: Head, penalty: float) -> "Floats":
+    """The precision matrix of the Laplace approximation to the posterior of a linear head, per unit of total weight.
+
+    It says how much worse the head gets on its training pictures, when it is changed: for a change d of the margin's
+    coefficients and intercept, the penalised mean log loss grows by about d @ precision @ d / 2. Source: MacKay, "The
+    Evidence Framework Applied to Classification Networks" (1992).
+
+    Args:
+        x: Embeddings, float [N, K].
+        classes: int [N], 0 or 1.
+        weights: float [N], how much each row counts.
+        head: The head that was fitted to them.
+        penalty: The penalty that it was fitted with.
+
+    Returns:
+        float32 [K + 1, K + 1]. The last row and column are the intercept's.
+    """
+    from scipy.special import expit
+
+    width = x.shape[1]
+    result = np.zeros((width + 1, width + 1))
+    for start in range(0, len(x), 4096):
+        part = np.concatenate([x[start : start + 4096], np.ones((len(x[start : start + 4096]), 1), x.dtype)], axis=1)
+        logits = head(part[:, :-1])
+        p = expit((logits[:, 1] - logits[:, 0]).astype(np.float64))
+        result += (part * (weights[start : start + 4096] * p * (1 - p))[:, None]).T @ part
+    result /= weights.sum()
+    result[np.arange(width), np.arange(width)] += penalty
+    return result.astype(np.float32)
 
 
 def balanced_weights(classes: "NDArray[np.int64]", weights: "Floats") -> "Floats":

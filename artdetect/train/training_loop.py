@@ -4,13 +4,13 @@ After every epoch the whole state is written to a work folder. A later call with
 and ends with the same weights as an uninterrupted training.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect.core import json_cache
 from artdetect.core.errors import ModelError
 from artdetect.train.distribution import distribution_scope
 
@@ -117,7 +117,7 @@ def _resume(work: Path) -> "tuple[dict[str, Any], keras.Model | None]":
     import keras
 
     try:
-        state = json.loads((work / "state.json").read_text())
+        state = json_cache.loads((work / "state.json").read_bytes())
         keras.models.load_model(work / state["best"], compile=False)  # needed at the end, so it must be intact
         return state, keras.models.load_model(work / state["last"])
     except Exception:  # Keras raises all kinds of errors on a damaged file
@@ -179,7 +179,7 @@ def _write_state(model: "keras.Model", state: dict[str, Any], work: Path) -> Non
     """Write the model, then the state that names it, each with an atomic rename. Then delete outdated models."""
     model.save(temporary := work / "saving.keras")
     temporary.replace(work / state["last"])
-    (work / "state.tmp").write_text(json.dumps(state))
+    (work / "state.tmp").write_text(json_cache.dumps(state))
     (work / "state.tmp").replace(work / "state.json")
     for old in work.glob("epoch-*.keras"):
         if old.name not in (state["last"], state["best"]):

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from prefect import Task
@@ -25,13 +26,14 @@ from prefect.transactions import IsolationLevel
 from prefect.utilities.annotations import quote
 
 from artdetect import plans
-from artdetect.artifacts import store
+from artdetect.artifacts import registry, store
 from artdetect.artifacts.stages import Plan
 from artdetect.artifacts.store import Artifact
 from artdetect.artifacts.use_locks import UseLocks
 from artdetect.core import paths
 from artdetect.core.config_section import Section
 from artdetect.core.errors import storage_error
+from artdetect.formatting.text import printable
 from artdetect.monitoring.status import StageStatus, examine
 from tasks.engine import logging_setup
 from tasks.engine.locks import FlockLockManager
@@ -136,7 +138,7 @@ def _examine(plan: Plan, inputs: Mapping[str, Any], refresh: bool) -> StageStatu
     if status.artifact is None:
         if not refresh:
             entry.unlink(missing_ok=True)
-        get_run_logger().info("%s runs: %s", status.stage, "; ".join(status.why))
+        get_run_logger().info("%s runs: %s", status.stage, printable("; ".join(status.why)))
         return status
     if not entry.exists():  # its builder was killed after it published the artifact
         results = ResultStore(
@@ -156,13 +158,14 @@ def _build(
 ) -> Artifact:
     """The body of the task, which holds the artifact's lock."""
     name, key = plan.stage.name, str(plan.key)
+    store.sweep(name, key)
     if not refresh and (status := examine(plan)).artifact:
         return status.artifact  # built by another run since this run examined it
     run = {"flow_run": {"id": flow_run.id, "name": flow_run.name}}
     work = paths.cache() / "work" / f"{name}-{key}"
     extra = {"work": work} if "work" in inspect.signature(function).parameters else {}
     try:
-        with store.build(name, key, plan.parts, run) as out:
+        with store.build(name, key, plan.parts, run, partial(registry.protected, name, key)) as out:
             function(config, out=out, **inputs, **extra)
     except OSError as error:
         raise storage_error(error) or error from error

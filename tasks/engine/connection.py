@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
 from artdetect.core.errors import ServerError
 
@@ -13,12 +14,20 @@ def connected() -> Iterator[None]:
     """Run flows in this context. When it ends, the server has received all their events and the log is complete.
 
     Raises:
-        ServerError: The server does not answer.
+        ServerError: The server does not answer, or wants another auth string.
     """
     from prefect.events.worker import EventsWorker
+    from prefect.exceptions import PrefectHTTPStatusError
 
     try:
         yield
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.UNAUTHORIZED:
+            raise
+        raise ServerError(
+            f"Prefect's server at {error.request.url.host} refuses the auth string: set PREFECT_API_AUTH_STRING to the "
+            "content of .prefect/auth-string in the project that runs the server"
+        ) from error
     except RuntimeError as error:  # Prefect has no exception class for this
         if "API" not in str(error):
             raise

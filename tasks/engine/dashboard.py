@@ -16,7 +16,7 @@ from artdetect.artifacts.store import Artifact
 from artdetect.config import Config
 from artdetect.core import paths
 from artdetect.core.errors import ArtdetectError
-from artdetect.formatting import markdown
+from artdetect.formatting import markdown, other_art
 from artdetect.formatting.text import metric_rows, printable
 from artdetect.pictures.labels import CLASSES
 from tasks.engine.caching import StageOutcome
@@ -39,7 +39,8 @@ def run_name() -> str:
         )
     except (ArtdetectError, TypeError):
         return f"{flow_run.flow_name} {given}"  # the run itself reports the error
-    return f"{prefix}{config.train.preset} on {config.download.url.rstrip('/').rsplit('/', 1)[-1]}"
+    names = " + ".join(data_set.url.rstrip("/").rsplit("/", 1)[-1] for data_set in config.download.data_sets)
+    return f"{prefix}{config.train.preset} on {names}"
 
 
 def publish(outcomes: Sequence[StageOutcome]) -> None:
@@ -47,8 +48,10 @@ def publish(outcomes: Sequence[StageOutcome]) -> None:
     artifacts = {outcome.name: outcome.artifact for outcome in outcomes}
     publish_stages(outcomes)
     scores = artifacts.get("evaluate champion") or _champions_evaluation(artifacts)
-    metrics = _metrics(_read(artifacts["evaluate"]), _read(scores) if scores else None)
-    create_markdown_artifact(metrics, key="metrics", description="Results on the test set")
+    training = _read(artifacts["train"])
+    metrics = f"{_other_art(training)}\n\n{_metrics(_read(artifacts['evaluate']), _read(scores) if scores else None)}"
+    description = other_art.sentences(training)[0]
+    create_markdown_artifact(metrics, key="metrics", description=description)
     report = artifacts["report"].folder
     for name, caption in FIGURES.items():
         if (figure := report / "figures" / f"{name}.png").is_file():
@@ -87,8 +90,8 @@ def publish_gate(folder: Path, outcome: str) -> None:
     create_markdown_artifact(f"{report}\n\n{outcome}\n", key="gate", description=outcome)
 
 
-def _read(evaluation: Artifact) -> dict[str, Any]:
-    return json.loads((evaluation.folder / file_names.METRICS).read_text())
+def _read(artifact: Artifact) -> dict[str, Any]:
+    return json.loads((artifact.folder / file_names.METRICS).read_text())
 
 
 def _champions_evaluation(artifacts: Mapping[str, Artifact]) -> Artifact | None:
@@ -102,6 +105,14 @@ def _champions_evaluation(artifacts: Mapping[str, Artifact]) -> Artifact | None:
         return None
     theirs, ours = (artifact.record["parts"]["inputs"] for artifact in (evaluation, artifacts["evaluate"]))
     return evaluation if all(theirs[name] == ours[name] for name in ("index", "balance")) else None
+
+
+def _other_art(training: dict[str, Any]) -> str:
+    """What is known about art from other sources. The champion's are of other pictures, so they are left out."""
+    lines = [markdown.escape(sentence) for sentence in other_art.sentences(training)]
+    if rows := other_art.rows(training):
+        lines.append(markdown.table(["on art from other sources", "value", "95 % interval over sources"], rows))
+    return "\n\n".join(lines)
 
 
 def _metrics(metrics: dict[str, Any], champion: dict[str, Any] | None) -> str:

@@ -12,6 +12,7 @@ from prefect.logging.handlers import PrefectConsoleHandler
 from artdetect.artifacts.stages import STAGES
 from artdetect.core import json_logging
 from artdetect.core.errors import ArtdetectError
+from artdetect.formatting.text import printable
 from tasks.engine.locks import NoArtifactError
 
 JSON_ERROR = "artdetect_error"  # attribute in which SingleLineErrors stores the class of such an error
@@ -28,7 +29,7 @@ class SingleLineErrors(logging.Filter):
             return False
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         if isinstance(error, ArtdetectError):
-            record.msg, record.args, record.exc_info, record.exc_text = "%s", (str(error),), None, None
+            record.msg, record.args, record.exc_info, record.exc_text = "%s", (printable(str(error)),), None, None
             setattr(record, JSON_ERROR, type(error).__name__)
         return True
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from artdetect.artifacts.lineage import lineage_keys
 from artdetect.artifacts.registry import Promotion
 from artdetect.cli import main
 from artdetect.core.errors import ArtifactError, ModelError
-from artdetect.model import predict
+from artdetect.model import choice
 from artdetect.model.detector import MODEL_FILE
 from tests import PROJECT
 
@@ -101,9 +102,9 @@ def test_a_champion_that_is_damaged_is_an_error_and_never_another_model() -> Non
     promote("aaaa2")
     damage("aaaa2")
     with pytest.raises(ModelError, match=r"train/aaaa2, cannot be used: .*content differs.*`artdetect rollback`"):
-        predict.default_model()
+        choice.choose()
     registry.rollback("me", "damaged")
-    assert predict.default_model() == store.place("train", "aaaa1")
+    assert choice.choose().path == store.place("train", "aaaa1")
 
 
 def test_a_rollback_to_a_damaged_model_is_refused() -> None:
@@ -131,7 +132,7 @@ def test_a_damaged_alias_is_an_error_that_says_what_to_do(change, capsys: pytest
     promote("aaaa2")
     path = registry.alias_file()
     path.write_text(damaged := change(path.read_text()))
-    for function in (registry.champion, registry.history, predict.default_model, lambda: promote("bbbb3")):
+    for function in (registry.champion, registry.history, choice.choose, lambda: promote("bbbb3")):
         with pytest.raises(ArtifactError, match=rf"{path}: damaged \(.*\).*promote the model to use"):
             function()
     assert path.read_text() == damaged
@@ -140,9 +141,83 @@ def test_a_damaged_alias_is_an_error_that_says_what_to_do(change, capsys: pytest
 
 
 def test_the_model_used_is_the_champion_else_the_newest() -> None:
-    assert predict.default_model() == store.place("train", "bbbb3")
+    assert choice.choose().path == store.place("train", "bbbb3")
     promote("aaaa1")
-    assert predict.default_model() == store.place("train", "aaaa1")
+    assert choice.choose().path == store.place("train", "aaaa1")
+
+
+def test_a_folder_in_the_place_of_the_alias_is_an_error_that_says_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = registry.alias_file()
+    path.mkdir(parents=True)
+    for function in (registry.champion, choice.choose, lambda: promote("aaaa1")):
+        with pytest.raises(ArtifactError, match=rf"{path}: cannot be read \(Is a directory\).*`artdetect promote KEY`"):
+            function()
+    assert main(["rollback"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+# --- the content that was promoted ---
+
+
+def rebuild(key: str, content: str) -> None:
+    """Build a model's key again, as a stage's task does."""
+    with store.build("train", key, {}, protect=lambda: registry.protected("train", key)) as out:
+        (out / MODEL_FILE).write_text(content)
+
+
+def test_other_content_with_the_champions_key_does_not_replace_the_champion() -> None:
+    """A refresh after a flipped bit replaced the champion without a gate, and nobody was told."""
+    promote("aaaa1")
+    rebuild("aaaa1", "aaaa1")
+    with pytest.raises(ArtifactError, match=r"train/aaaa1: its content was promoted.*delete .*aaaa1, build again and"):
+        rebuild("aaaa1", "other weights")
+    assert registry.champion_model() == store.place("train", "aaaa1")
+    assert (store.place("train", "aaaa1") / MODEL_FILE).read_text() == "aaaa1"
+    promote("aaaa2")
+    with pytest.raises(ArtifactError, match="was promoted"):  # a rollback still reaches it
+        rebuild("aaaa1", "other weights")
+    registry.rollback("me", "")
+    rebuild("aaaa2", "other weights")
+    assert [path.name for path in store.place("train", "aaaa1").parent.glob(".*")] == []
+
+
+def test_content_that_was_not_promoted_is_not_used_as_the_champion(capsys: pytest.CaptureFixture[str]) -> None:
+    promote("aaaa2")
+    first = promote("aaaa1")
+    shutil.rmtree(store.place("train", "aaaa1"))
+    rebuild("aaaa1", "other weights")  # the promoted content is lost, so nothing is protected
+    with pytest.raises(ModelError, match=r"its content is not what was promoted \(digest .*promote it.*rollback"):
+        choice.choose()
+    assert main(["models", "--json"]) == 0
+    rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["aaaa1"]["fault"]
+    assert main(["promote", "aaaa1"]) == 0
+    assert "train/aaaa1 is the champion in place of train/aaaa1" in capsys.readouterr().out
+    assert registry.champion_model() == store.place("train", "aaaa1")
+    with pytest.raises(ModelError, match="its content is not what was promoted"):
+        registry.rollback("me", "")
+    assert champions() == ["aaaa2", "aaaa1", "aaaa1"]
+    assert registry.history()[1] == first
+
+
+def test_a_champion_without_a_digest_goes_on_working_and_is_bound_when_it_is_promoted_again() -> None:
+    """`champion.json` as earlier versions wrote it."""
+    promote("aaaa1")
+    path = registry.alias_file()
+    alias = json.loads(path.read_text())
+    for entry in (alias["champion"], *alias["history"]):
+        del entry["digest"]
+    path.write_text(json.dumps(alias))
+    assert registry.champion_model() == store.place("train", "aaaa1")
+    rebuild("aaaa1", "other weights")
+    assert registry.champion_model() == store.place("train", "aaaa1")
+    assert main(["promote", "aaaa1"]) == 0
+    assert champions() == ["aaaa1"]
+    assert registry.champion().digest == store.load("train", "aaaa1").digest  # type: ignore[union-attr]
+    with pytest.raises(ArtifactError, match="was promoted"):
+        rebuild("aaaa1", "aaaa1")
 
 
 # --- several at once, and kills ---

@@ -210,7 +210,52 @@ def test_an_edited_record_is_noticed() -> None:
     record = json.loads(path.read_text())
     record["outputs"]["audit.json"]["bytes"] += 1
     path.write_text(json.dumps(record))
+    assert store.verify("audit", "k1") == "record.json: not readable, damaged, or not that of an artifact"
+    with pytest.raises(ArtifactError, match="differs from its own digest"):
+        store.read(path.parent)
+
+
+def without_digest(path: Path) -> dict:
+    """A record as it was written before records had a digest of their own."""
+    record = json.loads(path.read_text())
+    del record["format"], record["record_digest"]
+    return record
+
+
+def test_a_record_of_an_earlier_version_is_read_and_its_outputs_are_checked() -> None:
+    artifact = make()
+    path = artifact.folder / store.RECORD
+    record = without_digest(path)
+    path.write_text(json.dumps(record))
+    assert store.load("audit", "k1") == artifact
+    record["outputs"]["audit.json"]["bytes"] += 1
+    path.write_text(json.dumps(record))
     assert store.verify("audit", "k1") == "record.json: its digest differs from its outputs"
+
+
+def test_no_flipped_bit_in_a_record_gives_another_record() -> None:
+    """Parts, metrics, seed, host and times were covered by nothing."""
+    folder = make().folder
+    path = folder / store.RECORD
+    good, expected = path.read_bytes(), store.read(folder).record
+    refused = 0
+    for bit in range(8 * len(good)):
+        damaged = bytearray(good)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            assert store.read(folder).record == expected, bit
+        except ArtifactError:
+            refused += 1
+    assert refused > 6 * len(good)
+
+
+def test_the_digest_of_a_record_changes_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later stages name an artifact by the digest of its outputs, which the record has no part in."""
+    before = make("k1").digest
+    monkeypatch.setattr(store.host, "description", lambda: {"name": "another machine"})
+    assert make("k2").digest == before
+    assert store.load("audit", "k1").record["record_digest"] != store.load("audit", "k2").record["record_digest"]
 
 
 def test_a_folder_under_another_key_does_not_count(root: Path) -> None:

@@ -224,6 +224,16 @@ def test_a_set_without_a_readable_picture_is_audited_too(roots: Path, out: Path)
     assert list(pd.read_parquet(out / "groups.parquet").columns) == ["path", "group"]
 
 
+def test_the_sources_of_each_class_are_counted(root: Path, out: Path) -> None:
+    write(root / "sources.csv", b"path,source\ntrain/baroque/000.jpg,Hals\ntrain/AI_LD_baroque/000.jpg,Hals\n")
+    audited(root, out)
+    found = [(row["label"], row["source"], row["pictures"]) for row in read(out)["sources"]]
+    assert found == [
+        ("AI", "stable_diffusion", 6), ("AI", "latent_diffusion", 5), ("AI", "Hals", 1),
+        ("human", "ukiyo_e", 6), ("human", "baroque", 5), ("human", "Hals", 1),
+    ]  # fmt: skip
+
+
 def test_file_properties_show_how_the_generators_differ(root: Path, out: Path) -> None:
     for number in range(4):
         write(root / "train" / "AI_SD_ukiyo_e" / f"{number:03d}.jpg", jpeg(number, side=48, quality=95))

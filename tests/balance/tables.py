@@ -23,8 +23,8 @@ def rows(strata: Strata) -> pd.DataFrame:
     for (split, (label, generator), style), count in strata.items():
         for number in range(count):
             path = f"{split}/{label}-{generator}-{style}/{number:04d}.jpg"
-            records.append((path, digest(path), label, style, generator, split, True))
-    return pd.DataFrame(records, columns=["path", "sha256", "label", "style", "generator", "split", "ok"])
+            records.append((path, digest(path), label, style, generator, f"source of {style}", split, True))
+    return pd.DataFrame(records, columns=["path", "sha256", "label", "style", "generator", "source", "split", "ok"])
 
 
 def digest(text: str) -> str:

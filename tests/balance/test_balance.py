@@ -69,7 +69,12 @@ def test_validation_is_taken_from_train() -> None:
 
 def test_the_result_is_sorted_and_has_each_picture_once() -> None:
     assert list(BALANCED.path) == sorted(set(BALANCED.path))
-    assert list(BALANCED.columns) == ["path", "sha256", "label", "style", "generator", "split", "group", "weight"]
+    columns = ["path", "sha256", "label", "style", "generator", "source", "split", "group", "weight"]
+    assert list(BALANCED.columns) == columns
+
+
+def test_every_picture_keeps_its_source() -> None:
+    assert (BALANCED.source == "source of " + BALANCED["style"]).all()
 
 
 @pytest.mark.parametrize(("name", "pictures"), [("train", 109), ("validation", 12)])
@@ -119,6 +124,16 @@ def test_unreadable_pictures_are_left_out() -> None:
     table.loc[bad, "ok"] = False
     table.loc[bad & (table.index % 2 == 0), "sha256"] = None
     assert not set(balanced(table).path) & set(table.path[bad])
+
+
+def test_pictures_of_an_excluded_source_are_in_no_split() -> None:
+    source = "a poor scanner"
+    table = INDEX.assign(source=INDEX.source.where(INDEX.index % 7 != 0, source))
+    found = balanced(table, BalanceConfig(excluded_sources=(source,)))
+    assert source in set(balanced(table).source)
+    assert set(found.path) == set(balanced(table[table.source != source], BalanceConfig()).path)
+    with pytest.raises(DataError, match="'nowhere', which is no source"):
+        balanced(INDEX, BalanceConfig(excluded_sources=("nowhere",)))
 
 
 @pytest.mark.parametrize("split_name", ["train", "test"])

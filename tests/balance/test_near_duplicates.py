@@ -115,6 +115,7 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame]:
         "label": [kinds[kind][0] for kind in chosen],
         "style": random.choice(["x", "y"], size),
         "generator": [kinds[kind][1] for kind in chosen],
+        "source": "a source",
         "split": random.choice(["train", "train", "train", "test"], size),
         "ok": random.random(size) < 0.95,
         "cluster": cluster,

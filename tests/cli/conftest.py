@@ -33,6 +33,8 @@ def failing(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 
 def one_line(stderr: str) -> str:
+    """The one line of an error, without the lines that introduce the model."""
+    stderr = "".join(line for line in stderr.splitlines(True) if not line.startswith("artdetect: model "))
     assert stderr.startswith("artdetect: ")
     assert stderr.endswith("\n")
     assert stderr.count("\n") == 1, stderr

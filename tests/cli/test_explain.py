@@ -25,7 +25,8 @@ def explain(
     def run(*arguments: object) -> tuple[int, list[list[str]], str]:
         code = main(["explain", *map(str, arguments), "--model", str(model), "--out", str(tmp_path / "out")])
         printed = capfd.readouterr()
-        return code, [line.split("\t") for line in printed.out.splitlines()], printed.err
+        message = "".join(line for line in printed.err.splitlines(True) if not line.startswith("artdetect: model "))
+        return code, [line.split("\t") for line in printed.out.splitlines()], message
 
     return run
 

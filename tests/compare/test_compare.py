@@ -19,6 +19,8 @@ from artdetect.core.errors import ArtifactError, ConfigError, DataError
 from artdetect.evaluate.metrics import summary
 from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.paired_bootstrap import METRICS, UNCLEAR, differences, mcnemar, scorer
+from artdetect.train import out_of_source
+from artdetect.train.out_of_source import OutOfSource
 
 OLD, NEW = "0123456789abcdef", "fedcba9876543210"
 MODULES = {"artdetect.pictures.images": "1" * 16, "artdetect.pictures.labels": "2" * 16}
@@ -58,6 +60,7 @@ def evaluated(
     packages: dict[str, str] = PACKAGES,
     training: pd.DataFrame | None = None,
     model: str = "",
+    judged: pd.DataFrame | None = None,
 ) -> Path:
     """Build the evaluation `key` of a model `1<key>` that was trained on the balance `2<key>`; return its folder."""
     parts: dict[str, Any] = {"code": modules, "packages": packages}
@@ -69,6 +72,10 @@ def evaluated(
     config = {"preset": "compact", "epochs": 20} | (trained or {})
     with store.build("train", f"1{key}", parts | {"config": config, "inputs": inputs}) as out:
         (out / "model.keras").write_text(model or key)
+        if judged is not None:
+            judged.to_parquet(out / "out_of_source.parquet")
+            found = out_of_source.summary(OutOfSource(judged, {"AI": 5, "human": 5}))
+            (out / "metrics.json").write_text(json.dumps({"out_of_source": found}))
     inputs["train"] = store.load("train", f"1{key}").digest
     with store.build("evaluate", key, parts | {"config": {"seed": 129}, "inputs": inputs}) as out:
         predictions.to_parquet(out / "predictions.parquet", index=False)
@@ -196,6 +203,61 @@ def test_30_000_pictures_are_compared_in_seconds() -> None:
     right = [(predicted(test, seed, digits=9).verdict == "AI") == truth for seed in (1, 2)]
     error = np.std(right[1].astype(int) - right[0].astype(int)) / len(test) ** 0.5
     assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * error, rel=0.15)
+
+
+# --- art from other sources ---
+
+
+def judged(p_true: float, first: int = 0) -> pd.DataFrame:
+    """What pictures of five sources of each class are called; `first` tells apart the pictures of different data."""
+    rows = [
+        (f"{label}{source}{picture}", label, f"{label} {source}", p_true if label == "AI" else 1 - p_true)
+        for label in ("AI", "human")
+        for source in range(first, first + 5)
+        for picture in range(10)
+    ]
+    table = pd.DataFrame(rows, columns=["sha256", "label", "group", "p_ai"])
+    return table.assign(verdict=np.where(table.p_ai >= 0.5, "AI", "human"), weight=1.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"), [(0.8, 0.9, "better"), (0.9, 0.8, "worse"), (0.9, 0.9, "not clear")]
+)
+def test_art_from_other_sources_comes_first_and_is_ranked_on_common_pictures(
+    old: float, new: float, verdict: str
+) -> None:
+    test = pictures()
+    result = compare(
+        evaluated(OLD, predicted(test, 1), judged=judged(old)),
+        evaluated(NEW, predicted(test, 2), judged=judged(new)), 200,
+    )  # fmt: skip
+    found = result["other_art"]
+    assert found["log_loss"]["change"]["value"] == pytest.approx(np.log(old / new))
+    assert (found["log_loss"]["pictures"], found["log_loss"]["sources"]) == (100, 10)
+    assert found["new"]["log_loss"]["value"] == pytest.approx(-np.log(new))
+    text = render_text(result)
+    assert text.index("Art from other sources") < text.index("Test metrics")
+    assert f"On the 100 pictures of 10 sources that both were judged on, the new one is {verdict}" in text
+
+
+def test_art_of_different_data_sets_is_not_ranked() -> None:
+    test = pictures()
+    result = compare(
+        evaluated(OLD, predicted(test, 1), judged=judged(0.8)),
+        evaluated(NEW, predicted(test, 2), judged=judged(0.9, first=3)), 20,
+    )  # fmt: skip
+    assert result["other_art"]["log_loss"] == (
+        "both were judged on pictures of 2 AI and 2 human sources, and 4 of each are needed"
+    )
+    assert "These figures are not ranked: both were judged on" in render_text(result)
+
+
+def test_where_nothing_is_known_about_other_art_the_comparison_says_so(pair: tuple[Path, Path]) -> None:
+    assert "Nothing is known about either model." in render_text(compare(*pair, 20))
+    new = evaluated("abcdef", predicted(pictures(), 2), judged=judged(0.9))
+    text = render_text(compare(pair[0], new, 20))
+    assert re.search(r"ROC-AUC +not known +1\.000 \(1\.000 – 1\.000\)", text)
+    assert "not ranked: nothing is known about art from other sources for both models." in text
 
 
 # --- which pictures ---
@@ -494,8 +556,8 @@ def test_the_text_answers_first_and_has_all_parts(pair: tuple[Path, Path]) -> No
     text = render_text(compare(*pair, 100))
     titles = [line for line in text.splitlines() if line and not line.startswith(" ")]
     assert [re.sub(r"\d+", "N", title.split(",")[0]) for title in titles[1:]] == [
-        "Evaluations", "What changed", "Pictures", "Test metrics", "Right before", "Wrong before",
-        "Accuracy by generator", "Accuracy by style",
+        "Art from other sources", "Evaluations", "What changed", "Pictures", "Test metrics", "Right before",
+        "Wrong before", "Accuracy by generator", "Accuracy by style",
     ]  # fmt: skip
     assert "On the 240 common test pictures (160 AI, 80 human) the new one is better in accuracy," in text
     assert re.search(r"package +keras +3.14.0 +3.15.1 +balance, train, evaluate", text)
@@ -529,4 +591,4 @@ def test_names_cannot_leave_their_cell_in_markdown() -> None:
         assert len(set(bars)) <= 1, line
         assert line.startswith("|") == ("|" in line)
     assert len(re.findall("^## ", text, re.M)) == 1
-    assert len(re.findall("^### ", text, re.M)) == 8
+    assert len(re.findall("^### ", text, re.M)) == 9

@@ -1,3 +1,4 @@
+import ctypes
 import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -88,3 +89,35 @@ def test_of_several_writers_one_wins_and_a_reader_always_sees_a_whole_file(tmp_p
         contents_read = set().union(*pool.map(write, contents))
     assert contents_read <= set(contents)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_folders_exchange_their_names_or_nothing_changes(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+        (folder / "name").write_text(folder.name)
+    exchanged = atomic.exchange(first, second)
+    assert [(folder / "name").read_text() for folder in (first, second)] == (
+        ["second", "first"] if exchanged else ["first", "second"]
+    )
+    if exchanged:
+        with pytest.raises(FileNotFoundError, match="missing"):
+            atomic.exchange(first, tmp_path / "missing")
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP])
+def test_a_system_that_cannot_exchange_names_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    class Library:
+        """A C library whose kernel or file system refuses."""
+
+        @staticmethod
+        def renameat2(*arguments: object) -> int:
+            ctypes.set_errno(number)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *arguments, **options: Library)
+    assert not atomic.exchange(tmp_path / "first", tmp_path / "second")
+    del Library.renameat2
+    assert not atomic.exchange(tmp_path / "first", tmp_path / "second")

@@ -14,9 +14,11 @@ from artdetect.evaluate import baselines
 from artdetect.evaluate.baselines import palette, training_sample
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.pixel_cache import PixelCache
+from artdetect.pictures.source_folds import source_folds
 from artdetect.stats.bootstrap import Bootstrap
 
 SIDE = 12
+SOURCES = 5  # of each class
 
 
 @settings(deadline=None, max_examples=20)
@@ -58,6 +60,8 @@ def noise_pictures(folder: Path, brighter: int, pictures: int = 60) -> tuple[pd.
         rows.append({"path": str(path), "sha256": digests.file_digest(path), "label": label})
     metadata = {"width": SIDE, "height": SIDE, "bytes": 500, "format": "PNG", "mode": "RGB", "has_exif": False}
     table = pd.DataFrame(rows).assign(**metadata, jpeg_quality=pd.array([pd.NA] * pictures, "Int64"))
+    source = [f"{label} {number // 2 % SOURCES}" for number, label in enumerate(table.label)]
+    table = table.assign(source=source, generator=source, group=None)
     pixels = PixelCache(Geometry(SIDE, "squash"), folder / "cache")
     pixels.ensure([(row.sha256, Path(row.path)) for row in table.itertuples()])
     return table, pixels
@@ -75,7 +79,31 @@ def test_colours_are_found_by_the_palette_and_not_in_files_that_are_alike(tmp_pa
     assert result["file"]["roc_auc"] == {"value": 0.5, "low": 0.5, "high": 0.5}
     assert result["file"]["balanced_accuracy"]["value"] == 0.5
     assert all(row["what"] for row in result.values())
-    assert set(result["file"]) == {"name", "what", "accuracy", "balanced_accuracy", "roc_auc"}
+    assert set(result["file"]) == {"name", "what", "accuracy", "balanced_accuracy", "roc_auc", "out_of_source"}
+
+
+def test_colours_that_all_sources_of_a_class_share_are_found_out_of_source(tmp_path: Path) -> None:
+    result = scored(*noise_pictures(tmp_path, 60, 160))
+    assert result["palette"]["out_of_source"]["roc_auc"]["value"] > 0.95
+    assert result["file"]["out_of_source"]["roc_auc"]["value"] == 0.5
+    assert set(result["file"]["out_of_source"]) == {"balanced_accuracy", "roc_auc"}
+
+
+def test_what_tells_sources_apart_is_of_no_use_on_others() -> None:
+    """Each source has a value of its own, neighbours of the other class. Known sources are told apart by it."""
+    number = np.tile(np.arange(10), 40)
+    is_ai = number % 2 == 0
+    features = number[:, None] + np.random.default_rng(0).normal(0, 0.05, (400, 1))
+    table = pd.DataFrame({"sha256": [f"{row:064x}" for row in range(400)], "label": np.where(is_ai, "AI", "human")})
+    source = [f"source {name}" for name in number]
+    table = table.assign(source=source, generator=source, group=None)
+    known = baselines._predict(features[::2], is_ai[::2], features[1::2])
+    assert ((known >= 0.5) == is_ai[1::2]).all()
+    found = baselines._out_of_source(features, is_ai, source_folds(table), 1)
+    assert found is not None
+    assert found["balanced_accuracy"]
+    assert found["balanced_accuracy"]["value"] < 0.6
+    assert baselines._out_of_source(features[is_ai], is_ai[is_ai], source_folds(table[is_ai]), 1) is None
 
 
 def test_files_are_found_by_the_file_and_not_by_the_palette(tmp_path: Path) -> None:

@@ -68,6 +68,31 @@ def test_what_an_explanation_does_not_have_is_not_there_after_loading(tmp_path):
     assert again.ranks is again.completeness_error is None
 
 
+def test_no_flipped_bit_in_a_file_gives_another_explanation(tmp_path):
+    """Cached explanations have no other check than the CRCs of the zip archive, whose directory has none."""
+    rng = np.random.default_rng(2)
+    ranks = rng.integers(1, 4, (3, 4)).astype(np.int32)
+    found = Explanation((1 / ranks).astype(np.float32), ranks, 1, -2.5, 0.125, {"steps": 8})
+    path = tmp_path / "map.npz"
+    save(found, path)
+    good = path.read_bytes()
+    refused = 0
+    for bit in range(8 * len(good)):
+        damaged = bytearray(good)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            again = load(path)
+        except ArtifactError:
+            refused += 1
+            continue
+        assert again.ranks is not None, bit
+        np.testing.assert_array_equal(again.ranks, found.ranks)
+        np.testing.assert_array_equal(again.heatmap, found.heatmap)
+        assert (again.target, again.score, again.completeness_error, again.config) == (1, -2.5, 0.125, found.config)
+    assert refused > 4 * len(good)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 cut", b"<html>"])
 def test_a_file_that_is_not_an_explanation_is_named(tmp_path, content):
     path = tmp_path / "map.npz"

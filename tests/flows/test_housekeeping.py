@@ -15,7 +15,7 @@ from artdetect.core import paths
 from artdetect.core.errors import ModelError
 from artdetect.housekeeping import HousekeepingConfig
 from artdetect.housekeeping.render import pruned_runs
-from artdetect.model import predict
+from artdetect.model import choice
 from artdetect.monitoring import status
 
 from .conftest import FROM_TRAIN, STAGES, run, small
@@ -75,7 +75,8 @@ def test_what_stays_is_what_champion_and_recent_runs_reach_and_it_works(pictures
     assert champion["train"] in {use.key for use in run_ledger.read()[0].stages}  # the run that built it
 
     assert {stage.state for stage in status.status(last)} == {"current"}
-    assert predict.default_model() == store.place("train", champion["train"])
+    with pytest.raises(ModelError, match=f"the champion, train/{champion['train']}, is a demonstration"):
+        choice.choose()
     with pytest.raises(ModelError, match="nothing to roll back to"):
         registry.rollback("a person", "")
     assert {stage.stage: stage.why for stage in status.status(first)}["report"] == ["its artifact was deleted"]

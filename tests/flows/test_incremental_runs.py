@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from artdetect.artifacts import registry, store
 from artdetect.compute import ComputeConfig
 from artdetect.core import paths
+from artdetect.core.errors import ArtifactError
 from artdetect.monitoring import status
 from flows.pipeline import pipeline
 
@@ -110,6 +112,25 @@ def test_a_corrupted_model_is_rebuilt(pictures: Path) -> None:
 
 def test_a_refresh_rebuilds_one_stage(pictures: Path) -> None:
     assert run(small(pictures), ("balance",)) == {"balance": "a refresh was requested"}
+
+
+def test_a_refresh_does_not_replace_the_champion_by_other_content(pictures: Path) -> None:
+    """Without it, a refresh with damaged caches put another model in the champion's place, without the gate."""
+    before = artifact("train")
+    record = store.read(before).record
+    with store.build("train", before.name, record["parts"]) as out:
+        for name in record["outputs"]:
+            shutil.copy(before / name, out / name)
+        (out / "more.txt").write_text("so that its content is another")
+    registry.promote(before.name, {}, "a person", "best")
+    promoted = store.load("train", before.name)
+    with pytest.raises(ArtifactError, match=f"train/{before.name}: its content was promoted"):
+        run(small(pictures), ("train",))
+    assert store.load("train", before.name) == promoted
+    assert registry.champion_model() == before
+    registry.alias_file().unlink()
+    assert run(small(pictures), ("train",)) == {"train": "a refresh was requested"}
+    assert store.load("train", before.name).digest != promoted.digest
 
 
 def test_a_vanished_data_set_is_noticed(pictures: Path, archive: Path) -> None:

@@ -39,8 +39,28 @@ def artifacts(root: Path, groups: Rights) -> dict[str, Path]:
     for side in sides:
         predicted = np.where(table[side], table.label, np.where(table.label == "AI", "human", "AI"))
         predictions = table.assign(predicted=predicted, p_ai=np.where(predicted == "AI", 0.9, 0.1))
-        predictions[["path", "sha256", "p_ai", "predicted"]].to_parquet(folders[side] / "predictions.parquet")
+        predictions = predictions.assign(verdict=predicted)
+        predictions[["path", "sha256", "p_ai", "predicted", "verdict"]].to_parquet(
+            folders[side] / "predictions.parquet"
+        )
     return folders
+
+
+def out_of_source_table(file: Path, p_true: float, sources: int = 6, spread: float = 0.0, skip: int = 0) -> None:
+    """Write what each of 20 pictures of each of some sources of both classes is called: p(AI) is `p_true` for AI.
+
+    Args:
+        spread: By how much p_true of the last source is less than that of the first.
+        skip: Sources of each class that are left out.
+    """
+    rows = [
+        (f"{label}{source}{picture}", label, f"{label} {source}", p if label == "AI" else 1 - p)
+        for label in ("AI", "human")
+        for source in range(skip, sources)
+        for picture in range(20)
+        for p in (p_true - spread * source / (sources - 1),)
+    ]
+    pd.DataFrame(rows, columns=["sha256", "label", "group", "p_ai"]).to_parquet(file)
 
 
 def robustness_tables(folders: Mapping[str, Path], champion: float, challenger: float, pictures: int = 20) -> None:

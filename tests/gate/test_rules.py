@@ -11,7 +11,7 @@ from artdetect.gate import paired_predictions, rules
 from artdetect.gate.config import GateConfig
 from artdetect.gate.rules import RuleResult
 from artdetect.stats.bootstrap import Bootstrap
-from tests.gate.synthetic_artifacts import Rights, artifacts, robustness_tables
+from tests.gate.synthetic_artifacts import Rights, artifacts, out_of_source_table, robustness_tables
 
 NO_GOLDEN = {"cases": [], "outside": []}
 KNOWN = {"test/AI_SD_dots": (100, 90, 90), "test/dots": (100, 90, 90)}
@@ -144,6 +144,123 @@ def test_without_known_pictures_only_chance_fails(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+# --- human art ---
+
+
+@pytest.mark.parametrize(
+    ("right", "passes", "note"),
+    [
+        ((400, 411), True, ""),
+        ((411, 400), False, "its whole interval lies above 0."),
+        ((400, 399), True, "its whole interval lies above 0."),
+    ],
+)
+def test_a_promotion_that_lost_2_5_points_of_human_art_is_refused(
+    tmp_path: Path, right: tuple[int, int], passes: bool, note: str
+) -> None:
+    """Elsewhere it gains so much that no other rule sees it: balanced accuracy rises."""
+    groups = {"test/AI_SD_dots": (258, 240, 258), "test/dots": (423, *right)}
+    results = apply_all(tmp_path, groups)
+    assert results["known"].passed
+    for name in ("human_art", "human_art_verdicts"):
+        result = results[name]
+        assert result.passed is passes
+        assert result.difference
+        assert result.difference["value"] == pytest.approx((right[0] - right[1]) / 423)
+        assert (result.champion, result.challenger) == (
+            pytest.approx(1 - right[0] / 423), pytest.approx(1 - right[1] / 423),
+        )  # fmt: skip
+        assert result.sentence.endswith(note)
+    assert "Human art predicted AI, of 423 human test pictures: " in results["human_art"].sentence
+    assert "Human art given the verdict AI, of 423" in results["human_art_verdicts"].sentence
+
+
+def test_a_rise_beyond_the_bound_is_refused_though_chance_may_explain_it(tmp_path: Path) -> None:
+    """The flips go both ways, so the interval is wide."""
+    made = artifacts(tmp_path, {"test/AI_SD_dots": (100, 90, 90), "test/dots": (100, 70, 70)})
+    file = made["challenger"] / "predictions.parquet"
+    table = pd.read_parquet(file)
+    wrong = table.path.isin([f"test/dots/{number:03d}.jpg" for number in (*range(17), *range(85, 100))])
+    human = table.path.str.startswith("test/dots")
+    table["verdict"] = np.where(human, np.where(wrong, "AI", "human"), table.verdict)
+    table.to_parquet(file)
+    scores = {side: made[side] for side in paired_predictions.SIDES}
+    paired, _ = paired_predictions.read(made["index"], made["balance"], scores)
+
+    def result(**config: float) -> RuleResult:
+        results = rules.apply_rules(GateConfig(**config), paired, "not measured", NO_GOLDEN)
+        assert next(rule for rule in results if rule.name == "human_art").passed
+        return next(rule for rule in results if rule.name == "human_art_verdicts")
+
+    refused = result(max_rise_human_as_ai=0.01)
+    assert refused.difference
+    assert refused.difference["low"] < 0 < refused.difference["value"] == pytest.approx(0.02)
+    assert not refused.passed
+    assert refused.sentence.endswith("chance may have hurt.")
+    assert result().passed
+    assert result().sentence.endswith("chance may have helped.")
+
+
+def test_without_human_pictures_the_rules_do_not_apply(tmp_path: Path) -> None:
+    results = apply_all(tmp_path, {"test/AI_SD_dots": (10, 5, 6)})
+    assert {results[name].passed for name in ("human_art", "human_art_verdicts")} == {None}
+
+
+# --- art from other sources ---
+
+
+def out_of_source(root: Path, champion: dict | None, challenger: dict | None) -> RuleResult:
+    """The rule's result on tables of `out_of_source_table`; None: there is none."""
+    root.mkdir(exist_ok=True)
+    folders = {}
+    for side, given in (("champion", champion), ("challenger", challenger)):
+        (folder := root / f"model of {side}").mkdir()
+        folders[side] = folder
+        if given is not None:
+            out_of_source_table(folder / "out_of_source.parquet", **given)
+    found = paired_predictions.out_of_source(folders, Bootstrap(500, 1))
+    return rules._out_of_source(found)
+
+
+def test_a_clear_rise_of_the_log_loss_on_other_art_is_refused(tmp_path: Path) -> None:
+    result = out_of_source(tmp_path, {"p_true": 0.9}, {"p_true": 0.8})
+    assert result.passed is False
+    assert (result.champion, result.challenger) == (pytest.approx(-np.log(0.9)), pytest.approx(-np.log(0.8)))
+    assert "Log loss on 240 pictures of 12 sources" in result.sentence
+    assert out_of_source(tmp_path / "back", {"p_true": 0.8}, {"p_true": 0.9}).passed
+
+
+def test_a_rise_that_a_few_sources_make_is_not_clear(tmp_path: Path) -> None:
+    """Better on half of the sources, and worse on others by more."""
+    steady, spread = {"p_true": 0.75}, {"p_true": 0.95, "spread": 0.45}
+    result = out_of_source(tmp_path, steady, spread)
+    assert result.difference
+    assert result.difference["low"] < 0 < result.difference["value"]
+    assert result.passed
+
+
+def test_only_pictures_that_both_were_judged_on_are_compared(tmp_path: Path) -> None:
+    result = out_of_source(tmp_path, {"p_true": 0.9}, {"p_true": 0.9, "sources": 9, "skip": 2})
+    assert "on 160 pictures of 8 sources" in result.sentence
+    assert result.difference == {"value": 0, "low": 0, "high": 0}
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "why"),
+    [
+        (None, {"p_true": 0.9}, "the champion was not tested on sources that it does not know."),
+        ({"p_true": 0.9}, None, "the challenger was not tested on sources"),
+        ({"p_true": 0.9}, {"p_true": 0.1, "skip": 3}, "of 3 AI and 3 human sources, and 4 of each are needed."),
+    ],
+)
+def test_where_too_little_was_measured_the_rule_does_not_apply(
+    tmp_path: Path, champion: dict | None, challenger: dict | None, why: str
+) -> None:
+    result = out_of_source(tmp_path, champion, challenger)
+    assert result.passed is None
+    assert why in result.sentence
+
+
 # --- golden ---
 
 
@@ -178,7 +295,9 @@ def test_a_first_champion_must_be_right_on_all_cases(tmp_path: Path) -> None:
     cases = [case("AI/a.jpg", None, "human")]
     results = apply_all(tmp_path, KNOWN, first=True, golden={"cases": cases, "outside": []})
     assert {name: result.passed for name, result in results.items()} == {
-        **dict.fromkeys(("known", "since_first_champion", "new", "calibration", "robustness")),
+        **dict.fromkeys(
+            ("known", "since_first_champion", "new", *rules.HUMAN_ART, "out_of_source", "calibration", "robustness")
+        ),
         "golden": False,
         "chance": True,
     }

@@ -27,8 +27,8 @@ def test_each_picture_is_a_row_with_the_labels_of_its_folder(root: Path, tmp_pat
     assert labels_of["test/ukiyo-e/001.jpg"] == ("human", "test", "ukiyo_e", "human", "raw")
     assert rows.ok.all()
     assert set(rows.columns) == {
-        "label", "split", "style", "generator", "origin", "bytes", "sha256", "width", "height", "format", "mode",
-        "jpeg_quality", "has_exif", "animated", "phash", "contrast", "ok", "error",
+        "label", "split", "style", "generator", "origin", "source", "bytes", "sha256", "width", "height", "format",
+        "mode", "jpeg_quality", "has_exif", "animated", "phash", "contrast", "ok", "error",
     }  # fmt: skip
 
 

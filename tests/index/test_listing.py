@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from artdetect.core.errors import ArtdetectError, DataError
-from artdetect.index import scan
+from artdetect.index import listing, scan
 from tests.tiny_dataset import data_set, write
 
 
 @pytest.mark.parametrize("wrapped", ["", "art", "one/two/three"])
 def test_the_root_is_found_below_wrapping_folders(roots: Path, wrapped: str) -> None:
     data_set(roots / "data" / "raw" / wrapped, train=1, test=1)
-    assert scan.find_root(roots / "data" / "raw") == roots / "data" / "raw" / wrapped
+    assert listing.find_root(roots / "data" / "raw") == roots / "data" / "raw" / wrapped
 
 
 @pytest.mark.parametrize("inside", ["", "a", "a/b/c/d/train", "train.txt/x"])

@@ -275,3 +275,30 @@ def test_the_splits_of_incoming_pictures_never_change() -> None:
     """These values are fixed for ever; see `labels.split`."""
     found = {number: labels.split(sha256(str(number).encode()).hexdigest()) for number in range(20)}
     assert [number for number, split in found.items() if split == "test"] == [0, 7, 8, 9, 10, 19]
+
+
+def test_a_table_in_the_folder_gives_single_pictures_their_source(config: Config, roots: Path) -> None:
+    for number, name in enumerate(("a.jpg", "train/b.jpg", "train/deep/c.jpg", "d.jpg")):
+        write(roots / "new" / name, jpeg(900 + number))
+    write(roots / "new" / "sources.csv", b"path,source\na.jpg,Rembrandt\ntrain/b.jpg,Vermeer\n")
+    result = ingest.folder(roots / "new", provenance_of("human", "wikiart", source="a museum"), config)
+    assert result.counts == {"added": 4, "known": 0, "rejected": 0, "left": 0}
+    records = {batch["source"]: [picture["name"] for picture in batch["pictures"]] for batch in provenance(roots)}
+    assert records == {
+        "Rembrandt": ["a.jpg"], "a museum": ["d.jpg", "train/deep/c.jpg"], "Vermeer": ["train/b.jpg"]
+    }  # fmt: skip
+    given = scan.scan(roots / "art", incoming=True).sources
+    assert given == {
+        f"incoming/{stored_name(jpeg(900), 'human/wikiart')}": "Rembrandt",
+        f"incoming/{stored_name(jpeg(901), 'human/wikiart')}": "Vermeer",
+        f"incoming/{stored_name(jpeg(902), 'human/wikiart')}": "a museum",
+        f"incoming/{stored_name(jpeg(903), 'human/wikiart')}": "a museum",
+    }
+
+
+def test_an_unusable_table_in_the_folder_adds_nothing(config: Config, roots: Path) -> None:
+    write(roots / "new" / "a.jpg", jpeg(900))
+    write(roots / "new" / "sources.csv", b"file,source\na.jpg,Rembrandt\n")
+    with pytest.raises(DataError, match=r"new/sources.csv lacks the column folder"):
+        ingest.folder(roots / "new", HUMAN, config)
+    assert stored(roots) == []

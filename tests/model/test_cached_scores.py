@@ -81,6 +81,27 @@ def test_another_head_on_the_same_backbone_computes_only_what_is_new(items: list
     assert {*cached_files()} == {*before}  # the same files, which have grown
 
 
+@pytest.mark.parametrize("condition", [CLEAN, "noise 0.1"])
+def test_a_damaged_feature_or_pixel_changes_no_score(
+    items: list[PictureRef], condition: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sha256s = [sha256 for sha256, _ in items]
+
+    def scores() -> np.ndarray:
+        cache = PixelCache(GEOMETRY)
+        cache.ensure(items)
+        return cached_scores.scores(detector(1), cache, sha256s, condition).p_ai
+
+    good = scores()
+    (features,) = (paths.cache() / "frozen_features").rglob("features.f32")
+    for file in (features, PixelCache(GEOMETRY).folder / "pixels.u8"):
+        data = bytearray(file.read_bytes())
+        data[3] ^= 64
+        file.write_bytes(data)
+    np.testing.assert_array_equal(scores(), good)
+    assert caplog.text.count("1 of 12 records are damaged and are made again") == 2
+
+
 def test_another_backbone_or_condition_has_its_own_cache(items: list[PictureRef]) -> None:
     sha256s, cache = [sha256 for sha256, _ in items], PixelCache(GEOMETRY)
     for model, condition in ((detector(1), "blur 1"), (detector(1), "blur 2"), (detector(1, backbone=9), "blur 1")):

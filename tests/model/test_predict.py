@@ -11,7 +11,7 @@ from artdetect import compute, evaluate
 from artdetect.artifacts import registry, store
 from artdetect.core.errors import ModelError
 from artdetect.evaluate.config import EvaluateConfig
-from artdetect.model import predict
+from artdetect.model import choice, predict
 from artdetect.model.compiled import CompiledModel
 from artdetect.model.decision import DecisionRule
 from artdetect.model.detector import MODEL_FILE, Detector
@@ -216,7 +216,7 @@ def test_the_champion_comes_before_the_newest(model: Path, roots: Path, monkeypa
         shutil.copy(model / MODEL_FILE, out)
         (out / "more").write_text("another digest")
     assert store.newest("train") == store.load("train", "k2")
-    assert predict.default_model() == first
+    assert choice.choose().path == first
     assert predict.find_model().digest == Detector.load(first).digest
     shutil.rmtree(first)
     with pytest.raises(ModelError, match=r"the champion, train/k1, cannot be used: missing"):

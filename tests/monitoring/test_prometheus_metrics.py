@@ -90,6 +90,23 @@ def test_the_model_metrics_are_from_the_newest_evaluation_of_champion_and_newest
     assert ("model_info", "champion", "champion1") not in read()
 
 
+def test_art_from_other_sources_is_measured_where_it_is_known() -> None:
+    values = {
+        name: {"value": number / 10} for number, name in enumerate(("firm", "right_ai", "roc_auc", "log_loss"), 1)
+    }
+    known = {"enough_sources": True, "sources": {"AI": 5, "human": 6}, "right_human": None, **values}
+    make("train", "champion1", out_of_source=known)
+    make("train", "newest1", out_of_source=known | {"enough_sources": False})
+    registry.promote("champion1", {}, "a person", "good")
+    found = {name: value for name, value in read().items() if name[0].startswith("model_other_art")}
+    assert found == {
+        ("model_other_art_verdicts_ratio", "champion"): 0.1,
+        ("model_other_art_right_ratio", "champion", "AI"): 0.2,
+        ("model_other_art_roc_auc", "champion"): 0.3,
+        ("model_other_art_log_loss", "champion"): 0.4,
+    }
+
+
 def test_only_accepted_pictures_count_as_incoming_by_label_and_generator() -> None:
     taken = ("AI/flux.1/1.jpg", "AI/flux.1/baroque/2.jpg", "human/museum/3.jpg")
     for place in (*taken, "human/museum/.4.jpg.tmp", "human/museum/notes.txt", 'AI/a"b/5.jpg', "provenance/a.json"):

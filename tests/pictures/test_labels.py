@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artdetect.pictures.labels import AI, CLASSES, HUMAN, Origin, incoming, normal_style, origin, split
+from artdetect.pictures.labels import AI, CLASSES, HUMAN, Origin, Row, incoming, normal_style, origin, row, split
 
 
 def test_ai_is_class_0() -> None:
@@ -87,3 +87,20 @@ def test_one_incoming_picture_in_five_is_for_test() -> None:
     found = [split(f"{number:016x}" + "0" * 48) for number in range(1000)]
     assert found.count("test") == 200
     assert set(found) == {"train", "test"}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("train/ukiyo-e/a.jpg", Row("human", "train", "ukiyo_e", "human", "raw", "ukiyo_e")),
+        ("test/AI_SD_x/deep/a.jpg", Row("AI", "test", "x", "stable_diffusion", "raw", "stable_diffusion")),
+        ("train/unknown/a.jpg", Row("human", "train", "unknown", "human", "raw", "unknown")),
+        ("real/train/ukiyo-e/a.jpg", Row("human", "train", "ukiyo_e", "human", "raw", "real/ukiyo_e")),
+        ("real/test/Unknown/a.jpg", Row("human", "test", "unknown", "human", "raw", "unknown")),
+        ("real/test/AI_flux_x/a.jpg", Row("AI", "test", "x", "flux", "raw", "flux")),
+        ("incoming/human/met/baroque/a.jpg", Row("human", "train", "baroque", "human", "incoming", "met")),
+        ("incoming/AI/LD/a.jpg", Row("AI", "train", "unknown", "latent_diffusion", "incoming", "latent_diffusion")),
+    ],
+)
+def test_a_path_gives_all_labels_and_the_source_that_its_folder_says(path: str, expected: Row) -> None:
+    assert row(path, None) == expected

@@ -17,10 +17,14 @@ from PIL import Image
 from artdetect import audit
 from artdetect.core import digests
 from artdetect.evaluate.metrics import summary
+from artdetect.evaluate.selective_prediction import verdicts
+from artdetect.evaluate.subgroups import accuracy_by
 from artdetect.model.decision import DecisionRule
 from artdetect.report import charts, context, run
 from artdetect.report.config import ReportConfig
 from artdetect.stats.bootstrap import Bootstrap
+from artdetect.train import out_of_source
+from artdetect.train.out_of_source import OutOfSource
 from tests.tiny_dataset import jpeg, write
 
 HOSTILE = 'test/dots/<script>window.executed=1</script><img src=x onerror="window.executed=1">.jpg'
@@ -28,12 +32,12 @@ LONG = "test/dots/" + "a_name_without_a_single_space_" * 8 + ".jpg"
 NASTY = "x|y <b>bold</b> *stars* [link](http://example.org) `code` # $x$"  # a name that is markup in HTML and Markdown
 NOTICE = "These pictures are drawn by a program.\nNo person painted them.\n\nAccuracy means nothing about real art.\n"
 STAGES = ("index", "audit", "balance", "train", "evaluate", "explain")
-RULE = DecisionRule(0.5, 1.0, 2.0)
+RULE = DecisionRule(0.5, 0.27, 0.73, 2.0, 32, 2.0)
+ABSTAIN = {"min_accuracy": 0.95, "max_share": None}
 Folders = dict[str, Path]
 CALIBRATION = {
-    "pictures": 118, "views": 3, "temperature": 1.3371, "threshold": RULE.threshold, "unsure_from": RULE.band()[0],
-    "unsure_to": RULE.band()[1], "novelty": RULE.novelty, "val_accuracy": 0.9111, "val_unsure": 0.0712,
-    "val_accuracy_decided": 0.9899,
+    "pictures": 118, "views": 3, "temperature": 1.3371, "p_min": 0.0312, "p_max": 0.9714, "threshold": RULE.threshold,
+    "unsure_from": RULE.band()[0], "unsure_to": RULE.band()[1], "novelty": RULE.novelty,
 }  # fmt: skip
 
 
@@ -102,9 +106,7 @@ def artifacts(root: Path) -> Folders:
     _train(created["train"])
     predictions = predictions_of(table)
     predictions.to_parquet(created["evaluate"] / "predictions.parquet")
-    (created["evaluate"] / "metrics.json").write_text(
-        json.dumps(summary(predictions, Bootstrap(100, 1), RULE.threshold))
-    )
+    (created["evaluate"] / "metrics.json").write_text(json.dumps(evaluation(predictions)))
     for number, (stage, folder) in enumerate(created.items()):
         packages = {"python": "3.11", "pandas": f"3.{number // 4}"}
         parts = {"packages": packages, "config": {}, "code": {f"artdetect.{stage}": "abc"}}
@@ -112,6 +114,15 @@ def artifacts(root: Path) -> Folders:
         (folder / "record.json").write_text(json.dumps(record))
     _explain(predictions, created["explain"])
     return created
+
+
+def evaluation(predictions: pd.DataFrame) -> dict[str, Any]:
+    """The metrics of an evaluation without any optional check."""
+    bootstrap = Bootstrap(100, 1)
+    return summary(predictions, bootstrap, RULE.threshold) | {
+        "verdicts": verdicts(predictions, bootstrap),
+        "by_source": accuracy_by(predictions, "source"),
+    }
 
 
 def report(folders: Folders, out: Path) -> Path:
@@ -133,6 +144,7 @@ def index_table() -> pd.DataFrame:
                 "split": split,
                 "style": "dots" if number % 3 else "post_impressionism",
                 "generator": generator,
+                "source": f"The <i>Louvre</i> {number % 3}" if generator == "human" else f"{generator} {number % 3}",
                 "sha256": f"{7 if number in (2, 30, 31) else number:064d}",
                 "bytes": side * 50 + number,
                 "width": side,
@@ -161,7 +173,7 @@ def _balance(table: pd.DataFrame) -> pd.DataFrame:
     used = table[table.ok].copy()
     used.loc[used.index[24::4], "split"] = "validation"
     used["weight"] = 1.0
-    return used[["path", "sha256", "label", "style", "generator", "split", "weight"]]
+    return used[["path", "sha256", "label", "style", "generator", "source", "split", "weight"]]
 
 
 def _train(folder: Path) -> None:
@@ -171,7 +183,7 @@ def _train(folder: Path) -> None:
     rates = [{"epoch": n, "rate": 0.1, "loss": 1 / n, "accuracy": 0.5 + n / 20} for n in (1, 2, 3)]
     history = [row | {"val_loss": 0.7 / row["epoch"], "val_accuracy": 0.6 + row["epoch"] / 20} for row in rates]
     pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
-    metrics = {"epochs": 3, "best_epoch": 3, "parameters": 378738, "calibration": CALIBRATION}
+    metrics = {"epochs": 3, "best_epoch": 3, "parameters": 378738, "calibration": CALIBRATION, "in_source": in_source()}
     (folder / "metrics.json").write_text(json.dumps(metrics))
 
 
@@ -186,25 +198,38 @@ def _artnet(folder: Path) -> None:
     card = {"preset": "artnet", "geometry": {"size": 64, "fit": "crop"}, "classes": ["AI", "human"]}
     _model(folder, card | {"seed": 7, "rule": RULE.as_dict(), "families": ["latent_diffusion", NASTY]})
     candidates = [
-        {"head": "linear", "penalty": 0.003, "val_loss": 0.0723},
-        {"head": "mlp", "penalty": 0.1, "val_loss": 0.2},
+        {"head": "linear", "penalty": 0.003, "out_of_source_loss": 0.0723},
+        {"head": "mlp", "penalty": 0.1, "out_of_source_loss": 0.2},
     ]
-    left_out = [_left_out("latent_diffusion", 0.97), _left_out(NASTY, 0.41)]
-    metrics = {
-        "head": "linear",
-        "val_loss": 0.0723,
-        "candidates": candidates,
-        "left_out": left_out,
-        "parameters": 1296693,
-    }
-    (folder / "metrics.json").write_text(json.dumps(metrics | {"calibration": CALIBRATION}))
+    metrics = {"head": "linear", "candidates": candidates, "parameters": 1296693, "calibration": CALIBRATION}
+    metrics |= {"in_source": in_source(), "out_of_source": out_of_source.summary(judged())}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
     record = json.loads((folder / "record.json").read_text())
-    record["parts"]["config"] = {"preset": "artnet", "backbone": "efficientnet-lite0", "degraded_views": 4}
+    config = {"preset": "artnet", "backbone": "efficientnet-lite0", "degraded_views": 4, "abstain": ABSTAIN}
+    record["parts"]["config"] = config
     (folder / "record.json").write_text(json.dumps(record))
 
 
-def _left_out(generator: str, recall: float) -> dict[str, Any]:
-    return {"generator": generator, "pictures": 50, "human": 118, "roc_auc": estimate(0.9), "recall": estimate(recall)}
+def judged(sources: int = 5) -> OutOfSource:
+    """Ten pictures of each of some sources of both classes; on one source with a nasty name, half the verdicts err."""
+    rows = []
+    for number in range(sources):
+        for label, p_ai in (("AI", 0.9), ("human", 0.1)):
+            name = NASTY if (number, label) == (0, "human") else f"{label} {number}"
+            for picture in range(10):
+                wrong = name == NASTY and picture % 2
+                rows.append((label, name, 1 - p_ai if wrong else p_ai if picture < 8 or name == NASTY else 0.6))
+    table = pd.DataFrame(rows, columns=["label", "group", "p_ai"])
+    reasons = RULE.reasons(table.p_ai.to_numpy())
+    table = table.assign(weight=1.0, reason=reasons, verdict=RULE.verdicts(table.p_ai.to_numpy(), reasons))
+    return OutOfSource(table, {"AI": sources, "human": sources})
+
+
+def in_source() -> dict[str, Any]:
+    """Measures of 40 validation pictures."""
+    measured = out_of_source.summary(judged(2))
+    assert measured is not None
+    return {"pictures": 40, **measured["over_pictures"]}
 
 
 def estimate(value: float) -> dict[str, float]:
@@ -234,6 +259,7 @@ def _full_metrics() -> dict[str, Any]:
                 "accuracy": estimate(auc - 0.1),
                 "balanced_accuracy": estimate(auc - 0.2),
                 "roc_auc": estimate(auc),
+                "out_of_source": {"balanced_accuracy": estimate(auc - 0.3), "roc_auc": estimate(auc - 0.25)},
             }
             for name, what, auc in (("palette", "which colours there are", 0.56), ("file", "the file alone", 0.97))
         ],
@@ -270,8 +296,10 @@ def predictions_of(table: pd.DataFrame) -> pd.DataFrame:
     test.loc[[3, 8], "p_ai"] = [0.3, 0.99]
     test.loc[[5, 6], "p_ai"] = [0.6, 0.45]
     test["predicted"] = RULE.predicted(test.p_ai.to_numpy())
-    test["verdict"] = RULE.verdicts(test.p_ai.to_numpy())
-    return test[["path", "sha256", "label", "style", "generator", "p_ai", "predicted", "verdict"]]
+    test["reason"] = RULE.reasons(test.p_ai.to_numpy())
+    test["verdict"] = RULE.verdicts(test.p_ai.to_numpy(), test.reason.to_numpy())
+    names = ["path", "sha256", "label", "style", "generator", "source", "p_ai", "predicted", "verdict", "reason"]
+    return test[names]
 
 
 def _explain(predictions: pd.DataFrame, folder: Path) -> None:

@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 
 from artdetect.core import digests
-from artdetect.model.decision import VERDICTS
+from artdetect.model.decision import VERDICTS, DecisionRule
 from artdetect.pictures.labels import CLASSES
 from artdetect.report import assessment, charts, context, html_page
+from artdetect.train import out_of_source
 
-from .conftest import NASTY, RULE, Folders, copy_of, estimate, visible_text
+from .conftest import ABSTAIN, NASTY, RULE, Folders, copy_of, estimate, judged, visible_text
 
 Render = Callable[..., str]
 OPTIONAL = {
-    "unseen-generators": "Unseen generators",
     "robustness": "Robustness to degradation",
     "baselines": "Baselines",
     "weak-slices": "Weak subgroups",
@@ -98,9 +98,107 @@ def test_verdicts_have_three_columns_that_add_up(folders: Folders, page: str) ->
 
 def test_the_decision_rule_is_that_of_the_model(page: str) -> None:
     low, high = RULE.band()
-    rule = f"The verdict is AI if p(AI) is at least {high:.3f}, and human if it is below {low:.3f}."
-    assert rule in section(page, "confidence")
-    assert "unlike the training data needs a p(AI) closer to 0 or 1 for a verdict" in section(page, "confidence")
+    content = section(page, "confidence")
+    assert f"The verdict is AI if p(AI) is at least {high:.3f}. It is human if p(AI) is below {low:.3f}." in content
+    assert "A picture that is unlike the training art is unsure, whatever its p(AI)." in content
+    assert "So is a picture of one colour, or with a side below 32 pixels." in content
+
+
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        (DecisionRule(0.5, 0.4, 1.0), "It never says AI: no p(AI) is high enough for it. It is human if"),
+        (DecisionRule(0.5, 0.03, 0.6), "0.600. It never says human: no p(AI) is low enough for it. Otherwise"),
+        (DecisionRule(0.5), "The verdict is AI if p(AI) is at least 0.500. It is human if p(AI) is below 0.500."),
+    ],
+)
+def test_a_side_that_no_probability_reaches_is_named(folders: Folders, rule: DecisionRule, shown: str) -> None:
+    predictions = pd.read_parquet(folders["evaluate"] / "predictions.parquet")
+    found = assessment.confidence(metrics_of(folders, "train"), metrics_of(folders), rule, predictions)
+    assert found is not None
+    assert shown in found["decision"]
+
+
+def test_the_reasons_of_unsure_verdicts_are_counted(folders: Folders, page: str) -> None:
+    predictions = pd.read_parquet(folders["evaluate"] / "predictions.parquet")
+    counts = predictions.reason[predictions.verdict == "unsure"].value_counts()
+    assert counts.index.tolist() == ["near the threshold"]
+    assert f"The reasons: near the threshold {counts.iloc[0]}." in section(page, "confidence")
+
+
+# --- art from other sources ---
+
+
+def test_art_from_other_sources_leads_and_stands_beside_validation_and_test(
+    full_folders: Folders, full_page: str
+) -> None:
+    found, inside = (metrics_of(full_folders, "train")[name] for name in ("out_of_source", "in_source"))
+    tested = metrics_of(full_folders)["verdicts"]
+    lead = visible_text(full_page[full_page.index('class="lead"') :].split("</header>")[0])
+    firm = found["firm"]
+    assert lead.index("never seen, the model gives a verdict on") < lead.index("test pictures of its own data set")
+    assert f"verdict on {percent(firm)} of the pictures (95 % interval over 10 sources: {interval(firm, 0)} %)" in lead
+    assert f"Where it says human, it is right in {percent(found['right_human'])} (" in lead
+    content = section(full_page, "other-art")
+    for part in (found, inside, tested):
+        for name in ("firm", "right_ai", "right_human", "balanced_accuracy"):
+            assert f"{percent(part[name])} {interval(part[name], 0)} %" in content
+        for name in ("roc_auc", "log_loss", "ece"):
+            metric = part[name]
+            assert f"{metric['value']:.3f} {metric['low']:.3f} – {metric['high']:.3f}" in content
+    assert "sources left out 100 pictures; intervals over 10 sources" in content
+    assert "validation 40 pictures; intervals over pictures test 24 pictures; intervals over pictures" in content
+    assert "p(AI) stays between 3.1 % and 97.1 %" in content
+
+
+def test_sources_are_sorted_by_the_share_of_right_verdicts_and_the_worst_is_named(
+    full_folders: Folders, full_page: str
+) -> None:
+    found, content = metrics_of(full_folders, "train")["out_of_source"], section(full_page, "other-art")
+    assert (found["worst"]["source"], found["worst"]["right"], found["worst"]["firm"]) == (NASTY, 5, 10)
+    assert content.index(NASTY) < content.index("human 1 human")
+    assert f"{NASTY} human 10 50.0 % 24–76 % 10 50.0 % 24–76 %" in content
+    lead = visible_text(full_page[full_page.index('class="lead"') :].split("</header>")[0])
+    assert "Of the 10 sources with at least 5 verdicts, 90.0 % (60–98 %) have at least 90 % of them right." in lead
+    assert f"The worst is {NASTY} (human): 5 of 10 verdicts are right." in lead
+
+
+def test_without_sources_left_out_page_and_card_say_that_nothing_is_known(page: str, report_folder: Path) -> None:
+    sentence = "Nothing is known about its verdicts on art from other sources: no source was left out of training"
+    lead = visible_text(page[page.index('class="lead"') :].split("</header>")[0])
+    assert lead.startswith(f'class="lead">{sentence}')
+    assert "it was fitted with half the errors" in lead
+    assert "Nothing is known: no source was left out" in section(page, "other-art")
+    assert "By source" not in section(page, "other-art")
+    assert sentence in (report_folder / "model_card.md").read_text(encoding="utf-8")
+
+
+def test_with_too_few_sources_their_figures_do_not_lead(full_folders: Folders) -> None:
+    training = metrics_of(full_folders, "train") | {"out_of_source": out_of_source.summary(judged(3))}
+    found = assessment.other_art(training, metrics_of(full_folders), None)
+    assert found["unknown"] == "the training pictures are of 3 human and 3 AI sources, too few to leave some out"
+    assert len(found["sentences"]) == 1
+    assert found["columns"][0]["over"] == "6 sources"
+
+
+@pytest.mark.parametrize(
+    ("max_share", "sources", "shown"),
+    [
+        (None, 5, "right, of AI and of human each, on art from other sources."),
+        (0.1, 5, "at most 10 % of the pictures may be unsure. As it is, only 88.4 % of the verdicts human are right."),
+        (0.1, 3, "97.5 % of the verdicts to be right, of AI and of human each, on the pictures that it was fitted on."),
+    ],
+)  # fmt: skip
+def test_the_promise_and_what_overrules_it_are_stated(
+    full_folders: Folders, max_share: float | None, sources: int, shown: str
+) -> None:
+    found = out_of_source.summary(judged(sources))
+    assert found is not None
+    if sources == 5:
+        found |= {"right_ai": estimate(0.96), "right_human": estimate(0.884)}
+    training = metrics_of(full_folders, "train") | {"out_of_source": found}
+    table = assessment.other_art(training, metrics_of(full_folders), ABSTAIN | {"max_share": max_share})
+    assert shown in table["promise"]
 
 
 def test_a_model_that_is_never_unsure_has_no_sentence_about_it(render_with: Render) -> None:
@@ -134,17 +232,6 @@ def test_calibration_and_recall_at_low_false_positive_rates_have_intervals(folde
         assert f"{interval(row)} {row['pictures']} {row['mean_p']:.3f} {row['share_ai']:.3f}" in content
 
 
-def test_generators_left_out_are_sorted_by_recall(full_folders: Folders, full_page: str) -> None:
-    content = section(full_page, "unseen-generators")
-    rows = metrics_of(full_folders, "train")["left_out"]
-    for row in rows:
-        shown = f"{percent(row['recall'])} {interval(row['recall'], 0)} %"
-        assert f"{row['generator'].replace('_', ' ')} 50 {shown} 0.900 {interval(row['roc_auc'])}" in content
-    assert content.index(NASTY) < content.index("latent diffusion")
-    assert f"Recall was lowest for {NASTY}: 41.0 % of its pictures were detected" in content
-    assert f"its recall was 41.0 % in the worst case, {NASTY}." in visible_text(full_page[: full_page.index("<main>")])
-
-
 def test_robustness_is_shown_by_condition(full_folders: Folders, full_page: str) -> None:
     content, robustness = section(full_page, "robustness"), metrics_of(full_folders)["robustness"]
     assert "On 20 test pictures degraded in this way" in content
@@ -163,7 +250,9 @@ def test_baselines_are_shown_beside_the_model(full_folders: Folders, full_page: 
     content, metrics = section(full_page, "baselines"), metrics_of(full_folders)
     rows = {"the model": metrics} | {row["name"]: row for row in metrics["baselines"]}
     for name, row in rows.items():
-        cells = (row[metric] for metric in ("accuracy", "balanced_accuracy", "roc_auc"))
+        others = metrics_of(full_folders, "train") if name == "the model" else row
+        cells = [row[metric] for metric in ("accuracy", "balanced_accuracy", "roc_auc")]
+        cells.append(others["out_of_source"]["roc_auc"])
         assert f"{name} " + " ".join(f"{cell['value']:.3f} {interval(cell)}" for cell in cells) in content
     assert "The data may give the label away" in content
     assert "Colours alone are better than chance, but clearly worse than the model." in content
@@ -175,8 +264,9 @@ def test_baselines_are_shown_beside_the_model(full_folders: Folders, full_page: 
 def test_a_baseline_is_near_the_model_above_chance_or_near_chance(auc: float, low: float, level: str) -> None:
     baseline = {"name": "palette", "what": "", "roc_auc": {"value": auc, "low": low, "high": 1.0}}
     metrics = dict.fromkeys(("accuracy", "balanced_accuracy"), estimate(0.9)) | {"roc_auc": estimate(0.95)}
-    table = assessment.baselines(metrics | {"baselines": [baseline]})
+    table = assessment.baselines(metrics | {"baselines": [baseline]}, {})
     assert table is not None
+    assert table["rows"][0]["out_of_source"] is table["out_of_source"] is None
     assert table["rows"][0]["level"] == level
 
 
@@ -235,7 +325,7 @@ def test_calibration_is_part_of_the_training_section(fixture: str, request: pyte
     low, high = RULE.band()
     assert "temperature 1.337: before calibration, the model was overconfident" in content
     assert f"unsure p(AI) {low:.3f} to {high:.3f}" in content
-    assert "91.1 % on all pictures; 99.0 % on the 92.9 % that it is not unsure about" in content
+    assert "bounds of p(AI) 0.031 to 0.971" in content
 
 
 def test_the_provenance_has_code_and_packages_and_no_commit(page: str) -> None:

@@ -14,15 +14,13 @@ from PIL import Image
 
 from artdetect import audit
 from artdetect.core import digests
-from artdetect.evaluate.metrics import summary
 from artdetect.formatting.text import METRICS
 from artdetect.report import charts, context, html_page
 from artdetect.report import config as report_config
 from artdetect.report.config import ReportConfig
 from artdetect.report.filters import NBSP, probability
-from artdetect.stats.bootstrap import Bootstrap
 
-from .conftest import HOSTILE, STAGES, Folders, copy_of, index_table, predictions_of, report, visible_text
+from .conftest import HOSTILE, STAGES, Folders, copy_of, evaluation, index_table, predictions_of, report, visible_text
 
 
 @pytest.mark.slow
@@ -47,7 +45,7 @@ def test_the_page_runs_no_scripts_and_makes_no_requests(page: str) -> None:
     assert not [tag for tag in tags if re.search(r"\son\w+\s*=", tag)]
     sources = [value for tag in tags for value in re.findall(r'\b(?:src|srcset|href)="([^"]*)"', tag)]
     assert sources
-    assert all(re.match(r"data:|#\w+$", value) for value in sources)
+    assert all(re.match(r"data:|#[\w-]+$", value) for value in sources)
     assert not re.search(r"https?://|@import|url\(", page)
     assert "Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"" in page
 
@@ -57,6 +55,13 @@ def test_file_names_and_the_title_are_escaped(page: str) -> None:
     assert "&lt;script&gt;window.executed=1&lt;/script&gt;" in page
     assert "&lt;b&gt;dots&lt;i&gt;" in page
     assert "<h1>A &lt;title&gt; &amp; more</h1>" in page
+
+
+def test_the_sources_are_counted_and_escaped(page: str) -> None:
+    table = index_table()
+    human = int((table.ok & (table.label == "human")).sum())
+    row = f'<th scope="row">The &lt;i&gt;Louvre&lt;/i&gt;</th><td>human</td><td class="num">{human}</td>'
+    assert row in page
 
 
 def test_the_notice_comes_before_the_result(page: str) -> None:
@@ -71,8 +76,8 @@ def test_the_numbers_are_those_of_the_metrics_with_their_intervals(folders: Fold
         value, low, high = (f"{metrics[name][part]:.3f}" for part in ("value", "low", "high"))
         assert f'<td class="num">{value}</td><td class="num">{low}–{high}</td>' in page
     accuracy = metrics["accuracy"]
-    sentence = visible_text(page[page.index('class="lead"') :].split("</p>")[0])
-    assert f"The model classified {100 * accuracy['value']:.1f} % of 24 test pictures correctly" in sentence
+    sentence = visible_text(page[page.index("test pictures of its own data set") :].split("</p>")[0])
+    assert f"the model classified {100 * accuracy['value']:.1f} % correctly" in sentence
     assert f"(95 % interval {100 * accuracy['low']:.1f}–{100 * accuracy['high']:.1f} %)" in sentence
     (detected, _), (human_as_ai, _) = metrics["confusion"]
     assert f"It detected {detected} of 12 AI pictures, and misclassified {human_as_ai} of 12 human pictures" in sentence
@@ -150,7 +155,8 @@ def test_a_run_without_errors_explanations_findings_or_styles_says_so(
     audit.run(audit.AuditConfig(), bare["index"], tmp_path, bare["audit"])
     correct = predictions_of(table).assign(p_ai=lambda rows: (rows.label == "AI") * 1.0)
     correct["verdict"] = correct["predicted"] = correct["label"]
-    (bare["evaluate"] / "metrics.json").write_text(json.dumps(summary(correct, Bootstrap(100, 1))))
+    correct["reason"] = "sure"
+    (bare["evaluate"] / "metrics.json").write_text(json.dumps(evaluation(correct)))
     explanations = pd.read_parquet(bare["explain"] / "explanations.parquet")
     explanations.head(0).to_parquet(bare["explain"] / "explanations.parquet")
     values = context.gather(bare)

@@ -32,6 +32,7 @@ from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.pictures.images import Geometry
 from artdetect.serve import app, live_model
 from artdetect.serve.live_model import LiveModel
+from artdetect.web import guard
 from tests.model.test_detector import net_with_all_outputs
 from tests.test_architecture import PROJECT, loaded
 from tests.tiny_dataset import jpeg, write
@@ -140,7 +141,7 @@ def test_the_service_does_not_wait_for_clients_that_stop_sending(
     model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(app, "BODY_TIMEOUT", 0.1)
-    half = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\nhalf"
+    half = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nhalf"
     with serving(model) as (_, address):
         host, port = address.removeprefix("http://").split(":")
         for _ in range(app.MAX_CONCURRENT):
@@ -165,6 +166,22 @@ def test_a_form_is_refused_with_advice_and_no_page_loads_scripts_from_the_intern
     assert list(described["components"]["schemas"]["Verdict"]["properties"]) == names
 
 
+@pytest.mark.parametrize(("header", "value"), [("Host", "evil.example"), ("Origin", "http://evil.example")])
+def test_foreign_hosts_and_pages_learn_nothing_and_every_page_is_secured(model: Path, header: str, value: str) -> None:
+    with serving(model) as (live, address):
+        foreign = [
+            httpx.post(f"{address}/predict", content=jpeg(1), headers={header: value}),
+            *(httpx.get(address + path, headers={header: value}) for path in ("/model", "/health", "/openapi.json")),
+        ]
+        own = [httpx.get(address + path) for path in ("/model", "/health", "/openapi.json", "/nowhere")]
+        assert post(address.replace("127.0.0.1", "localhost"), jpeg(1)).status_code == 200
+    assert [answer.status_code for answer in foreign] == [403] * 4
+    assert live.model.detector.id not in "".join(answer.text for answer in foreign)
+    for answer in (*foreign, *own):
+        assert answer.headers["content-security-policy"] == guard.NOTHING
+        assert answer.headers.items() >= {name.lower(): value for name, value in guard.HEADERS.items()}.items()
+
+
 # --- which model ---
 
 
@@ -182,6 +199,7 @@ def test_a_promotion_and_a_rollback_take_effect_with_the_next_request(two: Path)
 
     with serving() as (_, address):
         before = get(address, "/model")
+        assert (before["role"], before["demonstration"], before["notice"]) == ("champion", False, "")
         others = [Thread(target=keep_posting) for _ in range(2)]
         for other in others:
             other.start()
@@ -277,7 +295,7 @@ def test_the_command_answers_logs_and_ends_cleanly(model: Path, capfd: pytest.Ca
     try:
         address, _, rest = process.stdout.readline().partition(" ")
         detector = Detector.load(model)
-        assert rest == f"serves {detector.id} (train/k1); POST a picture to /predict\n"
+        assert rest == f"serves {detector.id}; POST a picture to /predict\n"
         row = post(address, jpeg(1), name="a.jpg").json()
         assert (row["path"], row["model"]) == ("a.jpg", detector.id)
         port = address.rpartition(":")[2]
@@ -289,7 +307,8 @@ def test_the_command_answers_logs_and_ends_cleanly(model: Path, capfd: pytest.Ca
     finally:
         process.kill()
     assert (process.returncode, out) == (0, "")
-    (line,) = map(json.loads, err.splitlines())
+    first, line = map(json.loads, err.splitlines())
+    assert first["message"] == f"model {detector.id}: the newest own one, train/k1"
     assert line.keys() == {"time", "level", "logger", "message"}
     assert line["message"].endswith('"POST /predict?name=a.jpg HTTP/1.1" 200')
 

@@ -15,9 +15,11 @@ from PIL import Image
 from scipy.special import softmax
 
 from artdetect import train
+from artdetect.core import paths
 from artdetect.core.errors import ConfigError, ModelError
 from artdetect.explain.model_score import ExplainedScore
 from artdetect.model import feature_cache
+from artdetect.model.artnet_model import assemble
 from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.model.feature_cache import Extractor, FeatureCache
 from artdetect.pictures import images
@@ -25,7 +27,6 @@ from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import CLASSES
 from artdetect.train import artnet, heads
 from artdetect.train.artnet import FittedHead
-from artdetect.train.artnet_model import assemble
 from artdetect.train.config import TrainConfig
 from artdetect.train.heads import Head
 from artdetect.train.inputs import TrainingInputs
@@ -248,6 +249,20 @@ def test_black_white_and_noise_have_finite_scores_and_slopes(twice: list[Path]) 
     )
     assert np.isfinite(gradients).all()
     assert np.abs(gradients).max(axis=(1, 2, 3)).min() > 0
+
+
+def test_flipped_bits_in_the_caches_give_the_same_model(twice: list[Path], balance: Path, tmp_path: Path) -> None:
+    """One flipped bit of a feature gave another model under the same key, and nobody was told."""
+    records = [*(paths.cache() / "features").rglob("features.f16"), *(paths.cache() / "pixels").rglob("pixels.u8")]
+    assert len(records) >= 3
+    for file in records:
+        data = bytearray(file.read_bytes())
+        for position in (0, len(data) // 2, len(data) - 1):
+            data[position] ^= 0x40
+        file.write_bytes(data)
+    train.run(CONFIG, balance, balance / "pictures", tmp_path, balance / "work")
+    for file in twice[0].iterdir():
+        assert (tmp_path / file.name).read_bytes() == file.read_bytes(), file.name
 
 
 def test_more_pictures_cost_only_their_own_features(

@@ -14,7 +14,7 @@ from scipy.special import expit
 from artdetect.model.decision import UNSURE, DecisionRule, logit
 from artdetect.pictures.labels import CLASSES
 from artdetect.train import calibration
-from artdetect.train.calibration import Abstention, FalsePositiveRate, Share, HeldOutPredictions
+from artdetect.train.calibration import Abstention, FalsePositiveRate, HeldOutPredictions, Share
 
 NAMES = np.array(CLASSES)
 

@@ -115,6 +115,17 @@ def test_a_model_trained_in_bfloat16_is_stored_like_any_other(
     assert any(not np.array_equal(one, other) for one, other in zip(mine, yours, strict=True))
 
 
+@pytest.mark.parametrize("mark", ["", "Demonstration: true\n\n"])
+def test_the_card_holds_what_the_data_set_says(mark: str, inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "balance").mkdir()
+    (tmp_path / "balance" / "balance.parquet").write_bytes((inputs[0] / "balance.parquet").read_bytes())
+    write(tmp_path / "balance" / "notice.txt", f"{mark}Painted by hand.\n".encode())
+    out = run(TrainConfig(preset="notebook", epochs=1), (tmp_path / "balance", inputs[1]), tmp_path)
+    card, detector = read_card(out / MODEL_FILE), Detector.load(out)
+    assert (card["notice"], card["demonstration"]) == ("Painted by hand.", bool(mark))
+    assert (detector.notice, detector.demonstration) == ("Painted by hand.", bool(mark))
+
+
 def test_the_stage_counts_each_picture_by_the_balance_weight(
     inputs: tuple[Path, Path], model: Path, tmp_path: Path
 ) -> None:

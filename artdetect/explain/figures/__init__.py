@@ -27,6 +27,7 @@ __all__ = ["PANEL", "SHEET", "common_range", "panels", "sheet", "split_panels"]
 PANEL = 512  # px of a panel's longer side: 256 on a screen of double density
 _PAD, _FOOT, _BAR = 14, 122, 20  # px around a panel, below it for the colour bar, and of the bar
 _HEADING, _SUB, _LABEL = Style(35, bold=True), Style(30, MUTED), Style(27, MUTED)
+_FOOTNOTE = Style(18, MUTED)
 
 SHEET = 1600  # px of a sheet's width
 _GAP, _INSIDE, _BETWEEN = 20, 16, 8  # px around cards, within them, and between their pictures
@@ -70,7 +71,13 @@ class _Panels:
 
 
 def panels(
-    artwork: Image.Image, explanation: Explanation, title: str, path: Path, *, scale: Scale | None = None
+    artwork: Image.Image,
+    explanation: Explanation,
+    title: str,
+    path: Path,
+    *,
+    scale: Scale | None = None,
+    note: str = "",
 ) -> None:
     """Write the artwork, its heatmap and its top regions side by side as a PNG; equal input gives equal bytes.
 
@@ -82,6 +89,7 @@ def panels(
         path: The PNG to write.
         scale: The values of the lowest and the highest colour, in units of the heatmap; `common_range` of a batch makes
             colours comparable between pictures. None = the heatmap's own range. Either is printed.
+        note: A small text below the artwork; what does not fit in four lines is cut.
 
     Raises:
         ValueError: The proportions of `artwork` and `explanation` differ by more than rounding, or `scale` is not a
@@ -109,6 +117,8 @@ def panels(
             y += style.line
         overlay.place(canvas, picture, middle - width // 2, top)
     shown.colours.draw(canvas, cell + _PAD, top + height + _PAD, PANEL, _BAR, _LABEL)
+    for number, line in enumerate(_FOOTNOTE.wrapped(note, PANEL)[:4]):
+        _FOOTNOTE.write(draw, _PAD, top + height + _PAD + number * _FOOTNOTE.line, line)
     canvas.save(path, "PNG")
 
 

@@ -240,6 +240,19 @@ def test_the_contour_is_thin_and_hides_nothing_of_the_regions(line):
     assert (picture == 120).all()
 
 
+def test_a_note_stands_below_the_artwork_and_changes_nothing_else(tmp_path, blocks, artwork, written):
+    panels(artwork, blocks, "AI", tmp_path / "a.png")
+    written.clear()
+    note = "These pictures are drawn. " + "No person painted them. " * 40
+    panels(artwork, blocks, "AI", tmp_path / "b.png", note=note)
+    assert " ".join(written).count("These pictures are drawn.") == 1
+    with Image.open(tmp_path / "a.png") as image, Image.open(tmp_path / "b.png") as noted:
+        assert image.size == noted.size
+        changed = np.argwhere(np.asarray(image) != np.asarray(noted))
+        assert changed[:, 0].min() >= image.height - figures._FOOT
+        assert changed[:, 1].max() < image.width // 3
+
+
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
 def test_artworks_of_any_mode_are_drawn(tmp_path, blocks, artwork, mode):
     panels(artwork.convert(mode), blocks, "AI", tmp_path / "a.png")

@@ -1,0 +1,86 @@
+"""The command that adapts a model to one's own pictures."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from artdetect.cli import chosen_model
+from artdetect.cli.options import MODEL_HELP, Commands, add_command
+from artdetect.formatting.text import columns
+from artdetect.pictures.labels import CLASSES
+
+
+def add(commands: Commands) -> None:
+    """Add this command's parser."""
+    adapt = add_command(
+        commands,
+        "adapt",
+        "adapt a model to labelled pictures of your own, in FOLDER/human and FOLDER/AI (human alone will do)",
+    )
+    adapt.add_argument("folder", type=Path, metavar="FOLDER", help="a folder with a folder human and maybe one AI")
+    adapt.add_argument("--model", type=Path, help=MODEL_HELP)
+    adapt.add_argument("--promote", action="store_true", help="make the adapted model the champion")
+    adapt.add_argument("--json", action="store_true", help="print JSON")
+    adapt.set_defaults(command=_adapt)
+
+
+def _adapt(arguments: argparse.Namespace) -> int:
+    from artdetect import adapt as library
+    from artdetect.artifacts import registry, store
+    from artdetect.core import digests
+    from artdetect.model import choice
+    from artdetect.model.detector import Detector
+
+    own = library.own_pictures(arguments.folder)
+    chosen = choice.choose(arguments.model)
+    base = Detector.load(chosen.path)
+    for line in choice.introduction(base, chosen.role, chosen.key):
+        chosen_model.say(line)
+    for path, reason in own.skipped.items():
+        chosen_model.say(f"left out: {path}: {reason}")
+    adapted = library.adapt(base, chosen.path, own)
+    base_digest = store.load("train", chosen.key).digest if chosen.key else digests.file_digest(_file(chosen.path))
+    artifact = library.publish(adapted, base_digest, own)
+    result = {"train": artifact.key, **adapted.metrics["adapted"]}
+    if arguments.promote:
+        registry.promote(
+            artifact.key, {"train": artifact.key}, registry.current_user(), f"adapted to {arguments.folder}"
+        )
+    if arguments.json:
+        print(json.dumps(result, indent=1))
+        return 0
+    print(_text(result))
+    print(f"\nThe adapted model is train/{artifact.key}", end="")
+    print(", and it is the champion" if arguments.promote else f". Use it with `artdetect promote {artifact.key}`")
+    return 0
+
+
+def _file(path: Path) -> Path:
+    from artdetect.model.detector import MODEL_FILE
+
+    return path / MODEL_FILE if path.is_dir() else path
+
+
+def _text(result: dict[str, Any]) -> str:
+    rows = [["your pictures", "", "called AI", "human", "unsure", "nearer to AI"]]
+    for label in CLASSES:
+        for when in ("before", "after"):
+            row = result[when]["by_class"][label]
+            if row["pictures"]:
+                counts = [row[name] for name in ("AI", "human", "unsure", "predicted_ai")]
+                rows.append([f"{row['pictures']} {label}", when, *map(str, counts)])
+    text = columns(rows)
+    names = {"roc_auc": "ROC-AUC", "balanced_accuracy": "balanced accuracy", "log_loss": "log loss"}
+    for name, title in names.items():
+        if before := result["before"].get(name):
+            after = result["after"][name]
+            text += f"\n{title}: {_interval(before)} before, {_interval(after)} after"
+    return (
+        f"{text}\nEach picture was judged by a model adapted without it.\n"
+        f"On the pictures it was trained on before, the log loss grows by about {result['cost_on_old_pictures']:.3f}"
+    )
+
+
+def _interval(measure: dict[str, float]) -> str:
+    return f"{measure['value']:.2f} ({measure['low']:.2f} to {measure['high']:.2f})"

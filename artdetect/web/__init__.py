@@ -1,0 +1,1 @@
+"""What all web services share: who may reach them, and the check in front of them. See docs/threat-model.md."""

@@ -1,0 +1,31 @@
+"""Prefect's server behind the check of Host and Origin, as `make up` starts it: python -m tasks.engine.server
+
+Prefect answers under any Host, which leaves it open to DNS rebinding. This starts the same application as
+`prefect server start`.
+"""
+
+import os
+
+import uvicorn
+
+from artdetect.web import access
+from artdetect.web.guard import Guard
+
+# The dashboard's own scripts and connections: its telemetry does not get out. It compiles the schemas of its forms, and
+# the flows embed figures in Markdown as data URIs.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-eval'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
+    "worker-src 'self' blob:; object-src 'none'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
+)
+
+
+def main() -> None:
+    """Run the server until SIGTERM."""
+    os.environ.update(access.server_settings())
+    from prefect.server.api.server import create_app  # reads the settings
+
+    uvicorn.run(Guard(create_app(final=True), POLICY), host=access.HOST, port=access.port(), log_level="warning")
+
+
+if __name__ == "__main__":
+    main()

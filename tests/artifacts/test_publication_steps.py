@@ -1,0 +1,227 @@
+"""Kills before each step that a publication, a promotion or a collection takes on the file system, and power cuts.
+
+Each step is tried, one after the other: a process that takes it is killed just before it. After a power cut, what was
+not synced to the disk is gone as well. The champion must be whole in each of these states, and stay so.
+"""
+
+import itertools
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from artdetect.artifacts import registry, store
+from artdetect.core import atomic
+from artdetect.housekeeping.garbage_collection import collect
+from artdetect.model.detector import MODEL_FILE
+from tests.housekeeping.conftest import KEEP_NO_RUNS, record_run
+
+STEPS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate"}  # audit events, besides open
+KEY, CONTENT = "aaaa1", "the champion's weights"
+Act = Callable[[], object]
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+def build(key: str, content: str) -> None:
+    """As a stage's task does, with the lock and the protection of the champion."""
+    with (
+        FileLock(store.lock_file("train", key)),
+        store.build("train", key, {}, protect=lambda: registry.protected("train", key)) as out,
+    ):
+        (out / MODEL_FILE).write_text(content)
+        (out / "sub").mkdir()
+        (out / "sub" / "more.txt").write_text(key)
+
+
+@pytest.fixture(autouse=True)
+def root(roots: Path) -> Path:
+    """A champion, another model, and a run that used neither."""
+    build(KEY, CONTENT)
+    build("bbbb2", "other weights")
+    registry.promote(KEY, {}, "me", "first")
+    build("cccc3", "of the last run")
+    record_run({"train": "cccc3"})
+    return roots / "artifacts"
+
+
+@pytest.fixture(params=["with exchange", "without exchange"])
+def exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> bool:
+    """Whether the file system can exchange two names."""
+    if request.param == "without exchange":
+        monkeypatch.setattr(atomic, "exchange", lambda first, second: False)
+        return False
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    if not atomic.exchange(tmp_path / "one", tmp_path / "two"):
+        pytest.skip("this file system cannot exchange names")
+    return True
+
+
+def steps(act: Act, root: Path, at: int) -> tuple[bool, list[str], set[int]]:
+    """Run `act` in a process that dies before its step number `at`.
+
+    Returns:
+        Whether it reached its end, the steps that it took, and the inodes that it synced.
+    """
+    read, write = os.pipe()
+    if not (child := os.fork()):
+        taken: list[str] = []
+        synced: list[str] = []
+
+        def step(name: str) -> None:
+            if len(taken) + 1 == at:
+                end("killed")
+            taken.append(name)
+
+        def end(how: str) -> None:
+            os.write(write, "\n".join([how, ",".join(synced), *taken]).encode())
+            os._exit(0)
+
+        def audit(event: str, arguments: tuple) -> None:
+            if event in STEPS:
+                step(f"{event} {arguments[0]}")
+            elif event == "open" and str(arguments[0]).startswith(str(root)) and arguments[2] & os.O_ACCMODE:
+                step(f"open {arguments[0]}")
+
+        def fsync(descriptor: int) -> None:
+            step(f"fsync {Path(f'/proc/self/fd/{descriptor}').readlink()}")
+            synced.append(str(os.fstat(descriptor).st_ino))
+
+        def swap(first: Path, second: Path) -> bool:
+            step(f"exchange {first}")
+            return exchange(first, second)
+
+        try:
+            real, exchange = os.fsync, atomic.exchange
+            assert real
+            os.fsync, atomic.exchange = fsync, swap  # type: ignore[assignment]
+            sys.addaudithook(audit)
+            act()
+            end("finished")
+        finally:
+            os._exit(1)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        how, synced_inodes, *steps_taken = pipe.read().split("\n")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    return how == "finished", steps_taken, {int(inode) for inode in synced_inodes.split(",") if inode}
+
+
+def sizes(root: Path) -> dict[int, int]:
+    return {path.stat().st_ino: path.stat().st_size for path in root.rglob("*") if path.is_file()}
+
+
+def cut_power(root: Path, before: dict[int, int], synced: set[int]) -> None:
+    """What was written to files and not synced is lost; their names are there."""
+    for path in root.rglob("*"):
+        if path.is_file() and path.stat().st_ino not in synced:
+            os.truncate(path, min(path.stat().st_size, before.get(path.stat().st_ino, 0)))
+
+
+def prefixes(act: Act, root: Path) -> Iterator[str]:
+    """Put `root` into each state that a kill or a power cut during `act` leaves; yields what happened."""
+    template = Path(shutil.copytree(root, root.with_name("template")))
+    for at in itertools.count(1):
+        for power in (True, False):
+            shutil.rmtree(root)
+            shutil.copytree(template, root)
+            before = sizes(root)
+            finished, taken, synced = steps(act, root, at)
+            if not power:
+                cut_power(root, before, synced)
+            yield f"power {power}, after {taken[-1] if taken else 'nothing'}"
+        if finished:
+            assert at > 5
+            return
+
+
+def assert_champion_survives(state: str) -> None:
+    """Its content is in use now, after a collection, and after the next build of its key."""
+    for act in (lambda: None, lambda: collect(KEEP_NO_RUNS), lambda: build(KEY, CONTENT)):
+        act()
+        assert registry.champion_model() == store.place("train", KEY), state
+        assert (store.place("train", KEY) / MODEL_FILE).read_text() == CONTENT, state
+    assert not list(store.place("train", KEY).parent.glob(".*")), state
+
+
+def test_a_killed_build_of_the_champions_key_leaves_the_champion(root: Path, exchange: bool) -> None:
+    """Between two renames there was no champion, and the next collection deleted its last copies."""
+    for state in prefixes(lambda: build(KEY, CONTENT), root):
+        if exchange:
+            assert store.verify("train", KEY) is None, state  # at every moment, without any repair
+        assert_champion_survives(state)
+
+
+def test_a_collection_alone_puts_the_champion_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "exchange", lambda first, second: False)
+    put_back = 0
+    for state in prefixes(lambda: build(KEY, CONTENT), root):
+        gone = store.verify("train", KEY) == "missing"
+        would = collect(KEEP_NO_RUNS.model_copy(update={"dry_run": True}))
+        assert (store.verify("train", KEY) == "missing") == gone, state
+        report = collect(KEEP_NO_RUNS)
+        assert report.recovered == would.recovered == (["train/" + KEY] if gone else []), state
+        assert store.verify("train", KEY) is None, state
+        put_back += gone
+    assert put_back
+
+
+def test_a_killed_first_build_costs_that_build_only(root: Path, exchange: bool) -> None:
+    for state in prefixes(lambda: build("dddd4", "new"), root):
+        build("dddd4", "new")
+        assert store.verify("train", "dddd4") is None, state
+        assert not list(root.glob("train/.dddd4-*")), state
+        assert_champion_survives(state)
+
+
+def test_a_killed_promotion_leaves_the_old_or_the_new_champion(root: Path) -> None:
+    found = set()
+    for state in prefixes(lambda: registry.promote("bbbb2", {}, "me", "better"), root):
+        champion = registry.champion()
+        assert champion, state
+        found.add(champion.train)
+        collect(KEEP_NO_RUNS)
+        assert registry.champion_model() == store.place("train", champion.train), state
+        assert [entry.train for entry in registry.history()] in ([KEY], [KEY, "bbbb2"]), state
+    assert found == {KEY, "bbbb2"}
+
+
+@pytest.mark.slow
+def test_a_killed_collection_leaves_the_champion_and_the_next_one_goes_on(root: Path) -> None:
+    for name in (".bbbb2-abcdefgh.tmp", f".{KEY}-abcdefgh.old"):
+        (root / "train" / name).mkdir()
+    for state in prefixes(lambda: collect(KEEP_NO_RUNS), root):
+        assert store.verify("train", KEY) is None, state
+        collect(KEEP_NO_RUNS)
+        assert store.verify("train", "bbbb2") == "missing", state
+        assert_champion_survives(state)
+
+
+@pytest.mark.slow
+def test_a_collection_during_which_a_build_was_killed_before(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both copies are aside: the collection that puts one back is killed at each of its steps, too."""
+    monkeypatch.setattr(atomic, "exchange", lambda first, second: False)
+    for at in itertools.count(1):
+        finished, _, _ = steps(lambda: build(KEY, CONTENT), root, at)
+        if store.verify("train", KEY) == "missing":
+            break
+        assert not finished
+    for state in prefixes(lambda: collect(KEEP_NO_RUNS), root):
+        assert_champion_survives(state)
+
+
+def test_nothing_is_removed_before_the_new_name_is_on_the_disk(root: Path, exchange: bool) -> None:
+    """A file system may write a removal to the disk before an earlier rename, unless the folder is synced between."""
+    finished, taken, _ = steps(lambda: build(KEY, CONTENT), root, 0)
+    assert finished
+    swapped = max(number for number, step in enumerate(taken) if step.startswith(("exchange", "os.rename")))
+    removed = min(number for number, step in enumerate(taken) if step.startswith("os.rmdir"))
+    assert f"fsync {root / 'train'}" in taken[swapped:removed]
+    written = max(number for number, step in enumerate(taken) if step.endswith(store.RECORD) and "open" in step)
+    synced = [step for step in taken[written:swapped] if step.startswith("fsync")]
+    assert {Path(step).name for step in synced} >= {MODEL_FILE, "more.txt", "sub", store.RECORD}

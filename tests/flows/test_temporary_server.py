@@ -1,0 +1,36 @@
+"""The server that Prefect starts for a run while nothing else runs wants the auth string, too.
+
+It shares its database with `make up`, whose worker would later start what a stranger had left there.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import PROJECT
+
+PROGRAM = """
+import flows
+import httpx
+from prefect.client.orchestration import get_client
+
+with get_client(sync_client=True) as client:
+    print(client.request("POST", "/flows/filter", json={}).status_code)
+    for origin in (None, "http://evil.example"):
+        headers = {"Origin": origin} if origin else {}
+        answer = httpx.post(f"{client.api_url}/flows/filter", json={}, headers=headers)
+        print(answer.status_code, answer.headers.get("access-control-allow-origin"))
+"""
+
+
+@pytest.mark.slow
+def test_it_answers_to_the_run_and_to_nobody_else(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {"PYTHONPATH": str(PROJECT), "PREFECT_HOME": str(tmp_path), "PREFECT_LOGGING_LEVEL": "ERROR"}
+    environment["PREFECT_PROFILES_PATH"] = str(tmp_path / "none.toml")
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
+    assert done.stdout.splitlines() == ["200", "401 None", "401 None"], done.stderr

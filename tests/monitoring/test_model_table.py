@@ -1,0 +1,53 @@
+"""The table of models leads with art from other sources, and says where nothing is known about it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artdetect.artifacts import store
+from artdetect.monitoring import model_table
+
+
+def metric(value: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.1, "high": value + 0.05}
+
+
+def trained(key: str, found: dict[str, Any] | None, card: Path) -> None:
+    """A train artifact with these figures of art from other sources, and an evaluation of it."""
+    with store.build("train", key, {"config": {"preset": "artnet"}, "inputs": {}}) as out:
+        (out / "model.keras").write_bytes(card.read_bytes() + key.encode())
+        (out / "metrics.json").write_text(json.dumps({"out_of_source": found}))
+    with store.build("evaluate", f"e{key}", {"inputs": {"train": store.load("train", key).digest}}) as out:
+        scores = {"pictures": 681, "accuracy": metric(0.9), "roc_auc": metric(0.94)}
+        (out / "metrics.json").write_text(json.dumps(scores))
+
+
+@pytest.fixture
+def figures() -> dict[str, Any]:
+    return {
+        "pictures": 3052, "sources": {"AI": 14, "human": 27}, "enough_sources": True,
+        "firm": metric(0.4), "right_ai": metric(0.93), "right_human": None, "roc_auc": metric(0.8),
+    }  # fmt: skip
+
+
+def test_art_from_other_sources_stands_before_the_test_set(roots: Path, model: Path, figures: dict[str, Any]) -> None:
+    card = model / "model.keras"
+    trained("1111", figures, card)
+    trained("2222", figures | {"enough_sources": False}, card)
+    trained("3333", None, card)
+    rows = {row["key"]: row for row in model_table.table()}
+    assert rows["1111"]["other_art"] == {
+        "pictures": 3052, "sources": 41, "data": None,
+        **{name: figures[name] for name in ("firm", "right_ai", "right_human", "roc_auc")},
+    }  # fmt: skip
+    assert rows["2222"]["other_art"] is rows["3333"]["other_art"] is None
+    header, *lines = model_table.render(list(rows.values())).splitlines()
+    assert header.index("verdicts on other art") < header.index("test accuracy")
+    shown = {key: next(line for line in lines if key in line) for key in rows}
+    assert "0.400 (0.300–0.450)" in shown["1111"]
+    assert "0.930 (0.830–0.980)  none " in shown["1111"]
+    assert "not known" in shown["2222"]
+    assert "not known" in shown["3333"]
+    assert "0.400" not in shown["2222"]
