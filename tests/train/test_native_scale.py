@@ -19,6 +19,7 @@ MAKERS = {"human": 24, "bright": 12, "grainy": 12}  # pictures of 72 x 64
 def test_training_and_use_embed_pictures_alike(roots: Path, size: int, crops: int) -> None:
     (roots / "pictures").mkdir()
     parts = [table(roots / "pictures", MAKERS, 0, "train"), table(roots / "pictures", MAKERS, 100, "validation")]
+    parts = [part.assign(source=part["style"], group=None) for part in parts]
     pd.concat(parts).drop(columns="file").to_parquet(roots / "balance.parquet", index=False)
     config = TrainConfig(
         size=size, feature_blocks=("block0", "block2"), degraded_views=1, pca_components=8, native_crops=2
