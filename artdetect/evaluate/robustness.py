@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from artdetect.core.progress import Count
 from artdetect.evaluate.metrics import headline
 from artdetect.model import cached_scores
-from artdetect.model.decision import UNSURE
+from artdetect.model.decision import FLAT, TOO_SMALL, UNSURE
 from artdetect.pictures import content_draw
 from artdetect.pictures.corruptions import CLEAN, GRID
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
@@ -58,7 +58,8 @@ def robustness_table(
     Args:
         detector: The detector.
         pixels: The pixel cache; it holds the sample.
-        sample: Predictions of pictures of both classes: sha256, label, p_ai, predicted, verdict.
+        sample: Predictions of pictures of both classes: sha256, label, p_ai, predicted, verdict, reason. Pictures that
+            are too small or flat stay so, whatever their degraded pixels.
         bootstrap: The resamples behind the intervals.
         progress: Called with (done, total).
         crops: The crop cache, where the detector judges native crops; they are degraded like the whole.
@@ -69,16 +70,19 @@ def robustness_table(
         flipped (share of pictures whose predicted class changed), unsure (share).
         And the table behind it: sha256, label, condition, p_ai, predicted, verdict.
     """
+    import numpy as np
     import pandas as pd
 
+    rule, reason = detector.rule, sample.reason.to_numpy()
     parts = {CLEAN: sample[["sha256", "label", *PREDICTIONS]].assign(condition=CLEAN)}
     for number, name in enumerate(GRID):
         count = partial(_count, progress, number * len(sample), len(GRID) * len(sample))
         scores = cached_scores.scores(detector, pixels, list(sample.sha256), name, count, crops)
+        reasons = np.where(np.isin(reason, (FLAT, TOO_SMALL)), reason, rule.reasons(scores.p_ai, scores.novelty))
         parts[name] = sample[["sha256", "label"]].assign(
             p_ai=scores.p_ai,
-            predicted=detector.rule.predicted(scores.p_ai),
-            verdict=detector.rule.verdicts(scores.p_ai, detector.rule.reasons(scores.p_ai, scores.novelty)),
+            predicted=rule.predicted(scores.p_ai),
+            verdict=rule.verdicts(scores.p_ai, reasons),
             condition=name,
         )
     rows = [_row(name, part, sample, bootstrap) for name, part in parts.items()]

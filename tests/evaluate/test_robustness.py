@@ -1,5 +1,7 @@
 """Robustness, with a detector whose reaction is known: it looks at how red a picture is on average."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,6 +96,20 @@ def test_a_picture_without_colour_is_unsure(measured: tuple[dict, pd.DataFrame])
     assert grey["unsure"] == 1
     p_ai = measured[1].p_ai[measured[1].condition == "greyscale"]
     np.testing.assert_allclose(p_ai, 1 / (1 + np.exp(-0.1)), atol=1e-5)
+
+
+def test_a_picture_that_is_too_small_stays_unsure_under_every_condition(
+    detector: Detector, pixels: tuple[pd.DataFrame, PixelCache]
+) -> None:
+    table, cache = pixels
+    strict = replace(detector, rule=replace(detector.rule, min_side=SIDE))
+    sides = np.where(np.arange(len(table)) < 3, SIDE - 1, SIDE)
+    scores = cached_scores.scores(strict, cache, list(table.sha256))
+    sample = evaluate.add_predictions(table, strict, scores, sides, cache.contrasts(list(table.sha256)))
+    found = robustness.robustness_table(strict, cache, sample, Bootstrap(100, 0), lambda done, total: None)[1]
+    small = found.sha256.isin(table.sha256[:3])
+    assert (found.verdict[small] == "unsure").all()
+    assert (found.verdict[~small & (found.condition == "PNG")] != "unsure").all()
 
 
 def test_a_mirrored_picture_has_the_same_mean_colour(detector: Detector) -> None:
