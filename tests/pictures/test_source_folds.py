@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from artdetect.pictures.labels import CLASSES
 from artdetect.pictures import source_folds
+from artdetect.pictures.labels import CLASSES
 from artdetect.pictures.source_folds import FOLDS, source_weights
 
 

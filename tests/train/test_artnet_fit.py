@@ -7,10 +7,10 @@ import pytest
 from artdetect.core.errors import DataError
 from artdetect.model.feature_cache import FeatureCache
 from artdetect.pictures.labels import CLASSES
+from artdetect.pictures.source_folds import source_folds, source_weights
 from artdetect.train import artnet, heads, out_of_source
 from artdetect.train.artnet import FittedHead
 from artdetect.train.calibration import Abstention, fit_calibration
-from artdetect.pictures.source_folds import source_folds, source_weights
 from tests.train.artnet_pictures import CONFIG, Parts
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from artdetect.model.decision import NEAR, SURE, UNLIKE, UNSURE
 from artdetect.pictures.labels import AI, CLASSES
+from artdetect.pictures.source_folds import SourceFolds, source_folds, source_weights
 from artdetect.stats.confidence_intervals import wilson
 from artdetect.stats.verdict_measures import verdict_measures
 from artdetect.train import calibration, out_of_source
 from artdetect.train.calibration import Abstention, FalsePositiveRate, HeldOutPredictions
 from artdetect.train.out_of_source import OutOfSource
-from artdetect.pictures.source_folds import SourceFolds, source_folds, source_weights
 
 Case = tuple[pd.DataFrame, SourceFolds, HeldOutPredictions]
 ABSTAIN = Abstention()
