@@ -169,8 +169,8 @@ def _embeddings(base: Detector, own: OwnPictures, progress: Count | None) -> "tu
         scores = base.scores_of(
             [picture_views.load(picture.path, base.geometry, base.native_crops, picture.sha256) for picture in part]
         )
-        embeddings.append(scores.embedding)
-        novelty.append(scores.novelty)
+        embeddings.append(np.asarray(scores.embedding))
+        novelty.append(np.asarray(scores.novelty))
         if progress:
             progress(start + len(part), len(own.pictures))
     return np.concatenate(embeddings), np.concatenate(novelty)
