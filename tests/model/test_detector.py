@@ -85,10 +85,8 @@ def test_nothing_in_nothing_out(model: Path, pixels: np.ndarray) -> None:
 @pytest.mark.parametrize(("p_ai", "verdict"), [(1.0, "AI"), (0.5, "AI"), (0.4999, "human"), (0.0, "human")])
 def test_without_a_rule_of_its_own_the_verdict_is_the_likelier_class(p_ai: float, verdict: str) -> None:
     rule = Detector(None, "notebook", Geometry(32, "squash"), {}).rule
-    assert (rule.predicted(np.array([p_ai])).tolist(), rule.verdicts(np.array([p_ai])).tolist()) == (
-        [verdict],
-        [verdict],
-    )
+    p = np.array([p_ai])
+    assert (rule.predicted(p).tolist(), rule.verdicts(p, rule.reasons(p)).tolist()) == ([verdict], [verdict])
 
 
 def test_scores_are_the_outputs_by_name_bit_for_bit_whatever_the_batches(pixels: np.ndarray) -> None:
@@ -208,7 +206,7 @@ def test_no_clock_and_no_address_is_in_a_model_file(model: Path) -> None:
 
 
 def test_rule_families_and_all_outputs_travel_with_the_model(pixels: np.ndarray, tmp_path: Path) -> None:
-    rule, families = DecisionRule(0.7, 1.25, 3.5), ("SD", "LD", "MJ")
+    rule, families = DecisionRule(0.7, 0.3, 0.95, 3.5, 56, 2.0), ("SD", "LD", "MJ")
     Detector(net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, rule, families).save(
         tmp_path / "model.keras"
     )
@@ -227,6 +225,13 @@ def test_a_file_from_before_there_were_rules_and_families_is_loaded_with_default
     old = Detector.load(rewritten(model, tmp_path / "model.keras", artdetect__json=json.dumps(card).encode()))
     assert (old.rule, old.families) == (DecisionRule(), ())
     np.testing.assert_array_equal(old.p_ai(pixels), Detector.load(model).p_ai(pixels))
+
+
+def test_a_file_whose_rule_has_a_margin_is_loaded_with_a_band(model: Path, tmp_path: Path) -> None:
+    card = read_card(model / MODEL_FILE) | {"rule": {"threshold": 0.5, "margin": 2.0, "novelty": 3.0}}
+    old = Detector.load(rewritten(model, tmp_path / "model.keras", artdetect__json=json.dumps(card).encode()))
+    assert old.rule.band() == pytest.approx((1 / (1 + np.exp(2)), 1 / (1 + np.exp(-2))))
+    assert (old.rule.threshold, old.rule.novelty, old.rule.min_side) == (0.5, 3.0, 0)
 
 
 @pytest.mark.parametrize("families", [(), ("SD", "LD"), ("SD", "LD", "MJ", "DE")])
