@@ -1,6 +1,7 @@
 """The table of models leads with art from other sources, and says where nothing is known about it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
