@@ -104,7 +104,7 @@ def cells(key: str, metric: Mapping[str, float]) -> tuple[str, str]:
     """A measure's value and interval: shares in per cent, others as numbers."""
     if key in SHARES:
         return _percent(metric), _interval(metric)
-    return f"{metric['value']:.3f}", f"{metric['low']:.3f} – {metric['high']:.3f}"
+    return f"{metric['value']:.3f}", f"{metric['low']:.3f}–{metric['high']:.3f}"
 
 
 def _right(found: Metrics, label: str) -> str:

@@ -15,6 +15,7 @@ from artdetect.formatting import other_art
 from artdetect.formatting.text import columns, printable
 from artdetect.model import choice
 from artdetect.model.detector import MODEL_FILE, is_demonstration, read_card
+from artdetect.pictures.labels import CLASSES
 
 SCORES = ("pictures", "accuracy", "roc_auc")
 OTHER_ART = ("firm", "right_ai", "right_human", "roc_auc")  # measures of art from other sources that are shown
@@ -66,14 +67,14 @@ def table() -> list[dict[str, Any]]:
 
 def render(rows: Sequence[Mapping[str, Any]]) -> str:
     """The table for a terminal, and below it what the models' data sets say of themselves."""
-    names = ["verdicts on other art", "AI right", "human right", "ROC-AUC there"]
-    lines = [["", "model", "preset", "trained", *names, "test accuracy", "ROC-AUC", "tested on", "why"]]
+    names = ["ROC-AUC on other art", "verdicts there", "test accuracy", "ROC-AUC"]
+    lines = [["", "model", "preset", "trained", *names, "tested on", "why"]]
     for row in rows:
         scores = row["evaluation"]
         intervals = [_interval(scores[name]) for name in ("accuracy", "roc_auc")] if scores else ["", ""]
         data = f"{scores['pictures']:,} pictures of balance {scores['data'] or 'gone'}" if scores else "not evaluated"
         others = row["other_art"]
-        known = [_score(others[name]) for name in OTHER_ART] if others else ["not known", "", "", ""]
+        known = [_interval(others["roc_auc"]), _verdicts(others)] if others else ["not known", ""]
         trained = (row["trained"] or "")[:16].replace("T", " ")
         why = row["fault"] or row["why"] or ("demonstration" if row["demonstration"] else "")
         lines.append(
@@ -153,8 +154,10 @@ def _promotion(promotion: Promotion | None) -> dict[str, str | None]:
     return {name: getattr(promotion, name, None) for name in ("why", "by", "at")}
 
 
-def _score(score: Mapping[str, float] | None) -> str:
-    return _interval(score) if score else "none"
+def _verdicts(found: Mapping[str, Any]) -> str:
+    """The share of pictures with a verdict, and how many of these are right: "41 %; right: AI 93 %, human 95 %"."""
+    right = [f"{label} {100 * score['value']:.0f} %" for label in CLASSES if (score := found[f"right_{label.lower()}"])]
+    return f"{100 * found['firm']['value']:.0f} %" + (f"; right: {', '.join(right)}" if right else "")
 
 
 def _interval(score: Mapping[str, float]) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from artdetect.stats.bootstrap import QUANTILES, last_of_ties, roc_auc
-from artdetect.stats.confidence_intervals import metric
+from artdetect.stats.confidence_intervals import metric, wilson
 from artdetect.stats.log_loss import log_losses
 
 BINS = 15  # of the calibration error, of equal width, as in `artdetect.evaluate.calibration`
@@ -28,7 +28,8 @@ def verdict_measures(
     Returns:
         roc_auc, balanced_accuracy (at a p(AI) of 0.5), log_loss, ece, firm (the share of pictures with a verdict),
         right_ai and right_human (the share of these verdicts that is right). Each with value, low and high; None where
-        there is no such verdict.
+        there is no such verdict. Where the bootstrap's interval of a share or of roc_auc has no width because all is
+        right, or all wrong, it is Wilson's, as of so many pictures as there are clusters.
     """
     measured = _Measures(truth, p_ai, called)
     values = measured(weights[None])
@@ -50,6 +51,18 @@ def verdict_measures(
         samples = np.concatenate([part[name] for part in resampled])
         samples = samples[np.isfinite(samples)]
         result[name] = metric(value, *np.quantile(samples, QUANTILES)) if np.isfinite(value) and samples.size else None
+    few = min(map(len, members))
+    counts_of = {
+        "roc_auc": few,
+        "balanced_accuracy": few,
+        "firm": cluster.max() + 1,
+        "right_ai": len(set(cluster[called == 1])),
+        "right_human": len(set(cluster[called == -1])),
+    }
+    for name, number in counts_of.items():
+        found = result[name]
+        if found and (share := round(found["value"], 12)) in (0.0, 1.0):  # a sum of shares may miss 1 by its rounding
+            result[name] = metric(share, *wilson(share * number, number))
     return result
 
 

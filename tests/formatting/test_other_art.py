@@ -31,7 +31,7 @@ def test_verdicts_their_share_and_the_worst_source_are_said(metrics: dict[str, A
     ]
     rows = {name: cells for name, *cells in other_art.rows(metrics)}
     assert rows["share with a verdict"] == ["70.0 %", "60–74 %"]
-    assert rows["ROC-AUC"] == ["0.700", "0.600 – 0.740"]
+    assert rows["ROC-AUC"] == ["0.700", "0.600–0.740"]
     assert "right of the verdicts human" not in rows
 
 

@@ -145,10 +145,14 @@ def test_art_from_other_sources_leads_and_stands_beside_validation_and_test(
             assert f"{percent(part[name])} {interval(part[name], 0)} %" in content
         for name in ("roc_auc", "log_loss", "ece"):
             metric = part[name]
-            assert f"{metric['value']:.3f} {metric['low']:.3f} – {metric['high']:.3f}" in content
-    assert "sources left out 100 pictures; intervals over 10 sources" in content
-    assert "validation 40 pictures; intervals over pictures test 24 pictures; intervals over pictures" in content
-    assert "p(AI) stays between 3.1 % and 97.1 %" in content
+            assert f"{metric['value']:.3f} {metric['low']:.3f}–{metric['high']:.3f}" in content
+    assert "sources left out 100 pictures 95 % over 10 sources" in content
+    assert "validation 40 pictures 95 % over pictures test 24 pictures 95 % over pictures" in content
+    assert (
+        "p(AI) stays between 3.1 % and 97.1 %: even among the pictures with the most extreme scores, up to 3.1 % of"
+        in content
+    )
+    assert "the lowest and 2.9 % of the highest may be something else." in content
 
 
 def test_sources_are_sorted_by_the_share_of_right_verdicts_and_the_worst_is_named(
