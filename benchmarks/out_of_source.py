@@ -188,8 +188,8 @@ def described(summary: Mapping[str, Any]) -> str:
     return (
         f"{summary['pictures']:,} training pictures; no test picture was read. Each was judged by a head that knows "
         "neither its source nor its generator, with a calibration and a band fitted without its fold. Sources weigh by "
-        "the root of their size, both classes the same; intervals are over sources. `firm` is the share with a verdict, "
-        "`sources held` is the share of sources with at least five verdicts of which 90 % are right.\n\n"
+        "the root of their size, both classes the same; intervals are over sources. `firm` is the share with a "
+        "verdict; `sources held` is the share of sources with at least five verdicts of which 90 % are right.\n\n"
         f"The worst source is {worst['source']} ({worst['label']}): {worst['right']} of {worst['firm']} verdicts right."
         "\n\n" + table(("source, the default", "pictures", "accuracy", "verdicts", "of these right"), by_source)
     )

@@ -170,7 +170,8 @@ def _embeddings(base: Detector, own: OwnPictures, progress: Count | None) -> "tu
         scores = base.scores_of(
             [picture_views.load(picture.path, base.geometry, base.native_crops, picture.sha256) for picture in part]
         )
-        assert scores.embedding is not None and scores.novelty is not None  # artnet has both
+        assert scores.embedding is not None  # artnet has both
+        assert scores.novelty is not None
         embeddings.append(scores.embedding)
         novelty.append(scores.novelty)
         if progress:
