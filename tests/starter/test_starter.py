@@ -127,11 +127,11 @@ def test_the_first_challenger_is_judged_against_it(
     folder = registry.champion_model()
     assert Detector.load(folder).digest == Detector.load(written / "model.npz").digest
     assert choice.choose() == choice.Choice(folder, "champion", champion.train)
-    (roots / "out").mkdir()
+    (roots / "scores").mkdir()
     pictures = folders["train"].parent / "data" / "raw" / "drawn"
     config = EvaluateConfig(bootstrap_resamples=100, robustness_pictures=0)
-    evaluate.run(config, folders["index"], folders["balance"], folder, pictures, roots / "out")
-    mine, its = (pd.read_parquet(place / file_names.PREDICTIONS) for place in (roots / "out", folders["evaluate"]))
+    evaluate.run(config, folders["index"], folders["balance"], folder, pictures, roots / "scores")
+    mine, its = (pd.read_parquet(place / file_names.PREDICTIONS) for place in (roots / "scores", folders["evaluate"]))
     np.testing.assert_allclose(mine.p_ai, its.p_ai, atol=starter.TOLERANCE)
     assert paired_predictions.model_id_of(folder) == Detector.load(folder).id
     with np.load(folder / file_names.PRECISION) as stored:
