@@ -26,7 +26,8 @@ def _starter(arguments: argparse.Namespace) -> int:
     loaded = config.load(arguments.config, arguments.set)
     folders = {outcome.stage: outcome.artifact.folder for outcome in run_pipeline(loaded, [])}
     file = arguments.out / STARTER_FILE.name if arguments.out else STARTER_FILE
-    record = starter.write(folders, file)
+    tables = [Path(data_set.sources) for data_set in loaded.download.data_sets if data_set.sources]
+    record = starter.write(folders, file, [table for table in tables if table.suffix == ".csv"])
     rounding = record["rounding"]
     print(
         f"{file}: {record['bytes']:,} bytes; rounding moves p(AI) by at most {rounding['largest_difference']:.1e} on "

@@ -170,8 +170,13 @@ def palette(picture: np.ndarray) -> np.ndarray:
 
 
 def _predict(train: np.ndarray, is_ai: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """p(AI) of the test rows, for equally frequent classes."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    """p(AI) of the test rows, for equally frequent classes.
 
-    model = HistGradientBoostingClassifier(class_weight="balanced", random_state=0).fit(train, is_ai)
-    return model.predict_proba(test)[:, 1]
+    One thread: several wait for each other at every node of a tree, on a busy machine for minutes.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "openmp"):
+        model = HistGradientBoostingClassifier(class_weight="balanced", random_state=0).fit(train, is_ai)
+        return model.predict_proba(test)[:, 1]

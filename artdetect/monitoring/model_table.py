@@ -101,7 +101,9 @@ def _starter() -> Iterator[dict[str, Any]]:
     except ModelError as error:
         yield row | {"preset": None, "fault": str(error), "demonstration": False, "notice": ""}
         return
-    tested = card.get("starter", {}).get("test", {})
+    made = card.get("starter", {})
+    row["other_art"] = _other_art(made, "its own")
+    tested = made.get("test", {})
     if tested.keys() >= set(SCORES):
         row["evaluation"] = {"key": None, "data": "its own", **{name: tested[name] for name in SCORES}}
     yield row | {"preset": card["preset"], "fault": None} | _said(card)
@@ -118,24 +120,25 @@ def _row(model: StoredArtifact, evaluation: StoredArtifact | None, sources: Line
         card = read_card(model.folder / MODEL_FILE)
     except ModelError:
         fault = store.verify("train", model.folder.name) or f"{MODEL_FILE}: not a model"
+    metrics = model.record.get("metrics", {})
+    balance = sources.ancestors(model).get("balance")
     return {
         "key": model.folder.name,
         "preset": card.get("preset"),
         "trained": model.record["started"],
         "fault": fault,
-        "other_art": _other_art(model, sources),
+        "other_art": _other_art(metrics, balance.folder.name if balance else None),
         "evaluation": evaluation and _scores(evaluation, sources),
         **_said(card),
     }
 
 
-def _other_art(model: StoredArtifact, sources: Lineage) -> dict[str, Any] | None:
-    found = other_art.measured(model.record.get("metrics", {}))
+def _other_art(metrics: Mapping[str, Any], data: str | None) -> dict[str, Any] | None:
+    found = other_art.measured(metrics)
     if found is None:
         return None
-    balance = sources.ancestors(model).get("balance")
     counts = {"pictures": found["pictures"], "sources": sum(found["sources"].values())}
-    return counts | {"data": balance and balance.folder.name} | {name: found[name] for name in OTHER_ART}
+    return counts | {"data": data} | {name: found[name] for name in OTHER_ART}
 
 
 def _scores(evaluation: StoredArtifact, sources: Lineage) -> dict[str, Any] | None:

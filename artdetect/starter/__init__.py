@@ -5,7 +5,7 @@ Its files are beside this module: `model.npz`, a head file (see `artdetect.model
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,16 +29,18 @@ PACKAGES = ("keras", "numpy", "pillow", "scikit-learn", "tensorflow")
 SCORES = ("accuracy", "balanced_accuracy", "roc_auc", "average_precision")
 
 
-def write(folders: Mapping[str, Path], model_file: Path) -> dict[str, Any]:
+def write(folders: Mapping[str, Path], model_file: Path, source_tables: Sequence[Path] = ()) -> dict[str, Any]:
     """Write the starter from the artifacts of a run of the pipeline.
 
     Args:
         folders: Stage -> artifact folder of balance, train, evaluate and report.
         model_file: Where the head file goes, by default `choice.STARTER_FILE`; record and card are put beside it.
+        source_tables: Tables of sources in CSV, which may state licences in a column `licence`.
 
     Returns:
         The record: name, version, packages, sources (see `count_sources`), notice, test (the scores on the test
-        pictures), rounding (what float16 changes on them), and the file's bytes and sha256.
+        pictures), out_of_source (those on sources left out of training), rounding (what float16 changes on them), and
+        the file's bytes and sha256.
 
     Raises:
         ModelError: The model is a demonstration, not of preset artnet, larger than `MAX_BYTES`, or changed by rounding
@@ -59,8 +61,9 @@ def write(folders: Mapping[str, Path], model_file: Path) -> dict[str, Any]:
         "version": __version__,
         "packages": digests.versions(PACKAGES),
         "notice": whole.notice,
-        "sources": count_sources(pd.read_parquet(folders["balance"] / file_names.BALANCE)),
+        "sources": count_sources(pd.read_parquet(folders["balance"] / file_names.BALANCE), licences(source_tables)),
         "test": {name: metrics[name] for name in ("pictures", *SCORES, "unsure", "calibration") if name in metrics},
+        "out_of_source": json.loads((folders["train"] / file_names.METRICS).read_text()).get("out_of_source"),
     }
     model_file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(model_file) as temporary:
@@ -88,19 +91,39 @@ def write(folders: Mapping[str, Path], model_file: Path) -> dict[str, Any]:
     return record
 
 
-def count_sources(balance: "pd.DataFrame") -> list[dict[str, Any]]:
-    """How many pictures of each source the model has seen, and how: source, label, generator, and number per split.
+def licences(source_tables: Sequence[Path]) -> dict[str, str]:
+    """The licence that tables of sources state for each source, up to 100 characters of it.
 
-    A table without the column `source` is one source.
+    Args:
+        source_tables: CSV files; those without the columns `source` and `licence` state nothing.
+    """
+    import pandas as pd
+
+    stated: dict[str, str] = {}
+    for path in source_tables:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if {"source", "licence"} <= set(table.columns):
+            for source, text in zip(table.source, table.licence, strict=True):
+                stated.setdefault(source, " ".join(text.split())[:100])
+    return stated
+
+
+def count_sources(balance: "pd.DataFrame", stated: Mapping[str, str]) -> list[dict[str, Any]]:
+    """How many pictures of each source the model has seen, and how.
 
     Args:
         balance: The table of stage balance.
+        stated: See `licences`.
+
+    Returns:
+        Rows of source, label, generator, licence ("none stated" where there is none), and number per split.
     """
-    table = balance if "source" in balance else balance.assign(source="unknown")
-    counts = table.groupby(["source", "label", "generator", "split"]).size().unstack(fill_value=0)
+    counts = balance.groupby(["source", "label", "generator", "split"]).size().unstack(fill_value=0)
     splits = [split for split in ("train", "validation", "test", "held_out") if split in counts]
     return [
-        dict(zip(("source", "label", "generator"), names, strict=True)) | {split: int(row[split]) for split in splits}
+        dict(zip(("source", "label", "generator"), names, strict=True))
+        | {"licence": stated.get(names[0]) or "none stated"}
+        | {split: int(row[split]) for split in splits}
         for names, row in counts.iterrows()
     ]
 

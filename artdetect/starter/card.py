@@ -21,11 +21,12 @@ def render(record: Mapping[str, Any], name: str, full_card: str) -> str:
         [
             *(markdown.escape(row[column]) for column in ("source", "label", "generator")),
             *(f"{row.get(split, 0):,}" for split in SPLITS),
+            markdown.escape(row["licence"]),
         ]
         for row in record["sources"]
     ]
     notice = " ".join(record["notice"].split())
-    header = ["source", "class", "generator", *(split.replace("_", " ") for split in SPLITS)]
+    header = ["source", "class", "generator", *(split.replace("_", " ") for split in SPLITS), "licence, as stated"]
     return f"""# The starter: {name}
 
 The model that comes with artdetect. It answers until a model of your own is trained. `make starter` makes it.

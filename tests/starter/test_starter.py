@@ -93,6 +93,20 @@ def test_it_counts_sources_and_holds_no_row_of_a_picture(folders: dict[str, Path
     assert len(table[table.split == "train"]) not in {size for shape in shapes.values() for size in shape}
 
 
+def test_licences_are_those_that_tables_of_sources_state(folders: dict[str, Path], tmp_path: Path) -> None:
+    balance = pd.read_parquet(folders["balance"] / file_names.BALANCE)
+    first, *others = sorted(set(balance.source))
+    table, silent = tmp_path / "sources.csv", tmp_path / "silent.csv"
+    table.write_text(f'folder,source,licence\nx,{first},"MIT\n| licence"\ny,{others[0]},\n')
+    silent.write_text("folder,source\nx,y\n")
+    record = starter.write(folders, tmp_path / "out" / "model.npz", [silent, table])
+    assert {row["source"]: row["licence"] for row in record["sources"]} == {
+        first: "MIT | licence",
+        **dict.fromkeys(others, "none stated"),
+    }
+    assert "MIT &#124; licence" in (tmp_path / "out" / starter.MODEL_CARD).read_text()
+
+
 def test_record_and_card_say_what_it_is(folders: dict[str, Path], written: Path) -> None:
     record = json.loads((written / starter.RECORD).read_text())
     detector = Detector.load(written / "model.npz")
