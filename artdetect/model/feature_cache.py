@@ -170,7 +170,7 @@ class CropFeatureCache:
 
     def __init__(self, extractor: Extractor, count: int, folder: Path | None = None):
         clean = default_folder(extractor, 0)
-        weights_id = backbones.weights_id(extractor.weights)
+        weights_id = backbones.identity(extractor.backbone, extractor.weights)["weights"]
         self._crops = CropCache(extractor.geometry, count)
         self._cache = ArrayCache(
             folder or clean.with_name(f"{clean.name}-crops-{self._crops.folder.name}"),
