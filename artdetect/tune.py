@@ -341,7 +341,7 @@ def score_trial(
     table["file"] = [paths.picture(pictures, path) for path in table.path]
     train, validation = (table[table.split == split].reset_index(drop=True) for split in ("train", "validation"))
     extractor = artnet.make_extractor(config)
-    views = artnet.cached_features(extractor, config.degraded_views, train, validation, progress)
+    views = artnet.cached_features(extractor, config.degraded_views, train, validation, progress, config.native_crops)
     judged = [views[0], *(FeatureCache(extractor, number) for number in JUDGED_VIEWS)]
     for number, view in enumerate(judged):
         label = f"features of judged view {number} of {len(JUDGED_VIEWS)}"

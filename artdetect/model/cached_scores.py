@@ -44,10 +44,12 @@ def scores(
         sha256s: Hex digests of the picture files' contents, at least one.
         condition: `CLEAN` or a name in `corruptions.GRID`.
         progress: Called with (done, all). Cached features are not counted.
-        crops: The cache that holds the pictures' crops, where the model judges some: `crop_cache` of the model.
+        crops: The cache that holds the pictures' crops, where the model judges some; by default that of `crop_cache`.
+
+    Raises:
+        DataError: A picture is not in the caches of pixels or crops.
     """
-    if detector.native_crops != (0 if crops is None else crops.count):
-        raise ValueError(f"the model judges {detector.native_crops} native crops. Received: crops={crops}")
+    crops = crop_cache(detector) if crops is None else crops
     if detector.frozen:
         wholes = _feature_cache(detector, pixels, condition)
         wholes.ensure([(sha256, NO_FILE) for sha256 in sha256s], progress)
