@@ -111,8 +111,8 @@ def test_pictures_that_are_all_right_or_all_wrong_end_within_the_limits(sign: in
         warnings.simplefilter("error")
         found = calibration.fit_calibration(predictions(sign * scale * np.array([3, 1, -1, -2.0]), classes))
     assert calibration.MIN_TEMPERATURE <= found.temperature <= calibration.MAX_TEMPERATURE
-    assert 0 < found.p_min <= 0.5 <= found.p_max < 1
-    if scale == 1 and found.p_min < 0.5 < found.p_max:
+    assert (found.p_min, found.p_max) == (0.45, 0.55)  # there are two pictures of each class
+    if scale == 1:
         assert found.temperature == pytest.approx(bound, rel=0.01)
 
 
@@ -135,10 +135,17 @@ def tail_limit(logits: np.ndarray, right: np.ndarray, weights: np.ndarray) -> fl
 def test_the_bounds_are_the_best_limits_that_trying_all_tails_finds(given: HeldOutPredictions) -> None:
     found = calibration.fit_calibration(given)
     logits, is_ai, weights = given.logits[0], given.classes == AI, given.equal_shares()
-    assert found.p_max == pytest.approx(max(0.5, tail_limit(logits, is_ai, weights)), abs=1e-6)
-    assert found.p_min == pytest.approx(min(0.5, 1 - tail_limit(-logits, ~is_ai, weights)), abs=1e-6)
+    assert found.p_max == pytest.approx(max(0.55, tail_limit(logits, is_ai, weights)), abs=1e-6)
+    assert found.p_min == pytest.approx(min(0.45, 1 - tail_limit(-logits, ~is_ai, weights)), abs=1e-6)
     p = found(np.array([-np.inf, 0.0, np.inf]))
     assert p.tolist() == pytest.approx([found.p_min, (found.p_min + found.p_max) / 2, found.p_max])
+
+
+def test_pictures_keep_their_order_where_there_is_next_to_no_evidence() -> None:
+    given = predictions([2.0, 1.0, -1.0, -2.0], [0, 1, 0, 1])
+    p = calibration.fit_calibration(given)(given.logits[0])
+    assert (np.diff(p) < 0).all()
+    assert (p[0] < 0.55, p[-1] > 0.45) == (True, True)
 
 
 @pytest.mark.parametrize("pictures", [10, 59, 1000])
