@@ -111,7 +111,9 @@ class DecisionRule:
     def from_dict(stored: Mapping[str, Any]) -> "DecisionRule":
         """The rule of a model file, also of one whose band is stored as a margin in logits around the threshold."""
         values = dict(stored)
-        margin = values.pop("margin", None)
+        margin = values.pop("margin", 0.0)
+        if not 0 <= margin < math.inf:
+            raise ValueError(f"the margin of a decision rule is at least 0. Received: {margin}")
         if margin:
             threshold = values.get("threshold", 0.5)
             middle = float(logit(threshold))

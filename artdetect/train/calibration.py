@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_TEMPERATURE, MIN_TEMPERATURE = 20.0, 0.05  # a fit beyond these means that there are too few pictures
 NOVELTY_QUANTILE = 0.99  # share of views that count as like the training data
+LEAST_BOUND = 0.05  # from 0.5: so far from each other the bounds stay, or the order of the pictures would be lost
 TAIL_CONFIDENCE = 0.95  # of the interval of an error rate that bounds the probabilities, one-sided
 MIN_SIDE_SHARE = 0.25  # of the canonical square's side: degraded views shrink pictures no further
 MIN_SIDE = 32  # pixels: below, a person sees no picture, either
@@ -100,13 +101,14 @@ def _bounds(predictions: HeldOutPredictions) -> tuple[float, float]:
 
     The largest is the best lower limit, over all tails of the largest logits, of the share of AI in the tail. The
     smallest is likewise the best upper limit over the tails of the smallest logits. A tail counts as many pictures as
-    have its weights' effective number (Kish 1965).
+    have its weights' effective number (Kish 1965). Where there is next to no evidence, the bounds are `LEAST_BOUND`
+    from 0.5.
     """
     logits, shares = predictions.logits[0], predictions.equal_shares()
     is_ai = predictions.classes == AI
     p_max = _best_lower_limit(logits, is_ai, shares)
     p_min = 1 - _best_lower_limit(-logits, ~is_ai, shares)
-    return min(p_min, 0.5), max(p_max, 0.5)
+    return min(p_min, 0.5 - LEAST_BOUND), max(p_max, 0.5 + LEAST_BOUND)
 
 
 def _best_lower_limit(scores: "np.ndarray", right: "np.ndarray", weights: "np.ndarray") -> float:

@@ -20,7 +20,7 @@ from artdetect.pictures.images import Geometry
 from artdetect.stats.bootstrap import Bootstrap
 
 CONFIG = EvaluateConfig(bootstrap_resamples=100, robustness_pictures=6)
-COLUMNS = ["path", "sha256", "label", "style", "generator", "p_ai", "predicted", "verdict", "reason"]
+COLUMNS = ["path", "sha256", "label", "style", "generator", "source", "p_ai", "predicted", "verdict", "reason"]
 
 
 def run(trained: Path, model: Path, out: Path, config: EvaluateConfig = CONFIG) -> Path:
@@ -74,7 +74,7 @@ def test_the_metrics_of_the_stage_are_those_of_its_predictions(evaluated: Path, 
     expected = json.loads(json.dumps(summary(table, Bootstrap(100, 129), Detector.load(notebook).rule.threshold)))
     assert {name: metrics[name] for name in expected} == expected
     assert set(metrics) - set(expected) == {
-        "by_size", "slices", "slices_tried", "baselines", "worst_errors", "robustness",
+        "by_size", "by_source", "verdicts", "slices", "slices_tried", "baselines", "worst_errors", "robustness",
     }  # fmt: skip
 
 

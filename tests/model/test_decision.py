@@ -147,7 +147,7 @@ def test_an_older_file_without_a_margin_has_no_band() -> None:
         {"human_below": -0.1}, {"human_below": 0.6}, {"ai_from": 0.4}, {"ai_from": float("inf")},
         {"ai_from": float("nan")}, {"human_below": "x"}, {"novelty": 0.0}, {"novelty": "x"},
         {"min_side": -1}, {"min_contrast": -0.1}, {"min_contrast": None}, {"min_side": float("inf")}, {"band": 0.1},
-        {"margin": "x"},
+        {"margin": "x"}, {"margin": -1}, {"margin": None}, {"margin": float("nan")},
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_rule_is_refused(values: dict) -> None:

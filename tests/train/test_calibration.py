@@ -40,9 +40,9 @@ def held_out(draw: st.DrawFn) -> HeldOutPredictions:
     return predictions(logits, classes, draw(arrays(np.float64, count, elements=st.sampled_from([0.5, 1, 2]))))
 
 
-CALIBRATIONS = st.builds(
-    Calibration, st.sampled_from([0.05, 1.0, 2.0]), st.sampled_from([0, 0.01, 0.3]), st.sampled_from([0.7, 0.98, 1])
-)
+TEMPERATURES = st.sampled_from([0.05, 1.0, 2.0])
+CALIBRATIONS = st.builds(Calibration, TEMPERATURES, st.sampled_from([0.001, 0.3]), st.sampled_from([0.7, 0.999]))
+ANY_CALIBRATION = CALIBRATIONS | st.builds(Calibration, TEMPERATURES)  # without bounds, too
 
 
 # --- temperature ---
@@ -111,8 +111,8 @@ def test_pictures_that_are_all_right_or_all_wrong_end_within_the_limits(sign: in
         warnings.simplefilter("error")
         found = calibration.fit_calibration(predictions(sign * scale * np.array([3, 1, -1, -2.0]), classes))
     assert calibration.MIN_TEMPERATURE <= found.temperature <= calibration.MAX_TEMPERATURE
-    assert 0 < found.p_min <= 0.5 <= found.p_max < 1
-    if scale == 1 and found.p_min < 0.5 < found.p_max:
+    assert (found.p_min, found.p_max) == (0.45, 0.55)  # there are two pictures of each class
+    if scale == 1:
         assert found.temperature == pytest.approx(bound, rel=0.01)
 
 
@@ -135,10 +135,17 @@ def tail_limit(logits: np.ndarray, right: np.ndarray, weights: np.ndarray) -> fl
 def test_the_bounds_are_the_best_limits_that_trying_all_tails_finds(given: HeldOutPredictions) -> None:
     found = calibration.fit_calibration(given)
     logits, is_ai, weights = given.logits[0], given.classes == AI, given.equal_shares()
-    assert found.p_max == pytest.approx(max(0.5, tail_limit(logits, is_ai, weights)), abs=1e-6)
-    assert found.p_min == pytest.approx(min(0.5, 1 - tail_limit(-logits, ~is_ai, weights)), abs=1e-6)
+    assert found.p_max == pytest.approx(max(0.55, tail_limit(logits, is_ai, weights)), abs=1e-6)
+    assert found.p_min == pytest.approx(min(0.45, 1 - tail_limit(-logits, ~is_ai, weights)), abs=1e-6)
     p = found(np.array([-np.inf, 0.0, np.inf]))
     assert p.tolist() == pytest.approx([found.p_min, (found.p_min + found.p_max) / 2, found.p_max])
+
+
+def test_pictures_keep_their_order_where_there_is_next_to_no_evidence() -> None:
+    given = predictions([2.0, 1.0, -1.0, -2.0], [0, 1, 0, 1])
+    p = calibration.fit_calibration(given)(given.logits[0])
+    assert (np.diff(p) < 0).all()
+    assert (p[0] < 0.55, p[-1] > 0.45) == (True, True)
 
 
 @pytest.mark.parametrize("pictures", [10, 59, 1000])
@@ -300,7 +307,7 @@ def test_only_the_clean_view_determines_the_band() -> None:
 
 
 @settings(deadline=None)
-@given(held_out(), st.sampled_from([0.01, 0.1, 0.25, 0.5, 0.9]), CALIBRATIONS)
+@given(held_out(), st.sampled_from([0.01, 0.1, 0.25, 0.5, 0.9]), ANY_CALIBRATION)
 def test_at_a_false_positive_rate_no_larger_share_of_human_pictures_is_called_ai(
     given: HeldOutPredictions, rate: float, mapping: Calibration
 ) -> None:

@@ -174,6 +174,8 @@ def test_another_seed_is_another_model(inputs: tuple[Path, Path], model: Path, t
 
 def test_the_metrics_name_the_best_epoch_and_the_model_is_that_epochs(inputs: tuple[Path, Path], model: Path) -> None:
     """Without its calibration, the stored model has the validation scores of the best epoch in the history."""
+    import keras
+
     from artdetect.pictures import images, labels
 
     metrics, history = json.loads((model / "metrics.json").read_text()), pd.read_csv(model / "history.csv")
@@ -186,12 +188,20 @@ def test_the_metrics_name_the_best_epoch_and_the_model_is_that_epochs(inputs: tu
     balance, pictures = inputs
     table = pd.read_parquet(balance / "balance.parquet")
     validation = table[table.split == "validation"]
-    p_ai = detector.p_ai(np.stack([images.load(pictures / path, detector.geometry) for path in validation.path]))
+    pixels = np.stack([images.load(pictures / path, detector.geometry) for path in validation.path])
+    net = keras.Model(detector.model.inputs[0], detector.model.get_layer("logits").output)
+    logits = net(images.to_input(pixels)).numpy().astype(float) @ [1, -1]
     truth = (validation.label == "AI").to_numpy()
-    p_min, p_max = (detector.metadata[name] for name in ("p_min", "p_max"))
-    assert ((p_ai >= (p_min + p_max) / 2) == truth).mean() == pytest.approx(row.val_accuracy)
-    logits = logit((p_ai - p_min) / (p_max - p_min)) * detector.metadata["temperature"]
+    assert ((logits >= 0) == truth).mean() == pytest.approx(row.val_accuracy)
     assert np.logaddexp(0, np.where(truth, -logits, logits)).mean() == pytest.approx(row.val_loss, rel=1e-4)
+    mapping = Calibration(*(detector.metadata[name] for name in ("temperature", "p_min", "p_max")))
+    np.testing.assert_allclose(detector.p_ai(pixels), mapping(logits), rtol=1e-4)
+    assert metrics["in_source"]["balanced_accuracy"]["value"] == pytest.approx(
+        np.mean([((mapping(logits) >= 0.5) == truth)[truth == side].mean() for side in (True, False)])
+    )
+    assert metrics["calibration"]["pictures"] == len(validation)
+    assert detector.metadata["enough_sources"] is False  # no source was held out
+    assert "out_of_source" not in metrics
     assert (detector.metadata["trained_on"], detector.metadata["validated_on"]) == (
         (table.split == "train").sum(),
         len(validation),
