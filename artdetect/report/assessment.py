@@ -1,6 +1,6 @@
 """How far the model can be trusted, as plain values: art from other sources, confidence, robustness, weak spots.
 
-Each function returns None if the artifacts lack the numbers, because a check was off or does not apply to the model.
+Each function but `other_art` returns None if the artifacts lack the numbers, because a check was off or does not apply.
 """
 
 from collections.abc import Mapping
@@ -35,18 +35,21 @@ def other_art(training: Metrics, metrics: Metrics, abstain: Mapping[str, Any] | 
         p(AI); promise, see `formatting.other_art`, None where the setting is not recorded.
     """
     measured = training.get("out_of_source")
-    columns, cells = [], []
+    columns: list[dict[str, Any]] = []
+    cells: list[Metrics] = []
+    sources: list[dict[str, Any]] = []
     if measured:
         over = f"{sum(measured['sources'].values()):,} sources"
         columns.append({"name": "sources left out", "pictures": measured["pictures"], "over": over})
         cells.append(measured)
+        sources = [
+            row | {"right_share": share_interval(row["right"], row["firm"]) if row["firm"] else None}
+            for row in measured["by_source"]
+        ]
+        sources.sort(key=lambda row: _rank(row, measured["min_firm"]))
     for name, part in (("validation", training["in_source"]), ("test", metrics["verdicts"])):
         columns.append({"name": name, "pictures": part["pictures"], "over": "pictures"})
         cells.append(part)
-    sources = [
-        row | {"right_share": share_interval(row["right"], row["firm"]) if row["firm"] else None}
-        for row in (measured["by_source"] if measured else [])
-    ]
     return {
         "sentences": in_words.sentences(training),
         "unknown": in_words.unknown(training),
@@ -56,15 +59,16 @@ def other_art(training: Metrics, metrics: Metrics, abstain: Mapping[str, Any] | 
             {"key": key, "name": name, "cells": [part[key] and in_words.cells(key, part[key]) for part in cells]}
             for key, name in in_words.MEASURES.items()
         ],
-        "sources": sorted(sources, key=_rank),
+        "sources": sources,
         "bounds": (training["calibration"]["p_min"], training["calibration"]["p_max"]),
         "promise": in_words.promise(training, abstain) if abstain else None,
     }
 
 
-def _rank(row: Mapping[str, Any]) -> tuple[float, int]:
-    """The smallest share of right verdicts first; sources without a verdict last."""
-    return (row["right_share"]["value"] if row["right_share"] else 2.0, -row["pictures"])
+def _rank(row: Mapping[str, Any], min_firm: int) -> tuple[bool, float, int]:
+    """The smallest share of right verdicts first; sources with fewer verdicts than `min_firm` last."""
+    share = row["right_share"]["value"] if row["right_share"] else 1.0
+    return row["firm"] < min_firm, share, -row["pictures"]
 
 
 def confidence(

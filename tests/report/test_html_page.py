@@ -59,8 +59,8 @@ def test_file_names_and_the_title_are_escaped(page: str) -> None:
 
 def test_the_sources_are_counted_and_escaped(page: str) -> None:
     table = index_table()
-    human = int((table.ok & (table.label == "human")).sum())
-    row = f'<th scope="row">The &lt;i&gt;Louvre&lt;/i&gt;</th><td>human</td><td class="num">{human}</td>'
+    human = int((table.ok & (table.source == "The <i>Louvre</i> 0")).sum())
+    row = f'<th scope="row">The &lt;i&gt;Louvre&lt;/i&gt; 0</th><td>human</td><td class="num">{human}</td>'
     assert row in page
 
 

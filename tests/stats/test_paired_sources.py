@@ -21,7 +21,7 @@ def table(seed: int, sizes: tuple[int, ...] = (3, 10, 25, 7, 14)) -> pd.DataFram
 
 def plain(judged: pd.DataFrame) -> float:
     """The mean over classes of the mean over sources, each counted as the root of its size."""
-    losses = -np.log(np.where(judged.label == "AI", judged.p_ai, 1 - judged.p_ai))
+    losses = -np.log(judged.p_ai.where(judged.label == "AI", 1 - judged.p_ai))
     parts = losses.groupby([judged.label, judged.group]).agg(["mean", "size"])
     return float(np.mean([np.average(part["mean"], weights=part["size"] ** 0.5) for _, part in parts.groupby(level=0)]))
 
