@@ -74,7 +74,7 @@ class Posterior:
 
         x = _with_one(x)
         classes = np.bincount(is_ai, minlength=2)
-        shares = len(x) / max(1, np.count_nonzero(classes)) / np.maximum(classes, 1)
+        shares = len(x) / max(1, int(np.count_nonzero(classes))) / np.maximum(classes, 1)
         weights = shares[is_ai.astype(int)] * weight / self.pictures
         signs = np.where(is_ai, 1.0, -1.0)
 

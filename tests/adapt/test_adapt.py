@@ -85,6 +85,17 @@ def test_the_record_is_whole_and_names_the_model_before(base: Path, own: Own) ->
     assert {("train", again.key), ("train", artifact.key), ("train", "t1"), ("balance", "b1")} <= kept.keys()
 
 
+def test_what_it_was_trained_on_is_not_what_it_was_evaluated_on(base: Path, own: Own) -> None:
+    """Evaluated as the champion on a later balance, it seemed to be trained on that one."""
+    _, artifact = adapted_to(base, own(10, 0))
+    with store.build("balance", "b2", {}) as out:
+        (out / "balance.parquet").write_text("x")
+    inputs = {"train": artifact.digest, "balance": store.load("balance", "b2").digest}
+    with store.build("evaluate", "e1", {"inputs": inputs}) as out:
+        (out / "metrics.json").write_text("{}")
+    assert lineage.lineage_keys(artifact.key) == {"train": artifact.key, "balance": "b1", "evaluate": "e1"}
+
+
 def test_the_gate_knows_all_pictures_that_it_has_seen(base: Path, own: Own) -> None:
     balance = store.place("balance", "b1")
     trained_on = leakage.training_contents(base, balance)
@@ -183,7 +194,7 @@ def test_a_model_without_a_posterior_is_one_line(
         "notebook preset": trained / "artifacts" / "train" / "k1",
         "model file": base / MODEL_FILE,
     }[kind]
-    with pytest.raises(ModelError, match="it cannot be adapted. Only an artnet model with a linear head can") as error:
+    with pytest.raises(ModelError, match=r"it cannot be adapted\. Only an artnet model with a linear") as error:
         adapted_to(model, own(10, 0))
     assert "\n" not in str(error.value)
 

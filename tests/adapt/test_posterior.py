@@ -65,7 +65,7 @@ def test_a_head_that_is_sure_and_wrong_still_finds_the_optimum() -> None:
     weights = np.array([0.75, 0.75, 1.5]) * 10 / 100
     p = 1 / (1 + np.exp(-found.margins(x)))
     slopes = weights * (p - is_ai)
-    np.testing.assert_allclose(gradient + [slopes @ x[:, 0], slopes.sum()], 0, atol=1e-7)
+    np.testing.assert_allclose(gradient, [-(slopes @ x[:, 0]), -slopes.sum()], atol=1e-7)
 
 
 def test_updating_is_about_fitting_to_old_and_new_pictures_together(prior: Posterior) -> None:
