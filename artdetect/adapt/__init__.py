@@ -5,22 +5,21 @@ and its novelty limit. Threshold, bounds of p(AI) and unsure band stay: they com
 own pictures say nothing about those.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect.adapt.pictures import FOLDS, OwnPictures, is_ai, own_pictures
+from artdetect.adapt import artifact
+from artdetect.adapt.artifact import Adapted, publish
+from artdetect.adapt.pictures import OwnPictures, is_ai, own_pictures
 from artdetect.adapt.posterior import Posterior
-from artdetect.artifacts import file_names, store
-from artdetect.artifacts.store import Artifact
-from artdetect.core import digests
-from artdetect.core.errors import ModelError
+from artdetect.core.errors import DataError, PictureError
 from artdetect.core.progress import Count
 from artdetect.model import choice
 from artdetect.model.artnet_model import LOGITS
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.decision import UNSURE, DecisionRule
+from artdetect.model.detector import Detector
 from artdetect.model.probabilities import TEMPERATURE, Calibration
 from artdetect.pictures import picture_views
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
@@ -36,23 +35,8 @@ TEMPERATURE_EVIDENCE = 25.0  # nats per squared change of log temperature: about
 NOVELTY_QUANTILE = 0.99
 CHUNK = 64  # pictures in memory at a time
 SEED = 129
-BASE, PRECISION = "base", "precision"
 
-__all__ = ["OwnPictures", "adapt", "own_pictures", "publish"]
-
-
-class Adapted:
-    """A model before and after it was adapted.
-
-    Args:
-        base: The model before.
-        detector: The model after.
-        posterior: Of the model after, so that it can be adapted again.
-        metrics: How both judge the own pictures, each picture by a head that was adapted without it.
-    """
-
-    def __init__(self, base: Detector, detector: Detector, posterior: Posterior, metrics: Mapping[str, Any]):
-        self.base, self.detector, self.posterior, self.metrics = base, detector, posterior, metrics
+__all__ = ["Adapted", "OwnPictures", "adapt", "own_pictures", "publish"]
 
 
 def adapt(base: Detector, model_path: Path, own: OwnPictures, progress: Count | None = None) -> Adapted:
@@ -70,93 +54,39 @@ def adapt(base: Detector, model_path: Path, own: OwnPictures, progress: Count | 
     """
     import numpy as np
 
-    prior = _posterior(base, model_path)
+    prior = artifact.posterior_of(base, model_path)
     x, novelty = _embeddings(base, own, progress)
     truth = np.array(is_ai(own))
     weight = WEIGHT if truth.any() and not truth.all() else WEIGHT_OF_ONE_CLASS
     folds = np.array(own.folds())
-    after = np.empty(len(x))
-    for fold in range(FOLDS):
-        inside = folds == fold
-        if inside.any():
-            after[inside] = prior.updated(x[~inside], truth[~inside], weight).margins(x[inside])
+    margins = np.empty(len(x))
+    for inside in _each(folds):
+        margins[inside] = prior.updated(x[~inside], truth[~inside], weight).margins(x[inside])
     posterior = prior.updated(x, truth, weight)
     old = _calibration(base)
-    new = _recalibrated(old, after, truth)
-    limit = base.rule.novelty
-    if limit is not None:
-        limit = max(limit, float(np.quantile(novelty, NOVELTY_QUANTILE)))
-    rule = replace(base.rule, novelty=limit)
-    detector = _with_head(base, model_path, posterior, new, rule, len(x))
+    new, rule = _recalibrated(old, margins, truth), _widened(base.rule, novelty)
+    p_before, p_after = old(prior.margins(x)), np.empty(len(x))
+    verdicts = np.empty(len(x), object)
+    for inside in _each(folds):
+        p_after[inside] = _recalibrated(old, margins[~inside], truth[~inside])(margins[inside])
+        verdicts[inside] = _verdicts(_widened(base.rule, novelty[~inside]), p_after[inside], novelty[inside])
+    clusters = np.array(own.clusters())
     metrics = {
         "adapted": {
             "pictures": {label: len(own.of(label)) for label in CLASSES},
-            "before": _judged(base.rule, old(prior.margins(x)), novelty, truth),
-            "after": _judged(rule, new(after), novelty, truth),
+            "before": _judged(base.rule, p_before, _verdicts(base.rule, p_before, novelty), truth, clusters),
+            "after": _judged(base.rule, p_after, verdicts, truth, clusters),
             "cost_on_old_pictures": prior.cost(posterior),
             "base": base.id,
         },
-        "parameters": detector.model.count_params(),
+        "parameters": base.model.count_params(),
     }
-    return Adapted(base, detector, posterior, metrics)
+    return Adapted(_with_head(base, model_path, posterior, new, rule, own), posterior, metrics)
 
 
-def publish(adapted: Adapted, base_digest: str, own: OwnPictures) -> Artifact:
-    """Publish the adapted model as an artifact of stage train.
-
-    Args:
-        adapted: The model.
-        base_digest: The digest of the artifact, or of the file, that it was adapted from.
-        own: The pictures that it was adapted to.
-    """
-    import numpy as np
-    from filelock import FileLock
-
-    parts = {
-        "config": {"preset": adapted.detector.preset, "adapted_to": [picture.sha256 for picture in own.pictures]},
-        "code": digests.code_digests(__name__),
-        "packages": digests.versions(("keras", "numpy", "pillow", "scipy", "tensorflow")),
-        "inputs": {BASE: base_digest},
-    }
-    key = digests.value_digest({"stage": "train", **parts})[:16]
-    with FileLock(store.lock_file("train", key)):
-        if found := store.find("train", key):
-            return found
-        with store.build("train", key, parts) as out:
-            adapted.detector.save(out / MODEL_FILE)
-            posterior = adapted.posterior
-            np.savez(
-                out / file_names.PRECISION,
-                precision=posterior.precision.astype(np.float32),
-                pictures=posterior.pictures,
-            )
-            (out / file_names.METRICS).write_text(json.dumps(adapted.metrics, indent=1))
-    return store.load("train", key)
-
-
-def _posterior(base: Detector, path: Path) -> Posterior:
-    """The posterior of a model's head."""
-    import numpy as np
-
-    from artdetect.model import head_file
-
-    arrays: Mapping[str, Any] = {}
-    if path.is_dir() and (path / file_names.PRECISION).is_file():
-        with np.load(path / file_names.PRECISION) as stored:
-            arrays = dict(stored)
-    elif path.is_file() and head_file.is_head_file(path):
-        arrays = head_file.extra_arrays(path)
-    if PRECISION not in arrays or not base.frozen:
-        raise ModelError(
-            f"{path}: it cannot be adapted. Only an artnet model with a linear head can, by its artifact folder or as "
-            "the starter, if this version trained it"
-        )
-    kernel, bias = base.model.get_layer(LOGITS).get_weights()
-    margin = np.concatenate([kernel, bias[None]]).astype(np.float64)
-    precision = arrays[PRECISION].astype(np.float64)
-    precision = (precision + precision.T) / 2
-    precision[-1, -1] += 1e-6  # the intercept has no penalty; this keeps the matrix invertible
-    return Posterior(margin[:, AI] - margin[:, HUMAN], precision, int(arrays["pictures"]))
+def _each(folds: "np.ndarray") -> "list[np.ndarray]":
+    """For each fold, which pictures are in it: bool [n]."""
+    return [folds == fold for fold in sorted(set(folds))]
 
 
 def _embeddings(base: Detector, own: OwnPictures, progress: Count | None) -> "tuple[np.ndarray, np.ndarray]":
@@ -167,9 +97,13 @@ def _embeddings(base: Detector, own: OwnPictures, progress: Count | None) -> "tu
     novelty: list[np.ndarray] = []
     for start in range(0, len(own.pictures), CHUNK):
         part = own.pictures[start : start + CHUNK]
-        scores = base.scores_of(
-            [picture_views.load(picture.path, base.geometry, base.native_crops, picture.sha256) for picture in part]
-        )
+        views = []
+        for picture in part:
+            try:
+                views.append(picture_views.load(picture.path, base.geometry, base.native_crops, picture.sha256))
+            except (DataError, PictureError):
+                raise DataError(f"{picture.path} was changed or removed meanwhile. Run the command again") from None
+        scores = base.scores_of(views)
         assert scores.embedding is not None  # artnet has both
         assert scores.novelty is not None
         embeddings.append(scores.embedding)
@@ -203,41 +137,50 @@ def _recalibrated(old: Calibration, margins: "np.ndarray", truth: "np.ndarray") 
     return replace(old, temperature=old.temperature * float(np.exp(change)))
 
 
-def _with_head(
-    base: Detector, path: Path, posterior: Posterior, calibration: Calibration, rule: Any, pictures: int
-) -> Detector:
-    """A copy of the model with another head, temperature and rule."""
+def _widened(rule: DecisionRule, novelty: "np.ndarray") -> DecisionRule:
+    """The rule with a novelty limit that own pictures with these novelty scores [n] pass, or the old one if higher."""
     import numpy as np
 
+    if rule.novelty is None:
+        return rule
+    return replace(rule, novelty=max(rule.novelty, float(np.quantile(novelty, NOVELTY_QUANTILE))))
+
+
+def _with_head(
+    base: Detector, path: Path, posterior: Posterior, calibration: Calibration, rule: DecisionRule, own: OwnPictures
+) -> Detector:
+    """A copy of the model with another head, temperature and rule."""
     fresh = Detector.load(path)
-    half = (posterior.coefficients / 2).astype(np.float32)
-    kernel = np.zeros((len(half), len(CLASSES)), np.float32)
-    kernel[:, AI], kernel[:, HUMAN] = half, -half
-    fresh.model.get_layer(LOGITS).set_weights([kernel[:-1], kernel[-1]])
+    fresh.model.get_layer(LOGITS).set_weights(posterior.head())
     fresh.model.get_layer(TEMPERATURE).scale = 1 / calibration.temperature
     metadata = {
         **{name: value for name, value in base.metadata.items() if name not in choice.STARTER_ENTRIES},
         "temperature": calibration.temperature,
-        "adapted": {"from": base.id, "pictures": pictures},
+        "adapted": {"from": base.id, "pictures": len(own.pictures)},
     }
     return replace(fresh, metadata=metadata, rule=rule, digest="")
 
 
-def _judged(rule: Any, p_ai: "np.ndarray", novelty: "np.ndarray", truth: "np.ndarray") -> dict[str, Any]:
+def _verdicts(rule: DecisionRule, p_ai: "np.ndarray", novelty: "np.ndarray") -> "np.ndarray":
+    return rule.verdicts(p_ai, rule.reasons(p_ai, novelty))
+
+
+def _judged(
+    rule: DecisionRule, p_ai: "np.ndarray", verdicts: "np.ndarray", truth: "np.ndarray", clusters: "np.ndarray"
+) -> dict[str, Any]:
     """What became of own pictures: verdict_measures where both classes are there, and counts by class."""
     import numpy as np
 
-    verdicts = rule.verdicts(p_ai, rule.reasons(p_ai, novelty))
-    rows = {
+    rows: Mapping[str, Any] = {
         label: {
             "pictures": int(side.sum()),
             "predicted_ai": int((rule.predicted(p_ai[side]) == CLASSES[AI]).sum()),
-            **{verdict: int((verdicts[side] == verdict).sum()) for verdict in (*CLASSES, "unsure")},
+            **{verdict: int((verdicts[side] == verdict).sum()) for verdict in (*CLASSES, UNSURE)},
         }
         for label, side in ((CLASSES[AI], truth), (CLASSES[HUMAN], ~truth))
     }
     result: dict[str, Any] = {"by_class": rows}
     if truth.any() and not truth.all():
         called = (verdicts == CLASSES[AI]).astype(int) - (verdicts == CLASSES[HUMAN])
-        result |= verdict_measures(truth, p_ai, called, np.ones(len(truth)), np.arange(len(truth)), SEED)
+        result |= verdict_measures(truth, p_ai, called, np.ones(len(truth)), clusters, SEED)
     return result

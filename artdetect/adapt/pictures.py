@@ -42,12 +42,18 @@ class OwnPictures:
         return [picture for picture in self.pictures if picture.label == label]
 
     def folds(self) -> list[int]:
-        """The fold of each picture, below `FOLDS`: by series in a class with enough of them, otherwise by content."""
-        series = {label: sorted({picture.series for picture in self.of(label)}) for label in CLASSES}
+        """The fold of each picture, below `FOLDS`. The clusters of a class are spread over the folds in turn."""
+        clusters = self.clusters()
+        order = {label: dict[str, int]() for label in CLASSES}
+        for picture, cluster in zip(self.pictures, clusters, strict=True):
+            order[picture.label].setdefault(cluster, len(order[picture.label]))
+        return [order[row.label][cluster] % FOLDS for row, cluster in zip(self.pictures, clusters, strict=True)]
+
+    def clusters(self) -> list[str]:
+        """What each picture belongs to: its series, or itself where it has none or its class has just one."""
+        single = {label: len({picture.series for picture in self.of(label)}) == 1 for label in CLASSES}
         return [
-            series[picture.label].index(picture.series) % FOLDS
-            if len(series[picture.label]) >= FOLDS
-            else int(picture.sha256[:8], 16) % FOLDS
+            picture.sha256 if single[picture.label] or not picture.series else f"{picture.label}/{picture.series}"
             for picture in self.pictures
         ]
 
@@ -56,8 +62,11 @@ def own_pictures(folder: Path) -> OwnPictures:
     """The pictures in `folder`/human and `folder`/AI. The latter may be missing.
 
     Raises:
-        DataError: There is no such folder, one content is in both, or a class has too few pictures.
+        DataError: There is no such folder, one content is in both, or a class has too few pictures or two folders.
+        StorageError: A folder cannot be read.
     """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder")
     roots = {label: _root(folder, label) for label in CLASSES}
     if roots[CLASSES[HUMAN]] is None:
         raise DataError(
@@ -67,34 +76,37 @@ def own_pictures(folder: Path) -> OwnPictures:
     found: dict[str, OwnPicture] = {}
     skipped: dict[str, str] = {}
     for label, root in roots.items():
-        for path in _files(root) if root else ():
+        if root is None:
+            continue
+        for path in _files(root):
             try:
                 content = images.read(path)
                 images.decode(content)
             except PictureError as error:
                 skipped[str(path)] = str(error)
                 continue
-            assert root
             parts = path.relative_to(root).parts
             picture = OwnPicture(path, digests.bytes_digest(content), label, parts[0] if len(parts) > 1 else "")
             if (known := found.setdefault(picture.sha256, picture)).label != label:
                 raise DataError(f"{known.path} and {path} are the same picture under two labels. Remove one of them")
     pictures = OwnPictures(tuple(found[sha256] for sha256 in sorted(found)), skipped)
     for label, root in roots.items():
-        if root and len(pictures.of(label)) < MIN_PICTURES:
+        if root and (number := len(pictures.of(label))) < MIN_PICTURES:
+            bad = [reason for path, reason in skipped.items() if Path(path).is_relative_to(root)]
+            because = f", and {len(bad)} that cannot be read, the first because {bad[0]}" if bad else ""
             raise DataError(
-                f"{root}: found {len(pictures.of(label))} readable pictures. Adapting needs at least {MIN_PICTURES} "
-                "of each folder that is there"
+                f"{root}: found {number} different pictures{because}. Adapting needs at least {MIN_PICTURES} of each "
+                "folder that is there"
             )
     return pictures
 
 
 def _root(folder: Path, label: str) -> Path | None:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder")
-    return next(
-        (child for child in sorted(folder.iterdir()) if child.is_dir() and child.name.lower() == label.lower()), None
-    )
+    """The folder of a class, whatever the case of its name."""
+    found = [child for child in sorted(folder.iterdir()) if child.is_dir() and child.name.lower() == label.lower()]
+    if len(found) > 1:
+        raise DataError(f"{found[0]} and {found[1]} are two folders for one label. Put their pictures into one of them")
+    return found[0] if found else None
 
 
 def _files(root: Path) -> Iterator[Path]:

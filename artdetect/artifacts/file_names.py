@@ -24,6 +24,7 @@ BALANCE = "balance.parquet"
 MODEL = "model.keras"
 NEIGHBOURS = "neighbours.npz"
 PRECISION = "precision.npz"  # of the head's posterior, from which `artdetect adapt` starts
+ADAPTED_TO = "adapted_to.json"  # sha256, label and series of the own pictures that a model was ever adapted to
 HISTORY = "history.csv"
 OUT_OF_SOURCE = "out_of_source.parquet"  # what pictures of held-out sources were called
 

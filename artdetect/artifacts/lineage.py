@@ -3,6 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from artdetect.artifacts import key_lookup, registry, store
@@ -10,6 +11,7 @@ from artdetect.artifacts.stages import STAGES
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.core.errors import ArtifactError, ConfigError
 
+BASE = "base"  # the input of an adapted model: the model that it was before
 SELECTABLE = ("evaluate", "train", "report")  # stages whose artifacts stand for an evaluation
 
 
@@ -43,14 +45,19 @@ class Lineage:
         return found
 
     def ancestors(self, artifact: StoredArtifact) -> dict[str, StoredArtifact]:
-        """Stage -> the artifact of that stage that this one was made from, directly or not; this one included."""
+        """Stage -> the artifact of that stage that this one was made from, directly or not; this one included.
+
+        What an adapted model was made from is what the model before it was made from.
+        """
         found = {artifact.stage: artifact}
         waiting = [artifact]
         while waiting:
             current = waiting.pop()
-            for stage, source in self.sources(current.inputs, current.record["started"]).items():
-                if stage in STAGES and stage not in found:
-                    found[stage] = source
+            for name, source in self.sources(current.inputs, current.record["started"]).items():
+                if name == BASE:
+                    waiting.append(source)
+                elif name in STAGES and name not in found:
+                    found[name] = source
                     waiting.append(source)
         return found
 
@@ -66,12 +73,16 @@ def lineage(evaluation: Path) -> dict[str, StoredArtifact]:
 
 
 def lineage_keys(train_key: str) -> dict[str, str]:
-    """Stage -> key of the artifacts that a model was made from, and of its newest evaluation, as far as they exist."""
-    try:
-        ancestors = lineage(find(train_key))
-    except ArtifactError:  # not evaluated, or its evaluation is gone
-        return {"train": train_key}
-    return {stage: artifact.folder.name for stage, artifact in ancestors.items()} | {"train": train_key}
+    """Stage -> key of the artifacts that a model was made from, and of its newest evaluation, as far as they exist.
+
+    An evaluation may be on other pictures than the model was trained on: where both name a stage, the model's counts.
+    """
+    found: dict[str, StoredArtifact] = {}
+    with suppress(ArtifactError):  # not evaluated, or its evaluation is gone
+        found = lineage(find(train_key))
+    with suppress(ArtifactError):  # its record is damaged
+        found = found | read().ancestors(store.read(store.place("train", train_key)))
+    return {stage: artifact.folder.name for stage, artifact in found.items()} | {"train": train_key}
 
 
 def find(name: str) -> Path:

@@ -27,8 +27,7 @@ def add(commands: Commands) -> None:
 
 def _adapt(arguments: argparse.Namespace) -> int:
     from artdetect import adapt as library
-    from artdetect.artifacts import registry, store
-    from artdetect.core import digests
+    from artdetect.artifacts import lineage, registry, run_ledger
     from artdetect.model import choice
     from artdetect.model.detector import Detector
 
@@ -40,13 +39,12 @@ def _adapt(arguments: argparse.Namespace) -> int:
     for path, reason in own.skipped.items():
         chosen_model.say(f"left out: {path}: {reason}")
     adapted = library.adapt(base, chosen.path, own)
-    base_digest = store.load("train", chosen.key).digest if chosen.key else digests.file_digest(_file(chosen.path))
-    artifact = library.publish(adapted, base_digest, own)
+    artifact = library.publish(adapted, chosen.path, own)
+    run_ledger.refresh([artifact], "adapt", "artdetect adapt")  # so that garbage collection keeps it for a while
     result = {"train": artifact.key, **adapted.metrics["adapted"]}
     if arguments.promote:
-        registry.promote(
-            artifact.key, {"train": artifact.key}, registry.current_user(), f"adapted to {arguments.folder}"
-        )
+        keys = lineage.lineage_keys(artifact.key)
+        registry.promote(artifact.key, keys, registry.current_user(), f"adapted to {arguments.folder}")
     if arguments.json:
         print(json.dumps(result, indent=1))
         return 0
@@ -54,12 +52,6 @@ def _adapt(arguments: argparse.Namespace) -> int:
     print(f"\nThe adapted model is train/{artifact.key}", end="")
     print(", and it is the champion" if arguments.promote else f". Use it with `artdetect promote {artifact.key}`")
     return 0
-
-
-def _file(path: Path) -> Path:
-    from artdetect.model.detector import MODEL_FILE
-
-    return path / MODEL_FILE if path.is_dir() else path
 
 
 def _text(result: dict[str, Any]) -> str:

@@ -26,6 +26,9 @@ def unknown(metrics: Metrics) -> str | None:
     measured = metrics.get("out_of_source")
     if measured and measured["enough_sources"]:
         return None
+    if adapted := metrics.get("adapted"):
+        number = sum(adapted["pictures"].values())
+        return f"it was adapted to {number:,} own pictures of its user, and no source was left out for that"
     if measured:
         human, ai = measured["sources"]["human"], measured["sources"]["AI"]
         return (
@@ -43,6 +46,11 @@ def measured(metrics: Metrics) -> Mapping[str, Any] | None:
 def sentences(metrics: Metrics) -> list[str]:
     """What is known about verdicts on art from other sources: the share of verdicts, how many are right, and where."""
     if reason := unknown(metrics):
+        if adapted := metrics.get("adapted"):
+            return [
+                f"Nothing is known about its verdicts on art from other sources: {reason}. Its unsure band is that of "
+                f"{adapted['base']}, which it was adapted from."
+            ]
         return [
             f"Nothing is known about its verdicts on art from other sources: {reason}. To allow for that, the unsure "
             "band is wider: it was fitted with half the errors."

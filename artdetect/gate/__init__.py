@@ -68,9 +68,7 @@ def run(
     candidates = compared | ({"reference": reference} if reference else {})
     ids = {side: paired_predictions.model_id_of(candidate.model) for side, candidate in compared.items()}
     training = {
-        side: leakage.training_contents(candidate.balance)
-        for side, candidate in candidates.items()
-        if candidate.balance
+        side: leakage.training_contents(candidate.model, candidate.balance) for side, candidate in candidates.items()
     }
     scores = {side: candidate.scores for side, candidate in candidates.items()}
     table, disputed = paired_predictions.read(index, balance, scores)
@@ -93,7 +91,7 @@ def run(
         "groups": paired_predictions.groups(table, bootstrap),
         "flips": paired_predictions.flips(table),
         "left_out": {"disputed": disputed, "trained_on": int(leaked.sum())},
-        "unknown": [side for side in candidates if side not in training],
+        "unknown": [side for side, candidate in candidates.items() if candidate.balance is None],
         "golden": cases,
     }
     numbers = {result.name: {"passed": result.passed, "difference": result.difference} for result in results}

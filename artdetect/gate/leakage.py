@@ -4,18 +4,28 @@ A picture that is in the test set today may be known to an older champion: the c
 which left the training set later, when a copy of the test picture arrived.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from artdetect.artifacts import file_names
 
 
-def training_contents(balance: Path) -> set[str]:
-    """The sha256s of a balance artifact's training and validation pictures: a model is fitted or chosen on both."""
+def training_contents(model: Path, balance: Path | None) -> set[str]:
+    """The sha256s of all pictures that a model is known to be fitted or chosen on.
+
+    Args:
+        model: The model's artifact, which lists the pictures that it was adapted to, if any.
+        balance: The balance artifact that it was trained on; None where it no longer exists.
+    """
     import pandas as pd
 
+    file = model / file_names.ADAPTED_TO
+    own = {picture["sha256"] for picture in json.loads(file.read_text())} if file.is_file() else set()
+    if balance is None:
+        return own
     table = pd.read_parquet(balance / file_names.BALANCE, columns=["sha256", "split"])
-    return set(table.sha256[table.split.isin(("train", "validation"))])
+    return own | set(table.sha256[table.split.isin(("train", "validation"))])
 
 
 def near_duplicates_of(index: Path, audit: Path, contents: Iterable[str]) -> set[str]:

@@ -27,8 +27,9 @@ def run(
 
     Every preset writes `model.keras`, see `artdetect.model.detector`, and `metrics.json`. Presets trained by gradient
     descent also write `history.csv`, one row per epoch. artnet also writes `neighbours.npz`: the sha256s of the
-    training pictures and their embeddings, float16 [N, K]; and `out_of_source.parquet`, what pictures of held-out
-    sources were called, see `artdetect.train.out_of_source.OutOfSource`.
+    training pictures and their embeddings, float16 [N, K]; with a linear head `precision.npz`, see
+    `artdetect.train.heads.precision`, and the number of training pictures; and `out_of_source.parquet`, what pictures
+    of held-out sources were called, see `artdetect.train.out_of_source.OutOfSource`.
 
     Args:
         config: Section `train`.

@@ -149,6 +149,18 @@ def test_where_the_champions_balance_no_longer_exists_the_page_says_so(
     assert "The training data of the champion no longer exists" in (tmp_path / "out" / "gate.md").read_text()
 
 
+def test_pictures_that_a_model_was_adapted_to_are_left_out_though_its_balance_is_not_known(
+    tmp_path: Path, model: Path, cases: Path
+) -> None:
+    index = pd.read_parquet(artifacts(tmp_path / "named", GROUPS)["index"] / "index.parquet").set_index("path")
+    shutil.copytree(model, adapted := tmp_path / "adapted")
+    row = {"sha256": index.sha256["test/dots/000.jpg"], "label": "human", "series": ""}
+    (adapted / "adapted_to.json").write_text(json.dumps([row]))
+    decision = run(tmp_path, adapted, cases, trained_on=None)
+    assert (decision["unknown"], decision["left_out"]["trained_on"]) == (["champion"], 1)
+    assert decision["pictures"]["known"] == 79
+
+
 def test_a_golden_case_that_a_model_was_trained_on_is_named(tmp_path: Path, model: Path, cases: Path) -> None:
     (right,) = cases.glob("*/right.jpg")
     decision = run(tmp_path, model, cases, trained_on=(digests.file_digest(right),))
