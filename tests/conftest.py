@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ["ARTDETECT_STARTER"] = "none"  # a test's project has no starter model but one that the test brings
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads sleep, as other tests need the processor
 
 # What the tests' shared server does besides answering: it competes for the one writer that SQLite has.
@@ -56,14 +57,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
         return None
     config.option.loadscopereorder = False  # the order above
     return Scheduling(config, log)
-
-
-@pytest.fixture(autouse=True)
-def _no_starter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test's project has no starter model but one that the test brings."""
-    from artdetect.model import choice
-
-    monkeypatch.setattr(choice, "STARTER_FILE", Path("no-such-starter.npz"))
 
 
 @pytest.fixture(scope="session")

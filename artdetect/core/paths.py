@@ -10,6 +10,11 @@ def project() -> Path:
     return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
 
 
+def starter() -> Path:
+    """The starter model: `ARTDETECT_STARTER`, or the file in this package. It need not exist."""
+    return Path(os.environ.get("ARTDETECT_STARTER") or Path(__file__).parents[1] / "starter" / "model.npz")
+
+
 def data() -> Path:
     """The data root: `ARTDETECT_DATA`, or data/ of the project."""
     return Path(os.environ.get("ARTDETECT_DATA") or project() / "data").resolve()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from artdetect.artifacts import file_names, registry, store
-from artdetect.core import digests
+from artdetect.core import digests, paths
 from artdetect.core.errors import ModelError
 from artdetect.model import head_file
 from artdetect.model.detector import MODEL_FILE, is_demonstration, read_card
@@ -18,7 +18,7 @@ from artdetect.model.detector import MODEL_FILE, is_demonstration, read_card
 if TYPE_CHECKING:
     from artdetect.model.detector import Detector
 
-STARTER_FILE = Path(__file__).parents[1] / "starter" / "model.npz"  # comes with the package
+STARTER_FILE = paths.starter()
 STARTER, DEMO = Path("starter"), Path("demo")  # what may be named in place of a path
 STARTER_ENTRIES = ("name", "starter")  # of its card: its name, and its record
 ROLES = {
