@@ -18,7 +18,6 @@ from artdetect.artifacts.store import Artifact
 from artdetect.core.config_section import Section
 from artdetect.index.config import IndexConfig
 from artdetect.ingest import incoming
-from artdetect.model import choice
 from artdetect.train.config import TrainConfig
 
 FLOW = "retrain"  # the flow's name in the run ledger, and the promoter's name in the champion's history
@@ -76,6 +75,8 @@ def current_champion() -> Promotion | None:
     Raises:
         ModelError: The champion's artifact is missing or damaged.
     """
+    from artdetect.model import choice  # here, because a config is loaded without what models need
+
     if registry.champion_model():
         return registry.champion()
     newest = choice.newest_own() or choice.publish_starter()
