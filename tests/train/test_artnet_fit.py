@@ -10,7 +10,7 @@ from artdetect.pictures.labels import CLASSES
 from artdetect.pictures.source_folds import source_folds, source_weights
 from artdetect.train import artnet, heads, out_of_source
 from artdetect.train.artnet import FittedHead
-from artdetect.train.calibration import Abstention, fit_calibration
+from artdetect.train.calibration import fit_calibration
 from tests.train.artnet_pictures import CONFIG, Parts
 
 
@@ -108,7 +108,7 @@ def test_a_near_duplicate_of_a_held_out_picture_may_look_like_anything(
 ) -> None:
     rows = copies_of(parts[0])
     folds = source_folds(rows)
-    copy = int(np.flatnonzero((rows.group == "b" * 16) & (folds.folds == 3))[0])
+    copy = int(np.flatnonzero((folds.duplicates == "b" * 16) & (folds.folds == 3))[0])
     before = [artnet.fit(CONFIG, views, table, parts[1]) for table in (rows, parts[0])]
     read = FeatureCache.read
 
@@ -145,16 +145,11 @@ def test_pictures_are_judged_in_the_views_that_are_given_for_it(
     np.testing.assert_allclose(swapped.head.layers[0][0], fitted.head.layers[0][0])
 
 
-def test_the_verdicts_of_held_out_pictures_are_cross_calibrated(
-    fitted: FittedHead, views: list[FeatureCache], parts: Parts
-) -> None:
+def test_the_verdicts_of_held_out_pictures_are_cross_calibrated(fitted: FittedHead, parts: Parts) -> None:
     expected = out_of_source.cross_calibrated(
         parts[0], source_folds(parts[0]), fitted.held_out, CONFIG.threshold, CONFIG.abstain
     )
     pd.testing.assert_frame_equal(fitted.out_of_source.table, expected.table)
-    wide = artnet.fit(CONFIG.model_copy(update={"abstain": Abstention(min_accuracy=0.6)}), views, *parts)
-    firm = [(each.out_of_source.table.reason != "near the threshold").sum() for each in (fitted, wide)]
-    assert firm[0] < firm[1]
 
 
 # --- few pictures ---
@@ -200,7 +195,7 @@ def test_pictures_that_all_look_the_same_to_the_backbone_are_no_crash(
     found = artnet.fit(CONFIG, views, *parts)
     assert np.isfinite(found.held_out.logits).all()
     assert not np.any(found.held_out.novelty)
-    assert set(found.out_of_source.table.verdict) == {"unsure"}
+    assert np.isfinite(found.out_of_source.table.p_ai).all()
 
 
 @pytest.mark.slow
