@@ -33,6 +33,16 @@ def draw_own(folder: Path, human: int, ai: int, first: int, scale: int = 1) -> P
     return folder
 
 
+def mixed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose generators and sources each have AI pictures of both makers, so that art of others can be judged."""
+    number = pd.Series(range(len(rows)))
+    generator = "generator" + (number % 2).astype(str)
+    source = "site" + (number % 6).astype(str)
+    ai = rows.label == "AI"
+    changed = rows.assign(generator=rows.generator.mask(ai, generator), source=rows.source.mask(ai, source))
+    return changed.drop(columns="file")
+
+
 @pytest.fixture(scope="session")
 def base_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """data/ and artifacts/ with a balance `b1` and an artnet `t1` that was trained on it. For reading only."""
@@ -44,7 +54,7 @@ def base_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("ARTDETECT_DATA", str(root / "data"))
         patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
         with store.build("balance", "b1", {}) as out:
-            pd.concat(rows).drop(columns="file").to_parquet(out / "balance.parquet", index=False)
+            mixed(pd.concat(rows, ignore_index=True)).to_parquet(out / "balance.parquet", index=False)
         inputs = {"balance": store.load("balance", "b1").digest}
         with store.build("train", "t1", {"inputs": inputs}) as out:
             config = CONFIG.model_copy(update={"head": "linear"})

@@ -42,7 +42,9 @@ def test_it_says_what_became_of_the_pictures(base: Path, own: Own, capsys: pytes
     assert key in capsys.readouterr().out
 
 
-def test_promoted_and_as_json(base: Path, own: Own, capsys: pytest.CaptureFixture[str]) -> None:
+def test_promoted_and_as_json(
+    base: Path, own: Own, unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = own(10, 0)
     assert main(["adapt", str(folder), "--json", "--promote"]) == 0
     result = json.loads(capsys.readouterr().out)
@@ -54,8 +56,10 @@ def test_promoted_and_as_json(base: Path, own: Own, capsys: pytest.CaptureFixtur
     assert main(["adapt", str(own(10, 0, 700)), "--json"]) == 0  # the champion, once more
     assert json.loads(capsys.readouterr().out)["train"] != result["train"]
     assert main(["gc", "--dry-run"]) == 0
-    assert main(["status"]) == 1
-    assert "train" in capsys.readouterr().out
+    capsys.readouterr()
+    write(tmp_path / "art.toml", f'[download]\nurl = "{unpacked}"\n'.encode())
+    assert main(["status", "--config", str(tmp_path / "art.toml")]) == 1
+    assert "train " in capsys.readouterr().out
 
 
 def test_a_demonstration_only_if_it_is_named(base: Path, own: Own, failing: Callable[..., str]) -> None:
