@@ -66,7 +66,7 @@ def _fitted(config: Any, train: "pd.DataFrame", rest: Any, held_out: Any) -> "tu
 
     from artdetect.adapt.posterior import Posterior
     from artdetect.model.feature_cache import FeatureCache
-    from artdetect.pictures.labels import AI, CLASSES, HUMAN
+    from artdetect.pictures.labels import CLASSES
     from artdetect.train import artnet, heads
 
     cache = FeatureCache(artnet.make_extractor(config), 0)
@@ -77,11 +77,8 @@ def _fitted(config: Any, train: "pd.DataFrame", rest: Any, held_out: Any) -> "tu
     x = embedding(features[rest])
     weights = heads.balanced_weights(y, np.ones(len(y), np.float32))
     head = heads.fit(x, y, weights, "linear", PENALTY, 0)
-    precision = heads.precision(x, y, weights, head, PENALTY).astype(np.float64)
-    precision[-1, -1] += 1e-6
-    kernel, bias = head.layers[-1]
-    margin = np.concatenate([kernel, bias[None]]).astype(np.float64)
-    return Posterior(margin[:, AI] - margin[:, HUMAN], precision, len(rest)), embedding(features[held_out])
+    precision = heads.precision(x, y, weights, head, PENALTY)
+    return Posterior.of_head(*head.layers[-1], precision, len(rest)), embedding(features[held_out])
 
 
 def _judge(posterior: "Posterior", x: "np.ndarray", is_ai: "np.ndarray", scores: Scores, fold: int) -> None:

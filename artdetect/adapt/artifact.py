@@ -61,7 +61,7 @@ def posterior_of(base: Detector, path: Path) -> Posterior:
             "the starter, if this version trained it"
         )
     kernel, bias = base.model.get_layer(LOGITS).get_weights()
-    return Posterior.of_head(kernel, bias, arrays[PRECISION], int(arrays["pictures"]))
+    return Posterior.of_head(kernel, bias, arrays[PRECISION], int(arrays["pictures"].item()))
 
 
 def publish(adapted: Adapted, base: Path, own: OwnPictures) -> Artifact:

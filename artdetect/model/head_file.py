@@ -91,7 +91,7 @@ def save(
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(zipfile.ZipInfo(CARD, _EPOCH), json.dumps(card, indent=1))
         for name, array in sorted(arrays.items()):
-            np.save(buffer := io.BytesIO(), np.ascontiguousarray(array), allow_pickle=False)
+            np.save(buffer := io.BytesIO(), np.asarray(array, order="C"), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(name + _ARRAY, _EPOCH), buffer.getvalue())
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from artdetect.artifacts import file_names, store
+from artdetect.artifacts import file_names, lineage, store
 from artdetect.artifacts.stages import Plan
 from artdetect.index.scan import contents, differences
 
@@ -24,7 +24,8 @@ def reasons(plan: Plan, pictures: "pa.Table | None" = None) -> list[str]:
         pictures: For the index only: the state of the pictures' folder (see `scan.contents`). If given, the phrases
             count the pictures that were added, removed and replaced.
     """
-    builds = store.journal(plan.stage.name)
+    journal = store.journal(plan.stage.name)
+    builds = [build for build in journal if lineage.BASE not in build["parts"].get("inputs", {})]  # those were adapted
     if not builds:
         return [NEVER_BUILT]
     if any(build["key"] == plan.key for build in builds):

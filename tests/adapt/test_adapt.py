@@ -20,14 +20,10 @@ from artdetect.housekeeping import inventory, retention
 from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.monitoring import model_table
 from artdetect.pictures import images, picture_views
+from tests.adapt.conftest import adapted_to
 
 Own = Callable[..., Path]
-
-
-def adapted_to(model: Path, folder: Path) -> tuple[Adapted, Artifact]:
-    own = own_pictures(folder)
-    adapted = library.adapt(Detector.load(model), model, own)
-    return adapted, library.publish(adapted, model, own)
+Done = tuple[Adapted, Artifact]
 
 
 def p_ai(detector: Detector, folder: Path, label: str) -> np.ndarray:
@@ -35,17 +31,17 @@ def p_ai(detector: Detector, folder: Path, label: str) -> np.ndarray:
     return detector.p_ai(np.stack([images.load(path, detector.geometry) for path in pictures]))
 
 
-def test_it_then_judges_like_pictures_right(base: Path, own: Own) -> None:
+def test_it_then_judges_like_pictures_right(base: Path, own: Own, adapted: Done) -> None:
     """The pictures that are judged here are others than it was adapted to."""
     others, before = own(first=700), Detector.load(base)
     assert (p_ai(before, others, "human") > 0.5).mean() > 0.8
-    adapted, artifact = adapted_to(base, own())
+    model, artifact = adapted
     after = Detector.load(artifact.folder)
     assert (p_ai(after, others, "human") < 0.5).mean() > 0.8
     assert (p_ai(after, others, "AI") > 0.5).mean() > 0.8
     for label in ("human", "AI"):
-        np.testing.assert_array_equal(p_ai(after, others, label), p_ai(adapted.detector, others, label))
-    counts = adapted.metrics["adapted"]
+        np.testing.assert_array_equal(p_ai(after, others, label), p_ai(model.detector, others, label))
+    counts = model.metrics["adapted"]
     assert counts["pictures"] == {"AI": 20, "human": 20}
     assert counts["before"]["by_class"]["human"]["predicted_ai"] > 15
     assert counts["after"]["by_class"]["human"]["predicted_ai"] < 5
@@ -53,10 +49,9 @@ def test_it_then_judges_like_pictures_right(base: Path, own: Own) -> None:
     assert counts["cost_on_old_pictures"] > 0
 
 
-def test_only_head_temperature_and_novelty_limit_change(base: Path, own: Own) -> None:
+def test_only_head_temperature_and_novelty_limit_change(base: Path, own_folder: Path, adapted: Done) -> None:
     before = Detector.load(base)
-    _, artifact = adapted_to(base, own())
-    after = Detector.load(artifact.folder)
+    after = Detector.load(adapted[1].folder)
     assert replace(after.rule, novelty=None) == replace(before.rule, novelty=None)
     assert before.rule.novelty is not None
     assert after.rule.novelty is not None
@@ -65,29 +60,28 @@ def test_only_head_temperature_and_novelty_limit_change(base: Path, own: Own) ->
         assert after.metadata.get(name) == before.metadata.get(name)
     assert after.metadata["adapted"] == {"from": before.id, "pictures": 40}
     assert after.metadata["temperature"] != before.metadata["temperature"]
-    pixels = np.stack([images.load(path, before.geometry) for path in sorted((own() / "AI").iterdir())])
+    pixels = np.stack([images.load(path, before.geometry) for path in sorted((own_folder / "AI").iterdir())])
     for name in ("embedding", "novelty", "generators"):
         np.testing.assert_array_equal(getattr(before.scores(pixels), name), getattr(after.scores(pixels), name))
 
 
-def test_the_record_is_whole_and_names_the_model_before(base: Path, own: Own) -> None:
-    folder = own()
-    _, artifact = adapted_to(base, folder)
+def test_the_record_is_whole_and_names_the_model_before(base: Path, own: Own, adapted: Done) -> None:
+    _, artifact = adapted
     assert store.verify("train", artifact.key) is None
     parts = artifact.record["parts"]
     assert parts["inputs"] == {"base": store.load("train", "t1").digest}
     assert "artdetect.adapt.posterior" in parts["code"]
     assert lineage.lineage_keys(artifact.key) == {"train": artifact.key, "balance": "b1"}
-    _, again = adapted_to(artifact.folder, own(first=900))
+    _, again = adapted_to(artifact.folder, own(10, 10, 900))
     assert lineage.lineage_keys(again.key) == {"train": again.key, "balance": "b1"}
     assert again.record["parts"]["inputs"] == {"base": artifact.digest}
     kept = retention.reachable(inventory.intact(inventory.items()), 10, 30)
     assert {("train", again.key), ("train", artifact.key), ("train", "t1"), ("balance", "b1")} <= kept.keys()
 
 
-def test_what_it_was_trained_on_is_not_what_it_was_evaluated_on(base: Path, own: Own) -> None:
+def test_what_it_was_trained_on_is_not_what_it_was_evaluated_on(adapted: Done) -> None:
     """Evaluated as the champion on a later balance, it seemed to be trained on that one."""
-    _, artifact = adapted_to(base, own(10, 0))
+    _, artifact = adapted
     with store.build("balance", "b2", {}) as out:
         (out / "balance.parquet").write_text("x")
     inputs = {"train": artifact.digest, "balance": store.load("balance", "b2").digest}
@@ -96,24 +90,24 @@ def test_what_it_was_trained_on_is_not_what_it_was_evaluated_on(base: Path, own:
     assert lineage.lineage_keys(artifact.key) == {"train": artifact.key, "balance": "b1", "evaluate": "e1"}
 
 
-def test_the_gate_knows_all_pictures_that_it_has_seen(base: Path, own: Own) -> None:
+def test_the_gate_knows_all_pictures_that_it_has_seen(base: Path, own: Own, own_folder: Path, adapted: Done) -> None:
     balance = store.place("balance", "b1")
     trained_on = leakage.training_contents(base, balance)
     assert (len(trained_on), leakage.training_contents(base, None)) == (128, set())
-    first, second = own(), own(first=900)
-    _, artifact = adapted_to(base, first)
-    _, again = adapted_to(artifact.folder, second)
-    mine = {picture.sha256 for folder in (first, second) for picture in own_pictures(folder).pictures}
+    second = own(10, 0, 900)
+    _, again = adapted_to(adapted[1].folder, second)
+    mine = {picture.sha256 for folder in (own_folder, second) for picture in own_pictures(folder).pictures}
     assert leakage.training_contents(again.folder, balance) == trained_on | mine
     assert leakage.training_contents(again.folder, None) == mine
 
 
 @pytest.mark.bits
-def test_the_same_pictures_give_the_same_bytes_and_other_labels_another_model(base: Path, own: Own) -> None:
-    folder = own()
-    _, artifact = adapted_to(base, folder)
+def test_the_same_pictures_give_the_same_bytes_and_other_labels_another_model(
+    base: Path, own_folder: Path, adapted: Done, tmp_path: Path
+) -> None:
+    _, artifact = adapted
     contents = {path.name: path.read_bytes() for path in artifact.folder.iterdir() if path.name != file_names.RECORD}
-    shutil.copytree(folder, copy := folder.parent / "copy")
+    shutil.copytree(own_folder, copy := tmp_path / "copy")
     (copy / "AI").rename(copy / "ai")
     shutil.rmtree(artifact.folder)
     _, again = adapted_to(base, copy)
@@ -127,11 +121,11 @@ def test_the_same_pictures_give_the_same_bytes_and_other_labels_another_model(ba
 
 def test_human_pictures_alone_will_do(base: Path, own: Own) -> None:
     others, before = own(first=700), Detector.load(base)
-    adapted, artifact = adapted_to(base, own(ai=0))
+    model, artifact = adapted_to(base, own(ai=0))
     after = Detector.load(artifact.folder)
     assert p_ai(after, others, "human").mean() < p_ai(before, others, "human").mean() - 0.1
     assert after.metadata["temperature"] == before.metadata["temperature"]
-    counts = adapted.metrics["adapted"]
+    counts = model.metrics["adapted"]
     assert counts["after"]["by_class"]["AI"]["pictures"] == 0
     assert set(counts["after"]) == {"by_class"}
 
@@ -152,33 +146,29 @@ def test_crops_count_where_the_model_judges_them(base: Path, own: Own, tmp_path:
     assert Detector.load(artifact.folder).native_crops == 2
 
 
-def test_a_head_file_is_enough(base: Path, own: Own, tmp_path: Path) -> None:
+def test_a_head_file_is_enough(base: Path, own: Own, own_folder: Path, adapted: Done, tmp_path: Path) -> None:
     """It is what the starter is. Its kernels are rounded, so the outcome is about the same."""
     others, whole = own(first=700), Detector.load(base)
     with np.load(base / file_names.PRECISION) as stored:
         extra = dict(stored)
     card = {**whole.metadata, "name": "starter", "starter": {"test": {}}}
     replace(whole, metadata=card).save_head(file := tmp_path / "model.npz", "float16", extra)
-    _, artifact = adapted_to(file, own())
-    _, expected = adapted_to(base, own())
-    after = Detector.load(artifact.folder)
+    _, artifact = adapted_to(file, own_folder)
+    after, expected = Detector.load(artifact.folder), Detector.load(adapted[1].folder)
     assert after.id.startswith("artnet-")
     assert not {"name", "starter"} & after.metadata.keys()
     assert after.metadata["adapted"]["from"].startswith("starter-")
     for label in ("human", "AI"):
-        np.testing.assert_allclose(
-            p_ai(after, others, label), p_ai(Detector.load(expected.folder), others, label), atol=0.02
-        )
+        np.testing.assert_allclose(p_ai(after, others, label), p_ai(expected, others, label), atol=0.02)
     assert lineage.lineage_keys(artifact.key) == {"train": artifact.key}
-    adapted_to(artifact.folder, own(first=900))
 
 
-def test_it_claims_nothing_of_other_art(base: Path, own: Own) -> None:
-    adapted, artifact = adapted_to(base, own())
-    (sentence,) = other_art.sentences(adapted.metrics)
+def test_it_claims_nothing_of_other_art(adapted: Done) -> None:
+    metrics, artifact = adapted[0].metrics, adapted[1]
+    (sentence,) = other_art.sentences(metrics)
     assert sentence.startswith("Nothing is known about its verdicts on art from other sources: it was adapted to 40 ")
-    assert adapted.metrics["adapted"]["base"] in sentence
-    assert other_art.rows(adapted.metrics) == []
+    assert metrics["adapted"]["base"] in sentence
+    assert other_art.rows(metrics) == []
     row = next(row for row in model_table.table() if row["key"] == artifact.key)
     assert (row["other_art"], row["evaluation"], row["fault"]) == (None, None, None)
     assert "not known" in model_table.render([row])
@@ -210,7 +200,7 @@ def test_a_picture_that_changes_meanwhile_is_named(change: str, base: Path, own:
         library.adapt(Detector.load(base), base, pictures)
 
 
-def test_what_is_written_is_plain_json(base: Path, own: Own) -> None:
-    adapted, artifact = adapted_to(base, own())
-    assert json.loads((artifact.folder / file_names.METRICS).read_text()) == adapted.metrics
-    assert artifact.record["metrics"] == adapted.metrics
+def test_what_is_written_is_plain_json(adapted: Done) -> None:
+    model, artifact = adapted
+    assert json.loads((artifact.folder / file_names.METRICS).read_text()) == model.metrics
+    assert artifact.record["metrics"] == model.metrics

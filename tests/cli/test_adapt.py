@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from artdetect.artifacts import registry, run_ledger, store
+from artdetect.artifacts import registry, run_ledger, stages, store
 from artdetect.cli import main
 from artdetect.model import choice
+from artdetect.monitoring import staleness
+from artdetect.train.config import TrainConfig
 from tests.adapt.conftest import base, base_root, own
 from tests.model.test_choice import with_card
 from tests.tiny_dataset import write
@@ -42,7 +44,9 @@ def test_it_says_what_became_of_the_pictures(base: Path, own: Own, capsys: pytes
     assert key in capsys.readouterr().out
 
 
-def test_promoted_and_as_json(base: Path, own: Own, capsys: pytest.CaptureFixture[str]) -> None:
+def test_promoted_and_as_json(
+    base: Path, own: Own, unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = own(10, 0)
     assert main(["adapt", str(folder), "--json", "--promote"]) == 0
     result = json.loads(capsys.readouterr().out)
@@ -54,8 +58,10 @@ def test_promoted_and_as_json(base: Path, own: Own, capsys: pytest.CaptureFixtur
     assert main(["adapt", str(own(10, 0, 700)), "--json"]) == 0  # the champion, once more
     assert json.loads(capsys.readouterr().out)["train"] != result["train"]
     assert main(["gc", "--dry-run"]) == 0
-    assert main(["status"]) == 1
-    assert "train" in capsys.readouterr().out
+    capsys.readouterr()
+    write(tmp_path / "art.toml", f'[download]\nurl = "{unpacked}"\n'.encode())
+    assert main(["status", "--config", str(tmp_path / "art.toml")]) == 1
+    assert "train " in capsys.readouterr().out
 
 
 def test_a_demonstration_only_if_it_is_named(base: Path, own: Own, failing: Callable[..., str]) -> None:
@@ -72,3 +78,13 @@ def test_errors_are_one_line(model: Path, own: Own, tmp_path: Path, failing: Cal
     assert "there is no such folder" in failing("adapt", tmp_path / "absent")
     assert "expected a folder `human`" in failing("adapt", tmp_path)
     assert "it cannot be adapted" in failing("adapt", own(10, 0))
+
+
+def test_a_model_that_was_only_adapted_is_no_earlier_training(
+    base: Path, own: Own, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`artdetect status` named the differences between an adapted starter and a training."""
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(tmp_path / "empty"))
+    assert main(["adapt", str(own(10, 0)), "--model", str(base)]) == 0
+    plan = stages.plan(stages.STAGES["train"], TrainConfig(), None)
+    assert staleness.reasons(plan) == [staleness.NEVER_BUILT]

@@ -128,6 +128,7 @@ def test_it_holds_the_posterior_that_adapting_starts_from(folders: dict[str, Pat
     found = head_file.extra_arrays(written / "model.npz")
     assert found.keys() == expected.keys()
     for name, array in expected.items():
+        assert found[name].shape == array.shape
         np.testing.assert_array_equal(found[name], array)
 
 
