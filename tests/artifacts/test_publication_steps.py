@@ -222,6 +222,6 @@ def test_nothing_is_removed_before_the_new_name_is_on_the_disk(root: Path, excha
     swapped = max(number for number, step in enumerate(taken) if step.startswith(("exchange", "os.rename")))
     removed = min(number for number, step in enumerate(taken) if step.startswith("os.rmdir"))
     assert f"fsync {root / 'train'}" in taken[swapped:removed]
-    written = max(number for number, step in enumerate(taken) if step.endswith(store.RECORD) and "open" in step)
+    written = min(number for number, step in enumerate(taken) if step.endswith(store.RECORD) and "open" in step)
     synced = [step for step in taken[written:swapped] if step.startswith("fsync")]
     assert {Path(step).name for step in synced} >= {MODEL_FILE, "more.txt", "sub", store.RECORD}

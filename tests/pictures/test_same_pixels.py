@@ -56,7 +56,8 @@ def test_train_evaluate_predict_and_explain_see_the_same(
         trained = [x for x, *_ in input_pipeline.validation_batches(part, 4).as_numpy_iterator()]
         np.testing.assert_array_equal(np.concatenate(trained), expected)
         np.testing.assert_array_equal(images.to_input(pixels.read(rows)), expected)
-    np.testing.assert_array_equal(images.to_input(np.stack(predict._load(geometry, pictures))), expected)
+    predicted = [views.whole for views in predict._load(geometry, 0, pictures)]  # type: ignore[union-attr]
+    np.testing.assert_array_equal(images.to_input(np.stack(predicted)), expected)
 
     subjects = [ExplainedPicture(path, sha256, path.stem, "", 0) for sha256, path in items]
     explained = list(explained_pictures.inputs(Detector(None, "none", geometry, {}), subjects))  # type: ignore[arg-type]

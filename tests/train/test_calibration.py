@@ -250,7 +250,7 @@ def test_no_more_than_the_largest_share_is_unsure_and_the_band_shrinks_on_both_s
         now = max(part / width for part, width in zip(inside, widths, strict=True) if width > 0)
         sides = [(abs(x - threshold), widths[int(x >= threshold)]) for x in p]
         parts = [distance / width for distance, width in sides if width > 0]
-        factor = min(1.0, min(part for part in parts if part > now) + 1e-9)
+        factor = min(1.0, min((part for part in parts if part > now), default=1.0) + 1e-9)
         wider_low, wider_high = (factor * width for width in widths)
         tried = DecisionRule(threshold, max(threshold - wider_low, 0.0), threshold + wider_high)
         assert outcome(tried, given, mapping)[1] > max_share

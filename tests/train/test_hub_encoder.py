@@ -145,10 +145,12 @@ def test_robustness_is_measured_on_every_degradation(
     cache = PixelCache(detector.geometry)
     cache.ensure([(row.sha256, data[1] / row.path) for row in table.itertuples()])
     p_ai = detector.p_ai(cache.read(cache.rows(list(table.sha256))))
+    reasons = detector.rule.reasons(p_ai)
     sample = table[["sha256", "label"]].assign(
         p_ai=p_ai,
         predicted=detector.rule.predicted(p_ai),
-        verdict=detector.rule.verdicts(p_ai, detector.rule.reasons(p_ai)),
+        verdict=detector.rule.verdicts(p_ai, reasons),
+        reason=reasons,
     )
     result, _ = robustness.robustness_table(detector, cache, sample, Bootstrap(20, 0), lambda *_: None)
     assert len(result["rows"]) == 1 + len(GRID)

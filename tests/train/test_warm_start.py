@@ -68,5 +68,7 @@ def test_before_training_its_logits_are_those_of_the_other_model_without_tempera
     pictures = np.random.default_rng(1).random((4, 32, 32, 3), np.float32)
     detector = Detector.load(model)
     warm = warm_start.with_initial_weights(recipe("notebook"), warm_start.load_initial_weights(WARM)).build()
-    expected = logit(np.asarray(detector.classifier(pictures), float)) * detector.metadata["temperature"]
+    card = detector.metadata
+    p_ai = (np.asarray(detector.classifier(pictures), float)[:, 0] - card["p_min"]) / (card["p_max"] - card["p_min"])
+    expected = logit(np.stack([p_ai, 1 - p_ai], axis=1)) * card["temperature"]
     np.testing.assert_allclose(logit(np.asarray(warm(pictures), float)), expected, rtol=1e-3, atol=1e-4)
