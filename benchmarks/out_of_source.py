@@ -36,20 +36,18 @@ def main() -> None:
         os.environ[f"ARTDETECT_{name.upper()}"] = str(options.work / name)
     train, validation, config = balanced(options.config, options.set)
     first = train.path.str.startswith(f"{options.first}/").to_numpy()
-    rows, texts = [], []
-
-    def add(name: str, summary: Mapping[str, Any]) -> None:
-        rows.append(row(name, summary))
-        print(rows[-1], flush=True)
-
+    rows: list[list[str]] = []
     fitted = fit(config, train, validation)
-    add("in-source calibration, as before", as_before(fitted))
     summary = summary_of(fitted)
-    add("out-of-source calibration, the default", summary)
-    texts.append(described(summary))
-    for views in (0, 4):
-        changed = config.model_copy(update={"degraded_views": views})
-        add(f"{views} degraded views in place of {config.degraded_views}", summary_of(fit(changed, train, validation)))
+
+    def add(name: str, found: Mapping[str, Any]) -> None:
+        rows.append(row(name, found))
+        publish("Verdicts on sources left out of training", f"{table(HEADS, rows)}\n\n{described(summary)}")
+
+    add("in-source calibration, as before", as_before(fitted))
+    add(f"out-of-source calibration, {config.degraded_views} degraded views", summary)
+    changed = config.model_copy(update={"degraded_views": 0})
+    add("0 degraded views", summary_of(fit(changed, train, validation)))
     alone = fit(config, train[first].reset_index(drop=True), validation)
     add(f"trained on {options.first} alone, its sources", summary_of(alone))
     add(f"trained on {options.first} alone, the other data sets", on_others(alone, config, train[~first]))
@@ -65,8 +63,6 @@ def main() -> None:
         add(f"encoder {options.encoder.name}, 0 degraded views", summary_of(fit(changed, train, validation)))
         alone = fit(changed, train[first].reset_index(drop=True), validation)
         add(f"the same on {options.first} alone, the other data sets", on_others(alone, changed, train[~first]))
-    texts.insert(0, table(HEADS, rows))
-    publish("Verdicts on sources left out of training", "\n\n".join(texts))
 
 
 def balanced(config_file: Path, changes: list[str]) -> "tuple[pd.DataFrame, pd.DataFrame, TrainConfig]":

@@ -1,7 +1,7 @@
 """train: a detector from the balanced pictures, selected and calibrated on pictures that its head has not seen."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from artdetect.artifacts import file_names
@@ -56,6 +56,8 @@ def run(
     enough_sources = result.out_of_source is not None and result.out_of_source.enough
     abstain = out_of_source.abstention(config.abstain, enough_sources)
     rule = calibration.fit_decision_rule(result.held_out, calibrated, config.threshold, abstain, result.geometry.size)
+    if not enough_sources:  # so few left-out sources do not say how novel other art may be
+        rule = replace(rule, novelty=calibration.novelty_limit(result.validation))
     said = notice.read(balance_folder / file_names.NOTICE)
     metadata = {
         "seed": config.seed,

@@ -160,9 +160,7 @@ def fit_decision_rule(
     human_below, ai_from = max(threshold - below, 0.0), max(min(threshold + above, never), threshold)
     if abstain.max_share is not None:
         human_below, ai_from = _narrowed(p_ai, threshold, human_below, ai_from, abstain.max_share)
-    novelty = None
-    if predictions.novelty is not None:
-        novelty = float(np.quantile(predictions.novelty, NOVELTY_QUANTILE)) or None
+    novelty = novelty_limit(predictions)
     min_side = max(MIN_SIDE, round(MIN_SIDE_SHARE * size))
     return DecisionRule(threshold, human_below, ai_from, novelty, min_side, MIN_CONTRAST)
 
@@ -217,6 +215,15 @@ def _threshold_at(p_human: "np.ndarray", rate: float) -> float:
 
     highest_allowed = np.sort(p_human)[::-1][int(rate * len(p_human))]
     return float(np.nextafter(np.float32(highest_allowed), np.float32(np.inf)))
+
+
+def novelty_limit(predictions: HeldOutPredictions) -> float | None:
+    """The novelty score that a share of `NOVELTY_QUANTILE` of the views stays below; None where there is no score."""
+    import numpy as np
+
+    if predictions.novelty is None:
+        return None
+    return float(np.quantile(predictions.novelty, NOVELTY_QUANTILE)) or None
 
 
 def measures(predictions: HeldOutPredictions, calibration: Calibration, rule: DecisionRule) -> dict[str, Any]:

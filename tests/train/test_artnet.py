@@ -23,7 +23,7 @@ from artdetect.model.probabilities import Calibration
 from artdetect.pictures import images, pixel_cache
 from artdetect.train import artnet, out_of_source
 from artdetect.train.artnet import FittedHead
-from artdetect.train.calibration import Abstention, fit_calibration, fit_decision_rule, measures
+from artdetect.train.calibration import Abstention, fit_calibration, fit_decision_rule, measures, novelty_limit
 from artdetect.train.heads import Head
 from artdetect.train.inputs import TrainingInputs
 from tests.train.artnet_pictures import CONFIG, EXTRACTOR, Parts, table
@@ -152,6 +152,8 @@ def test_the_file_holds_the_selected_and_calibrated_model(twice: list[Path], fit
         assert calibration[name] == detector.metadata[name] == pytest.approx(value, rel=1e-5)
     assert (calibration["threshold"], calibration["novelty"]) == (detector.rule.threshold, detector.rule.novelty)
     assert (calibration["unsure_from"], calibration["unsure_to"]) == detector.rule.band()
+    assert not fitted.out_of_source.enough  # so the novelty limit is that of known sources
+    assert detector.rule.novelty == pytest.approx(novelty_limit(fitted.validation), rel=1e-5)
     assert metrics["candidates"] == fitted.candidates
     assert metrics["head"] == "linear"
     validation = parts[1]
@@ -190,7 +192,7 @@ def test_a_model_that_knows_too_few_sources_gets_the_stricter_rule(twice: list[P
         fit_decision_rule(fitted.held_out, mapping, 0.5, Abstention(min_accuracy=accuracy), 64)
         for accuracy in (0.95, 0.975)
     ]
-    assert detector.rule == rules[1]
+    assert detector.rule == replace(rules[1], novelty=novelty_limit(fitted.validation))
     assert detector.rule.min_side == 32
 
 
