@@ -50,6 +50,8 @@ def verdict_measures(
     for name, (value,) in values.items():
         samples = np.concatenate([part[name] for part in resampled])
         samples = samples[np.isfinite(samples)]
+        if name == "ece" and samples.size:  # chance adds to it, once in the pictures and again in each resample
+            samples = np.maximum(samples - samples.mean() + value, 0)
         result[name] = metric(value, *np.quantile(samples, QUANTILES)) if np.isfinite(value) and samples.size else None
     few = min(map(len, members))
     counts_of = {

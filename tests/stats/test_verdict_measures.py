@@ -125,3 +125,13 @@ def test_the_same_seed_gives_the_same_intervals_also_in_several_blocks(monkeypat
     for name, each in one.items():
         assert each is not None
         assert blocks[name] == pytest.approx(each, abs=0.05)
+
+
+def test_the_interval_of_a_calibration_error_lies_around_it() -> None:
+    """Chance adds to the error of a resample, so that its quantiles lay above the value."""
+    rng = np.random.default_rng(5)
+    p_ai = rng.uniform(0.02, 0.98, 600)
+    truth = rng.random(600) < p_ai
+    found = verdict_measures(truth, p_ai, np.zeros(600, int), np.ones(600), np.arange(600), 0)["ece"]
+    assert found is not None
+    assert found["low"] < found["value"] < found["high"]
