@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from artdetect.adapt.posterior import Posterior
+    from artdetect.model.artnet_model import Embedding
 
 OWN = {"none": (0, 0), "20 + 20": (20, 20), "50 + 50": (50, 50), "200 + 200": (200, 200), "50 human": (0, 50)}
 WEIGHTS = (1.0, 3.0, 10.0, 30.0, 100.0)
@@ -44,7 +45,8 @@ def main() -> None:
     folds = source_folds(train)
     for number in folds.numbers:
         rest, held_out = folds.split(number)
-        posterior, x = _fitted(config, train, rest, held_out)
+        posterior, embedding, features = fitted(config, train, rest)
+        x = embedding(features[held_out])
         _judge(posterior, x, (train.label.iloc[held_out] == "AI").to_numpy(), scores, number)
         print(f"fold {number} done", flush=True)
     rows = [
@@ -60,8 +62,8 @@ def main() -> None:
     )
 
 
-def _fitted(config: Any, train: "pd.DataFrame", rest: Any, held_out: Any) -> "tuple[Posterior, np.ndarray]":
-    """The posterior of a head fitted on clean views of some pictures, and the embeddings of the others."""
+def fitted(config: Any, train: "pd.DataFrame", rest: Any) -> "tuple[Posterior, Embedding, np.ndarray]":
+    """The posterior of a head fitted on clean views of some pictures, its embedding, and the features of all."""
     import numpy as np
 
     from artdetect.adapt.posterior import Posterior
@@ -78,7 +80,7 @@ def _fitted(config: Any, train: "pd.DataFrame", rest: Any, held_out: Any) -> "tu
     weights = heads.balanced_weights(y, np.ones(len(y), np.float32))
     head = heads.fit(x, y, weights, "linear", PENALTY, 0)
     precision = heads.precision(x, y, weights, head, PENALTY)
-    return Posterior.of_head(*head.layers[-1], precision, len(rest)), embedding(features[held_out])
+    return Posterior.of_head(*head.layers[-1], precision, len(rest)), embedding, features
 
 
 def _judge(posterior: "Posterior", x: "np.ndarray", is_ai: "np.ndarray", scores: Scores, fold: int) -> None:
