@@ -29,7 +29,7 @@ setup: $(READY)
 # The stamp makes set-up free the second time; new pins or dependencies set up again.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "artdetect needs Python 3.11 or newer; try make PYTHON=python3.12")'
-	@echo "Setting up .venv, once: about 3 GB with TensorFlow, a few minutes"
+	@echo "Setting up .venv, once: about 4 GB with TensorFlow, a few minutes"
 	@$(PYTHON) -m venv .venv
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip --disable-pip-version-check install --quiet --editable '.[dev]'
 	@touch $@
