@@ -6,15 +6,12 @@ For each fold a head is fitted without the fold's sources. Half of the pictures 
 some are adapted to; the other half is judged. Writes a section of results.md.
 """
 
-import argparse
-import os
 from collections import defaultdict
-from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import publish, table
-from benchmarks.out_of_source import balanced
+from benchmarks.out_of_source import balanced, project_parser
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,14 +28,7 @@ Scores = dict[tuple[str, float], list[tuple[float, float, float]]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--config", type=Path, default=Path("configs/starter.toml"))
-    parser.add_argument("--set", action="append", default=[])
-    options = parser.parse_args()
-    for name in ("data", "artifacts"):
-        os.environ[f"ARTDETECT_{name.upper()}"] = str(options.work / name)
-    train, _, config = balanced(options.config, options.set)
+    train, _, config = balanced(project_parser(__doc__).parse_args())
     scores: Scores = defaultdict(list)
     from artdetect.pictures.source_folds import source_folds
 

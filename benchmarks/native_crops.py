@@ -7,27 +7,20 @@ fold a head is fitted on the training pictures without the fold's sources, and j
 Writes a section of results.md.
 """
 
-import argparse
-import os
 from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.adaptation import fitted
 from benchmarks.harness import publish, table
-from benchmarks.out_of_source import balanced, interval
+from benchmarks.out_of_source import balanced, interval, project_parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", type=Path)
+    parser = project_parser(__doc__)
     parser.add_argument("large", type=Path)
     parser.add_argument("--crops", type=int, default=3)
-    parser.add_argument("--config", type=Path, default=Path("configs/starter.toml"))
-    parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
-    for name in ("data", "artifacts"):
-        os.environ[f"ARTDETECT_{name.upper()}"] = str(options.work / name)
-    train, _, config = balanced(options.config, options.set)
+    train, _, config = balanced(options)
     import numpy as np
     from PIL import Image
 
@@ -68,7 +61,7 @@ def main() -> None:
     weights = source_weights(groups, truth.astype(int))
     lines = []
     for name, found in margins.items():
-        measured = verdict_measures(truth, 1 / (1 + np.exp(-found)), np.zeros(len(rows), int), weights, groups, 129)
+        measured = verdict_measures(truth, 1 / (1 + np.exp(-found)), np.full(len(rows), "unsure"), weights, groups, 129)
         lines.append([name, interval(measured["roc_auc"]), interval(measured["balanced_accuracy"])])
     publish(
         "Native crops",

@@ -25,16 +25,11 @@ MEASURES = ("roc_auc", "balanced_accuracy", "log_loss", "ece", "firm", "right_ai
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", type=Path)
+    parser = project_parser(__doc__)
     parser.add_argument("--encoder", type=Path)
-    parser.add_argument("--config", type=Path, default=Path("configs/starter.toml"))
-    parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--first", default="realart", help="the data set that is also trained on alone")
     options = parser.parse_args()
-    for name in ("data", "artifacts"):
-        os.environ[f"ARTDETECT_{name.upper()}"] = str(options.work / name)
-    train, validation, config = balanced(options.config, options.set)
+    train, validation, config = balanced(options)
     first = train.path.str.startswith(f"{options.first}/").to_numpy()
     rows: list[list[str]] = []
     fitted = fit(config, train, validation)
@@ -65,8 +60,19 @@ def main() -> None:
         add(f"the same on {options.first} alone, the other data sets", on_others(alone, changed, train[~first]))
 
 
-def balanced(config_file: Path, changes: list[str]) -> "tuple[pd.DataFrame, pd.DataFrame, TrainConfig]":
-    """The training and validation pictures of a config, and its section train."""
+def project_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser of the arguments that `balanced` needs."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--config", type=Path, default=Path("configs/starter.toml"))
+    parser.add_argument("--set", action="append", default=[])
+    return parser
+
+
+def balanced(options: argparse.Namespace) -> "tuple[pd.DataFrame, pd.DataFrame, TrainConfig]":
+    """The training and validation pictures of a config, and its section train. The pipeline runs below `work`."""
+    for name in ("data", "artifacts"):
+        os.environ[f"ARTDETECT_{name.upper()}"] = str(options.work / name)
     import pandas as pd
 
     from artdetect import config as configs
@@ -75,7 +81,7 @@ def balanced(config_file: Path, changes: list[str]) -> "tuple[pd.DataFrame, pd.D
     from artdetect.cli.flows import run_pipeline
     from artdetect.core import paths
 
-    loaded = configs.load(config_file, changes)
+    loaded = configs.load(options.config, options.set)
     folders = {outcome.stage: outcome.artifact.folder for outcome in run_pipeline(loaded, [])}
     pictures = download.folder(folders["download"])
     used = pd.read_parquet(folders["balance"] / file_names.BALANCE)

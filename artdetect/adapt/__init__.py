@@ -24,6 +24,7 @@ from artdetect.model.probabilities import TEMPERATURE, Calibration
 from artdetect.pictures import picture_views
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.stats.verdict_measures import verdict_measures
+from artdetect.train.calibration import NOVELTY_QUANTILE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 # pictures alone, a larger weight makes the model forget what AI looks like.
 WEIGHT, WEIGHT_OF_ONE_CLASS = 30.0, 10.0
 TEMPERATURE_EVIDENCE = 25.0  # nats per squared change of log temperature: about fifty pictures move it noticeably
-NOVELTY_QUANTILE = 0.99
 CHUNK = 64  # pictures in memory at a time
 SEED = 129
 
@@ -181,6 +181,5 @@ def _judged(
     }
     result: dict[str, Any] = {"by_class": rows}
     if truth.any() and not truth.all():
-        called = (verdicts == CLASSES[AI]).astype(int) - (verdicts == CLASSES[HUMAN])
-        result |= verdict_measures(truth, p_ai, called, np.ones(len(truth)), clusters, SEED)
+        result |= verdict_measures(truth, p_ai, verdicts, np.ones(len(truth)), clusters, SEED)
     return result

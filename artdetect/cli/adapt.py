@@ -28,14 +28,9 @@ def add(commands: Commands) -> None:
 def _adapt(arguments: argparse.Namespace) -> int:
     from artdetect import adapt as library
     from artdetect.artifacts import lineage, registry, run_ledger
-    from artdetect.model import choice
-    from artdetect.model.detector import Detector
 
     own = library.own_pictures(arguments.folder)
-    chosen = choice.choose(arguments.model)
-    base = Detector.load(chosen.path)
-    for line in choice.introduction(base, chosen.role, chosen.key):
-        chosen_model.say(line)
+    chosen, base = chosen_model.choose(arguments.model)
     for path, reason in own.skipped.items():
         chosen_model.say(f"left out: {path}: {reason}")
     adapted = library.adapt(base, chosen.path, own)

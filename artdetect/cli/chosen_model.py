@@ -8,13 +8,19 @@ from artdetect.core import json_logging
 from artdetect.formatting.text import printable
 
 if TYPE_CHECKING:
+    from artdetect.model.choice import Choice
     from artdetect.model.detector import Detector
 
 
 def load(named: Path | None) -> "Detector":
-    """The model of option `--model`, or the default one. Says which it is, and what its training data say.
+    """The model of option `--model`, or the default one; see `choose`."""
+    return choose(named)[1]
 
-    Errors as for `choice.choose` and `Detector.load`.
+
+def choose(named: Path | None) -> "tuple[Choice, Detector]":
+    """Where the model of option `--model`, or the default one, is; and the model.
+
+    Says which it is, and what its training data say. Errors as for `choice.choose` and `Detector.load`.
     """
     from artdetect.model import choice
     from artdetect.model.detector import Detector
@@ -23,7 +29,7 @@ def load(named: Path | None) -> "Detector":
     detector = Detector.load(chosen.path)
     for line in choice.introduction(detector, chosen.role, chosen.key):
         say(line)
-    return detector
+    return chosen, detector
 
 
 def say(line: str) -> None:

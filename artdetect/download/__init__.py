@@ -22,7 +22,6 @@ from artdetect.download.source import (
     Kind,
     archive_sha256,
     file_sha256,
-    has_splits,
     key_url,
     local_path,
     names,
@@ -35,6 +34,7 @@ from artdetect.download.source import (
     url_digest,
     write_json,
 )
+from artdetect.pictures import labels
 
 __all__ = [
     "DownloadConfig",
@@ -106,7 +106,7 @@ def run(config: DownloadConfig, out: Path, progress: ByteProgress = no_progress,
     for name, data_set in _named(config).items():
         with _errors_of(name):
             records[name] = _available(data_set, config.max_gb * 1e9, progress, retry)
-            if name and not has_splits(folder := paths.located(records[name]["folder"])):
+            if name and not labels.has_splits(folder := paths.located(records[name]["folder"])):
                 raise DownloadError(f"found no train/ or test/ folder in {folder}: name the folder that holds them")
     if "" in records:
         write_json(out / RECORD, records[""])

@@ -97,11 +97,6 @@ def picture_folder(folder: Path) -> Path:
     return folder
 
 
-def has_splits(folder: Path) -> bool:
-    """Whether a folder holds train/ or test/."""
-    return any((folder / name).is_dir() for name in SPLITS)
-
-
 def names(urls: Sequence[str]) -> list[str]:
     """A name for each of several data sets; it differs from the others and from the first part of any other path."""
     taken, found = {*SPLITS, INCOMING}, []

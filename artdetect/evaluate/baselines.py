@@ -16,6 +16,7 @@ from artdetect import compute
 from artdetect.core import digests
 from artdetect.core.progress import Count
 from artdetect.evaluate.metrics import headline
+from artdetect.model.decision import UNSURE
 from artdetect.pictures import content_draw
 from artdetect.pictures.file_properties import properties
 from artdetect.pictures.labels import AI, CLASSES
@@ -107,7 +108,7 @@ def _out_of_source(
     if len(set(truth)) < len(CLASSES):
         return None
     weights = source_weights(groups, truth.astype(np.int64))
-    measured = verdict_measures(truth, p_ai, np.zeros(len(truth), np.int64), weights, groups, seed)
+    measured = verdict_measures(truth, p_ai, np.full(len(truth), UNSURE), weights, groups, seed)
     return {name: measured[name] for name in ("balanced_accuracy", "roc_auc")}
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artdetect.model.decision import REASONS, SURE, UNSURE
-from artdetect.pictures.labels import AI, CLASSES, HUMAN
+from artdetect.pictures.labels import AI, CLASSES
 from artdetect.stats.bootstrap import Bootstrap, last_of_ties
 from artdetect.stats.confidence_intervals import share_interval, wilson
 from artdetect.stats.verdict_measures import verdict_measures
@@ -38,13 +38,12 @@ def verdicts(predictions: "pd.DataFrame", bootstrap: Bootstrap) -> dict[str, Any
     Returns:
         pictures; the measures of `verdict_measures`; reasons, the number of unsure pictures by their reason.
     """
-    called = (predictions.verdict == CLASSES[AI]).astype(int) - (predictions.verdict == CLASSES[HUMAN])
     truth, pictures = (predictions.label == CLASSES[AI]).to_numpy(), np.arange(len(predictions))
     p_ai, weights = predictions.p_ai.to_numpy(np.float64), np.ones(len(predictions))
     counts = predictions.reason.value_counts()
     return {
         "pictures": len(predictions),
-        **verdict_measures(truth, p_ai, called.to_numpy(), weights, pictures, bootstrap.seed),
+        **verdict_measures(truth, p_ai, predictions.verdict.to_numpy(), weights, pictures, bootstrap.seed),
         "reasons": {reason: int(counts.get(reason, 0)) for reason in REASONS if reason != SURE},
     }
 

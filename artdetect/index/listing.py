@@ -71,7 +71,7 @@ def picture_roots(folder: Path, incoming: bool, tables: Tables = ONE_DATA_SET) -
 
 
 def _named_root(folder: Path) -> Path:
-    if not any((folder / split).is_dir() for split in labels.SPLITS):
+    if not labels.has_splits(folder):
         raise DataError(f"data set {folder.name}: found no train/ or test/ folder in {folder.resolve()}")
     return folder
 
@@ -87,7 +87,7 @@ def find_root(folder: Path) -> Path:
     level = [folder]
     for _ in range(4):
         for candidate in level:
-            if any((candidate / split).is_dir() for split in labels.SPLITS):
+            if labels.has_splits(candidate):
                 return candidate
         level = [
             Path(child)

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from artdetect.pictures.picture_views import PictureViews
 
 MODEL_FILE = file_names.MODEL
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # earliest date of the zip format: keeps the clock out of the bytes
 OTHER = "other"  # generator of pictures whose likeliest family is not likely enough
 MIN_GENERATOR_PROBABILITY = 0.5  # below it, no generator family is named
 BATCH_PIXELS = 16 * 224 * 224  # pixels held as float32 at a time: bounds memory
@@ -225,7 +224,7 @@ class Detector:
             members["config.json"] = reproducible_keras.without_object_ids(members["config.json"])
             members[head_file.CARD] = json.dumps(self.card(), indent=1).encode()
             for name in sorted(members):
-                target.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
+                target.writestr(zipfile.ZipInfo(name, head_file.EPOCH), members[name])
         scratch.unlink()
         path.write_bytes(buffer.getvalue())
 

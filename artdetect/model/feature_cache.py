@@ -53,6 +53,11 @@ class Extractor:
     weights: str = backbones.DEFAULT_WEIGHTS
 
     @property
+    def identity(self) -> dict[str, str]:
+        """What identifies the net in a cache key, see `backbones.identity`. It reads all of a net's files."""
+        return backbones.identity(self.backbone, self.weights)
+
+    @property
     def batch(self) -> int:
         """Number of pictures that a worker takes at a time."""
         return self.geometry.max_batch(compute.WORKER_CHUNK, BATCH_BYTES)
@@ -101,9 +106,8 @@ class Extractor:
 
 def default_folder(extractor: Extractor, view: int) -> Path:
     """The cache folder. Its name depends on everything that affects the features."""
-    identity = backbones.identity(extractor.backbone, extractor.weights)
     key = {
-        "extractor": asdict(extractor) | identity,
+        "extractor": asdict(extractor) | extractor.identity,
         "view": view,
         "pixels": pixel_cache.default_folder(extractor.geometry).name,
         "recipe": CACHE_VERSION,
@@ -125,7 +129,7 @@ class FeatureCache:
     """
 
     def __init__(self, extractor: Extractor, view: int, folder: Path | None = None):
-        weights_id = backbones.identity(extractor.backbone, extractor.weights)["weights"]
+        weights_id = extractor.identity["weights"]
         self._cache = ArrayCache(
             folder or default_folder(extractor, view),
             "feature",
@@ -170,7 +174,7 @@ class CropFeatureCache:
 
     def __init__(self, extractor: Extractor, count: int, folder: Path | None = None):
         clean = default_folder(extractor, 0)
-        weights_id = backbones.identity(extractor.backbone, extractor.weights)["weights"]
+        weights_id = extractor.identity["weights"]
         self._crops = CropCache(extractor.geometry, count)
         self._cache = ArrayCache(
             folder or clean.with_name(f"{clean.name}-crops-{self._crops.folder.name}"),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Precision = Literal["float32", "float16"]
 CARD = "artdetect.json"
 _ARRAY, _EXTRA = ".npy", "extra."
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # earliest date of the zip format: keeps the clock out of the bytes
+EPOCH = (1980, 1, 1, 0, 0, 0)  # earliest date of the zip format: keeps the clock out of the bytes
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,10 @@ def save(
     entries = {"net": {**net, "backbone_sha256": _digest(backbone)}, "kernels": precision}
     card = {**card, **entries}
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(CARD, _EPOCH), json.dumps(card, indent=1))
+        archive.writestr(zipfile.ZipInfo(CARD, EPOCH), json.dumps(card, indent=1))
         for name, array in sorted(arrays.items()):
             np.save(buffer := io.BytesIO(), np.asarray(array, order="C"), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(name + _ARRAY, _EPOCH), buffer.getvalue())
+            archive.writestr(zipfile.ZipInfo(name + _ARRAY, EPOCH), buffer.getvalue())
 
 
 def load_model(path: Path, card: Mapping[str, Any], geometry: "Geometry") -> "keras.Model":

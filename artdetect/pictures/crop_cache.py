@@ -7,7 +7,6 @@ folders may be deleted at any time.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -17,11 +16,11 @@ import PIL
 
 from artdetect import compute
 from artdetect.core import digests, paths
-from artdetect.core.errors import DataError, PictureError
 from artdetect.core.progress import Count
 from artdetect.pictures import images, native_crops, picture_views
 from artdetect.pictures.array_cache import ArrayCache, PictureRef
 from artdetect.pictures.images import Geometry
+from artdetect.pictures.pixel_cache import indexed
 
 CHUNK = 256  # crops written at once: the most that a kill can lose
 SIDES_CHUNK = 4096
@@ -84,7 +83,7 @@ def _measured(items: Sequence[PictureRef]) -> Iterator[bytes]:
 
 def _measure(items: Sequence[PictureRef]) -> list[bytes]:
     """The shorter side of each picture, int32, on a worker."""
-    with _named_errors():
+    with indexed():
         return [np.int32(picture_views.shorter_side(path, sha256)).tobytes() for sha256, path in items]
 
 
@@ -96,13 +95,5 @@ def _cut(geometry: Geometry, count: int, items: Sequence[PictureRef]) -> Iterato
 
 def _crops(geometry: Geometry, count: int, items: Sequence[PictureRef]) -> list[bytes]:
     """The crops of each picture, on a worker."""
-    with _named_errors():
+    with indexed():
         return [picture_views.load(path, geometry, count, sha256).crops.tobytes() for sha256, path in items]
-
-
-@contextmanager
-def _named_errors() -> Iterator[None]:
-    try:
-        yield
-    except PictureError as error:
-        raise DataError(f"{error} (it could be read when it was indexed: run the index stage again)") from error

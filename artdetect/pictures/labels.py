@@ -9,6 +9,7 @@ no label: nothing is guessed.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 CLASSES = ("AI", "human")  # index = class number, as in the notebook; AI is the positive class of every metric
 AI, HUMAN = 0, 1
@@ -21,6 +22,11 @@ _AI_FOLDER = re.compile(r"AI_([A-Za-z0-9.+-]+)_(.+)")
 _LIKE_AI = re.compile(r"ai(?![a-z])", re.IGNORECASE)  # AI, ai_sd_x, AI-art: possibly AI, but not a style
 _STYLE = re.compile(r"[\w .+-]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")  # of a generator, or of the origin of human art
+
+
+def has_splits(folder: Path) -> bool:
+    """Whether a folder holds train/ or test/."""
+    return any((folder / split).is_dir() for split in SPLITS)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Each geometry has a folder with an `ArrayCache`, which may be deleted at any tim
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -72,10 +73,14 @@ def _decoded(geometry: Geometry, items: Sequence[PictureRef]) -> Iterator[bytes]
 
 def _decode(geometry: Geometry, items: Sequence[PictureRef]) -> list[bytes]:
     """Decode the canonical pixels of each item, on a worker."""
-    records = []
-    for sha256, path in items:
-        try:
-            records.append(images.load(path, geometry, sha256).tobytes())
-        except PictureError as error:
-            raise DataError(f"{error} (it could be read when it was indexed: run the index stage again)") from error
-    return records
+    with indexed():
+        return [images.load(path, geometry, sha256).tobytes() for sha256, path in items]
+
+
+@contextmanager
+def indexed() -> Iterator[None]:
+    """Turn the error of a picture that can no longer be read into a DataError, because the index says that it can."""
+    try:
+        yield
+    except PictureError as error:
+        raise DataError(f"{error} (it could be read when it was indexed: run the index stage again)") from error

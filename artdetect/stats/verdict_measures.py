@@ -12,14 +12,14 @@ BLOCK = 2**21  # weights in memory at a time
 
 
 def verdict_measures(
-    truth: np.ndarray, p_ai: np.ndarray, called: np.ndarray, weights: np.ndarray, clusters: np.ndarray, seed: int
+    truth: np.ndarray, p_ai: np.ndarray, verdicts: np.ndarray, weights: np.ndarray, clusters: np.ndarray, seed: int
 ) -> dict[str, dict[str, float] | None]:
     """Measure a detector on N pictures, as if both classes were equally frequent.
 
     Args:
         truth: bool [N], True for AI; both classes are present.
         p_ai: float [N] in [0, 1].
-        called: int [N]: 1 for the verdict AI, -1 for human, 0 for unsure.
+        verdicts: str [N], "AI" or "human"; anything else is no verdict.
         weights: float [N], how much each picture counts within its class.
         clusters: The cluster of each picture, [N]. The bootstrap draws whole clusters, of each class by themselves:
             sources for intervals that hold for other sources, pictures for those of other pictures.
@@ -31,7 +31,7 @@ def verdict_measures(
         there is no such verdict. Where the bootstrap's interval of a share or of roc_auc has no width because all is
         right, or all wrong, it is Wilson's, as of so many pictures as there are clusters.
     """
-    measured = _Measures(truth, p_ai, called)
+    measured = _Measures(truth, p_ai, verdicts)
     values = measured(weights[None])
     _, cluster = np.unique(clusters, return_inverse=True)
     resampled: list[dict[str, np.ndarray]] = []
@@ -58,8 +58,8 @@ def verdict_measures(
         "roc_auc": few,
         "balanced_accuracy": few,
         "firm": cluster.max() + 1,
-        "right_ai": len(set(cluster[called == 1])),
-        "right_human": len(set(cluster[called == -1])),
+        "right_ai": len(set(cluster[verdicts == "AI"])),
+        "right_human": len(set(cluster[verdicts == "human"])),
     }
     for name, number in counts_of.items():
         found = result[name]
@@ -71,8 +71,8 @@ def verdict_measures(
 class _Measures:
     """The measures for B vectors of weights `(B, N)`: name -> float64 `(B,)`, NaN where undefined."""
 
-    def __init__(self, truth: np.ndarray, p_ai: np.ndarray, called: np.ndarray):
-        self.truth, self.called = truth, called
+    def __init__(self, truth: np.ndarray, p_ai: np.ndarray, verdicts: np.ndarray):
+        self.truth, self.verdicts = truth, verdicts
         self.p_ai = np.asarray(p_ai, np.float64)
         self.losses = log_losses(truth, p_ai)
         self.right = (self.p_ai >= 0.5) == truth
@@ -93,12 +93,12 @@ class _Measures:
             "balanced_accuracy": shares @ self.right,
             "log_loss": shares @ self.losses,
             "ece": np.abs(np.add.reduceat(gaps, self.bin_starts, axis=1)).sum(axis=1),
-            "firm": shares @ (self.called != 0),
+            "firm": shares @ np.isin(self.verdicts, ("AI", "human")),
         }
-        for name, sign, right in (("right_ai", 1, self.truth), ("right_human", -1, ~self.truth)):
-            given = shares @ (self.called == sign)
+        for name, verdict, right in (("right_ai", "AI", self.truth), ("right_human", "human", ~self.truth)):
+            given = shares @ (self.verdicts == verdict)
             with np.errstate(invalid="ignore"):
-                result[name] = np.where(given > 0, shares @ ((self.called == sign) & right) / given, np.nan)
+                result[name] = np.where(given > 0, shares @ ((self.verdicts == verdict) & right) / given, np.nan)
         return result
 
 

@@ -235,11 +235,10 @@ def measures(predictions: HeldOutPredictions, calibration: Calibration, rule: De
     p_ai = calibration(predictions.logits[0])
     reasons = rule.reasons(p_ai, None if predictions.novelty is None else predictions.novelty[0])
     verdicts = rule.verdicts(p_ai, reasons)
-    called = (verdicts == CLASSES[AI]).astype(int) - (verdicts == CLASSES[HUMAN])
     clusters = np.arange(len(p_ai))
     return {
         "pictures": len(p_ai),
-        **verdict_measures(predictions.classes == AI, p_ai, called, predictions.weights, clusters, SEED),
+        **verdict_measures(predictions.classes == AI, p_ai, verdicts, predictions.weights, clusters, SEED),
     }
 
 

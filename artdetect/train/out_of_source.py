@@ -41,7 +41,11 @@ class OutOfSource:
     @property
     def enough(self) -> bool:
         """Whether each class has so many sources that leaving some out says something about others."""
-        return min(self.sources.values()) >= MIN_SOURCES
+        return _are_enough(self.sources)
+
+
+def _are_enough(sources: dict[str, int]) -> bool:
+    return min(sources.values()) >= MIN_SOURCES
 
 
 def abstention(abstain: Abstention, enough_sources: bool) -> Abstention:
@@ -69,7 +73,7 @@ def cross_calibrated(
     """
     n = len(train)
     sources = {name: len(set(folds.groups[predictions.classes == number])) for number, name in enumerate(CLASSES)}
-    abstain = abstention(abstain, min(sources.values()) >= MIN_SOURCES)
+    abstain = abstention(abstain, _are_enough(sources))
     p_ai, verdicts, reasons = np.full(n, np.nan), np.full(n, UNSURE, object), np.full(n, "", object)
     for fold in folds.numbers:
         inside = folds.folds == fold
@@ -119,8 +123,7 @@ def summary(found: OutOfSource) -> dict[str, Any] | None:
     truth = (table.label == CLASSES[AI]).to_numpy()
     if not truth.any() or truth.all():
         return None
-    called = table.verdict.map({CLASSES[AI]: 1, CLASSES[HUMAN]: -1}).fillna(0).to_numpy(np.int64)
-    arguments = truth, table.p_ai.to_numpy(), called, table.weight.to_numpy()
+    arguments = truth, table.p_ai.to_numpy(), table.verdict.to_numpy(), table.weight.to_numpy()
     rows = _by_source(table)
     judged = [row for row in rows if row["firm"] >= MIN_FIRM]
     held = sum(row["right"] >= HELD * row["firm"] for row in judged)

@@ -15,6 +15,7 @@ from artdetect.core import digests
 from artdetect.core.errors import ArtifactError
 from artdetect.monitoring import staleness
 from tests import PROJECT
+from tests.damage import flipped_bits
 
 PARTS = {"config": {"seed": 3}, "inputs": {"index": "0" * 64}}
 
@@ -239,9 +240,7 @@ def test_no_flipped_bit_in_a_record_gives_another_record() -> None:
     path = folder / store.RECORD
     good, expected = path.read_bytes(), store.read(folder).record
     refused = 0
-    for bit in range(8 * len(good)):
-        damaged = bytearray(good)
-        damaged[bit // 8] ^= 1 << bit % 8
+    for bit, damaged in enumerate(flipped_bits(good)):
         path.write_bytes(damaged)
         try:
             assert store.read(folder).record == expected, bit

@@ -7,6 +7,7 @@ import pytest
 
 from artdetect.core import paths
 from artdetect.core.json_cache import cached_json
+from tests.damage import flipped_bits
 
 VALUE = {"answer": 0.5, "counts": [1, 2, {"of": None}], "2": "ä"}
 
@@ -42,9 +43,7 @@ def test_no_flipped_bit_gives_another_value(calls: list[int], caplog: pytest.Log
     (path,) = (paths.cache() / "json").iterdir()
     good = path.read_bytes()
     caplog.set_level(logging.CRITICAL, "artdetect")
-    for bit in range(8 * len(good)):
-        damaged = bytearray(good)
-        damaged[bit // 8] ^= 1 << bit % 8
+    for damaged in flipped_bits(good):
         path.write_bytes(damaged)
         assert cached(calls) == VALUE
         assert cached(calls) == VALUE

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from artdetect.core.errors import ArtifactError
 from artdetect.explain.explanation import Explanation, load, save
+from tests.damage import flipped_bits
 
 
 def explanation(heatmap, ranks=None):
@@ -77,9 +78,7 @@ def test_no_flipped_bit_in_a_file_gives_another_explanation(tmp_path):
     save(found, path)
     good = path.read_bytes()
     refused = 0
-    for bit in range(8 * len(good)):
-        damaged = bytearray(good)
-        damaged[bit // 8] ^= 1 << bit % 8
+    for bit, damaged in enumerate(flipped_bits(good)):
         path.write_bytes(damaged)
         try:
             again = load(path)

@@ -161,8 +161,12 @@ def test_the_summary_has_intervals_over_sources_and_over_pictures() -> None:
     found = out_of_source.cross_calibrated(*case(spread=2.0), 0.5, ABSTAIN)
     said, table = out_of_source.summary(found), found.table
     assert said is not None
-    called = table.verdict.map({"AI": 1, "human": -1, UNSURE: 0}).to_numpy()
-    arguments = (table.label == "AI").to_numpy(), table.p_ai.to_numpy(), called, table.weight.to_numpy()
+    arguments = (
+        (table.label == "AI").to_numpy(),
+        table.p_ai.to_numpy(),
+        table.verdict.to_numpy(),
+        table.weight.to_numpy(),
+    )
     for name, expected in verdict_measures(*arguments, table.group.to_numpy(str), out_of_source.SEED).items():
         assert said[name] == expected
     assert said["over_pictures"]["log_loss"]["value"] == said["log_loss"]["value"]
