@@ -30,7 +30,7 @@ class ExplainConfig(Section):
     pictures_per_group: int = Field(
         1, ge=0, le=50, description="pictures per class and group: right, wrong, least sure"
     )
-    method: Method = Field("xrai", description="how pictures are explained")
+    method: Method = Field("evidence", description="how pictures are explained")
     target: Target = Field(XRAISettings.target, description="the number that is explained")
     baselines: Baselines = Field(XRAISettings.baselines, description="where integrated gradients start")
     steps: int = Field(XRAISettings.steps, ge=2, le=1000, description="of integrated gradients, for each baseline")
