@@ -71,4 +71,5 @@ class ExplainConfig(Section):
         """
         from artdetect.explain.methods import make
 
-        return make(self.method, detector.classifier, batch_size=self.batch_size, **self.settings())
+        parts = {"parts": detector.parts} if self.method == "evidence" else {}
+        return make(self.method, detector.classifier, batch_size=self.batch_size, **parts, **self.settings())

@@ -21,6 +21,9 @@ from artdetect.model import head_file, reproducible_keras, tensorflow_setup
 from artdetect.model.compiled import CompiledModel, outputs_of
 from artdetect.model.decision import DecisionRule
 from artdetect.model.frozen_backbone import LAYER, FrozenBackbone, with_crops
+from artdetect.model.parts import CARD as PARTS
+from artdetect.model.parts import MEMBER as PARTS_MEMBER
+from artdetect.model.parts import Parts
 from artdetect.pictures import images, labels
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.native_crops import MAX_CROPS
@@ -78,6 +81,7 @@ class Detector:
         digest: The sha256 of the model file, empty before there is one.
         native_crops: Crops of large pictures that are judged beside the whole, see `artdetect.pictures.native_crops`. A
             model with crops has a frozen part.
+        parts: How parts of a picture are judged, where training has fitted that.
     """
 
     model: "keras.Model"
@@ -88,6 +92,7 @@ class Detector:
     families: tuple[str, ...] = ()
     digest: str = ""
     native_crops: int = 0
+    parts: Parts | None = None
 
     @property
     def id(self) -> str:
@@ -151,7 +156,7 @@ class Detector:
         """The model that gives its evidence with its verdict."""
         from artdetect.model.evidence import EvidenceNet
 
-        return EvidenceNet(self.model, self.geometry.size)
+        return EvidenceNet(self.model, self.geometry.size, self.parts)
 
     @cached_property
     def frozen(self) -> FrozenBackbone | None:
@@ -217,6 +222,7 @@ class Detector:
             "rule": self.rule.as_dict(),
             "families": self.families,
             "native_crops": self.native_crops,
+            **({PARTS: self.parts.card()} if self.parts else {}),
             **self.metadata,
         }
 
@@ -225,6 +231,9 @@ class Detector:
     ) -> None:
         """Write a model file without the backbone; arguments and errors as for `head_file.save`."""
         head_file.save(self.model, self.card(), path, precision, extra)
+        if self.parts:
+            with zipfile.ZipFile(path, "a") as archive:
+                archive.writestr(zipfile.ZipInfo(PARTS_MEMBER, head_file.EPOCH), self.parts.arrays())
 
     def save(self, path: Path) -> None:
         """Write the model file. The same model always gives the same bytes."""
@@ -235,6 +244,8 @@ class Detector:
             members["metadata.json"] = reproducible_keras.without_date(members["metadata.json"])
             members["config.json"] = reproducible_keras.without_object_ids(members["config.json"])
             members[head_file.CARD] = json.dumps(self.card(), indent=1).encode()
+            if self.parts:
+                members[PARTS_MEMBER] = self.parts.arrays()
             for name in sorted(members):
                 target.writestr(zipfile.ZipInfo(name, head_file.EPOCH), members[name])
         scratch.unlink()
@@ -262,7 +273,8 @@ class Detector:
             else:
                 model = keras.models.load_model(path, compile=False, safe_mode=True)
             digest = digests.file_digest(path)
-            detector = Detector(model, card["preset"], geometry, card, rule, families, digest, native_crops)
+            parts = _parts(path, card.pop(PARTS)) if PARTS in card else None
+            detector = Detector(model, card["preset"], geometry, card, rule, families, digest, native_crops, parts)
             output = tuple(detector.classifier.compute_output_shape((1, geometry.size, geometry.size, 3)))
         except ModelError:
             raise
@@ -286,6 +298,12 @@ class Detector:
                 f"{path}: its net has outputs for {outputs} generators, but its card names {len(families)}"
             )
         return detector
+
+
+def _parts(path: Path, card: Mapping[str, Any]) -> Parts:
+    """The parts of a model file, of which the card says this."""
+    with zipfile.ZipFile(path) as archive:
+        return Parts.of(card, archive.read(PARTS_MEMBER))
 
 
 def _to_scores(outputs: "Mapping[str, np.ndarray]") -> Scores:

@@ -18,21 +18,34 @@ from artdetect.pictures.labels import AI
 if TYPE_CHECKING:
     import keras
 
+    from artdetect.model.parts import Parts
+
 
 class Evidence(PixelMethod):
     """The evidence: for each place the margin, in logits, of the parts of the picture around it.
 
-    The values of one class are those of the other with the opposite sign. Arguments and errors as for `Explainer`.
+    The values of one class are those of the other with the opposite sign.
+
+    Args:
+        model: The model, as for every `Explainer`.
+        parts: How the model judges parts, see `EvidenceNet`.
+        options: `batch_size`, and the fields of `EvidenceSettings`.
 
     Raises:
-        ValueError: A picture is not square.
+        ModelError, ValueError: As `Explainer`; also where a picture is not square.
     """
 
     settings_class = EvidenceSettings
 
-    def __init__(self, model: keras.Model, **options: Any):
+    def __init__(self, model: keras.Model, *, parts: Parts | None = None, **options: Any):
         super().__init__(model, **options)
-        self._net = lru_cache(maxsize=1)(lambda size: EvidenceNet(model, size))
+        self.parts = parts
+        self._net = lru_cache(maxsize=1)(lambda size: EvidenceNet(model, size, parts))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of every `Explainer`, and the parts."""
+        return super().options | {"parts": self.parts}
 
     def _attribute(self, images, targets):
         height, width = images.shape[1:3]
