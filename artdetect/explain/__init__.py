@@ -60,7 +60,6 @@ def run(
     from artdetect.explain.explained_pictures import ExplainedPicture, title
     from artdetect.explain.selection import select
     from artdetect.model.detector import Detector
-    from artdetect.pictures import labels
 
     detector = Detector.load(train_folder)
     explainers = config.explainers(detector)
@@ -75,7 +74,7 @@ def run(
             row.sha256,
             row.name,
             title(row.verdict, row.reason, row.predicted, row.p_ai, row.label, getattr(row, "native_crops", 0)),
-            labels.CLASSES.index(row.predicted),
+            config.class_to_explain(row.predicted),
         )
         for row in rows.itertuples(index=False)
     ]
@@ -122,7 +121,7 @@ def _explain(
         return explanations.load(out / f"{pictures[number].name}.npz")
 
     scale = None
-    if config.common_scale and pictures:
+    if config.scale == "common" and pictures:
         scale = figures.common_range(map(load, range(len(pictures))))
         for number, picture in enumerate(pictures):
             draw(detector, picture, load(number), out, scale)
