@@ -66,13 +66,14 @@ def run(
     )
     champion_candidate = Candidate(model, made["champion"], tmp_path / "balance" if trained_on is not None else None)
     gate.run(
-        GateConfig(bootstrap_resamples=200),
+        GateConfig(bootstrap_resamples=200, localisation=0),
         made["index"],
         made["audit"],
         made["balance"],
         champion_candidate if champion else None,
         Candidate(model, made["challenger"], made["balance"]),
         cases,
+        tmp_path,
         tmp_path / "out",
         Candidate(model, made["reference"], made["balance"]) if champion else None,
     )

@@ -7,7 +7,7 @@ speaks for that class.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from artdetect.core import digests, json_cache
 from artdetect.explain.localisation import metrics
 from artdetect.explain.localisation.splices import EDGES, SHAPES, Splice, draw, shortage, spliced
-from artdetect.explain.quality import deletion_insertion, mean_interval
+from artdetect.explain.quality import deletion_insertion
 from artdetect.pictures import content_draw, images
 from artdetect.pictures.labels import CLASSES
+from artdetect.stats.bootstrap import mean_interval
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from artdetect.explain.explanation import Explanation
     from artdetect.explain.methods.explainer import Explainer
     from artdetect.pictures.images import Geometry
 
@@ -41,6 +43,7 @@ _CODE = ("artdetect.explain.localisation", "artdetect.explain.localisation.splic
 
 Pixels = Callable[[str], NDArray[np.uint8]]  # sha256 -> canonical picture, uint8 [S, S, 3]
 Row = dict[str, Any]
+Stream = Callable[[Iterable[NDArray[np.float32]], Iterable[int]], "Iterable[Explanation]"]
 
 
 def pixels_of(geometry: Geometry, files: Mapping[str, Path]) -> Pixels:
@@ -122,15 +125,39 @@ def measured(model: str, explainer: Explainer, splices: Sequence[Splice], pixels
     """
 
     def compute() -> list[Row]:
-        rows = []
-        for splice, mask, explanation in _explained(explainer, splices, pixels):
-            noise = metrics.uninformed(explanation, _noise_draw(splice))
-            maps = (deletion_insertion.normalised_map(values, mask.shape) for values in (explanation.heatmap, noise))
-            own, other = (metrics.measures(heatmap, mask) for heatmap in maps)
-            rows.append({"area": float(mask.mean()), **own, "noise": other})
-        return rows
+        return [score(*found) for found in explained(explainer.stream, splices, pixels)]
 
     return json_cache.cached_json("localisation", _recipe(model, explainer, splices), compute)
+
+
+def explained(
+    stream: Stream, splices: Sequence[Splice], pixels: Pixels
+) -> Iterator[tuple[Splice, NDArray[np.bool_], Explanation]]:
+    """Each splice with its region and the explanation of its target.
+
+    Args:
+        stream: `Explainer.stream`, or what takes pictures and targets as it does.
+        splices: The splices.
+        pixels: As for `check`.
+    """
+    masks: list[NDArray[np.bool_]] = []  # of the pictures that were read ahead
+
+    def pictures() -> Iterator[NDArray[np.float32]]:
+        for splice in splices:
+            picture, mask = spliced(splice, pixels(splice.base), pixels(splice.donor))
+            masks.append(mask)
+            yield images.to_input(picture)
+
+    for splice, explanation in zip(splices, stream(pictures(), (one.target for one in splices)), strict=True):
+        yield splice, masks.pop(0), explanation
+
+
+def score(splice: Splice, mask: NDArray[np.bool_], explanation: Explanation) -> Row:
+    """How well a map finds the region of a splice, see `measured`."""
+    noise = metrics.uninformed(explanation, _noise_draw(splice))
+    maps = (deletion_insertion.normalised_map(values, mask.shape) for values in (explanation.heatmap, noise))
+    own, other = (metrics.measures(heatmap, mask) for heatmap in maps)
+    return {"area": float(mask.mean()), **own, "noise": other}
 
 
 def summary(splices: Sequence[Splice], values: Sequence[Row], seed: int) -> dict[str, Any]:
@@ -183,23 +210,6 @@ def _difference(rows: Sequence[Row], others: Sequence[Row], seed: int) -> dict[s
     return mean_interval([row["auc"] - other["auc"] for row, other in zip(rows, others, strict=True)], seed, -1, 1)
 
 
-def _explained(
-    explainer: Explainer, splices: Sequence[Splice], pixels: Pixels
-) -> Iterator[tuple[Splice, NDArray[np.bool_], Any]]:
-    """Each splice with its region and the explanation of its target."""
-    masks: list[NDArray[np.bool_]] = []  # of the pictures that were read ahead
-
-    def pictures() -> Iterator[NDArray[np.float32]]:
-        for splice in splices:
-            picture, mask = spliced(splice, pixels(splice.base), pixels(splice.donor))
-            masks.append(mask)
-            yield images.to_input(picture)
-
-    explanations = explainer.stream(pictures(), (splice.target for splice in splices))
-    for splice, explanation in zip(splices, explanations, strict=True):
-        yield splice, masks.pop(0), explanation
-
-
 def _cached_curves(
     model: str, explainer: Explainer, splices: Sequence[Splice], pixels: Pixels, seed: int
 ) -> dict[str, Any]:
@@ -216,7 +226,7 @@ def _curves(explainer: Explainer, splices: Sequence[Splice], pixels: Pixels, see
         `deletion_insertion_auc`, with their intervals.
     """
     rows: dict[str, list[dict[str, float]]] = {}
-    for splice, mask, explanation in _explained(explainer, splices, pixels):
+    for splice, mask, explanation in explained(explainer.stream, splices, pixels):
         picture = images.to_input(spliced(splice, pixels(splice.base), pixels(splice.donor))[0])
         draw = _noise_draw(splice)
         maps = {
