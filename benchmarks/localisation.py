@@ -101,9 +101,9 @@ def opened(options: Any) -> Project:
 def of_one_pass(detector: "Detector") -> dict[str, Maps]:
     """Methods that cost about a verdict."""
     from artdetect.explain.methods import make
-    from artdetect.explain.methods.xrai import XRAI as Regions
+    from artdetect.explain.methods import xrai
 
-    evidence, regions = make("evidence", detector.classifier), Regions(detector.classifier)
+    evidence, regions = make("evidence", detector.classifier), xrai.XRAI(detector.classifier)
 
     def ranked(pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
         from dataclasses import replace
@@ -324,7 +324,7 @@ def stability(project: Project, methods: Mapping[str, Maps]) -> str:
             )
         rows.append([name, len(chosen), *cells])
     return (
-        "Rank correlation of the map of AI with that of the same test picture after a change; that of a cropped picture "
+        "Rank correlation of the map of AI with that of the same test picture after a change; of a cropped picture, "
         f"with the same part of the map.\n\n{table(['map', 'pictures', *changes], rows)}"
     )
 
@@ -366,7 +366,8 @@ def cost(project: Project) -> str:
             parts.append((cpu_now() - start) / count)
         seconds[name] = min(parts)
     rows = [[name, f"{1000 * each:,.0f}", f"{each / seconds['verdict']:.2f}"] for name, each in seconds.items()]
-    return f"CPU a picture, in one process; the least of three runs for methods of one pass.\n\n{table(['', 'ms', 'verdicts'], rows)}"
+    text = "CPU a picture, in one process; the least of three runs for methods of one pass."
+    return f"{text}\n\n{table(['', 'ms', 'in verdicts'], rows)}"
 
 
 def _kept(pictures: "Iterable[np.ndarray]", kept: "list[np.ndarray]") -> "Iterator[np.ndarray]":
