@@ -100,8 +100,7 @@ def opened(options: Any) -> Project:
 
 def of_one_pass(detector: "Detector") -> dict[str, Maps]:
     """Methods that cost about a verdict."""
-    from artdetect.explain.methods import make
-    from artdetect.explain.methods import xrai
+    from artdetect.explain.methods import make, xrai
 
     evidence, regions = make("evidence", detector.classifier), xrai.XRAI(detector.classifier)
 
