@@ -39,6 +39,7 @@ class Settings:
         complete: Whether completeness holds: the attributions of a picture sum to its score, so that the value of a
             pixel is its share of the score.
         fixed: Fields that keep their defaults whatever the config says, because its option means another method's.
+        one_pass: Whether a map costs about as much as a verdict, so that many can be checked.
         target: The number that is explained, see `ExplainedScore`.
         resolution: The longer side of the heatmap where the artwork's is longer; pixels, 1 or more.
         channel_reduce: How the three channels of a pixel become one number. Methods without channels do not have it.
@@ -48,6 +49,7 @@ class Settings:
     label: ClassVar[str]
     complete: ClassVar[bool]
     fixed: ClassVar[tuple[str, ...]] = ()
+    one_pass: ClassVar[bool] = False
 
     target: Target
     resolution: int
@@ -230,6 +232,7 @@ class GradCAMSettings(Settings):
     method = "gradcam"
     label = "Grad-CAM"
     complete = False
+    one_pass = True
 
     target: Target = XRAISettings.target
     resolution: int = XRAISettings.resolution
@@ -242,6 +245,7 @@ class EvidenceSettings(Settings):
     method = "evidence"
     label = "Evidence"
     complete = False
+    one_pass = True
 
     target: Target = XRAISettings.target
     resolution: int = XRAISettings.resolution

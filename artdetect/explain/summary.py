@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ from artdetect.core.atomic import replacing
 from artdetect.explain.explained_pictures import PACKAGES, ExplainedPicture, artwork, figure_artwork, inputs
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from artdetect.explain.config import ExplainConfig
     from artdetect.explain.explanation import Explanation
     from artdetect.explain.methods.explainer import Explainer
@@ -100,6 +102,36 @@ def cached_quality_check(
         return result.as_dict() | {"read_me": quality.HOW_TO_READ}
 
     return json_cache.cached_json("quality", recipe, check)
+
+
+def localisation_check(
+    detector: Detector,
+    explainers: Mapping[str, Explainer],
+    config: ExplainConfig,
+    predictions: pd.DataFrame,
+    files: Mapping[str, Path],
+) -> dict[str, Any] | None:
+    """Check with spliced test pictures whether the maps find a region of the other class.
+
+    Args:
+        detector: The detector that all explainers were made for.
+        explainers: Name -> explainer, the chosen method first.
+        config: The settings.
+        predictions: The predictions of the test pictures.
+        files: sha256 -> file of each test picture.
+
+    Returns:
+        The result of `localisation.check`; None where `config.localisation` is 0.
+    """
+    from artdetect.explain import localisation
+    from artdetect.explain.localisation.splices import parents
+
+    if not config.localisation:
+        return None
+    pixels = localisation.pixels_of(detector.geometry, files)
+    return localisation.check(
+        detector.digest, explainers, parents(predictions), pixels, count=config.localisation, seed=SEED
+    )
 
 
 def _sample(pictures: Sequence[ExplainedPicture], size: int) -> list[int]:

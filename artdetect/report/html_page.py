@@ -40,7 +40,7 @@ def render(title: str, values: Mapping[str, Any], charts: Charts) -> str:
     """
     template = environment(autoescape=True).get_template("report.html.jinja")
     explanations, worst_errors = values["explanations"], values["worst_errors"]
-    shown = [row | {"images": _panels(row["figure"])} for row in explanations["shown"]]
+    shown = [row | {"images": _panels(row["figure"]), "beside": _maps(row["beside"])} for row in explanations["shown"]]
     return template.render(
         dict(values)
         | {
@@ -88,6 +88,11 @@ def _panels(figure: Path) -> list[dict[str, Any]]:
 
     with Image.open(figure) as opened:
         return [embedded(panel, PANEL_WIDTH, PANEL_BYTES) for panel in split_panels(opened)]
+
+
+def _maps(others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The maps alone of other methods' figures: what they add to the panels of the first."""
+    return [{"label": other["label"], "image": _panels(other["figure"])[1]} for other in others]
 
 
 def embedded(image: "Image.Image", max_width: int, max_bytes: int) -> dict[str, Any]:
