@@ -2,7 +2,7 @@
 
 * `method_settings`: the list of methods; `methods`: how each works, behind one call. They use `model_score` and, for
   XRAI, `regions`.
-* `explanation`: the result and its file; `figures`: draws it.
+* `explanation`: the result and its file; `map_values`: what it says at each place; `figures`: draws it.
 * `quality`: whether the maps explain the model.
 * `explained_pictures` and `summary`: pictures in files, explained once. `selection`: which test pictures the stage
   explains. `batch_job` with `result_shards`: folders with any number of pictures.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from artdetect.artifacts import file_names
 from artdetect.core import paths
+from artdetect.core.atomic import replacing
 
 if TYPE_CHECKING:
     from artdetect.core.progress import Count
@@ -76,7 +77,8 @@ def run(
     for picture, explanation in zip(chosen, explain(detector, explainer, config, chosen), strict=True):
         if isinstance(explanation, Exception):
             raise explanation
-        draw(detector, picture, explanation, out)
+        with replacing(out / f"{picture.name}.npz") as temporary:
+            explanations.save(explanation, temporary)
         measures.append(summary.measures(explanation))
         if progress:
             progress(len(measures), len(chosen))
@@ -86,10 +88,10 @@ def run(
 
     scale = None
     if config.scale == "common" and chosen:
-        scale = figures.common_range(map(load, range(len(chosen))))
-        for number, picture in enumerate(chosen):
-            draw(detector, picture, load(number), out, scale)
-    table = rows.assign(**pd.DataFrame(measures, columns=summary.MEASURES, dtype="float64"))
+        scale = figures.common_reach(map(load, range(len(chosen))))
+    for number, picture in enumerate(chosen):
+        draw(detector, picture, load(number), out, scale)
+    table = rows.assign(**pd.DataFrame(measures, columns=list(summary.MEASURES)).astype(summary.MEASURES))
     table.to_parquet(out / file_names.EXPLANATIONS, index=False)
     summary.write_sheet(detector, chosen, load, out / "sheet.png", scale)
     check = summary.cached_quality_check(detector, explainer, config, chosen, load)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, Self, get_args
 
@@ -38,6 +38,8 @@ class Settings:
         label: The name that people read.
         complete: Whether completeness holds: the attributions of a picture sum to its score, so that the value of a
             pixel is its share of the score.
+        signed: Whether values speak for the class where they are positive and against it where they are negative.
+        scatters: Whether values of neighbours scatter, so that only their averages mean something.
         fixed: Fields that keep their defaults whatever the config says, because its option means another method's.
         target: The number that is explained, see `ExplainedScore`.
         resolution: The longer side of the heatmap where the artwork's is longer; pixels, 1 or more.
@@ -47,6 +49,8 @@ class Settings:
     method: ClassVar[Method]
     label: ClassVar[str]
     complete: ClassVar[bool]
+    signed: ClassVar[bool] = True
+    scatters: ClassVar[bool] = True
     fixed: ClassVar[tuple[str, ...]] = ()
 
     target: Target
@@ -230,6 +234,8 @@ class GradCAMSettings(Settings):
     method = "gradcam"
     label = "Grad-CAM"
     complete = False
+    signed = False
+    scatters = False
 
     target: Target = XRAISettings.target
     resolution: int = XRAISettings.resolution
@@ -239,6 +245,12 @@ METHODS: dict[str, type[Settings]] = {
     settings.method: settings
     for settings in (XRAISettings, IntegratedGradientsSettings, BlurIGSettings, SmoothGradSettings, GradCAMSettings)
 }
+
+
+def is_signed(config: Mapping[str, Any]) -> bool:
+    """Whether values of an explanation of these settings are positive for the class and negative against it."""
+    method = METHODS.get(config.get("method", ""))
+    return (method is None or method.signed) and not config.get("magnitude")
 
 
 def one_of(name: str, value: Any, allowed: Sequence[Any]) -> None:

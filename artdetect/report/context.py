@@ -109,7 +109,7 @@ def _explanations(folder: Path) -> dict[str, Any]:
     if table.empty:
         return {"count": 0, "shown": [], "quality": None}
     shown = table.groupby(["label", "rule"], sort=False).head(SHOWN_PER_RULE)
-    columns = ["path", "label", "predicted", "verdict", "p_ai", "rule", "name"]
+    columns = ["path", "label", "predicted", "verdict", "p_ai", "rule", "name", "caption"]
     rows = shown[columns].to_dict("records")
     return {
         "count": len(table),
