@@ -137,7 +137,7 @@ def test_explanations_and_the_page_are_small_files(report_folder: Path) -> None:
     for pixels in (noise, blocks):
         image = html_page.embedded(Image.fromarray(pixels), html_page.FIGURE_WIDTH, html_page.FIGURE_BYTES)
         assert len(image["uri"]) * 3 / 4 < html_page.FIGURE_BYTES + 100
-    assert (image["width"], image["height"]) == (370, 176)
+    assert (image["width"], image["height"]) == (780, 371)
 
 
 def test_a_run_without_errors_explanations_findings_or_styles_says_so(

@@ -80,7 +80,7 @@ def _rest(explanation: Explanation, outside: NDArray[np.bool_], signed: bool) ->
     if not signed:
         return "matters less"
     ai, human = (values[outside] >= speaks).mean(), (values[outside] <= -speaks).mean()
-    if max(ai, human) >= 0.5:
+    if max(ai, human) > 0.5:
         return f"leans to {'AI' if ai > human else 'human'}"
     if ai + human >= 0.5:
         return "is divided"

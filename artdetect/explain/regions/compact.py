@@ -77,7 +77,7 @@ def find(values: NDArray[np.floating], speaks: float, side: float) -> NDArray[np
 def _compact(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     """`mask` without what is thinner than a disk, and with gaps closed that are; by distances, as disks grow slow."""
     margin = int(radius) + 2
-    padded = np.pad(mask, margin, mode="edge")
+    padded = np.pad(mask, margin, mode="symmetric")
     core = _distance(padded) > radius
     opened = _distance(~core) <= radius
     grown = _distance(~opened) <= radius

@@ -71,7 +71,7 @@ def test_the_rest_is_not_said_to_say_nothing_where_it_does():
     assert sentence(0.9 * box(0, 3, 0, 9) + 0.4 * box(3, 9, 0, 9)) == (
         "The upper part speaks for AI; the rest leans to AI."
     )
-    stripes = np.where(np.arange(90) // 2 % 2, 0.4, -0.4)[:, np.newaxis] * box(3, 9, 0, 9)
+    stripes = np.where(np.arange(90) % 2, 0.4, -0.4)[:, np.newaxis] * box(3, 9, 0, 9)
     assert sentence(0.9 * box(0, 3, 0, 9) + stripes) == "The upper part speaks for AI; the rest is divided."
 
 
