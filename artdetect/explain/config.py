@@ -32,7 +32,7 @@ class ExplainConfig(Section):
     pictures_per_group: int = Field(
         1, ge=0, le=50, description="pictures per class and group: right, wrong, least sure"
     )
-    method: Method = Field("xrai", description="how pictures are explained")
+    method: Method = Field("evidence", description="how pictures are explained")
     explained_class: Literal["predicted", "AI", "human"] = Field(
         "predicted", description="the class whose evidence is computed; predicted = each picture's own"
     )

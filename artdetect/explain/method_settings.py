@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, Self, get_args
 
-Method = Literal["xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"]
+Method = Literal["evidence", "xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"]
 Target = Literal["logit_margin", "logit", "probability"]
 Baselines = Literal["black_white", "min_max", "black", "white", "mean"]
 Quadrature = Literal["refined", "trapezoid", "midpoint", "saliency"]
@@ -241,9 +241,29 @@ class GradCAMSettings(Settings):
     resolution: int = XRAISettings.resolution
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvidenceSettings(Settings):
+    """Settings of the evidence; each is as in `XRAISettings`."""
+
+    method = "evidence"
+    label = "Evidence"
+    complete = False
+    scatters = False
+
+    target: Target = XRAISettings.target
+    resolution: int = XRAISettings.resolution
+
+
 METHODS: dict[str, type[Settings]] = {
     settings.method: settings
-    for settings in (XRAISettings, IntegratedGradientsSettings, BlurIGSettings, SmoothGradSettings, GradCAMSettings)
+    for settings in (
+        EvidenceSettings,
+        XRAISettings,
+        IntegratedGradientsSettings,
+        BlurIGSettings,
+        SmoothGradSettings,
+        GradCAMSettings,
+    )
 }
 
 
