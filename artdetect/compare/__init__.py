@@ -10,6 +10,7 @@ from artdetect.artifacts.stages import STAGES
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.compare.render import render_markdown, render_text
 from artdetect.core.errors import DataError
+from artdetect.evaluate.outside_model import OUTSIDE
 from artdetect.formatting import other_art
 from artdetect.model.detector import MODEL_FILE, model_id
 from artdetect.pictures.labels import CLASSES
@@ -123,7 +124,9 @@ def _describe(parts: Mapping[str, StoredArtifact]) -> dict[str, Any]:
     return {
         "folder": str(evaluate.folder),
         "artifacts": {stage: parts[stage].key if stage in parts else None for stage in LINEAGE_STAGES},
-        "model": train and model_id(train.record["parts"]["config"], train.outputs[MODEL_FILE]["sha256"]),
+        "model": model_id(train.record["parts"]["config"], train.outputs[MODEL_FILE]["sha256"])
+        if train
+        else evaluate.record["parts"].get("config", {}).get(OUTSIDE),
         "trained": train and {"started": train.record["started"], "revision": train.record.get("revision")},
         "evaluated": {"started": evaluate.record["started"], "revision": evaluate.record.get("revision")},
         "model_digest": evaluate.inputs.get("train"),
