@@ -90,9 +90,10 @@ def test_a_model_from_elsewhere_gets_the_metrics_of_the_stage(
     compared = other.compare(evaluation.folder)
     assert str(compared).startswith("brightness → darkness\n")
     assert compared._repr_markdown_().startswith("## brightness → darkness\n")
-    assert compared.result["metrics"]["roc_auc"]["old"]["value"] == pytest.approx(
-        1 - compared.result["metrics"]["roc_auc"]["new"]["value"]
+    assert compared.result["metrics"]["roc_auc"]["old"] == pytest.approx(
+        1 - compared.result["metrics"]["roc_auc"]["new"]
     )
+    assert "no longer exist" not in str(compared)
     assert main(["compare", evaluation.artifact.key, "newest"]) == 0
     assert capsys.readouterr().out.rstrip() == str(compared)
     assert main(["gc", "--keep-days", "1"]) == 0
