@@ -104,7 +104,7 @@ class ExplanationJob:
         for source in sources:
             folder = source.absolute() if source.is_dir() else source.absolute().parent
             own = _within(self.out, folder) if source.is_dir() else None
-            for path in predict.find_pictures([source]):
+            for path in predict.find_pictures([source.absolute()]):
                 if str(path) in listed or (own and path.is_relative_to(own)):
                     continue
                 listed.add(str(path))
