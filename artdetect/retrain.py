@@ -5,7 +5,7 @@ pictures. Only then does the champion alias move, in one step.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from pydantic import Field
 from artdetect import gate
 from artdetect.artifacts import lineage, registry, run_ledger, store
 from artdetect.artifacts.registry import Promotion
+from artdetect.artifacts.run_ledger import Run
 from artdetect.artifacts.store import Artifact
 from artdetect.core.config_section import Section
 from artdetect.index.config import IndexConfig
@@ -53,10 +54,22 @@ def skip_reason(config: RetrainConfig) -> str | None:
     return f"{new:,} new pictures since the last retraining, {config.min_new_pictures:,} are needed"
 
 
+def last_retraining(ledger: Sequence[Run]) -> Run | None:
+    """The last retraining that reached the gate, however it ended afterwards.
+
+    Args:
+        ledger: All runs on record, oldest first.
+    """
+    decided = (
+        run for run in reversed(ledger) if run.flow == FLOW and (run.state == "completed" or "verdict" in run.facts)
+    )
+    return next((run for run in decided if any(use.stage == "index" for use in run.stages)), None)
+
+
 def last_index() -> str | None:
-    """The key of the index that the last completed retraining used, if the run ledger has one."""
-    completed = (run for run in reversed(run_ledger.read()) if run.flow == FLOW and run.state == "completed")
-    return next((use.key for run in completed for use in run.stages if use.stage == "index"), None)
+    """The key of the index that the last retraining that reached the gate used, if the run ledger has one."""
+    run = last_retraining(run_ledger.read())
+    return next((use.key for use in run.stages if use.stage == "index"), None) if run else None
 
 
 def _known_index() -> Path | None:

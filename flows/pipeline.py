@@ -57,10 +57,11 @@ def pipeline(config: ConfigFile = SAMPLE, changes: Changes = [], refresh: Refres
     Returns:
         What became of each stage.
     """
-    config = configs.chosen(config, changes)
-    with recorded(refresh) as run, compute.use_compute(config.compute):
-        build_model(config, prepare_data(config))
-        publish(run.outcomes)
+    with recorded(refresh) as run:
+        config = configs.chosen(config, changes)
+        with compute.use_compute(config.compute):
+            build_model(config, prepare_data(config))
+            publish(run.outcomes)
     return run.outcomes
 
 

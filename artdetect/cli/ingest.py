@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from artdetect.cli.options import Commands, add_command, add_config
 from artdetect.core.errors import ConfigError
@@ -45,14 +46,20 @@ def add(commands: Commands) -> None:
 
 def _ingest(arguments: argparse.Namespace) -> int:
     from artdetect import config, ingest
+    from artdetect.monitoring.recorded_run import recorded
 
     loaded = config.load(arguments.config, arguments.set)
-    if arguments.folder is None:
-        if given := [name for name in PROVENANCE if getattr(arguments, name) is not None]:
-            raise ConfigError(f"--{given[0]} needs a FOLDER; in data/inbox, the names of the folders give the labels")
-        result = ingest.inbox(loaded, _show_progress)
-    else:
-        result = ingest.folder(arguments.folder, _provenance(arguments), loaded, _show_progress)
+    given = [name for name in PROVENANCE if getattr(arguments, name) is not None]
+    if given and arguments.folder is None:
+        raise ConfigError(f"--{given[0]} needs a FOLDER; in data/inbox, the names of the folders give the labels")
+    provenance = _provenance(arguments) if arguments.folder else None
+    with recorded(uuid4().hex, "ingest", "artdetect ingest") as run:
+        if provenance:
+            result = ingest.folder(arguments.folder, provenance, loaded, _show_progress)
+        else:
+            result = ingest.inbox(loaded, _show_progress)
+        run.facts["ingest"] = result.counts
+        run.idle = not (result.added or result.known or result.rejected)
     if arguments.json:
         print(json.dumps(result.as_dict(), indent=1))
     else:

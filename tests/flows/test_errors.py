@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from artdetect.artifacts import run_ledger
 from artdetect.cli import main
 
 from .conftest import start
@@ -39,6 +40,9 @@ def failure(small_file: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.C
         assert "Traceback" not in caplog.text
         (line,) = [line for line in errors.splitlines() if line.startswith("artdetect: ")]
         assert errors.splitlines()[-1] == line
+        run = run_ledger.read()[-1]
+        assert run.state == "failed"
+        assert str(run.error).partition(": ")[2] == line.removeprefix("artdetect: ")
         return line
 
     return failed
