@@ -20,6 +20,7 @@ from artdetect.core.config_section import Section
 from artdetect.index.config import IndexConfig
 from artdetect.ingest import incoming
 from artdetect.train.config import TrainConfig
+from artdetect.usage.config import UsageConfig
 
 FLOW = "retrain"  # the flow's name in the run ledger, and the promoter's name in the champion's history
 GRADIENT_PRESETS = ("compact", "finetune", "notebook")  # trained by gradient descent, so they can start from weights
@@ -30,6 +31,9 @@ class RetrainConfig(Section):
 
     min_new_pictures: int = Field(
         100, ge=1, description="how many new pictures since the last retraining make another one due"
+    )
+    on_drift: bool = Field(
+        False, description="whether one new picture is enough where use has drifted, see section `usage`"
     )
     initial_weights: Literal["scratch", "champion"] = Field(
         "scratch",
@@ -46,12 +50,24 @@ def new_pictures() -> "Counter[str]":
     return incoming.added_since(_known_index())
 
 
-def skip_reason(config: RetrainConfig) -> str | None:
-    """Why no retraining is due, in words; None if one is due."""
+def skip_reason(config: RetrainConfig, usage: UsageConfig) -> str | None:
+    """Why no retraining is due, in words; None if one is due.
+
+    Args:
+        config: The section `retrain`.
+        usage: The section `usage`, which says when use has drifted.
+    """
     new = new_pictures().total()
-    if new >= config.min_new_pictures:
+    if new >= config.min_new_pictures or (new and config.on_drift and _has_drifted(usage)):
         return None
     return f"{new:,} new pictures since the last retraining, {config.min_new_pictures:,} are needed"
+
+
+def _has_drifted(usage: UsageConfig) -> bool:
+    from artdetect.usage import drift  # here, because a config is loaded without what models need
+
+    found = drift.drift(usage)
+    return found is not None and found.drifted
 
 
 def last_retraining(ledger: Sequence[Run]) -> Run | None:

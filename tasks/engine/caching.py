@@ -69,6 +69,10 @@ class RunContext:
         """Further facts for the run ledger."""
         return self.record.facts
 
+    def keys(self) -> dict[str, str]:
+        """Stage -> key of its artifact, for the run's own model; not for those that it is compared with."""
+        return {outcome.stage: outcome.artifact.key for outcome in self.outcomes if outcome.name == outcome.stage}
+
     def add(self, outcome: StageOutcome) -> None:
         """Note what became of a stage."""
         self.outcomes.append(outcome)

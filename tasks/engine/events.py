@@ -9,10 +9,7 @@ from prefect.events import Event, RelatedResource
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
-SAMPLES_ADDED = "artdetect.samples.added"
-PROMOTED, REFUSED = "artdetect.model.promoted", "artdetect.model.refused"
-FAILED = "artdetect.run.failed"
-DRIFT = "artdetect.drift"
+SAMPLES_ADDED = "artdetect.samples.added"  # the other events are those of `artdetect.alerts`
 
 
 def emit(event: str, resource: str, name: str, payload: Mapping[str, Any], run_id: object = None) -> str | None:

@@ -14,6 +14,7 @@ from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.logging import get_run_logger
 
+from artdetect import alerts
 from artdetect.artifacts import active_runs, run_ledger
 from artdetect.artifacts.run_ledger import Run
 from artdetect.core import errors
@@ -64,7 +65,7 @@ def emit_failure(run_id: str, flow: str, state: str, reason: str) -> str | None:
     """
     said = printable(reason)
     payload = {"flow": flow, "run": run_id, "state": state, "reason": said}
-    return events.emit(events.FAILED, f"artdetect.flow.{flow}", f"{flow} {state}: {said}", payload, run_id)
+    return events.emit(alerts.FAILED, f"artdetect.flow.{flow}", f"{flow} {state}: {said}", payload, run_id)
 
 
 def record_crashes() -> list[Run]:
