@@ -82,6 +82,20 @@ def of_runs(ledger: Iterable[Run]) -> list[Alert]:
     return alerts
 
 
+def of_drift(model: str, drifted: bool, sentences: Iterable[str]) -> list[Alert]:
+    """What drift gives to tell, once for as long as it lasts.
+
+    Args:
+        model: The id of the model in use.
+        drifted: Whether use has drifted; if not, there is nothing to tell.
+        sentences: What was found.
+    """
+    if not drifted:
+        return []
+    now = datetime.now(UTC).isoformat()
+    return [Alert(f"{model} {DRIFT}", DRIFT, now, printable(f"drift: {' '.join(sentences)}"), "watchdog")]
+
+
 def _alert(run: Run, event: Event, what: str) -> Alert:
     text = printable(f"{run.name}, {event.rpartition('.')[2]}: {what}")
     return Alert(f"{run.id} {event}", event, run.ended, text, run.flow, run.id)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 Values = Mapping[Any, float]  # tuple of label values -> value of the metric
+_EDGES = ("value", "low", "high")
 VERDICTS = ("promoted", "refused")  # values of the fact `verdict` of a retraining
 
 
@@ -62,6 +63,7 @@ def _metrics() -> "Iterator[Metric]":
     verdicts: Counter[tuple[str, ...]] = Counter({(verdict,): 0 for verdict in VERDICTS})
     verdicts.update((run.facts["verdict"],) for run in ledger if run.facts.get("verdict") in VERDICTS)
     yield _gauge("gate_verdicts", "Retrained models of the runs on record, by verdict", ("verdict",), verdicts)
+    yield from _drift_metrics(ledger)
     yield _gauge("artifacts", "Artifacts on disk", ("stage",), Counter((item.stage,) for item in items))
     sizes: Counter[tuple[str, ...]] = Counter()
     for item in items:
@@ -94,6 +96,23 @@ def _run_metrics(ledger: Sequence[Run]) -> "Iterator[Metric]":
     active = Counter((run.flow,) for run in active_runs.running())
     yield _gauge("runs_in_progress", "Runs in progress when this was written", ("flow",), active)
     yield _gauge("metrics_timestamp_seconds", "When this was written", (), {(): now})
+
+
+def _drift_metrics(ledger: Sequence[Run]) -> "Iterator[Metric]":
+    """What the last watchdog found about use, if a log of it is watched."""
+    run = run_ledger.latest(ledger).get("watchdog")
+    found = run.facts.get("drift") if run else None
+    if not found:
+        return
+    yield _gauge("usage_pictures", "Verdicts of the model in use in its log", (), {(): found["pictures"]})
+    yield _gauge("usage_drifted", "1 if use has drifted away from training", (), {(): float(found["drifted"])})
+    for name, description in (
+        ("used", "Share in use"),
+        ("promised", "Share that training promised"),
+        ("rise", "Rise over what training promised"),
+    ):
+        values = {(share["name"], edge): share[name][edge] for share in found["shares"] for edge in _EDGES}
+        yield _gauge(f"usage_{name}_ratio", f"{description}, with its 95 % interval", ("pictures", "edge"), values)
 
 
 def _stage_metrics(ledger: Sequence[Run], artifacts: Sequence[StoredArtifact]) -> "Iterator[Metric]":
