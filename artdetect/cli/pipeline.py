@@ -164,7 +164,7 @@ def _retrain(arguments: argparse.Namespace) -> int:
     from artdetect.formatting.text import columns, printable
 
     loaded = config.load(arguments.config, arguments.set)
-    if not arguments.force and (reason := retrain.skip_reason(loaded.retrain)):
+    if not arguments.force and (reason := retrain.skip_reason(loaded.retrain, loaded.usage)):
         print(f"Nothing to do: {reason}")
         return 0
     from artdetect.cli.flows import run_retrain
@@ -174,7 +174,7 @@ def _retrain(arguments: argparse.Namespace) -> int:
         [done.name, "ran" if done.ran else "cached", f"{done.seconds:.1f}", printable(done.why)] for done in outcomes
     ]
     print(columns([["stage", "state", "seconds", "why"], *lines]))
-    folder = outcomes[-1].artifact.folder
+    folder = next(done.artifact.folder for done in outcomes if done.stage == "gate")
     print(f"\n{printable(gate.verdict(folder)['sentence'])}\n")
     champion = registry.champion()
     print(f"Champion: {champion.train if champion else 'none'}\nGate report: {folder / file_names.GATE_PAGE}")

@@ -45,7 +45,7 @@ def run_name() -> str:
 
 
 def publish(outcomes: Sequence[StageOutcome]) -> None:
-    """Show a finished run: stages, metrics beside the champion's, figures, model card, link to the report."""
+    """Show a finished run: stages, metrics beside the champion's; and if there is a report, figures, card and link."""
     artifacts = {outcome.name: outcome.artifact for outcome in outcomes}
     publish_stages(outcomes)
     scores = artifacts.get("evaluate champion") or _champions_evaluation(artifacts)
@@ -53,6 +53,8 @@ def publish(outcomes: Sequence[StageOutcome]) -> None:
     metrics = f"{_other_art(training)}\n\n{_metrics(_read(artifacts['evaluate']), _read(scores) if scores else None)}"
     description = other_art.sentences(training)[0]
     create_markdown_artifact(metrics, key="metrics", description=description)
+    if "report" not in artifacts:
+        return
     report = artifacts["report"].folder
     for name, caption in FIGURES.items():
         if (figure := report / "figures" / f"{name}.png").is_file():

@@ -63,7 +63,7 @@ def test_up_again_changes_nothing(up: Site) -> None:
     assert len(before) == 3
     up.do("artdetect.services", "up")
     assert programs() == before
-    assert len(up.query("deployments")) == 5
+    assert len(up.query("deployments")) == 6
 
 
 def test_new_samples_retrain_and_the_gate_decides(up: Site) -> None:
