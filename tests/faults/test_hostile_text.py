@@ -1,13 +1,19 @@
 """Text from data sets reaches a terminal escaped: notices, names of files, folders and sources, provenance, cards."""
 
+import json
+import logging.config
 import shutil
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from artdetect import config as configs
 from artdetect.cli import main
+from artdetect.core.errors import ModelError
+from artdetect.formatting.text import columns
+from artdetect.model.head_file import CARD
 from tests.flows.conftest import small
 from tests.tiny_dataset import jpeg, write
 
@@ -67,6 +73,45 @@ def test_no_command_prints_control_characters_of_a_data_set(
         if lines := [line for line in printed.split("\n") if dangerous(line)]:
             found[command[0]] = lines
     assert found == {}
+
+
+def test_a_table_is_printable() -> None:
+    assert not any(map(dangerous, columns([["name", "n"], [EVIL, "1"]]).split("\n")))
+
+
+def test_the_log_of_a_run_is_printable_line_by_line() -> None:
+    from tasks.engine.logging_setup import SingleLineErrors
+
+    record = logging.LogRecord("a", logging.WARNING, "", 1, "ingest: %s\nand more", (EVIL,), None)
+    assert SingleLineErrors().filter(record)
+    lines = record.getMessage().split("\n")
+    assert lines[1] == "and more"
+    assert not any(map(dangerous, lines))
+
+
+def test_the_log_of_serve_is_printable() -> None:
+    from artdetect import serve
+
+    config = logging.config.DictConfigurator(serve._logging(as_json=False))
+    formatter = config.configure_formatter(config.config["formatters"]["line"])
+    line = formatter.format(logging.LogRecord("a", logging.INFO, "", 1, "model %s", (EVIL,), None))
+    assert "model \\x1b[31m" in line
+    assert not dangerous(line)
+
+
+@pytest.mark.parametrize("change", [{"preset": EVIL}, {"name": EVIL}, {"families": [EVIL]}, {"name": 7}])
+def test_a_model_whose_card_names_things_with_control_characters_is_refused(
+    change: dict[str, object], model: Path, tmp_path: Path
+) -> None:
+    from artdetect.model.detector import MODEL_FILE, read_card
+
+    rewritten = tmp_path / "evil.keras"
+    with zipfile.ZipFile(model / MODEL_FILE) as source, zipfile.ZipFile(rewritten, "w") as target:
+        card = json.loads(source.read(CARD))
+        target.writestr(CARD, json.dumps(card | change))
+    with pytest.raises(ModelError, match="not a model file of artdetect") as raised:
+        read_card(rewritten)
+    assert not dangerous(str(raised.value))
 
 
 def dangerous(line: str) -> bool:
