@@ -27,6 +27,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from artdetect.core.errors import ConfigError, DataError, PictureError
+from artdetect.pictures import decode_limits
 
 CACHE_VERSION = 2  # part of the key of cached pixels; raise it whenever a change here changes a pixel
 MAX_PIXELS = 178_000_000  # 0.7 GB decoded; just below the limit of Pillow
@@ -222,10 +223,11 @@ def opened(data: bytes) -> ImageFile.ImageFile:
     """Open a picture and check its format and size. No pixels are decoded yet.
 
     Raises:
-        PictureError: It is empty, not a picture, in an unsupported format, or of zero or excessive size.
+        PictureError: It is empty, no picture, in another format, of no or excessive size, or beyond `decode_limits`.
     """
     if not data:
         raise PictureError("the file is empty")
+    decode_limits.check(data)
     with _plain_errors(data):
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
     width, height = picture.size
@@ -244,8 +246,7 @@ def draft(picture: ImageFile.ImageFile, shortest: int, grey: bool = False) -> No
     """Let a JPEG be decoded at a half, a quarter or an eighth of its size, if both sides keep `shortest` pixels.
 
     libjpeg scales in the cosine domain. That takes a third of the time; with `HEADROOM` the result differs on average
-    by 0.5 to 0.9 of 255 from decoding the whole picture and resizing it once. Truncation is still detected, because
-    all entropy-coded data is read.
+    by 0.5 to 0.9 of 255 from decoding the whole picture and resizing it once. Truncation is still detected.
 
     Args:
         picture: An opened picture; only JPEG is affected.
