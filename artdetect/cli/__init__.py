@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from artdetect.cli import adapt, inference, ingest, maintenance, models, pipeline, serve, starter
 from artdetect.core import json_logging
-from artdetect.core.errors import ArtdetectError, storage_error
+from artdetect.core.errors import ArtdetectError, missing_extra, storage_error
 from artdetect.core.version import __version__
 from artdetect.formatting.text import printable
 
@@ -37,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (known := storage_error(error)) is None:
             raise
         return _fail(known)
+    except ModuleNotFoundError as error:
+        if (missing := missing_extra(error)) is None:
+            raise
+        return _fail(missing)
     finally:
         _end_output()
 
