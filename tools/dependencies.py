@@ -33,7 +33,7 @@ EXTRAS = (
     "hub",
     "dev",
 )  # each is shown without earlier ones
-BUILD = ("editables", "hatchling", "trove-classifiers")  # they build the package and are not installed
+NOT_LISTED = ("editables", "hatchling", "trove-classifiers", "uv")  # they install the package
 INTRODUCTION = """# Dependencies
 
 `python -m tools.dependencies` writes this page and `constraints-hashes.txt`.
@@ -128,14 +128,16 @@ def closure(extra: str) -> set[str]:
 
 
 def licence(found: Distribution) -> str:
-    """What a package says of its licence, on one line: an SPDX expression, its classifiers, or the first line."""
+    """What a package says of its licence, on one line: as an SPDX expression, in classifiers, words or a file."""
     if expression := found.metadata.get("License-Expression"):
         return expression
     marks = [line for line in found.metadata.get_all("Classifier", ()) if line.startswith("License :: ")]
     if marks:
         return ", ".join(sorted({mark.rpartition(" :: ")[2] for mark in marks}))
-    first = (found.metadata.get("License") or "").strip().partition("\n")[0]
-    return first or "see its files"
+    words = found.metadata.get("License") or "UNKNOWN"
+    files = (file for file in found.files or () if file.name.upper().startswith("LICEN"))
+    texts = [words, *(file.read_text() for file in files)]
+    return next((text.strip().partition("\n")[0] for text in texts if text.strip() != "UNKNOWN"), "not stated")
 
 
 def megabytes(found: Distribution) -> float:
