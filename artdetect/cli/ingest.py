@@ -110,7 +110,7 @@ def _show(result: "IngestResult") -> None:
     for reason, names in result.left.items():
         _list(f"left in place: {reason}", names)
     if result.compared_with:
-        print(f"Compared with {' and '.join(result.compared_with)}")
+        print(printable(f"Compared with {' and '.join(result.compared_with)}"))
     else:
         print("There are no new pictures")
 
