@@ -45,12 +45,24 @@ def add(commands: Commands) -> None:
     )
     explain.add_argument("--model", type=Path, help=MODEL_HELP)
     explain.add_argument("--method", choices=list(METHODS), help="attribution method (default: xrai)")
+    explain.add_argument(
+        "--class",
+        dest="explained_class",
+        type=lambda name: {"ai": "AI"}.get(name.lower(), name),
+        choices=["AI", "human"],
+        help="class to explain (default: the predicted one)",
+    )
+    explain.add_argument("--compat", choices=["saliency"], help="XRAI's maps as that package makes them")
     explain.add_argument("--steps", type=int, metavar="N", help="steps of integrated gradients (default: 32)")
     explain.add_argument("--algorithm", choices=["full", "fast"], help="region ranking of XRAI (default: full)")
     explain.add_argument(
         "--quality", type=int, metavar="N", help="number of pictures on which the maps are checked (default: 12)"
     )
-    explain.add_argument("--common-scale", action="store_true", help="use one colour scale for all figures")
+    explain.add_argument(
+        "--scale",
+        choices=["common", "own"],
+        help="one range of colours for all figures, or each its own (default: common)",
+    )
     explain.set_defaults(command=_explain)
 
 
@@ -140,7 +152,7 @@ def _explain_config(arguments: argparse.Namespace) -> "ExplainConfig":
     from artdetect.explain.config import ExplainConfig
 
     keys = {"quality": "quality_pictures"}  # option -> key of the section
-    keys |= {name: name for name in ("method", "steps", "algorithm", "common_scale")}
+    keys |= {name: name for name in ("method", "explained_class", "compat", "steps", "algorithm", "scale")}
     given = {key: value for option, key in keys.items() if (value := getattr(arguments, option)) is not None}
     try:
         config = ExplainConfig(**given)
@@ -148,7 +160,7 @@ def _explain_config(arguments: argparse.Namespace) -> "ExplainConfig":
         first = error.errors()[0]
         option = next(option for option, key in keys.items() if key == first["loc"][0])
         raise ConfigError(f"--{option} {first['input']}: {first['msg']}") from None
-    for name in ("steps", "algorithm"):
+    for name in ("compat", "steps", "algorithm"):
         if name in given and name not in config.settings():
             raise ConfigError(f"--{name}: method {config.method} has no such setting")
     return config

@@ -54,7 +54,6 @@ def run(
     from artdetect.explain.explained_pictures import ExplainedPicture, draw, explain, title
     from artdetect.explain.selection import select
     from artdetect.model.detector import Detector
-    from artdetect.pictures import labels
 
     detector = Detector.load(train_folder)
     explainer = config.explainer(detector)
@@ -69,7 +68,7 @@ def run(
             row.sha256,
             row.name,
             title(row.verdict, row.reason, row.predicted, row.p_ai, row.label, getattr(row, "native_crops", 0)),
-            labels.CLASSES.index(row.predicted),
+            config.class_to_explain(row.predicted),
         )
         for row in rows.itertuples(index=False)
     ]
@@ -86,7 +85,7 @@ def run(
         return explanations.load(out / f"{chosen[number].name}.npz")
 
     scale = None
-    if config.common_scale and chosen:
+    if config.scale == "common" and chosen:
         scale = figures.common_range(map(load, range(len(chosen))))
         for number, picture in enumerate(chosen):
             draw(detector, picture, load(number), out, scale)

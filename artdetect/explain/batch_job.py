@@ -29,7 +29,6 @@ from artdetect.explain.explained_pictures import ExplainedPicture, Unreadable, d
 from artdetect.explain.figures.colour_scale import value_range
 from artdetect.explain.result_shards import COLUMNS, ResultShards, table, text
 from artdetect.model import predict
-from artdetect.pictures.labels import CLASSES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 CHUNK = 64
 TABLE = file_names.EXPLANATIONS
 SHEET = "sheet"  # name of the contact sheet, which no figure of a picture may have
+_SHOWN = ("scale", "explained_class")  # settings that shape figures but no explainer
 _PARTS, _ABOUT, _SCALE = "parts", "explain.json", "scale.json"
 
 
@@ -87,7 +87,8 @@ class ExplanationJob:
         self.unchanged = 0
         self._errors: dict[str, dict[str, Any]] = {}  # rows of this run, by path
         code = digests.value_digest(digests.code_digests(type(self.explainer).__module__))[:16]
-        about = {"model": detector.id, "code": code, "common_scale": config.common_scale, **self.explainer.config}
+        about = {"model": detector.id, "code": code, **{name: getattr(config, name) for name in _SHOWN}}
+        about |= self.explainer.config
         with _storage_errors():
             _open_folder(out, about)
             self._parts = ResultShards(out / _PARTS)
@@ -129,7 +130,7 @@ class ExplanationJob:
                     predicted.append(row)
                 else:
                     yield self._failed(row, row["error"])
-            to_explain = [_explained_picture(row) for row in predicted]
+            to_explain = [self._explained_picture(row) for row in predicted]
             scale = self._scale()
             results = explain(self.detector, self.explainer, self.config, to_explain)
             for row, picture, result in zip(predicted, to_explain, results, strict=True):
@@ -155,14 +156,14 @@ class ExplanationJob:
         import pandas as pd
 
         rows = self.rows()
-        pictures = [_explained_picture(row) for row in rows.to_dict("records")]
+        pictures = [self._explained_picture(row) for row in rows.to_dict("records")]
 
         def load(number: int) -> Explanation:
             return explanations.load(self.out / f"{pictures[number].name}.npz")
 
         with _storage_errors():
             scale = None
-            if self.config.common_scale and pictures:
+            if self.config.scale == "common" and pictures:
                 scale = float(rows.range_low.min()), float(rows.range_high.max())
                 self._redraw(pictures, load, scale)
             summary.write_sheet(self.detector, pictures, load, self.out / f"{SHEET}.png", scale)
@@ -207,6 +208,11 @@ class ExplanationJob:
                     row["error"] = f"{picture.path}: cannot be read: {error.strerror}"
             yield row
 
+    def _explained_picture(self, row: Mapping[str, Any]) -> ExplainedPicture:
+        heading = title(row["verdict"], row["reason"], row["predicted"], row["p_ai"], crops=row["native_crops"])
+        target = self.config.class_to_explain(row["predicted"])
+        return ExplainedPicture(Path(row["path"]), row["sha256"], row["name"], heading, target)
+
     def _failed(self, row: Mapping[str, Any], error: str) -> dict[str, Any]:
         """The row of a picture without an explanation."""
         state = {name: row.get(name, -1) for name in ("bytes", "modified")}
@@ -236,11 +242,6 @@ def chunks(pictures: Iterable[PendingPicture], size: int | None = None) -> Itera
     remaining = iter(pictures)
     while chunk := list(islice(remaining, size or CHUNK)):
         yield chunk
-
-
-def _explained_picture(row: Mapping[str, Any]) -> ExplainedPicture:
-    heading = title(row["verdict"], row["reason"], row["predicted"], row["p_ai"], crops=row["native_crops"])
-    return ExplainedPicture(Path(row["path"]), row["sha256"], row["name"], heading, CLASSES.index(row["predicted"]))
 
 
 def _unique_name(path: Path, root: Path, taken: dict[str, str]) -> str:

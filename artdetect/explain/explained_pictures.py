@@ -110,7 +110,7 @@ def explain(
             except ArtifactError:  # not there yet, or damaged
                 pass
             try:
-                rows[file] = _input(pixels, picture), picture.target, artwork(detector, config, picture)
+                rows[file] = _input(pixels, picture), picture.target, artwork(detector, explainer, config, picture)
             except (PictureError, DataError) as error:
                 results[file] = error
         if rows:
@@ -133,14 +133,17 @@ def _input(pixels: PixelCache, picture: ExplainedPicture) -> NDArray[np.float32]
     return images.to_input(pixels.load(picture.sha256, picture.path))
 
 
-def artwork(detector: Detector, config: ExplainConfig, picture: ExplainedPicture) -> Image.Image:
-    """What the model sees of a picture at its own resolution, up to `config.resolution`.
+def artwork(
+    detector: Detector, explainer: Explainer, config: ExplainConfig, picture: ExplainedPicture
+) -> Image.Image | None:
+    """What the model sees of a picture at its own resolution, up to `config.resolution`; None where it plays no part.
 
     It is never smaller than the model's input: XRAI would segment that input instead, whose square has other
     proportions.
 
     Args:
         detector: The detector, for the geometry of its pictures.
+        explainer: The method. XRAI as in the saliency package takes its regions from the model's picture.
         config: The settings; `resolution` is the most pixels of the longer side, unless the model's input has more.
         picture: The picture.
 
@@ -148,6 +151,8 @@ def artwork(detector: Detector, config: ExplainConfig, picture: ExplainedPicture
         PictureError: The picture cannot be read.
         DataError: The content of the file has changed.
     """
+    if getattr(explainer.settings, "compat", None):
+        return None
     size = detector.geometry.size
     original = images.artwork(picture.path, max(config.resolution, size), picture.sha256, detector.geometry.fit)
     enlarge = size / max(original.size)

@@ -95,7 +95,7 @@ def cached_quality_check(
     def check() -> dict[str, Any]:
         explanations = [load(number) for number in numbers]
         images = np.stack(list(inputs(detector, sample)))
-        artworks = [artwork(detector, config, picture) for picture in sample]
+        artworks = [artwork(detector, explainer, config, picture) for picture in sample]
         result = quality.check(explainer, images, explanations, seed=SEED, artworks=artworks)
         return result.as_dict() | {"read_me": quality.HOW_TO_READ}
 

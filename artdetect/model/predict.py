@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from artdetect import compute
 from artdetect.core.errors import PictureError
 from artdetect.model import choice
-from artdetect.pictures import images, picture_views
+from artdetect.pictures import file_types, images, picture_views
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES
 from artdetect.pictures.picture_views import PictureViews
@@ -67,7 +67,7 @@ def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
         unlisted: list[OSError] = []
         for folder, folders, names in os.walk(source, onerror=unlisted.append):
             folders.sort()
-            yield from (Path(folder, name) for name in sorted(names) if images.is_candidate(name))
+            yield from (Path(folder, name) for name in sorted(names) if file_types.is_candidate(name))
         yield from (Path(error.filename) for error in unlisted)  # unreadable folders: each becomes a row with an error
 
 

@@ -38,7 +38,6 @@ MAX_PROFILE_BYTES = 4 * 2**20  # the largest press profiles are about 2 MB
 
 # What Pillow may open: never EPS, PDF or WMF, which run programs. "JPEG" includes MPO, the two-picture JPEG of phones.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"))
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 _SRGB_NAMES = (b"sRGB", "sRGB".encode("utf-16-be"))
 _PNG_END = b"IEND\xaeB`\x82"
@@ -87,13 +86,6 @@ class Geometry:
     def as_dict(self) -> dict[str, Any]:
         """The fields as stored in a model file; `Geometry(**fields)` is the inverse."""
         return asdict(self)
-
-
-def is_candidate(name: str) -> bool:
-    """Whether a file name is that of a picture: a known suffix in any case, and not hidden (`.x`, `._x.jpg`)."""
-    name = name.rpartition("/")[2]
-    _, dot, suffix = name.rpartition(".")
-    return dot + suffix.lower() in SUFFIXES and not name.startswith(".")
 
 
 def load(source: Path | bytes, geometry: Geometry, sha256: str | None = None) -> np.ndarray:

@@ -35,10 +35,11 @@ def run_name() -> str:
     given = flow_run.parameters.get("config")
     try:
         config = configs.chosen(
-            given if isinstance(given, Config) else Path(given), flow_run.parameters.get("changes", [])
+            given if given is None or isinstance(given, Config) else Path(given),
+            flow_run.parameters.get("changes", []),
         )
     except (ArtdetectError, TypeError):
-        return f"{flow_run.flow_name} {given}"  # the run itself reports the error
+        return f"{flow_run.flow_name} {given or ''}".rstrip()  # the run itself reports the error
     names = " + ".join(data_set.url.rstrip("/").rsplit("/", 1)[-1] for data_set in config.download.data_sets)
     return f"{prefix}{config.train.preset} on {names}"
 

@@ -102,7 +102,9 @@ def test_what_is_no_picture_is_a_row_with_its_error_and_the_rest_goes_on(detecto
     for name, size in {"dot.png": (1, 1), "line.png": (400, 1), "small.png": (20, 9)}.items():
         Image.new("RGB", size, (9, 99, 199)).save(source / name)
     out = source.parent / "out"
-    found = run(detector, out, source, source / "absent.jpg", config=ExplainConfig(steps=2, quality_pictures=0))
+    found = run(
+        detector, out, source, source / "absent.jpg", config=ExplainConfig(steps=2, quality_pictures=0, scale="own")
+    )
     errors = table(out).set_index("path").error.dropna()
     assert [Path(path).name for path in errors.index] == [
         "absent.jpg", "broken.jpg", r"caf\udce9.jpg", "empty.jpg", "text.jpg"
@@ -195,15 +197,15 @@ def test_a_folder_of_something_else_is_refused_and_one_that_a_killed_run_started
         assert [*file.parent.iterdir()] == [file]
     write(source.parent / "out" / ".12-34.tmp", b"{")
     ExplanationJob(detector, CHEAP, source.parent / "out")
-    with pytest.raises(DataError, match=r"another common_scale \(False, now True\)"):
-        ExplanationJob(detector, ExplainConfig(method="gradcam", common_scale=True), source.parent / "out")
+    with pytest.raises(DataError, match=r"another scale \(common, now own\)"):
+        ExplanationJob(detector, ExplainConfig(method="gradcam", scale="own"), source.parent / "out")
 
 
 @pytest.mark.slow
 def test_a_common_scale_holds_for_all_figures_also_when_pictures_are_added(detector: Detector, source: Path) -> None:
     out, config = (
         source.parent / "out",
-        ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0, common_scale=True),
+        ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0),
     )
     (source / "b.jpg").unlink()
     run(detector, out, source, config=config)
@@ -234,7 +236,12 @@ def test_a_figure_says_when_crops_contributed_to_the_verdict(source: Path) -> No
     judge, out = replace(small_detector(1), native_crops=2), source.parent / "out"
     write(source / "large.jpg", jpeg(9, side=90))
     write(source / "tiny.jpg", jpeg(9, side=9))
-    run(judge, out, source, config=ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0))
+    run(
+        judge,
+        out,
+        source,
+        config=ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0, scale="own"),
+    )
     rows = table(out)
     assert rows.native_crops[["large", "tiny"]].tolist() == [2, 0]
     for row in rows.loc[["large", "tiny"]].itertuples():

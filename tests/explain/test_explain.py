@@ -82,7 +82,7 @@ def test_another_style_of_figures_computes_neither_maps_nor_their_check_again(tr
 
     computed = cached()
     assert sorted(path.suffix for path in computed) == [".json"] + [".npz"] * 4
-    second, _ = explained(trained, evaluated, config.model_copy(update={"common_scale": True}), "second")
+    second, _ = explained(trained, evaluated, config.model_copy(update={"scale": "own"}), "second")
     assert computed == cached()
     for name in ("quality.json", "explanations.parquet", "02-AI-least-sure.npz"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
