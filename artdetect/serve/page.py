@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from artdetect.core.version import __version__
 from artdetect.formatting.text import printable
 from artdetect.model.choice import ROLES
-from artdetect.pictures.images import SUFFIXES
+from artdetect.pictures.file_types import SUFFIXES
 from artdetect.pictures.labels import CLASSES
 from artdetect.pictures.palette import DARK, LIGHT
 from artdetect.serve import evidence_view, feedback, forms, model_facts, wording
@@ -31,6 +31,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+# Without a referrer, browsers send `Origin: null` with a form, which the guard refuses.
+HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 THUMBNAIL = 480  # pixels of the longer side of a picture in an answer
 
 
@@ -120,7 +122,7 @@ def router(service: Service) -> APIRouter:
 
 def _html(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     text = _templates().get_template(template).render(version=__version__, **values)
-    return HTMLResponse(text, status, {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
+    return HTMLResponse(text, status, HEADERS)
 
 
 async def _results(service: Service, request: Request) -> list[dict[str, Any]]:

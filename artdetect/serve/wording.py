@@ -13,7 +13,7 @@ HEADLINES = {
 MEANING = {
     "AI": "It is no proof: some works of people look like this to the model. Do not accuse anybody on its word alone.",
     "human": "It is no proof: the model does not know every generator, and a picture may be AI-made in part.",
-    decision.UNSURE: "It leans to neither side: an unsure verdict is no hint that the picture is AI-generated.",
+    decision.UNSURE: "This is no verdict: the picture may be either. On pictures like it, the model errs too often.",
 }
 
 
@@ -30,7 +30,8 @@ def reason(verdict: Verdict, rule: DecisionRule) -> str:
         rule: The rule of the model that gave it.
     """
     if verdict.p_ai is None:
-        return f"{(verdict.error or '')[:1].upper()}{(verdict.error or '')[1:]}."
+        why = (verdict.error or "").removeprefix(f"{verdict.path}: ")
+        return f"{why[:1].upper()}{why[1:]}."
     low, high = rule.band()
     p_ai = f"the probability of AI at {percent(verdict.p_ai)}"
     if verdict.reason == decision.SURE:

@@ -15,7 +15,8 @@ let running = 0, done = 0, all = 0;
 
 document.querySelectorAll(".no-script").forEach(part => { part.hidden = true; });
 reveal(document);
-input.addEventListener("change", () => { take(input.files); input.value = ""; });
+input.addEventListener("change", chosen);
+if (input.files.length) chosen();  // before this script ran
 form.addEventListener("submit", event => { event.preventDefault(); take(input.files); });
 document.addEventListener("dragover", event => { event.preventDefault(); document.body.classList.add("over"); });
 document.addEventListener("dragleave", event => { if (!event.relatedTarget) document.body.classList.remove("over"); });
@@ -30,6 +31,11 @@ document.addEventListener("paste", event => {
 
 function reveal(part) {
   part.querySelectorAll(".script-only").forEach(one => { one.hidden = false; });
+}
+
+function chosen() {
+  take([...input.files]);
+  input.value = "";
 }
 
 function take(files) {
