@@ -69,7 +69,7 @@ def _retrain(config: Config, run: RunContext) -> None:
         golden=golden.load(),
     )
     promoted, outcome = library.promote_if_passed(decision.folder, run.keys(), champion)
-    run.facts |= {"verdict": "promoted" if promoted else "refused", "outcome": outcome}
+    run.facts.update(verdict="promoted" if promoted else "refused", outcome=outcome)
     get_run_logger().info("retrain: %s", outcome)
     publish_gate(decision.folder, outcome)
     _announce(challenger.train.key, champion, promoted, outcome)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from artdetect.cli import chosen_model
-from artdetect.cli.options import MODEL_HELP, Commands, add_command
+from artdetect.cli.options import LOG_HELP, MODEL_HELP, Commands, add_command
 from artdetect.core.errors import ConfigError, DataError, StorageError
 from artdetect.explain.method_settings import METHODS
 from artdetect.formatting.text import printable
@@ -32,6 +32,7 @@ def add(commands: Commands) -> None:
     shape = predict.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print one JSON object per line")
     shape.add_argument("--csv", type=Path, metavar="FILE", help="write a CSV table to FILE")
+    predict.add_argument("--log", type=Path, metavar="FILE", help=LOG_HELP)
     predict.set_defaults(command=_predict)
 
     explain = add_command(
@@ -69,7 +70,9 @@ def add(commands: Commands) -> None:
 def _predict(arguments: argparse.Namespace) -> int:
     from artdetect.model import predict
     from artdetect.model.decision import in_words
+    from artdetect.usage.log import UsageLog
 
+    log = UsageLog(arguments.log) if arguments.log else None
     detector = chosen_model.load(arguments.model)
     failed = 0
     with ExitStack() as stack:
@@ -79,6 +82,8 @@ def _predict(arguments: argparse.Namespace) -> int:
         verdicts = predict.predict(detector, _pictures(arguments.paths))
         for verdict in _with_counter(verdicts) if arguments.csv or not sys.stdout.isatty() else verdicts:
             failed += verdict.error is not None
+            if log:
+                log.add(verdict)
             if arguments.json:
                 print(json.dumps(verdict.as_dict()))
             elif table:

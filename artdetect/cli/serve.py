@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from artdetect.cli.options import MODEL_HELP, Commands, add_command
+from artdetect.cli.options import LOG_HELP, MODEL_HELP, Commands, add_command
 from artdetect.core.errors import ConfigError
 
 
@@ -24,6 +24,7 @@ def add(commands: Commands) -> None:
         metavar="N",
         help="maximum size of a picture's file in MB (default: 64)",
     )
+    serve.add_argument("--log", type=Path, metavar="FILE", help=LOG_HELP)
     serve.set_defaults(command=_serve)
 
 
@@ -37,5 +38,6 @@ def _serve(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--max-upload-mb {arguments.max_upload_mb}: expected 1 to {largest}")
     if not 0 <= arguments.port <= 65_535:
         raise ConfigError(f"--port {arguments.port}: expected 0 to 65535")
-    serve.run(arguments.host, arguments.port, arguments.model, arguments.max_upload_mb, json_logging.enabled())
+    options = arguments.host, arguments.port, arguments.model, arguments.max_upload_mb
+    serve.run(*options, json_logging.enabled(), arguments.log)
     return 0

@@ -23,7 +23,7 @@ SHUTDOWN_SECONDS = 30  # time for running requests to finish
 log = logging.getLogger(__name__)
 
 
-def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: bool) -> None:
+def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: bool, usage: Path | None = None) -> None:
     """Serve until SIGTERM or Ctrl-C, which end the process with code 0.
 
     Args:
@@ -32,6 +32,7 @@ def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: b
         path: What `choice.choose` takes; if None, its default, and after a promotion the new champion.
         max_upload_mb: The size of a picture's file up to which it is accepted, in millions of bytes.
         json_log: Whether to log JSON lines.
+        usage: The file to which verdicts are logged, see `artdetect.usage.log`; None for none.
 
     Raises:
         ConfigError: The address is not available.
@@ -41,8 +42,9 @@ def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: b
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again after its shutdown
         signal.signal(number, lambda *_: sys.exit(0))
     from artdetect.serve.live_model import LiveModel
+    from artdetect.usage.log import UsageLog
 
-    live = LiveModel(path)
+    live = LiveModel(path, UsageLog(usage) if usage else None)
     service = server(live, max_upload_mb * 10**6, _logging(json_log), host)
     print(f"{address(listening)} serves {live.model.detector.id}; POST a picture to /predict", flush=True)
     for line in live.model.introduction():

@@ -16,7 +16,6 @@ from artdetect.model.predict import Verdict
 from artdetect.pictures import picture_views
 from artdetect.pictures.picture_views import PictureViews
 from artdetect.serve.live_model import LiveModel
-from artdetect.usage.log import UsageLog
 
 MAX_CONCURRENT = 8  # pictures whose bytes are in memory; others wait before they are read
 BODY_TIMEOUT = 60.0  # seconds for the transfer of a picture
@@ -32,13 +31,12 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_app(live: LiveModel, max_bytes: int, log: UsageLog | None = None) -> FastAPI:
+def make_app(live: LiveModel, max_bytes: int) -> FastAPI:
     """The application.
 
     Args:
         live: The model that answers.
         max_bytes: The size of a picture's file up to which it is accepted.
-        log: Where verdicts are logged, if they are.
     """
     # FastAPI's documentation pages would load scripts from the internet.
     app = FastAPI(title="artdetect", version=__version__, docs_url=None, redoc_url=None)
@@ -56,8 +54,6 @@ def make_app(live: LiveModel, max_bytes: int, log: UsageLog | None = None) -> Fa
                 loaded = await asyncio.to_thread(_load, content, current.detector, name)
             del content
         row = await current.verdict(name, loaded)
-        if log:
-            log.add(row)
         return JSONResponse(row.as_dict(), 422 if row.error else 200)
 
     @app.get("/model")
