@@ -70,7 +70,7 @@ def _explain(
     out = out or paths.artifacts() / "explanations" / _name(folder.resolve(), chosen.path.resolve(), config)
     detector = Detector.load(chosen.path)
     for line in choice.introduction(detector, chosen.role, chosen.key):
-        log.info("explain: %s", printable(line))
+        log.info("explain: %s", line)
     job = ExplanationJob(detector, config, out)
     pending = list(job.pending([folder]))
     log.info("explain: %d pictures to explain, %d explained before", len(pending), job.unchanged)

@@ -69,6 +69,7 @@ def _retrain(config: Config, run: RunContext) -> None:
         **_former_model("champion", champion, config.evaluate, data),
         **_former_model("reference", library.reference(), without_robustness, data),
         golden=golden.load(),
+        raw=data.raw,
     )
     promoted, outcome = library.promote_if_passed(decision.folder, run.keys(), champion)
     run.facts.update(verdict="promoted" if promoted else "refused", outcome=outcome)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect.core.errors import ConfigError
 from artdetect.core.json_logging import JsonFormatter
+from artdetect.formatting.text import printable
 from artdetect.web import access
 from artdetect.web.guard import Guard
 
@@ -94,9 +95,17 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _PrintableFormatter(logging.Formatter):
+    """Formats a message as one line; what a model or a request says does not control the terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name in logging
+        return printable(super().formatMessage(record))
+
+
 def _logging(as_json: bool) -> dict[str, Any]:
     """The logging configuration: one line per request, warnings and errors."""
-    line = {"()": JsonFormatter} if as_json else {"format": "%(asctime)s %(levelname)s %(message)s"}
+    line = {"()": JsonFormatter if as_json else _PrintableFormatter}
+    line |= {} if as_json else {"format": "%(asctime)s %(levelname)s %(message)s"}
     levels = {"uvicorn.access": "INFO", "uvicorn.error": "WARNING", "artdetect": "INFO"}
     return {
         "version": 1,

@@ -35,7 +35,6 @@ from artdetect.artifacts.use_locks import UseLocks
 from artdetect.core import paths
 from artdetect.core.config_section import Section
 from artdetect.core.errors import storage_error
-from artdetect.formatting.text import printable
 from artdetect.monitoring.status import StageStatus, examine
 from tasks.engine import logging_setup
 from tasks.engine.locks import FlockLockManager
@@ -159,7 +158,7 @@ def _examine(plan: Plan, inputs: Mapping[str, Any], refresh: bool) -> StageStatu
     if status.artifact is None:
         if not refresh:
             entry.unlink(missing_ok=True)
-        get_run_logger().info("%s runs: %s", status.stage, printable("; ".join(status.why)))
+        get_run_logger().info("%s runs: %s", status.stage, "; ".join(status.why))
         return status
     if not entry.exists():  # its builder was killed after it published the artifact
         results = ResultStore(

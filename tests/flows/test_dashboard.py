@@ -25,6 +25,7 @@ def test_a_cached_run_shows_stages_metrics_audit_and_report(pictures: Path) -> N
     assert "| **shortcut** | warn |" in found["audit"].data
     assert found["model-card"].data.startswith("# Model card: notebook-")
     assert "report.html" in found["report"].data
+    assert "8 test pictures of each class" in found["localisation"].data
     accuracy = re.search(r"[\d.]+ % right|[\d.]+ %", str(found["summary"].description))
     assert accuracy
     assert name == f"notebook on drawn: {accuracy[0]} right"

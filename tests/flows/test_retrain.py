@@ -1,6 +1,5 @@
 """A retraining on a real server: the gate decides first, and pages are made for a model that was promoted."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ BEFORE_THE_PAGES = ["download", "index", "audit", "balance", "train", "evaluate"
 
 
 @pytest.fixture
-def decisions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def decisions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the gate is to say next: the real one, whose rules a handful of pictures does not satisfy, has the rest."""
     to_say: list[str] = []
     real = gate.verdict
     monkeypatch.setattr(gate, "verdict", lambda folder: real(folder) | {"verdict": to_say[0]})
-    yield to_say
+    return to_say
 
 
 def events(name: str, run_id: object) -> list[dict[str, Any]]:
