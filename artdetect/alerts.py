@@ -123,9 +123,7 @@ def send(config: AlertsConfig, alerts: Iterable[Alert]) -> list[str]:
         due = [alert for alert in alerts if alert.event in config.events]
         sent, problems = set(), []
         for alert in due:
-            if known is None and alert.time < since:
-                sent.add(alert.id)
-            elif known and alert.id in known:
+            if alert.time < since if known is None else alert.id in known:
                 sent.add(alert.id)
             elif problem := _deliver(config, alert):
                 problems.append(problem)

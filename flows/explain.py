@@ -20,6 +20,7 @@ from artdetect.formatting.text import printable
 from artdetect.model import choice, predict
 from artdetect.model.detector import Detector
 from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.summary import name_outcome
 from tasks.explain import explained
 
 MAX_ERRORS = 20  # on the dashboard; the table has all of them
@@ -55,6 +56,7 @@ def explain(
     with recorded() as run:
         done = _explain(folder, out, model, config, compute)
         run.facts["explained"] = done
+        name_outcome(run, f"{done['explained']:,} explained")
     return done
 
 

@@ -17,6 +17,7 @@ from artdetect.ingest import IngestResult
 from flows.parameters import ConfigFile
 from tasks.engine import events
 from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.summary import name_outcome
 
 RESOURCE = "artdetect.data.incoming"
 MAX_LISTED = 20  # names per list on the dashboard; the provenance and data/rejected have all
@@ -45,9 +46,15 @@ def ingest(config: ConfigFile = None) -> dict[str, int]:
             create_markdown_artifact(_summary(result), key="ingest", description="Incoming pictures")
         else:
             run.record.idle = True
+        name_outcome(run, _outcome(result))
         if problem := announce(result):
             log.warning("ingest: %s", problem)
     return result.counts
+
+
+def _outcome(result: IngestResult) -> str:
+    counted = [f"{count:,} {name}" for name, count in result.counts.items() if count]
+    return ", ".join(counted) or "nothing new"
 
 
 def announce(result: IngestResult) -> str | None:

@@ -18,6 +18,7 @@ from tasks.download import download
 from tasks.engine.caching import StageOutcome
 from tasks.engine.dashboard import publish, run_name
 from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.summary import accuracy_of, name_outcome, publish_summary
 from tasks.evaluate import evaluate
 from tasks.explain import explain
 from tasks.index import index, scan
@@ -61,6 +62,8 @@ def pipeline(config: ConfigFile = None, changes: Changes = [], refresh: Refresh 
             data = prepare_data(config)
             describe_model(config, data, build_model(config, data))
             publish(run.outcomes)
+            publish_summary(run)
+            name_outcome(run, accuracy_of(run))
     return run.outcomes
 
 

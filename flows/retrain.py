@@ -23,6 +23,7 @@ from tasks.engine import events
 from tasks.engine.caching import RunContext, StageOutcome
 from tasks.engine.dashboard import publish, publish_gate, run_name
 from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.summary import accuracy_of, name_outcome, publish_summary
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 
@@ -45,6 +46,7 @@ def retrain(config: ConfigFile = None, changes: Changes = [], force: bool = Fals
         if not force and (reason := library.skip_reason(config.retrain, config.usage)):
             log.info("retrain: nothing to do, %s", reason)
             run.record.idle = True
+            name_outcome(run, "nothing to do")
             return []
         with compute.use_compute(config.compute):
             _retrain(config, run)
@@ -70,7 +72,7 @@ def _retrain(config: Config, run: RunContext) -> None:
         raw=data.raw,
     )
     promoted, outcome = library.promote_if_passed(decision.folder, run.keys(), champion)
-    run.facts |= {"verdict": "promoted" if promoted else "refused", "outcome": outcome}
+    run.facts.update(verdict="promoted" if promoted else "refused", outcome=outcome)
     get_run_logger().info("retrain: %s", outcome)
     publish_gate(decision.folder, outcome)
     _announce(challenger.train.key, champion, promoted, outcome)
@@ -78,6 +80,8 @@ def _retrain(config: Config, run: RunContext) -> None:
         describe_model(config, data, challenger)
         registry.name_artifacts(challenger.train.key, run.keys())
     publish(run.outcomes)
+    publish_summary(run, outcome)
+    name_outcome(run, f"{run.facts['verdict']}, {accuracy_of(run)}")
 
 
 def _announce(challenger: str, champion: Promotion | None, promoted: bool, outcome: str) -> None:

@@ -24,7 +24,15 @@ SHUTDOWN_SECONDS = 30  # time for running requests to finish
 log = logging.getLogger(__name__)
 
 
-def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: bool, feedback: Path | None) -> None:
+def run(
+    host: str,
+    port: int,
+    path: Path | None,
+    max_upload_mb: int,
+    json_log: bool,
+    feedback: Path | None = None,
+    usage: Path | None = None,
+) -> None:
     """Serve until SIGTERM or Ctrl-C, which end the process with code 0.
 
     Connections are refused until the model is loaded.
@@ -36,6 +44,7 @@ def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: b
         max_upload_mb: The size of a request's body up to which it is accepted, in millions of bytes.
         json_log: Whether to log JSON lines.
         feedback: The folder for verdicts that somebody calls wrong; None to keep none.
+        usage: The file to which verdicts are logged, see `artdetect.usage.log`; None for none.
 
     Raises:
         ConfigError: The address is not available, or the folder cannot be written to.
@@ -47,9 +56,10 @@ def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: b
     from artdetect.serve.feedback import FeedbackFolder
     from artdetect.serve.live_model import LiveModel
     from artdetect.serve.service import Service
+    from artdetect.usage.log import UsageLog
 
     folder = FeedbackFolder(feedback) if feedback else None
-    service = Service(LiveModel(path), max_upload_mb * 10**6, folder)
+    service = Service(LiveModel(path, UsageLog(usage) if usage else None), max_upload_mb * 10**6, folder)
     web = server(service, _logging(json_log), host)
     listen(reserved)
     model, at = service.live.model, address(reserved)

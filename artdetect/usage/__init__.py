@@ -1,1 +1,1 @@
-"""Use: what the model is asked after training, if a person wants that kept, and whether it drifts away from training."""
+"""Use: what the model is asked, if a person wants that kept, and whether it drifts away from training."""
