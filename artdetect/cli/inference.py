@@ -55,7 +55,7 @@ def add(commands: Commands) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="folder: new, empty, or of an earlier run"
     )
     explain.add_argument("--model", type=Path, help=MODEL_HELP)
-    explain.add_argument("--method", choices=list(METHODS), help="attribution method (default: xrai)")
+    explain.add_argument("--method", choices=list(METHODS), help="attribution method (default: evidence)")
     explain.add_argument(
         "--class",
         dest="explained_class",
