@@ -18,7 +18,7 @@ from artdetect.pictures.picture_views import PictureViews
 if TYPE_CHECKING:
     from artdetect.model.detector import Detector
 
-CHUNK = 32  # pictures decoded before they are scored: verdicts appear soon, and the next ones are decoded meanwhile
+FIRST_CHUNK, CHUNK = 32, 256  # pictures decoded before they are scored: few at first, so that verdicts appear soon
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,14 @@ def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
     """The verdict of each picture, in order. The next pictures are decoded while the model runs."""
     decoded: list[tuple[Path | str, PictureViews | str]] = []
     geometry, squares = detector.geometry, 1 + detector.native_crops  # of a picture
-    chunk = max(1, geometry.max_batch(CHUNK * squares) // squares)
+    largest = max(1, geometry.max_batch(CHUNK * squares) // squares)
+    chunk = min(FIRST_CHUNK, largest)
     part_size = geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES // squares)
     for part, loaded in compute.chunks(partial(_load, geometry, detector.native_crops), paths, part_size):
         decoded += zip(part, loaded, strict=True)
         if len(decoded) >= chunk:
             yield from verdicts(detector, decoded)
-            decoded = []
+            decoded, chunk = [], min(2 * chunk, largest)
     yield from verdicts(detector, decoded)
 
 

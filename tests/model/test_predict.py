@@ -176,7 +176,8 @@ def test_pictures_are_read_only_as_they_are_needed(tmp_path: Path, detector: Det
 
     verdicts = predict.predict(detector, endless())
     next(verdicts)
-    assert predict.CHUNK <= len(taken) <= predict.CHUNK + compute.PREFETCH * compute.processors() * compute.WORKER_CHUNK
+    ahead = compute.PREFETCH * compute.processors() * compute.WORKER_CHUNK
+    assert predict.FIRST_CHUNK <= len(taken) <= predict.FIRST_CHUNK + ahead
 
 
 def test_a_picture_gets_the_p_it_got_in_the_evaluation(
