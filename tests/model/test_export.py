@@ -192,7 +192,7 @@ def test_an_op_that_onnx_lacks_is_named_and_the_other_format_has_it(plain: Detec
 
     picture = keras.Input((SIZE, SIZE, 3), name="picture")
     x = ops.gelu(layers.Flatten()(picture), approximate=False)
-    gelu = replace(plain, model=keras.Model(picture, layers.Dense(2, activation="softmax")(x)))
+    gelu = replace(plain, runtime=keras.Model(picture, layers.Dense(2, activation="softmax")(x)))
     with pytest.raises(ModelError, match=r"cannot be exported as onnx \(.*Erfc.*\)\. Try the other format") as error:
         export(gelu, "onnx", tmp_path / "out")
     assert "\n" not in str(error.value)

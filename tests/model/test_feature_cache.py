@@ -20,7 +20,8 @@ from artdetect.compute import ComputeConfig
 from artdetect.core import digests
 from artdetect.core.errors import ConfigError, DataError, ModelError
 from artdetect.model import backbones, feature_cache
-from artdetect.model.feature_cache import Extractor, FeatureCache, default_folder
+from artdetect.model.extractor import Extractor
+from artdetect.model.feature_cache import FeatureCache, default_folder
 from artdetect.pictures import degraded_views, images, pixel_cache
 from artdetect.pictures.array_cache import PictureRef
 from artdetect.pictures.images import Geometry

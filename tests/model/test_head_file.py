@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from artdetect.core.errors import ModelError
-from artdetect.model import artnet_model, head_file
+from artdetect.model import artnet_model, head_file, keras_model_file
 from artdetect.model.artnet_model import Embedding, Head
 from artdetect.model.decision import DecisionRule
 from artdetect.model.detector import Detector, Scores, read_card
-from artdetect.model.feature_cache import Extractor
+from artdetect.model.extractor import Extractor
 from artdetect.model.probabilities import Calibration
 from artdetect.pictures.images import Geometry
 from tests.tiny_dataset import jpeg
@@ -36,7 +36,7 @@ def made(hidden: tuple[int, ...] = (), families: tuple[str, ...] = ("flux", "sd"
     matrix = random.standard_normal((features, COMPONENTS)) * 10.0 ** random.uniform(-4, 2, (features, 1)) / 100
     embedding = Embedding(random.random(features, np.float32), matrix.astype(np.float32))
     family_head = head(COMPONENTS, *hidden, len(families)) if families else None
-    parts = head_file._Parts(embedding, head(COMPONENTS, *hidden, 2), family_head, 1.7)
+    parts = keras_model_file.HeadParts(embedding, head(COMPONENTS, *hidden, 2), family_head, 1.7)
     calibration = Calibration(1.3, 0.02, 0.97)
     net = artnet_model.assemble(EXTRACTOR, parts, calibration, views)
     card = {"temperature": 1.3, "p_min": 0.02, "p_max": 0.97, "notice": "Painted by hand."}
