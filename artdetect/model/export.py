@@ -63,7 +63,9 @@ def export(detector: "Detector", format: Format, out: Path) -> ExportResult:
         folder.mkdir()
         try:
             with onnx_convert.quiet(format):
-                differences = _WRITERS[format](detector, folder)
+                exported = _WRITERS[format](detector, folder)
+                reference = onnx_convert.reference(partial(outputs_of, detector.model))
+                differences = output_check.differences(reference, exported, detector.geometry.size)
             output_check.require_same(differences, format)
         except ModelError as error:
             raise ModelError(f"{detector.id}: {error}. Nothing was written. Try the other format") from error
@@ -83,18 +85,18 @@ def _may_become_an_export(out: Path) -> bool:
     return not names or (CARD in names and names <= _WRITTEN)
 
 
-def _write_onnx(detector: "Detector", folder: Path) -> Mapping[str, float]:
-    """Write the graph `MODEL`, and compare it with the model."""
+def _write_onnx(detector: "Detector", folder: Path) -> Outputs:
+    """Write the graph `MODEL`, and load it."""
     from artdetect.model import onnx_convert, onnx_graph
     from artdetect.model.onnx_runtime import Graph
 
     content = onnx_graph.content(onnx_convert.graphs(detector.model, detector.geometry.size)[onnx_runtime.MODEL])
     (folder / ONNX_FILE).write_bytes(content)
-    return _differences(detector, Graph(content))
+    return Graph(content)
 
 
-def _write_saved_model(detector: "Detector", folder: Path) -> Mapping[str, float]:
-    """Write the folder, with endpoint `serve` and signature `serving_default`, and compare it with the model."""
+def _write_saved_model(detector: "Detector", folder: Path) -> Outputs:
+    """Write the folder, with endpoint `serve` and signature `serving_default`, and load it."""
     import tensorflow as tf
     from keras.export import ExportArchive
 
@@ -109,15 +111,10 @@ def _write_saved_model(detector: "Detector", folder: Path) -> Mapping[str, float
         outputs = loaded.signatures["serving_default"](**{picture.name: tf.constant(pictures)})
         return {name: value.numpy() for name, value in outputs.items()}
 
-    return _differences(detector, run)
+    return run
 
 
-_WRITERS: "dict[Format, Callable[[Detector, Path], Mapping[str, float]]]" = {
+_WRITERS: "dict[Format, Callable[[Detector, Path], Outputs]]" = {
     "onnx": _write_onnx,
     "saved_model": _write_saved_model,
 }
-
-
-def _differences(detector: "Detector", exported: Outputs) -> Mapping[str, float]:
-    reference = onnx_convert.reference(partial(outputs_of, detector.model))
-    return output_check.differences(reference, exported, detector.geometry.size)

@@ -63,11 +63,13 @@ def tensors(path: Path, card: Mapping[str, Any], names: Iterable[str]) -> "dict[
         names: Their names.
 
     Raises:
-        ModelError: The installed backbone is not the one that the head was trained on.
+        ModelError: The head is damaged, or the installed backbone is not the one that it was trained on.
     """
-    head = head_arrays(path)
+    head, expected = head_arrays(path), card["net"]["tensors"]
+    if any(name not in head or digest(head[name]) != its for name, its in expected["head"].items()):
+        raise ModelError(f"{path}: the arrays of its head are damaged. Restore the file, or train a model")
     backbone = efficientnet_lite.tensors(card["net"]["backbone"], [name for name in names if name not in head])
-    if any(digest(array) != card["net"]["tensors"].get(name) for name, array in backbone.items()):
+    if any(digest(array) != expected["backbone"].get(name) for name, array in backbone.items()):
         raise other_backbone(path, card)
     return {name: array for name, array in {**head, **backbone}.items() if name in names}
 

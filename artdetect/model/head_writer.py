@@ -108,4 +108,8 @@ def _graphs(
         "weights": missing,
     }
     left_out = sorted({name for names in missing.values() for name in names} & set(backbone))
-    return members, {ENTRY: entry, "tensors": {name: head_file.digest(backbone[name]) for name in left_out}}
+    tensors = {
+        "backbone": {name: head_file.digest(backbone[name]) for name in left_out},
+        "head": {name: head_file.digest(array) for name, array in head_file.with_scales(arrays).items()},
+    }
+    return members, {ENTRY: entry, "tensors": tensors}

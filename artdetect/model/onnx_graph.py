@@ -63,20 +63,36 @@ def subgraph(
             node.input[:] = [names[origin(each)] if each else "" for each in node.input]
             node.output[:] = [names[each] if each else "" for each in node.output]
             node.ClearField("doc_string")
-            nodes.append(node)
+            nodes += _in_onnx(node)
     nodes += [onnx.helper.make_node("Identity", [names[origin(output)]], [output]) for output in outputs]
     return onnx.helper.make_model(
         onnx.helper.make_graph(
             nodes,
             name,
             [_value_info(tensor, shape) for tensor, shape in inputs.items()],
-            [_value_info(each.name, _shape(each)) for each in net.graph.output if each.name in outputs],
+            [
+                _value_info(output, _shape(next(each for each in net.graph.output if each.name == output)))
+                for output in outputs
+            ],
             initializers,
         ),
         opset_imports=net.opset_import,
         ir_version=net.ir_version,
         producer_name="artdetect",
     )
+
+
+def _in_onnx(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """A node as nodes that ONNX has. It lacks erfc, of which TensorFlow makes GELU: erfc(x) = 1 - erf(x)."""
+    if node.op_type != "Erfc":
+        return [node]
+    (x,), (result,) = node.input, node.output
+    one = numpy_helper.from_array(np.ones((), np.float32), f"{node.name}_one")
+    return [
+        onnx.helper.make_node("Erf", [x], [f"{node.name}_erf"], f"{node.name}_erf"),
+        onnx.helper.make_node("Constant", [], [one.name], one.name, value=one),
+        onnx.helper.make_node("Sub", [one.name, f"{node.name}_erf"], [result], node.name),
+    ]
 
 
 def _tensor(constant: onnx.TensorProto, name: str) -> onnx.TensorProto:

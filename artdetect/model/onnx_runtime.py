@@ -130,19 +130,27 @@ class OnnxRuntime:
         return keras_model_file.load(self._file, self._card)
 
     def _graph(self, name: str, prepare: Callable[[np.ndarray], np.ndarray] = np.asarray) -> Graph:
-        content = _read(self._file, name)
+        content = self._read(name)
         if digests.bytes_digest(content) != self._card[ENTRY]["graphs"][name]:
             raise ModelError(
                 f"{_place(self._file, name)}: it is damaged, or belongs to another model than {self._file.name}. "
                 "Restore both, or train the model again"
             )
         missing = self._card[ENTRY].get("weights", {}).get(name, ())
-        weights = head_file.tensors(self._file, self._card, missing) if missing else None
         try:
+            weights = head_file.tensors(self._file, self._card, missing) if missing else None
             return Graph(content, weights, prepare)
-        except Exception as error:  # whatever ONNX Runtime raises on a graph of another version
+        except ModelError:
+            raise
+        except Exception as error:  # whatever NumPy and ONNX Runtime raise on damaged arrays and foreign graphs
             reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise ModelError(f"{_place(self._file, name)}: ONNX Runtime cannot load it ({reason})") from error
+
+    def _read(self, graph: str) -> bytes:
+        if not head_file.is_head_file(self._file):
+            return _place(self._file, graph).read_bytes()
+        with zipfile.ZipFile(self._file) as archive:
+            return archive.read(file_name(graph))
 
     def __reduce__(self) -> Any:
         return _opened, (self._file, json.dumps(self._card))
@@ -174,10 +182,3 @@ def file_name(graph: str) -> str:
 
 def _place(file: Path, graph: str) -> Path:
     return file.with_name(file_name(graph))
-
-
-def _read(file: Path, graph: str) -> bytes:
-    if not head_file.is_head_file(file):
-        return _place(file, graph).read_bytes()
-    with zipfile.ZipFile(file) as archive:
-        return archive.read(file_name(graph))
