@@ -130,9 +130,8 @@ def site(folder: Path, config: str) -> Iterator[Site]:
     for part in ("artdetect", "flows", "tasks", "configs"):
         shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT / "pyproject.toml", folder)
-    deployments = (PROJECT / "prefect.yaml").read_text()
-    assert "configs/sample.toml" in deployments
-    (folder / "prefect.yaml").write_text(deployments.replace("configs/sample.toml", CONFIG))
+    shutil.copy(PROJECT / "prefect.yaml", folder)
+    (folder / "artdetect.toml").write_text(f'config = "{CONFIG}"\n')
     (folder / CONFIG).write_text(config)
     up = Site(folder, _port())
     try:

@@ -19,7 +19,7 @@ from artdetect import config as configs
 from artdetect import ingest as library
 from artdetect.formatting import markdown
 from artdetect.ingest import IngestResult
-from flows.parameters import SAMPLE, ConfigFile
+from flows.parameters import ConfigFile
 from tasks.engine.run_record import HOOKS
 
 ADDED = "artdetect.samples.added"
@@ -33,11 +33,12 @@ MAX_LISTED = 20  # names per list on the dashboard; the provenance and data/reje
     persist_result=False,
     **HOOKS,
 )
-def ingest(config: ConfigFile = SAMPLE) -> dict[str, int]:
+def ingest(config: ConfigFile = None) -> dict[str, int]:
     """Ingest the inbox once, and return the numbers of pictures added, known, rejected and left.
 
     Args:
-        config: A TOML file, relative to the project, or a whole config. Pictures are compared with its data set.
+        config: A TOML file, relative to the project, or a whole config; by default the project's. Pictures are compared
+            with its data set.
     """
     config = configs.chosen(config)
     log = get_run_logger()

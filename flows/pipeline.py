@@ -11,7 +11,7 @@ from artdetect import compute
 from artdetect import config as configs
 from artdetect.artifacts.store import Artifact
 from artdetect.config import Config
-from flows.parameters import SAMPLE, Changes, ConfigFile, Refresh
+from flows.parameters import Changes, ConfigFile, Refresh
 from tasks.audit import audit, show_and_enforce
 from tasks.balance import balance
 from tasks.download import download
@@ -46,11 +46,11 @@ class ModelArtifacts:
 
 
 @flow(name="pipeline", flow_run_name=run_name, persist_result=False, **HOOKS)
-def pipeline(config: ConfigFile = SAMPLE, changes: Changes = [], refresh: Refresh = []) -> list[StageOutcome]:  # noqa: B006
+def pipeline(config: ConfigFile = None, changes: Changes = [], refresh: Refresh = []) -> list[StageOutcome]:  # noqa: B006
     """Run every stage whose inputs, code or settings changed.
 
     Args:
-        config: A TOML file, relative to the project; or a whole config, section by section.
+        config: A TOML file, relative to the project; or a whole config, section by section. By default the project's.
         changes: Single values to change, as for --set: train.degraded_views=3
         refresh: Stages to build again even if they are current.
 

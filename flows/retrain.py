@@ -15,7 +15,7 @@ from artdetect.artifacts.registry import Promotion
 from artdetect.artifacts.store import Artifact
 from artdetect.evaluate.config import EvaluateConfig
 from artdetect.gate import golden
-from flows.parameters import SAMPLE, Changes, ConfigFile
+from flows.parameters import Changes, ConfigFile
 from flows.pipeline import DataArtifacts, build_model, prepare_data
 from tasks.engine.caching import StageOutcome
 from tasks.engine.dashboard import publish, publish_gate, run_name
@@ -25,11 +25,11 @@ from tasks.gate import gate
 
 
 @flow(name="retrain", flow_run_name=run_name, persist_result=False, **HOOKS)
-def retrain(config: ConfigFile = SAMPLE, changes: Changes = [], force: bool = False) -> list[StageOutcome]:  # noqa: B006
+def retrain(config: ConfigFile = None, changes: Changes = [], force: bool = False) -> list[StageOutcome]:  # noqa: B006
     """Train a challenger and compare it with the champion; promote it if it passes the gate.
 
     Args:
-        config: A TOML file, relative to the project; or a whole config, section by section.
+        config: A TOML file, relative to the project; or a whole config, section by section. By default the project's.
         changes: Single values to change, as for --set: gate.max_drop_known=0.01
         force: Retrain even if there are too few new pictures.
 
@@ -60,6 +60,7 @@ def retrain(config: ConfigFile = SAMPLE, changes: Changes = [], force: bool = Fa
             **_former_model("champion", champion, config.evaluate, data),
             **_former_model("reference", library.reference(), without_robustness, data),
             golden=golden.load(),
+            raw=data.raw,
         )
         publish(run.outcomes)
         keys = {stage.stage: stage.artifact.key for stage in run.outcomes if stage.name == stage.stage}

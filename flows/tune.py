@@ -15,7 +15,7 @@ from artdetect import config as configs
 from artdetect import tune as library
 from artdetect.config import Config
 from artdetect.tune import Trial
-from flows.parameters import SAMPLE, ConfigFile
+from flows.parameters import ConfigFile
 from flows.pipeline import prepare_data
 from tasks.engine.dashboard import run_name
 from tasks.engine.run_record import recorded
@@ -32,7 +32,7 @@ class TuneResult:
 
 
 @flow(name="tune", flow_run_name=run_name, persist_result=False)
-def tune(config: ConfigFile = SAMPLE) -> TuneResult:
+def tune(config: ConfigFile = None) -> TuneResult:
     """Try settings until the number of trials or the time limit of section `tune` is reached."""
     config = configs.chosen(config)
     library.check(config.train)

@@ -3,13 +3,18 @@
 import argparse
 from pathlib import Path
 
-from artdetect.cli.options import MODEL_HELP, Commands, add_command
+from artdetect.cli.options import MODEL_HELP
+from artdetect.cli.parser import Commands
 from artdetect.core.errors import ConfigError
 
 
 def add(commands: Commands) -> None:
     """Add this command's parser."""
-    serve = add_command(commands, "serve", "give verdicts over HTTP: POST a picture to /predict; Ctrl-C stops it")
+    serve = commands.add(
+        "serve",
+        "give verdicts over HTTP: POST a picture to /predict; Ctrl-C stops it",
+        examples=[("serve --port 8080", "")],
+    )
     serve.add_argument(
         "--host",
         default="127.0.0.1",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from artdetect.model.evidence import Evidence, EvidenceNet
     from artdetect.pictures.picture_views import PictureViews
 
 MODEL_FILE = file_names.MODEL
@@ -148,8 +149,24 @@ class Detector:
                 features[row] = with_crops(features[row], self.features(views.crops))
         return self.scores_from_features(features)
 
+<<<<<<< HEAD
     @property
     def frozen(self) -> FrozenPart | None:
+=======
+    def evidence(self, pixels: "np.ndarray") -> "Evidence":
+        """What the places of canonical pictures, uint8 [N, size, size, 3], say: the maps of `evidence.Evidence`."""
+        return self.evidence_net.evidence(self.evidence_net.outputs(images.to_input(pixels)))
+
+    @cached_property
+    def evidence_net(self) -> "EvidenceNet":
+        """The model that gives its evidence with its verdict."""
+        from artdetect.model.evidence import EvidenceNet
+
+        return EvidenceNet(self.model, self.geometry.size)
+
+    @cached_property
+    def frozen(self) -> FrozenBackbone | None:
+>>>>>>> main
         """The part that training does not change, where the model has one."""
         return self.runtime.frozen
 
