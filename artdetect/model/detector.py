@@ -22,7 +22,7 @@ from artdetect.model.decision import DecisionRule
 from artdetect.model.frozen_backbone import with_crops
 from artdetect.model.onnx_runtime import ENTRY
 from artdetect.model.runtime import FrozenPart, Runtime, open_runtime
-from artdetect.pictures import labels
+from artdetect.pictures import images, labels
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.native_crops import MAX_CROPS
 
@@ -149,10 +149,6 @@ class Detector:
                 features[row] = with_crops(features[row], self.features(views.crops))
         return self.scores_from_features(features)
 
-<<<<<<< HEAD
-    @property
-    def frozen(self) -> FrozenPart | None:
-=======
     def evidence(self, pixels: "np.ndarray") -> "Evidence":
         """What the places of canonical pictures, uint8 [N, size, size, 3], say: the maps of `evidence.Evidence`."""
         return self.evidence_net.evidence(self.evidence_net.outputs(images.to_input(pixels)))
@@ -160,13 +156,10 @@ class Detector:
     @cached_property
     def evidence_net(self) -> "EvidenceNet":
         """The model that gives its evidence with its verdict."""
-        from artdetect.model.evidence import EvidenceNet
+        return self.runtime.evidence_net()
 
-        return EvidenceNet(self.model, self.geometry.size)
-
-    @cached_property
-    def frozen(self) -> FrozenBackbone | None:
->>>>>>> main
+    @property
+    def frozen(self) -> FrozenPart | None:
         """The part that training does not change, where the model has one."""
         return self.runtime.frozen
 

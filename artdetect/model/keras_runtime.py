@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect.model import keras_model_file
 from artdetect.model.compiled import CompiledModel, outputs_of
+from artdetect.model.evidence import EvidenceNet
 from artdetect.model.frozen_backbone import LAYER, FrozenBackbone
 from artdetect.pictures import images
 
@@ -55,6 +56,10 @@ class KerasRuntime:
     @cached_property
     def _compiled(self) -> CompiledModel:
         return CompiledModel(partial(outputs_of, self.keras_model), (self._size, self._size, 3), images.to_input)
+
+    def evidence_net(self) -> EvidenceNet:
+        """The model that gives its evidence with its verdict."""
+        return EvidenceNet.of_keras(self.keras_model, self._size)
 
     def __reduce__(self) -> Any:
         if self._file is None:

@@ -12,8 +12,9 @@ from artdetect.core import digests
 from artdetect.core.errors import ModelError, storage_error
 from artdetect.model import output_check, tensorflow_setup
 from artdetect.model.compiled import outputs_of
+from artdetect.model.evidence import with_evidence
 from artdetect.model.frozen_backbone import LAYER
-from artdetect.model.onnx_runtime import BACKBONE, FEATURES, HEAD, MODEL, PICTURE, Graph, file_name
+from artdetect.model.onnx_runtime import BACKBONE, FEATURES, HEAD, MODEL, PICTURE, VERDICT, Graph, file_name
 from artdetect.model.output_check import Outputs
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def missing_packages() -> list[str]:
 def graphs(model: "keras.Model", size: int) -> "dict[str, onnx.ModelProto]":
     """A model as ONNX graphs, by name. The same model gives the same bytes.
 
-    `MODEL` maps pictures float32 [N, size, size, 3] in [0, 1] to the model's outputs by name. If the model has a frozen
-    part, `BACKBONE` maps pictures to its features, and `HEAD` features to the outputs.
+    `MODEL` maps pictures float32 [N, size, size, 3] in [0, 1] to the model's outputs by name, and to its evidence where
+    `evidence.with_evidence` gives one. The others give the outputs without the evidence: if the model has a frozen
+    part, `BACKBONE` maps pictures to its features, and `HEAD` features to the outputs; else `VERDICT` pictures to them.
 
     Args:
         model: The model.
@@ -47,20 +49,23 @@ def graphs(model: "keras.Model", size: int) -> "dict[str, onnx.ModelProto]":
 
     names = _output_names(model)
     picture = {PICTURE: (size, size, 3)}
+    verdict = model.output if isinstance(getattr(model, "output", None), dict) else {names[0]: model.outputs[0]}
+    frozen = LAYER in [layer.name for layer in model.layers]
+    features = {FEATURES: model.get_layer(LAYER).output} if frozen else {}
     with quiet("onnx"):
-        if LAYER not in [layer.name for layer in model.layers]:
-            found = {MODEL: _cut(_converted(partial(outputs_of, model), size), picture, names, MODEL)}
-        else:
-            features = model.get_layer(LAYER).output
-            verdict = model.output if isinstance(model.output, dict) else {names[0]: model.output}
-            net = _converted(keras.Model(model.inputs[0], verdict | {FEATURES: features}), size)
-            found = {
-                MODEL: _cut(net, picture, names, MODEL),
-                BACKBONE: _cut(net, picture, [FEATURES], BACKBONE),
-                HEAD: _cut(net, {FEATURES: (int(features.shape[-1]),)}, names, HEAD),
-            }
-        expected = reference(partial(outputs_of, model))
-        for received in (_run(found[MODEL]), _in_two_steps(found)) if HEAD in found else (_run(found[MODEL]),):
+        plain = keras.Model(model.inputs[0], verdict | features)
+        whole = with_evidence(plain, size) or plain
+        net = _converted(partial(outputs_of, whole), size)
+        found = {MODEL: _cut(net, picture, [name for name in sorted(whole.output) if name != FEATURES], MODEL)}
+        if frozen:
+            found[BACKBONE] = _cut(net, picture, [FEATURES], BACKBONE)
+            found[HEAD] = _cut(net, {FEATURES: (int(features[FEATURES].shape[-1]),)}, names, HEAD)
+        elif whole is not plain:
+            found[VERDICT] = _cut(net, picture, names, VERDICT)
+        expected = reference(partial(outputs_of, whole))
+        for received in [_run(found[name]) for name in (MODEL, VERDICT) if name in found] + [
+            _in_two_steps(found)
+        ] * frozen:
             output_check.require_same(output_check.differences(expected, received, size), "onnx")
     return found
 
@@ -178,4 +183,5 @@ def _run(graph: "onnx.ModelProto") -> Outputs:
 
 def _in_two_steps(found: "Mapping[str, onnx.ModelProto]") -> Outputs:
     backbone, head = _run(found[BACKBONE]), _run(found[HEAD])
+
     return lambda pictures: head(backbone(pictures)[FEATURES])

@@ -16,13 +16,14 @@ import numpy as np
 from artdetect.core import digests
 from artdetect.core.errors import ModelError
 from artdetect.model import head_file
+from artdetect.model.evidence import EvidenceNet
 from artdetect.pictures import images
 
 if TYPE_CHECKING:
     import keras
 
 PICTURE, FEATURES = "picture", "features"  # names of inputs
-MODEL, BACKBONE, HEAD = "model", "backbone", "head"  # names of graphs
+MODEL, VERDICT, BACKBONE, HEAD = "model", "verdict", "backbone", "head"  # names of graphs, see `onnx_convert.graphs`
 ENTRY = "onnx"  # of a card: what belongs to the model, see `OnnxRuntime`
 
 
@@ -109,12 +110,13 @@ class OnnxRuntime:
     def __init__(self, file: Path, card: Mapping[str, Any]):
         self._file, self._card = file, card
         self.frozen: FrozenGraphs | None = None
-        if BACKBONE in card[ENTRY]["graphs"]:
+        graphs = card[ENTRY]["graphs"]
+        if BACKBONE in graphs:
             backbone, head = self._graph(BACKBONE, images.to_input), self._graph(HEAD)
             self.frozen = FrozenGraphs(backbone, head, card[ENTRY]["frozen"])
             shapes = head.shapes
         else:
-            self._whole = self._graph(MODEL, images.to_input)
+            self._whole = self._graph(VERDICT if VERDICT in graphs else MODEL, images.to_input)
             shapes = self._whole.shapes
         self.outputs = {name: shape[-1] for name, shape in shapes.items()}
 
@@ -128,6 +130,10 @@ class OnnxRuntime:
         from artdetect.model import keras_model_file
 
         return keras_model_file.load(self._file, self._card)
+
+    def evidence_net(self) -> EvidenceNet:
+        """The model that gives its evidence with its verdict."""
+        return EvidenceNet(self._graph(MODEL), self._card["geometry"]["size"])
 
     def _graph(self, name: str, prepare: Callable[[np.ndarray], np.ndarray] = np.asarray) -> Graph:
         content = self._read(name)
@@ -163,16 +169,14 @@ def _opened(file: Path, card: str) -> OnnxRuntime:
 
 
 def has_graphs(file: Path, card: Mapping[str, Any]) -> bool:
-    """Whether a model file has the graphs that verdicts need.
+    """Whether a model file has its graphs.
 
     Args:
         file: The model file.
         card: Its card.
     """
     graphs = card.get(ENTRY, {}).get("graphs", {})
-    needed = (BACKBONE, HEAD) if BACKBONE in graphs else (MODEL,)
-    inside = head_file.is_head_file(file)
-    return bool(graphs) and (inside or all(_place(file, name).is_file() for name in needed))
+    return bool(graphs) and (head_file.is_head_file(file) or all(_place(file, name).is_file() for name in graphs))
 
 
 def file_name(graph: str) -> str:

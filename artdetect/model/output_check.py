@@ -20,16 +20,16 @@ _SATURATED = 1e-5  # a probability closer to 0 or 1 has too few digits for a log
 def differences(expected: Outputs, received: Outputs, size: int) -> dict[str, float]:
     """The largest difference of each output as a share of its range, or of 1 if that is larger.
 
-    It is infinite where an output is missing, not finite, or of another shape.
+    It is infinite where an output is not finite, of another shape, or none of the model's.
 
     Args:
         expected: The model.
-        received: The other implementation.
+        received: The other implementation. It may lack outputs.
         size: Side of the pictures, in pixels.
     """
     pictures = _pictures(size)
     wanted, found = expected(pictures), received(pictures)
-    return {name: _difference(name, wanted.get(name), found.get(name)) for name in sorted({*wanted, *found})}
+    return {name: _difference(name, wanted.get(name), found[name]) for name in sorted(found)}
 
 
 def require_same(differences: Mapping[str, float], format: str) -> None:
@@ -42,8 +42,8 @@ def require_same(differences: Mapping[str, float], format: str) -> None:
             )
 
 
-def _difference(name: str, wanted: np.ndarray | None, found: np.ndarray | None) -> float:
-    if wanted is None or found is None or wanted.shape != found.shape:
+def _difference(name: str, wanted: np.ndarray | None, found: np.ndarray) -> float:
+    if wanted is None or wanted.shape != found.shape:
         return np.inf
     if name == "probabilities":
         if not np.isfinite(found).all():

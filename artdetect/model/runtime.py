@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from artdetect.model.evidence import EvidenceNet
+
     Outputs = Mapping[str, np.ndarray]
 
 
@@ -53,6 +55,9 @@ class Runtime(Protocol):
     @property
     def keras_model(self) -> "keras.Model":
         """The Keras model, for gradients. It is loaded when it is first asked for, with TensorFlow."""
+
+    def evidence_net(self) -> "EvidenceNet":
+        """The model that gives its evidence with its verdict."""
 
     def __call__(self, pixels: "np.ndarray", /) -> "Outputs":
         """The outputs by name for canonical pictures uint8 [n, size, size, 3]."""

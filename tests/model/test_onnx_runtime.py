@@ -85,7 +85,7 @@ def test_nothing_in_nothing_out(artifact: Path) -> None:
 def test_a_model_without_a_frozen_part_has_one_graph(tmp_path: Path) -> None:
     detector = Detector(net_with_all_outputs(), "compact", Geometry(32, "squash"), {}, families=("a", "b", "c"))
     assert detector.write(tmp_path) is None
-    assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "model.onnx"}
+    assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "model.onnx", "verdict.onnx"}
     loaded = Detector.load(tmp_path)
     pixels = PIXELS[:, :32, :32]
     assert (loaded.runtime.name, loaded.frozen) == ("onnxruntime", None)
@@ -100,9 +100,18 @@ def test_other_software_gets_all_outputs_from_one_file(artifact: Path) -> None:
     onnx.checker.check_model(net, full_check=True)
     session = onnxruntime.InferenceSession(artifact / "model.onnx")
     names = ["embedding", "generators", "novelty", "probabilities"]
-    assert [output.name for output in session.get_outputs()] == names
+    assert {output.name for output in session.get_outputs()} >= {*names, "evidence"}
     found = dict(zip(names, session.run(names, {"picture": PIXELS.astype(np.float32) / 255}), strict=True))
     np.testing.assert_allclose(found["probabilities"][:, 0], Detector.load(artifact).p_ai(PIXELS), atol=1e-5)
+
+
+def test_the_evidence_needs_no_tensorflow_and_is_the_same(copy: Path) -> None:
+    mine = Detector.load(copy)
+    its = of_tensorflow(copy)
+    found, expected = mine.evidence(PIXELS), its.evidence(PIXELS)
+    for name in ("margin", "additive"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-3)
+    np.testing.assert_array_equal(mine.evidence(PIXELS[2:3]).margin[0], found.margin[2])
 
 
 def test_gradients_still_come_from_the_keras_model(artifact: Path) -> None:

@@ -32,7 +32,7 @@ class Evidence(PixelMethod):
 
     def __init__(self, model: keras.Model, **options: Any):
         super().__init__(model, **options)
-        self._net = lru_cache(maxsize=1)(lambda size: EvidenceNet(model, size))
+        self._net = lru_cache(maxsize=1)(lambda size: EvidenceNet.of_keras(model, size))
 
     def _attribute(self, images, targets):
         height, width = images.shape[1:3]
