@@ -40,7 +40,7 @@ class Evidence(Explainer):
 
     def __init__(self, model: keras.Model, **options: Any):
         super().__init__(model, **options)
-        self._net = lru_cache(maxsize=1)(lambda size: EvidenceNet(model, size))
+        self._net = lru_cache(maxsize=1)(lambda size: EvidenceNet.of_keras(model, size))
 
     def grain(self, side: int) -> float:
         """The side of the smallest windows, as a share of the picture's."""
