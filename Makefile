@@ -3,12 +3,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+BASE := .venv/base
 SAMPLE := data/sample/drawn-art.zip
 STARTER_SETS = "$(ARTDETECT_REAL_DATA)/realart.zip", "$(ARTDETECT_REAL_DATA)/realart-incoming.zip", \
 	{url = "$(ARTDETECT_REAL_DATA)/varied.zip", sources = "$(ARTDETECT_REAL_DATA)/varied-index.csv"}
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help setup demo test test-slow test-bits test-all check starter up down bench bench-full clean
+define INSTALL
+@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "artdetect needs Python 3.11 or newer; try make PYTHON=python3.12")'
+@$(PYTHON) -m venv .venv
+@$(BIN)/python tools/install.py
+endef
+
+.PHONY: help setup base demo test test-slow test-bits test-all check starter up down bench bench-full clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,12 +33,17 @@ help:
 
 setup: $(READY)
 
-# The stamp makes set-up free the second time; new pins or dependencies set up again.
-$(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "artdetect needs Python 3.11 or newer; try make PYTHON=python3.12")'
-	@echo "Setting up .venv, once: about 4 GB with TensorFlow, a few minutes"
-	@$(PYTHON) -m venv .venv
-	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip --disable-pip-version-check install --quiet --editable '.[dev]'
+base: $(BASE)
+
+# The stamps make set-up free the second time; new pins or dependencies set up again.
+$(READY): pyproject.toml constraints.txt constraints-hashes.txt
+	@echo "Setting up .venv, once, with TensorFlow and Prefect: about 4 GB"
+	$(INSTALL) dev
+	@touch $@
+
+$(BASE): pyproject.toml constraints.txt constraints-hashes.txt
+	@echo "Setting up .venv, once, with what predict, explain and serve need"
+	$(INSTALL)
 	@touch $@
 
 $(SAMPLE): $(READY) $(wildcard artdetect/demo_data/*.py)

@@ -11,10 +11,11 @@ from typing import Any
 import tomli_w
 from pydantic import Field, ValidationError
 
+from artdetect.alerts import AlertsConfig
 from artdetect.audit.config import AuditConfig
 from artdetect.balance import BalanceConfig
 from artdetect.compute import ComputeConfig
-from artdetect.core import paths
+from artdetect.core import default_config, paths
 from artdetect.core.config_section import Section
 from artdetect.core.errors import ConfigError
 from artdetect.download.config import DownloadConfig
@@ -27,6 +28,7 @@ from artdetect.report.config import ReportConfig
 from artdetect.retrain import RetrainConfig
 from artdetect.train.config import TrainConfig
 from artdetect.tune import TuneConfig
+from artdetect.usage.config import UsageConfig
 
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 
@@ -46,25 +48,32 @@ class Config(Section):
     gate: GateConfig = Field(default_factory=GateConfig)
     tune: TuneConfig = Field(default_factory=TuneConfig)
     ingest: IngestConfig = Field(default_factory=IngestConfig)
+    alerts: AlertsConfig = Field(default_factory=AlertsConfig)
+    usage: UsageConfig = Field(default_factory=UsageConfig)
     compute: ComputeConfig = Field(default_factory=ComputeConfig)
 
 
-def load(path: Path, changes: Iterable[str] = ()) -> Config:
+def load(path: Path | None = None, changes: Iterable[str] = ()) -> Config:
     """Read a config from a TOML file and apply changes.
 
     Args:
-        path: The file. Relative paths of data sets in it are relative to the project.
+        path: The file, by default that of `default_config.find`. Relative paths of data sets in it are relative to the
+            project.
         changes: `section.key=value` each. Relative paths of data sets here are relative to the working directory.
 
     Raises:
         ConfigError: The file cannot be read, or a key or value in it is wrong.
     """
+    default = default_config.find() if path is None else None
+    path = default.path if default else path
+    assert path is not None
     path = path if path.is_absolute() or path.exists() else paths.project() / path
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         known = ", ".join(sorted(f"configs/{file.name}" for file in (paths.project() / "configs").glob("*.toml")))
-        raise ConfigError(f"{path}: there is no such config file. There are: {known}") from None
+        named = f" (named by {default.source})" if default and default.source else ""
+        raise ConfigError(f"{path}: there is no such config file{named}. There are: {known}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not readable as TOML ({error})") from error
     _change_paths(values, _absolute(paths.project()))
@@ -76,8 +85,8 @@ def changed(config: Config, changes: Iterable[str]) -> Config:
     return _changed(config.model_dump(mode="json"), changes, "config")
 
 
-def chosen(config: Config | Path, changes: Iterable[str] = ()) -> Config:
-    """The config that a flow was given, itself or as a file, with changes; ConfigError as `load`."""
+def chosen(config: Config | Path | None, changes: Iterable[str] = ()) -> Config:
+    """The config that a flow was given, itself or as a file, or else the default; with changes. Errors as `load`."""
     return changed(config, changes) if isinstance(config, Config) else load(config, changes)
 
 

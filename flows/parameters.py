@@ -8,8 +8,6 @@ from pathlib import Path
 from artdetect.artifacts.stages import StageName
 from artdetect.config import Config
 
-SAMPLE = Path("configs/sample.toml")
-
-ConfigFile = Config | Path
+ConfigFile = Config | Path | None  # None: the project's default, see artdetect.core.default_config
 Changes = list[str]
 Refresh = list[StageName]

@@ -11,13 +11,14 @@ from artdetect import compute
 from artdetect import config as configs
 from artdetect.artifacts.store import Artifact
 from artdetect.config import Config
-from flows.parameters import SAMPLE, Changes, ConfigFile, Refresh
+from flows.parameters import Changes, ConfigFile, Refresh
 from tasks.audit import audit, show_and_enforce
 from tasks.balance import balance
 from tasks.download import download
 from tasks.engine.caching import StageOutcome
 from tasks.engine.dashboard import publish, run_name
 from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.summary import accuracy_of, name_outcome, publish_summary
 from tasks.evaluate import evaluate
 from tasks.explain import explain
 from tasks.index import index, scan
@@ -37,30 +38,32 @@ class DataArtifacts:
 
 @dataclass(frozen=True)
 class ModelArtifacts:
-    """The artifacts of training and the stages after it."""
+    """The artifacts of training and its test."""
 
     train: Artifact
     evaluate: Artifact
-    explain: Artifact
-    report: Artifact
 
 
 @flow(name="pipeline", flow_run_name=run_name, persist_result=False, **HOOKS)
-def pipeline(config: ConfigFile = SAMPLE, changes: Changes = [], refresh: Refresh = []) -> list[StageOutcome]:  # noqa: B006
+def pipeline(config: ConfigFile = None, changes: Changes = [], refresh: Refresh = []) -> list[StageOutcome]:  # noqa: B006
     """Run every stage whose inputs, code or settings changed.
 
     Args:
-        config: A TOML file, relative to the project; or a whole config, section by section.
+        config: A TOML file, relative to the project; or a whole config, section by section. By default the project's.
         changes: Single values to change, as for --set: train.degraded_views=3
         refresh: Stages to build again even if they are current.
 
     Returns:
         What became of each stage.
     """
-    config = configs.chosen(config, changes)
-    with recorded(refresh) as run, compute.use_compute(config.compute):
-        build_model(config, prepare_data(config))
-        publish(run.outcomes)
+    with recorded(refresh) as run:
+        config = configs.chosen(config, changes)
+        with compute.use_compute(config.compute):
+            data = prepare_data(config)
+            describe_model(config, data, build_model(config, data))
+            publish(run.outcomes)
+            publish_summary(run)
+            name_outcome(run, accuracy_of(run))
     return run.outcomes
 
 
@@ -75,17 +78,21 @@ def prepare_data(config: Config) -> DataArtifacts:
 
 
 def build_model(config: Config, data: DataArtifacts) -> ModelArtifacts:
-    """Train a model, evaluate it, explain some of its verdicts, and write the report."""
+    """Train a model and evaluate it."""
     model = train(config.train, balance=data.balance, raw=data.raw)
     scores = evaluate(config.evaluate, index=data.index, balance=data.balance, train=model, raw=data.raw)
-    maps = explain(config.explain, train=model, evaluate=scores, raw=data.raw)
-    page = report(
+    return ModelArtifacts(model, scores)
+
+
+def describe_model(config: Config, data: DataArtifacts, model: ModelArtifacts) -> None:
+    """Explain some of a model's verdicts, and write its report."""
+    maps = explain(config.explain, train=model.train, evaluate=model.evaluate, raw=data.raw)
+    report(
         config.report,
         index=data.index,
         audit=data.audit,
         balance=data.balance,
-        train=model,
-        evaluate=scores,
+        train=model.train,
+        evaluate=model.evaluate,
         explain=maps,
     )
-    return ModelArtifacts(model, scores, maps, page)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from artdetect.core import digests
 from artdetect.core.errors import DataError, PictureError
-from artdetect.pictures import images
+from artdetect.pictures import file_types, images
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 
 FOLDS = 5  # each own picture is judged by a head that was adapted without it
@@ -110,7 +110,7 @@ def _root(folder: Path, label: str) -> Path | None:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    return (path for path in sorted(root.rglob("*")) if path.is_file() and images.is_candidate(path.name))
+    return (path for path in sorted(root.rglob("*")) if path.is_file() and file_types.is_candidate(path.name))
 
 
 def is_ai(pictures: OwnPictures) -> list[bool]:

@@ -26,16 +26,14 @@ from artdetect.explain import explanation as explanations
 from artdetect.explain import summary
 from artdetect.explain.config import ExplainConfig
 from artdetect.explain.explained_pictures import ExplainedPicture, Unreadable, draw, explain, title
-from artdetect.explain.figures.colour_scale import value_range
+from artdetect.explain.figures.colour_scale import reach
 from artdetect.explain.result_shards import COLUMNS, ResultShards, table, text
 from artdetect.model import predict
-from artdetect.pictures.labels import CLASSES
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from artdetect.explain.explanation import Explanation
-    from artdetect.explain.figures.colour_scale import Scale
     from artdetect.model.detector import Detector
 
 # Pictures in a part of the table: what a kill costs, in figures only. Workers of a cluster take the same chunks as this
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
 CHUNK = 64
 TABLE = file_names.EXPLANATIONS
 SHEET = "sheet"  # name of the contact sheet, which no figure of a picture may have
+_SHOWN = ("scale", "explained_class")  # settings that shape figures but no explainer
 _PARTS, _ABOUT, _SCALE = "parts", "explain.json", "scale.json"
 
 
@@ -87,7 +86,8 @@ class ExplanationJob:
         self.unchanged = 0
         self._errors: dict[str, dict[str, Any]] = {}  # rows of this run, by path
         code = digests.value_digest(digests.code_digests(type(self.explainer).__module__))[:16]
-        about = {"model": detector.id, "code": code, "common_scale": config.common_scale, **self.explainer.config}
+        about = {"model": detector.id, "code": code, **{name: getattr(config, name) for name in _SHOWN}}
+        about |= self.explainer.config
         with _storage_errors():
             _open_folder(out, about)
             self._parts = ResultShards(out / _PARTS)
@@ -104,7 +104,7 @@ class ExplanationJob:
         for source in sources:
             folder = source.absolute() if source.is_dir() else source.absolute().parent
             own = _within(self.out, folder) if source.is_dir() else None
-            for path in predict.find_pictures([source]):
+            for path in predict.find_pictures([source.absolute()]):
                 if str(path) in listed or (own and path.is_relative_to(own)):
                     continue
                 listed.add(str(path))
@@ -129,7 +129,7 @@ class ExplanationJob:
                     predicted.append(row)
                 else:
                     yield self._failed(row, row["error"])
-            to_explain = [_explained_picture(row) for row in predicted]
+            to_explain = [self._explained_picture(row) for row in predicted]
             scale = self._scale()
             results = explain(self.detector, self.explainer, self.config, to_explain)
             for row, picture, result in zip(predicted, to_explain, results, strict=True):
@@ -141,8 +141,7 @@ class ExplanationJob:
                     changed = f"{picture.path}: changed while it was explained: run again"
                     yield self._failed(row, changed if isinstance(error, DataError) else str(error))
                 else:
-                    low, high = value_range(result)
-                    done.append({**row, **summary.measures(result), "range_low": low, "range_high": high})
+                    done.append({**row, **summary.measures(result), "reach": reach(result)})
                     yield done[-1]
             self._parts.add(done)
 
@@ -155,16 +154,17 @@ class ExplanationJob:
         import pandas as pd
 
         rows = self.rows()
-        pictures = [_explained_picture(row) for row in rows.to_dict("records")]
+        pictures = [self._explained_picture(row) for row in rows.to_dict("records")]
 
         def load(number: int) -> Explanation:
             return explanations.load(self.out / f"{pictures[number].name}.npz")
 
         with _storage_errors():
             scale = None
-            if self.config.common_scale and pictures:
-                scale = float(rows.range_low.min()), float(rows.range_high.max())
-                self._redraw(pictures, load, scale)
+            if self.config.scale == "common" and pictures:
+                scale = float(rows.reach.max())
+                if self._scale() is not None or (rows.reach < scale).any():
+                    self._redraw(pictures, load, scale)
             summary.write_sheet(self.detector, pictures, load, self.out / f"{SHEET}.png", scale)
             check = summary.cached_quality_check(self.detector, self.explainer, self.config, pictures, load)
             _write(self.out / file_names.QUALITY, check)
@@ -207,25 +207,29 @@ class ExplanationJob:
                     row["error"] = f"{picture.path}: cannot be read: {error.strerror}"
             yield row
 
+    def _explained_picture(self, row: Mapping[str, Any]) -> ExplainedPicture:
+        heading = title(row["verdict"], row["reason"], row["predicted"], row["p_ai"], crops=row["native_crops"])
+        target = self.config.class_to_explain(row["predicted"])
+        return ExplainedPicture(Path(row["path"]), row["sha256"], row["name"], heading, target)
+
     def _failed(self, row: Mapping[str, Any], error: str) -> dict[str, Any]:
         """The row of a picture without an explanation."""
         state = {name: row.get(name, -1) for name in ("bytes", "modified")}
         self._errors[row["path"]] = dict.fromkeys(COLUMNS) | state | {"path": row["path"], "error": error}
         return self._errors[row["path"]]
 
-    def _scale(self) -> Scale | None:
-        """The range in which all figures are drawn; None if there is none yet, or each has its own."""
+    def _scale(self) -> float | None:
+        """The value of the strongest colour in all figures; None if there is none yet, or each has its own."""
         try:
-            low, high = json.loads((self.out / _PARTS / _SCALE).read_text())
-        except (OSError, ValueError):
+            return float(json.loads((self.out / _PARTS / _SCALE).read_text()))
+        except (OSError, ValueError, TypeError):
             return None
-        return low, high
 
-    def _redraw(self, pictures: Sequence[ExplainedPicture], load: Callable[[int], Explanation], scale: Scale) -> None:
+    def _redraw(self, pictures: Sequence[ExplainedPicture], load: Callable[[int], Explanation], scale: float) -> None:
         """Draw all figures with `scale`, unless they already have it."""
         if self._scale() == scale:
             return
-        (self.out / _PARTS / _SCALE).unlink(missing_ok=True)  # a killed run leaves figures with two ranges
+        (self.out / _PARTS / _SCALE).unlink(missing_ok=True)  # a killed run leaves figures with two scales
         for number, picture in enumerate(pictures):
             draw(self.detector, picture, load(number), self.out, scale)
         _write(self.out / _PARTS / _SCALE, scale)
@@ -236,11 +240,6 @@ def chunks(pictures: Iterable[PendingPicture], size: int | None = None) -> Itera
     remaining = iter(pictures)
     while chunk := list(islice(remaining, size or CHUNK)):
         yield chunk
-
-
-def _explained_picture(row: Mapping[str, Any]) -> ExplainedPicture:
-    heading = title(row["verdict"], row["reason"], row["predicted"], row["p_ai"], crops=row["native_crops"])
-    return ExplainedPicture(Path(row["path"]), row["sha256"], row["name"], heading, CLASSES.index(row["predicted"]))
 
 
 def _unique_name(path: Path, root: Path, taken: dict[str, str]) -> str:

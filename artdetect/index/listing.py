@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from artdetect.core import paths
 from artdetect.core.errors import DataError, storage_error
-from artdetect.pictures import images, labels
+from artdetect.pictures import file_types, labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -194,7 +194,7 @@ def _skip_reason(path: str, incoming: bool) -> str | None:
         incoming: Whether the root is the folder of incoming pictures.
     """
     folder, _, name = path.rpartition("/")
-    if not images.is_candidate(name):
+    if not file_types.is_candidate(name):
         return "not a picture by its name"
     if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
         return "name is not valid UTF-8"

@@ -13,7 +13,7 @@ from artdetect.index.listing import JUNK_FILES, SOURCE_TABLES
 from artdetect.ingest import provenance
 from artdetect.ingest.provenance import FILE, Provenance, ProvenanceFile
 from artdetect.ingest.result import IngestResult, Rejected
-from artdetect.pictures import images
+from artdetect.pictures import file_types
 
 PARTIAL = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp")  # of unfinished copies and downloads
 NOT_REGULAR = "a link, or no regular file: put the picture itself here"
@@ -68,7 +68,7 @@ def files_in(folder: Path, result: IngestResult) -> Iterator[Candidate]:
         name = _text(path.relative_to(folder).as_posix())
         if name in SOURCE_TABLES:
             continue
-        if not images.is_candidate(path.name):
+        if not file_types.is_candidate(path.name):
             result.leave(NOT_A_PICTURE, name)
         elif file_state(path) is None:
             result.rejected.append(Rejected(name, NOT_REGULAR))
@@ -94,7 +94,7 @@ def settled_files(settle_seconds: float, result: IngestResult) -> dict[Provenanc
             result.leave("not below AI/<generator>/ or human/<origin>/", name)
         elif path.name.lower().endswith(PARTIAL):
             result.leave("still being copied, by its name", name)
-        elif not images.is_candidate(path.name):
+        elif not file_types.is_candidate(path.name):
             result.leave(NOT_A_PICTURE, name)
         elif state is None:
             result.leave(NOT_REGULAR, name)

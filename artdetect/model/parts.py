@@ -5,12 +5,15 @@ its own, and the verdict of the whole picture does not depend on them.
 """
 
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from artdetect.core.errors import ModelError
 from artdetect.model.mixed import MixedRule
 from artdetect.model.pooled_net import Layers
 from artdetect.model.probabilities import Calibration
@@ -46,13 +49,16 @@ class Parts:
         return buffer.getvalue()
 
     @staticmethod
-    def of(card: Mapping[str, Any], arrays: bytes) -> "Parts":
-        """The inverse of `card` and `arrays`.
+    def load(file: Path, card: Mapping[str, Any]) -> "Parts":
+        """Those of a model file whose card says this; the inverse of `card` and `arrays`.
 
         Raises:
-            Exception: They are damaged.
+            ModelError: They are damaged.
         """
-        with np.load(io.BytesIO(arrays), allow_pickle=False) as named:
-            layers = [(named[f"kernel{number}"], named[f"bias{number}"]) for number in range(len(named.files) // 2)]
-        calibrations = {int(side): fitted and Calibration(**fitted) for side, fitted in card["calibrations"].items()}
-        return Parts(layers, calibrations, card["mixed"] and MixedRule(**card["mixed"]))
+        try:
+            with zipfile.ZipFile(file) as archive, np.load(io.BytesIO(archive.read(MEMBER)), allow_pickle=False) as named:
+                layers = [(named[f"kernel{number}"], named[f"bias{number}"]) for number in range(len(named.files) // 2)]
+            fitted = {int(side): values and Calibration(**values) for side, values in card["calibrations"].items()}
+            return Parts(layers, fitted, card["mixed"] and MixedRule(**card["mixed"]))
+        except Exception as error:  # whatever NumPy and zipfile raise on damaged data
+            raise ModelError(f"{file}: how it judges parts of a picture is damaged. Train it again") from error

@@ -18,7 +18,7 @@ from artdetect.model.window_grid import WindowGrid
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-EPSILON = 1e-6  # that of `feature_cache`
+EPSILON = 1e-6  # added to variances, as `feature_cache` does
 
 
 @dataclass(frozen=True)

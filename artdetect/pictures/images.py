@@ -27,6 +27,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from artdetect.core.errors import ConfigError, DataError, PictureError
+from artdetect.pictures import decode_limits
 
 CACHE_VERSION = 2  # part of the key of cached pixels; raise it whenever a change here changes a pixel
 MAX_PIXELS = 178_000_000  # 0.7 GB decoded; just below the limit of Pillow
@@ -37,7 +38,6 @@ MAX_PROFILE_BYTES = 4 * 2**20  # the largest press profiles are about 2 MB
 
 # What Pillow may open: never EPS, PDF or WMF, which run programs. "JPEG" includes MPO, the two-picture JPEG of phones.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"))
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 _SRGB_NAMES = (b"sRGB", "sRGB".encode("utf-16-be"))
 _PNG_END = b"IEND\xaeB`\x82"
@@ -86,13 +86,6 @@ class Geometry:
     def as_dict(self) -> dict[str, Any]:
         """The fields as stored in a model file; `Geometry(**fields)` is the inverse."""
         return asdict(self)
-
-
-def is_candidate(name: str) -> bool:
-    """Whether a file name is that of a picture: a known suffix in any case, and not hidden (`.x`, `._x.jpg`)."""
-    name = name.rpartition("/")[2]
-    _, dot, suffix = name.rpartition(".")
-    return dot + suffix.lower() in SUFFIXES and not name.startswith(".")
 
 
 def load(source: Path | bytes, geometry: Geometry, sha256: str | None = None) -> np.ndarray:
@@ -222,10 +215,11 @@ def opened(data: bytes) -> ImageFile.ImageFile:
     """Open a picture and check its format and size. No pixels are decoded yet.
 
     Raises:
-        PictureError: It is empty, not a picture, in an unsupported format, or of zero or excessive size.
+        PictureError: It is empty, no picture, in another format, of no or excessive size, or beyond `decode_limits`.
     """
     if not data:
         raise PictureError("the file is empty")
+    decode_limits.check(data)
     with _plain_errors(data):
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
     width, height = picture.size
@@ -244,8 +238,7 @@ def draft(picture: ImageFile.ImageFile, shortest: int, grey: bool = False) -> No
     """Let a JPEG be decoded at a half, a quarter or an eighth of its size, if both sides keep `shortest` pixels.
 
     libjpeg scales in the cosine domain. That takes a third of the time; with `HEADROOM` the result differs on average
-    by 0.5 to 0.9 of 255 from decoding the whole picture and resizing it once. Truncation is still detected, because
-    all entropy-coded data is read.
+    by 0.5 to 0.9 of 255 from decoding the whole picture and resizing it once. Truncation is still detected.
 
     Args:
         picture: An opened picture; only JPEG is affected.

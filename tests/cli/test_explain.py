@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from artdetect.cli import main
+from artdetect.explain import explanation as explanations
 from artdetect.pictures import images
 from tests.tiny_dataset import jpeg, write
 
@@ -44,7 +46,10 @@ def test_explain_writes_a_figure_and_arrays_for_each_picture(
     assert shown == {f"{tmp_path}/in/{name}": f"{out}/{taken}.png" for name, taken in names.items() if taken}
     (failed,) = [line for line in lines if line[1] == "error"]
     assert failed == [f"{tmp_path}/in/bad.jpg", "error", f"{tmp_path}/in/bad.jpg: the file is empty"]
-    assert message == f"4 explained, 0 explained before and unchanged, 1 unreadable: {out}/explanations.parquet\n"
+    assert (
+        message
+        == f"artdetect: 4 explained, 0 explained before and unchanged, 1 unreadable: {out}/explanations.parquet\n"
+    )
     for figure in shown.values():
         assert images.decode(Path(figure)).width > 100
         with np.load(Path(figure).with_suffix(".npz")) as arrays:
@@ -59,7 +64,7 @@ def test_a_second_explain_does_nothing_and_exits_with_the_same_code(
     code, lines, message = explain(mixed, *CHEAP)
     assert code == 1
     assert [line[:2] for line in lines] == [[str(mixed / "b.jpg"), "error"]]
-    assert message.startswith("0 explained, 2 explained before and unchanged, 1 unreadable: ")
+    assert message.startswith("artdetect: 0 explained, 2 explained before and unchanged, 1 unreadable: ")
 
 
 SLOW_METHODS = [
@@ -114,3 +119,27 @@ def test_explanations_on_a_full_disk_are_one_line(
         assert "the disk is full" in failing("explain", mixed / "a.jpg", "--out", out, "--model", model, *CHEAP)
     finally:
         subprocess.run(["umount", str(out)], check=True)
+
+
+@pytest.mark.slow
+def test_class_and_compat_shape_the_map_and_of_the_other_class_it_has_the_other_sign(
+    explain: Callable[..., tuple[int, list[list[str]], str]], tmp_path: Path
+) -> None:
+    write(tmp_path / "in" / "a.jpg", jpeg(3, side=90))
+    maps = {}
+    for name, options in {
+        "ai": ("--class", "ai"),
+        "human": ("--class", "human"),
+        "package": ("--method", "xrai", "--compat", "saliency"),
+    }.items():
+        method = () if "--method" in options else ("--method", "integrated_gradients")
+        assert explain(tmp_path / "in", *options, *method, "--steps", 2, "--quality", 0)[0] == 0
+        maps[name] = explanations.load(tmp_path / "out" / "a.npz")
+        shutil.rmtree(tmp_path / "out")
+    assert (maps["ai"].target, maps["human"].target) == (0, 1)
+    np.testing.assert_allclose(maps["human"].heatmap, -maps["ai"].heatmap, atol=1e-6)
+    assert np.abs(maps["ai"].heatmap).max() > 1e-4
+    assert maps["package"].heatmap.shape == (32, 32)  # the model's picture; the artwork plays no part
+    assert {name: maps["package"].config[name] for name in ("compat", "baselines", "steps")} == {
+        "compat": "saliency", "baselines": "min_max", "steps": 2
+    }  # fmt: skip

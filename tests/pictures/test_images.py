@@ -263,21 +263,6 @@ def test_to_input_scales_once():
         images.to_input(scaled)
 
 
-@pytest.mark.parametrize(
-    "name", ["a.jpg", "A.JPG", "b.jpeg", "c.Png", "d.webp", "e.gif", "f.bmp", "g.tif", "h.TIFF", "i.avif"]
-)
-def test_pictures_are_candidates(name):
-    assert images.is_candidate(name)
-    assert images.is_candidate(f"folder/{name}")
-
-
-@pytest.mark.parametrize(
-    "name", [".a.jpg", "._a.jpg", "a.txt", "jpg", ".jpg", "a.jpg.part", "Thumbs.db", "x/._a.jpg", ""]
-)
-def test_other_files_are_not_candidates(name):
-    assert not images.is_candidate(name)
-
-
 @pytest.mark.parametrize("arguments", [(0, "crop"), (-1, "crop"), (1.5, "crop"), (True, "crop"), (32, "stretch")])
 def test_an_impossible_geometry_says_what_it_received(arguments):
     with pytest.raises(ConfigError, match="Received"):
