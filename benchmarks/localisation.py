@@ -302,7 +302,7 @@ def stability(project: Project, methods: Mapping[str, Maps]) -> str:
         inner = Image.fromarray(pixels[margin:-margin, margin:-margin])
         return np.asarray(inner.resize((size, size), Image.Resampling.BICUBIC))
 
-    changes = {
+    changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "JPEG 90": partial(degradations.save, format="JPEG", quality=90),
         "95 % size": partial(degradations.rescale, factor=0.95),
         "2 % cropped": cropped,
@@ -339,25 +339,26 @@ def _inner(heatmap: "np.ndarray", margin: int) -> "np.ndarray":
 
 def cost(project: Project) -> str:
     """CPU of a verdict, of a verdict with its evidence, and of maps, in this process."""
+    from functools import partial
+
     import numpy as np
 
     from artdetect.explain.methods import make
-    from artdetect.pictures.images import to_input
 
     detector = project.detector
     pixels = np.stack([project.pixels(sha256) for sha256 in project.parents[0][:TIMED]])
     runs: dict[str, tuple[int, Callable[[np.ndarray], object]]] = {"verdict": (TIMED, detector.scores)}
-    if hasattr(detector, "scores_and_evidence"):
-        runs["verdict and evidence"] = TIMED, detector.scores_and_evidence
-    for name, maps in (of_one_pass(detector) | of_many_passes(detector)).items():
-        if name != INTEGRATED:
-            count = TIMED if name in (EVIDENCE, REGIONS, GRADCAM) else 2
-            runs[name] = count, lambda part, maps=maps: list(maps((to_input(one) for one in part), [0] * len(part)))
+    runs["verdict and evidence"] = TIMED, detector.evidence
+    for name, maps in of_one_pass(detector).items():
+        runs[name] = TIMED, partial(_all_maps, maps)
+    many = of_many_passes(detector)
     compat = make("xrai", detector.classifier, compat="saliency")
-    runs["XRAI, compat"] = 1, lambda part: list(compat.stream(to_input(one) for one in part))
+    runs |= {name: (2, partial(_all_maps, many[name])) for name in (XRAI, CROPS)}
+    runs |= {"XRAI, compat": (1, partial(_all_maps, compat.stream)), "saliency's XRAI": (1, partial(_saliency, compat))}
     seconds = {}
     for name, (count, run) in runs.items():
-        run(pixels[:1])  # compiled
+        if name != "saliency's XRAI":
+            run(pixels[:1])  # compiled
         parts = []
         for _ in range(3 if count == TIMED else 1):
             start = cpu_now()
@@ -367,6 +368,33 @@ def cost(project: Project) -> str:
     rows = [[name, f"{1000 * each:,.0f}", f"{each / seconds['verdict']:.2f}"] for name, each in seconds.items()]
     text = "CPU a picture, in one process; the least of three runs for methods of one pass."
     return f"{text}\n\n{table(['', 'ms', 'in verdicts'], rows)}"
+
+
+def _all_maps(maps: Maps, pixels: "np.ndarray") -> "list[Explanation]":
+    from artdetect.pictures.images import to_input
+
+    return list(maps((to_input(one) for one in pixels), [0] * len(pixels)))
+
+
+def _saliency(explainer: Any, pixels: "np.ndarray") -> None:
+    """The saliency package's own XRAI of the first picture, with the settings of `compat` and eager gradients."""
+    import numpy as np
+    import saliency.core as saliency
+    import tensorflow as tf
+
+    from artdetect.pictures.images import to_input
+
+    def call(pictures: Any, call_model_args: Any = None, expected_keys: Any = None) -> dict[str, Any]:
+        tensor = tf.convert_to_tensor(pictures, tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(tensor)
+            logits = explainer.score.network(tensor)
+            margin = logits[:, 0] - logits[:, 1]
+        return {saliency.INPUT_OUTPUT_GRADIENTS: np.array(tape.gradient(margin, tensor))}
+
+    saliency.XRAI().GetMask(
+        to_input(pixels[0]), call, 0, batch_size=100, extra_parameters=saliency.XRAIParameters(steps=100)
+    )
 
 
 def _kept(pictures: "Iterable[np.ndarray]", kept: "list[np.ndarray]") -> "Iterator[np.ndarray]":
