@@ -2,7 +2,7 @@
 
 * `method_settings`: the list of methods; `methods`: how each works, behind one call. They use `model_score` and, for
   XRAI, `regions`.
-* `explanation`: the result and its file; `figures`: draws it.
+* `explanation`: the result and its file; `map_values`: what it says at each place; `figures`: draws it.
 * `quality`: whether the maps explain the model. `localisation`: whether they find a region that was pasted.
 * `explained_pictures` and `summary`: pictures in files, explained once. `selection`: which test pictures the stage
   explains. `batch_job` with `result_shards`: folders with any number of pictures.
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from artdetect.artifacts import file_names
 from artdetect.core import paths
+from artdetect.core.atomic import replacing
 
 if TYPE_CHECKING:
     from artdetect.core.progress import Count
@@ -84,7 +85,7 @@ def run(
         count = partial(_count_on, progress, number * len(chosen), total) if progress else None
         folder = out if method == config.method else out / method
         measures.append(_explain(detector, explainer, config, chosen, folder, count))
-    table = rows.assign(**pd.DataFrame(measures[0], columns=summary.MEASURES, dtype="float64"))
+    table = rows.assign(**pd.DataFrame(measures[0], columns=list(summary.MEASURES)).astype(summary.MEASURES))
     table.to_parquet(out / file_names.EXPLANATIONS, index=False)
     files = {row.sha256: paths.picture(pictures, row.path) for row in predictions.itertuples()}
     found = summary.localisation_check(detector, explainers, config, predictions, files)
@@ -112,7 +113,8 @@ def _explain(
     for picture, explanation in zip(pictures, explain(detector, explainer, config, pictures), strict=True):
         if isinstance(explanation, Exception):
             raise explanation
-        draw(detector, picture, explanation, out)
+        with replacing(out / f"{picture.name}.npz") as temporary:
+            explanations.save(explanation, temporary)
         measures.append(summary.measures(explanation))
         if progress:
             progress(len(measures))
@@ -122,9 +124,9 @@ def _explain(
 
     scale = None
     if config.scale == "common" and pictures:
-        scale = figures.common_range(map(load, range(len(pictures))))
-        for number, picture in enumerate(pictures):
-            draw(detector, picture, load(number), out, scale)
+        scale = figures.common_reach(map(load, range(len(pictures))))
+    for number, picture in enumerate(pictures):
+        draw(detector, picture, load(number), out, scale)
     if explainer.settings.method == config.method:
         summary.write_sheet(detector, pictures, load, out / "sheet.png", scale)
         check = summary.cached_quality_check(detector, explainer, config, pictures, load)

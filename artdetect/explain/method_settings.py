@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, Self, get_args
 
@@ -38,6 +38,9 @@ class Settings:
         label: The name that people read.
         complete: Whether completeness holds: the attributions of a picture sum to its score, so that the value of a
             pixel is its share of the score.
+        signed: Whether values speak for the class where they are positive and against it where they are negative.
+        scatters: Whether values of neighbours scatter, so that only their averages mean something.
+        reach: The value of the strongest colour in figures; None = that of a batch's largest values.
         fixed: Fields that keep their defaults whatever the config says, because its option means another method's.
         one_pass: Whether a map costs about as much as a verdict, so that many can be checked.
         target: The number that is explained, see `ExplainedScore`.
@@ -48,6 +51,9 @@ class Settings:
     method: ClassVar[Method]
     label: ClassVar[str]
     complete: ClassVar[bool]
+    signed: ClassVar[bool] = True
+    scatters: ClassVar[bool] = True
+    reach: ClassVar[float | None] = None
     fixed: ClassVar[tuple[str, ...]] = ()
     one_pass: ClassVar[bool] = False
 
@@ -233,6 +239,8 @@ class GradCAMSettings(Settings):
     label = "Grad-CAM"
     complete = False
     one_pass = True
+    signed = False
+    scatters = False
 
     target: Target = XRAISettings.target
     resolution: int = XRAISettings.resolution
@@ -240,12 +248,14 @@ class GradCAMSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceSettings(Settings):
-    """Settings of the evidence; each is as in `XRAISettings`."""
+    """Settings of the evidence; each is as in `XRAISettings`. Its values are logits of parts, the same in any batch."""
 
     method = "evidence"
     label = "Evidence"
     complete = False
     one_pass = True
+    scatters = False
+    reach = 4.0  # a p(AI) of 98 %
 
     target: Target = XRAISettings.target
     resolution: int = XRAISettings.resolution
@@ -262,6 +272,12 @@ METHODS: dict[str, type[Settings]] = {
         GradCAMSettings,
     )
 }
+
+
+def is_signed(config: Mapping[str, Any]) -> bool:
+    """Whether values of an explanation of these settings are positive for the class and negative against it."""
+    method = METHODS.get(config.get("method", ""))
+    return (method is None or method.signed) and not config.get("magnitude")
 
 
 def one_of(name: str, value: Any, allowed: Sequence[Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.core.atomic import replacing
-from artdetect.explain.explained_pictures import PACKAGES, ExplainedPicture, artwork, figure_artwork, inputs
+from artdetect.explain.explained_pictures import PACKAGES, ExplainedPicture, artwork, entry, inputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,14 +18,22 @@ if TYPE_CHECKING:
     from artdetect.model.detector import Detector
 
 SEED = 129
-MEASURES = ("score", "completeness_error", "top_share")  # both in units of the score; a share of the area
+MEASURES = {  # columns of a table of explanations: two in units of the score, the area of the regions, a sentence
+    "score": "float64",
+    "completeness_error": "float64",
+    "top_share": "float64",
+    "caption": "string",
+}
 SHEET_PICTURES = 24
 
 
-def measures(explanation: Explanation) -> dict[str, float | None]:
-    """The numbers of an explanation for a table: `MEASURES`."""
-    top_share = float(explanation.top_mask().mean())
-    return dict(zip(MEASURES, (explanation.score, explanation.completeness_error, top_share), strict=True))
+def measures(explanation: Explanation) -> dict[str, float | str | None]:
+    """What a table says of an explanation: `MEASURES`."""
+    from artdetect.explain.figures import caption
+
+    top_share = sum(region.area for region in explanation.regions)
+    values = explanation.score, explanation.completeness_error, top_share, caption(explanation)
+    return dict(zip(MEASURES, values, strict=True))
 
 
 def write_sheet(
@@ -33,7 +41,7 @@ def write_sheet(
     pictures: Sequence[ExplainedPicture],
     load: Callable[[int], Explanation],
     path: Path,
-    scale: tuple[float, float] | None = None,
+    scale: float | None = None,
 ) -> None:
     """Write a contact sheet of the first explained pictures, if there are any.
 
@@ -46,10 +54,7 @@ def write_sheet(
     """
     from artdetect.explain import figures
 
-    entries = (
-        (figure_artwork(detector, picture), load(number), picture.title)
-        for number, picture in enumerate(pictures[:SHEET_PICTURES])
-    )
+    entries = (entry(detector, picture, load(number)) for number, picture in enumerate(pictures[:SHEET_PICTURES]))
     if pictures:
         with replacing(path) as temporary:
             figures.sheet(entries, temporary, scale=scale)

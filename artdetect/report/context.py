@@ -124,7 +124,7 @@ def _explanations(folder: Path) -> dict[str, Any]:
     if table.empty:
         return {"count": 0, "shown": [], "quality": None, "localisation": checked}
     shown = table.groupby(["label", "rule"], sort=False).head(SHOWN_PER_RULE)
-    columns = ["path", "label", "predicted", "verdict", "p_ai", "rule", "name"]
+    columns = ["path", "label", "predicted", "verdict", "p_ai", "rule", "name", "caption"]
     rows = shown[columns].to_dict("records")
     others = [method for method in METHODS if (folder / method).is_dir()]
     for row in rows:

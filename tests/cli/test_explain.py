@@ -46,7 +46,10 @@ def test_explain_writes_a_figure_and_arrays_for_each_picture(
     assert shown == {f"{tmp_path}/in/{name}": f"{out}/{taken}.png" for name, taken in names.items() if taken}
     (failed,) = [line for line in lines if line[1] == "error"]
     assert failed == [f"{tmp_path}/in/bad.jpg", "error", f"{tmp_path}/in/bad.jpg: the file is empty"]
-    assert message == f"4 explained, 0 explained before and unchanged, 1 unreadable: {out}/explanations.parquet\n"
+    assert (
+        message
+        == f"artdetect: 4 explained, 0 explained before and unchanged, 1 unreadable: {out}/explanations.parquet\n"
+    )
     for figure in shown.values():
         assert images.decode(Path(figure)).width > 100
         with np.load(Path(figure).with_suffix(".npz")) as arrays:
@@ -61,7 +64,7 @@ def test_a_second_explain_does_nothing_and_exits_with_the_same_code(
     code, lines, message = explain(mixed, *CHEAP)
     assert code == 1
     assert [line[:2] for line in lines] == [[str(mixed / "b.jpg"), "error"]]
-    assert message.startswith("0 explained, 2 explained before and unchanged, 1 unreadable: ")
+    assert message.startswith("artdetect: 0 explained, 2 explained before and unchanged, 1 unreadable: ")
 
 
 SLOW_METHODS = [

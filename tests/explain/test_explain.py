@@ -97,7 +97,7 @@ def test_none_chosen_is_an_empty_table_and_no_sheet(trained: Path, evaluated: Pa
     assert {path.name for path in out.iterdir()} == {"explanations.parquet", "localisation.json", "quality.json"}
     rows = pd.read_parquet(out / "explanations.parquet")
     assert (len(rows), reported) == (0, [])
-    assert {"name", "rule", "score", "completeness_error", "top_share"} <= set(rows.columns)
+    assert {"name", "rule", "score", "completeness_error", "top_share", "caption"} <= set(rows.columns)
     assert json.loads((out / "quality.json").read_text()) is None
 
 

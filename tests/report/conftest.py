@@ -303,7 +303,7 @@ def predictions_of(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _explain(predictions: pd.DataFrame, folder: Path) -> None:
-    chosen = predictions.head(6).assign(rule=["most confident right", "least sure"] * 3)
+    chosen = predictions.head(6).assign(rule=["most confident right", "least sure"] * 3, caption="No part stands out.")
     chosen["name"] = [f"{number:02d}" for number in range(1, 7)]
     for number, name in enumerate(chosen.name):
         pixels = np.random.default_rng(number).integers(0, 256, (60, 101, 3), np.uint8)

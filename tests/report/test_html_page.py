@@ -147,9 +147,9 @@ def test_explanations_and_the_page_are_small_files(report_folder: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (762, 1616, 3), np.uint8)
     blocks = np.repeat(np.repeat(noise[:48, :101], 16, axis=0), 16, axis=1)
     for pixels in (noise, blocks):
-        image = html_page.embedded(Image.fromarray(pixels), html_page.PANEL_WIDTH, html_page.PANEL_BYTES)
-        assert len(image["uri"]) * 3 / 4 < html_page.PANEL_BYTES + 100
-    assert (image["width"], image["height"]) == (370, 176)
+        image = html_page.embedded(Image.fromarray(pixels), html_page.FIGURE_WIDTH, html_page.FIGURE_BYTES)
+        assert len(image["uri"]) * 3 / 4 < html_page.FIGURE_BYTES + 100
+    assert (image["width"], image["height"]) == (780, 371)
 
 
 def test_a_run_without_errors_explanations_findings_or_styles_says_so(

@@ -15,6 +15,7 @@ from artdetect.explain.explanation import Explanation
 from artdetect.explain.method_settings import BATCH_SIZE, Settings, at_least
 from artdetect.explain.methods.artworks import Artwork, as_array
 from artdetect.explain.model_score import ExplainedScore
+from artdetect.explain.regions import compact
 from artdetect.pictures.labels import CLASSES
 
 if TYPE_CHECKING:
@@ -126,7 +127,17 @@ class Explainer(ABC):
         logits = self.score.logits(stacked)  # computed in any case: a broken model must not explain anything
         given = np.array([_class_index(target) for target in targets])
         classes = np.where(given < 0, logits.argmax(axis=1), given)
-        return self._explain(stacked, classes, [as_array(artwork) for artwork in artworks])
+        explanations = self._explain(stacked, classes, [as_array(artwork) for artwork in artworks])
+        grain, scatters = self.grain(stacked.shape[1]), self.settings.scatters
+        return [compact.with_regions(explanation, grain, smooth=scatters) for explanation in explanations]
+
+    def grain(self, side: int) -> float:
+        """The smallest region to point at, as a share of the picture's side, see `compact.with_regions`.
+
+        Args:
+            side: Side of the model's picture; pixels.
+        """
+        return 1 / 8  # values of pixels scatter, and are averaged that far
 
     @abstractmethod
     def _explain(
