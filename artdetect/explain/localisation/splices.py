@@ -87,7 +87,7 @@ def draw(ai: Sequence[str], human: Sequence[str], count: int, seed: int) -> list
     }
     if shortage(len(by_class[AI]), len(by_class[HUMAN])):
         return []
-    each = min(count // 2, *(len(contents) - 1 for contents in by_class.values()))
+    each = min(max(1, count // 2), *(len(contents) - 1 for contents in by_class.values()))
     splices = []
     for number in range(each):
         for base_class, target in ((HUMAN, AI), (AI, HUMAN)):
