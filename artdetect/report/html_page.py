@@ -93,10 +93,7 @@ def _explanation(figure: Path, width: int = FIGURE_WIDTH, size: int = FIGURE_BYT
 
 def _beside(others: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The figures of other methods."""
-    return [
-        {"label": other["label"], "image": _explanation(other["figure"], BESIDE_WIDTH, BESIDE_BYTES)}
-        for other in others
-    ]
+    return [other | {"image": _explanation(other["figure"], BESIDE_WIDTH, BESIDE_BYTES)} for other in others]
 
 
 def embedded(image: "Image.Image", max_width: int, max_bytes: int) -> dict[str, Any]:
