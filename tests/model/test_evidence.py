@@ -1,4 +1,4 @@
-"""The evidence of a verdict: exact sums, windows that are what the head says of a part alone, and unchanged verdicts."""
+"""The evidence of a verdict: exact sums, windows that are what the head says of a part alone, the same verdicts."""
 
 import keras
 import numpy as np
