@@ -75,7 +75,7 @@ GATE = Stage(  # part of a retraining; where there is no champion yet, its input
         *("reference", "reference_scores", "reference_balance"),
         "golden",
     ),
-    ("keras", "numpy", "pandas", "pillow", "pyarrow", "scipy", "tensorflow"),
+    ("keras", "numba", "numpy", "pandas", "pillow", "pyarrow", "scikit-image", "scipy", "tensorflow"),
 )
 STAGES = {stage.name: stage for stage in (*CHAIN, GATE)}
 MISSING_INPUT = "none"  # the digest of an optional input that is missing
