@@ -15,7 +15,7 @@ MEANING = {
     "AI": "It is no proof: some works of people look like this to the model. Do not accuse anybody on its word alone.",
     "human": "It is no proof: the model does not know every generator, and a picture may be AI-made in part.",
     decision.UNSURE: "This is no verdict: the picture may be either. On pictures like it, the model errs too often.",
-    decision.MIXED: "It is no proof: parts of a work of one hand may differ. Look at the region, and where it comes from.",
+    decision.MIXED: "It is no proof: parts of one person's work may differ like this. Look at the region yourself.",
 }
 
 

@@ -6,6 +6,7 @@ The saved model maps a picture to the probability of AI, its generator family, n
 
 import operator
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +60,7 @@ def train(inputs: TrainingInputs) -> TrainingResult:
         geometry=extractor.geometry,
         held_out=fitted.held_out,
         metrics={"head": fitted.candidates[0]["head"], "candidates": fitted.candidates}
-        | ({"parts": judged_parts.measured} if judged_parts else {}),
+        | ({"parts": judged_parts.measured | {"mixed": mixed_rule and asdict(mixed_rule)}} if judged_parts else {}),
         families=fitted.families,
         write_files=write_files,
         out_of_source=fitted.out_of_source,
