@@ -53,7 +53,7 @@ def export(detector: "Detector", format: Format, out: Path) -> ExportResult:
         ModelError: The model cannot be converted, or the export gives other outputs. `out` is left as it was.
     """
     if missing := [] if format == "saved_model" else onnx_convert.missing_packages():
-        raise ConfigError(f"ONNX needs {' and '.join(missing)}. Run `pip install {' '.join(missing)}`")
+        raise ConfigError(f"ONNX needs {' and '.join(missing)}. Run `pip install 'artdetect[export]'`")
     out = out.absolute()
     if not _may_become_an_export(out):
         raise StorageError(f"{out}: this exists and is not an export. Name a folder that is new or empty")

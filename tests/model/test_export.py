@@ -234,7 +234,7 @@ def test_a_missing_package_is_one_line_that_says_how_to_get_it(
     plain: Detector, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnx_convert, "find_spec", lambda name: None if name == package else True)
-    with pytest.raises(ConfigError, match=rf"ONNX needs {package}\. Run `pip install {package}`"):
+    with pytest.raises(ConfigError, match=rf"ONNX needs {package}\. Run `pip install 'artdetect\[export\]'`"):
         export(plain, "onnx", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
     export(plain, "saved_model", tmp_path / "out")
