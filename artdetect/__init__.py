@@ -1,38 +1,64 @@
 """Tells AI-generated from human-made art, shows why, and retrains unattended.
 
-    from artdetect import find_model, find_pictures, predict
+    from artdetect import Detector
 
-    for verdict in predict(find_model(), find_pictures([folder])):
-        print(verdict.path, verdict.verdict, verdict.p_ai)
+    detector = Detector.load()
+    detector.predict("folder")
 
-`__all__` has the public names. Each is loaded when it is first used, so that importing the package costs nothing.
+`__all__` has the public names, docs/python.md shows them. Each is loaded when it is first used, so that importing the
+package costs nothing.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from artdetect.core.version import __version__
 
 if TYPE_CHECKING:
+    from artdetect.api.detector import Detector, ExplainedVerdict
+    from artdetect.api.evaluation import Evaluation
+    from artdetect.api.outside_models import OnnxClassifier
+    from artdetect.api.pipeline import Pipeline, status
     from artdetect.core.errors import ArtdetectError
     from artdetect.explain.methods.xrai import XRAI
-    from artdetect.model.detector import Detector
     from artdetect.model.predict import Verdict, find_model, find_pictures, predict
 
-__all__ = ["XRAI", "ArtdetectError", "Detector", "Verdict", "__version__", "find_model", "find_pictures", "predict"]
+_MODULES = {
+    "ArtdetectError": "artdetect.core.errors",
+    "Detector": "artdetect.api.detector",
+    "Evaluation": "artdetect.api.evaluation",
+    "ExplainedVerdict": "artdetect.api.detector",
+    "OnnxClassifier": "artdetect.api.outside_models",
+    "Pipeline": "artdetect.api.pipeline",
+    "Verdict": "artdetect.model.predict",
+    "XRAI": "artdetect.explain.methods.xrai",
+    "find_model": "artdetect.model.predict",
+    "find_pictures": "artdetect.model.predict",
+    "predict": "artdetect.model.predict",
+    "status": "artdetect.api.pipeline",
+}
+
+__all__ = [
+    "XRAI",
+    "ArtdetectError",
+    "Detector",
+    "Evaluation",
+    "ExplainedVerdict",
+    "OnnxClassifier",
+    "Pipeline",
+    "Verdict",
+    "__version__",
+    "find_model",
+    "find_pictures",
+    "predict",
+    "status",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "ArtdetectError":
-        from artdetect.core import errors as module
-    elif name == "XRAI":
-        from artdetect.explain.methods import xrai as module  # type: ignore[no-redef]
-    elif name == "Detector":
-        from artdetect.model import detector as module  # type: ignore[no-redef]
-    elif name in __all__:
-        from artdetect.model import predict as module  # type: ignore[no-redef]
-    else:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(module, name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

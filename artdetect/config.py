@@ -82,7 +82,7 @@ def changed(config: Config, changes: Iterable[str]) -> Config:
 
 
 def chosen(config: Config | Path | None, changes: Iterable[str] = ()) -> Config:
-    """The config that a flow was given, itself or as a file, or the default one; with changes. ConfigError as `load`."""
+    """The config that a flow was given, itself or as a file, or else the default; with changes. Errors as `load`."""
     return changed(config, changes) if isinstance(config, Config) else load(config, changes)
 
 

@@ -60,6 +60,7 @@ def retrain(config: ConfigFile = None, changes: Changes = [], force: bool = Fals
             **_former_model("champion", champion, config.evaluate, data),
             **_former_model("reference", library.reference(), without_robustness, data),
             golden=golden.load(),
+            raw=data.raw,
         )
         publish(run.outcomes)
         keys = {stage.stage: stage.artifact.key for stage in run.outcomes if stage.name == stage.stage}

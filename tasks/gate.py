@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from artdetect import download
 from artdetect import gate as library
 from artdetect.artifacts.store import Artifact
 from artdetect.gate import Candidate
@@ -25,6 +26,7 @@ def gate(
     reference_scores: Artifact | None,
     reference_balance: Artifact | None,
     golden: GoldenSet,
+    raw: Artifact,
     out: Path,
 ) -> None:
     """Decide whether the challenger may replace the champion.
@@ -39,6 +41,7 @@ def gate(
         _candidate(champion, champion_scores, champion_balance),
         Candidate(challenger.folder, challenger_scores.folder, balance.folder),
         golden.folder,
+        download.folder(raw.folder),
         out,
         _candidate(reference, reference_scores, reference_balance),
     )

@@ -36,6 +36,7 @@ WORST_ERRORS = "worst_errors.png"
 # explain
 EXPLANATIONS = "explanations.parquet"
 QUALITY = "quality.json"
+LOCALISATION = "localisation.json"
 
 # gate
 GATE = "gate.json"

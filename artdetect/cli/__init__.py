@@ -1,29 +1,61 @@
 """The command line. An error that a person can cause is one line and exit code 2. Heavy imports wait until needed.
 
-Each module is a group of commands; its `add` adds their parsers.
+Each module is a few commands; its `add` adds their parsers.
 """
 
-import argparse
 import io
 import os
 import sys
 from collections.abc import Sequence
 
-from artdetect.cli import adapt, inference, ingest, maintenance, models, pipeline, serve, starter
+from artdetect.cli import (
+    adapt,
+    completion,
+    doctor,
+    inference,
+    ingest,
+    maintenance,
+    models,
+    pipeline,
+    serve,
+    starter,
+    terminal,
+)
+from artdetect.cli.options import add_output
+from artdetect.cli.parser import Commands
 from artdetect.core import json_logging
 from artdetect.core.errors import ArtdetectError, storage_error
-from artdetect.core.version import __version__
 from artdetect.formatting.text import printable
+
+DESCRIPTION = "Tells AI-generated from human-made art, and shows why."
+GROUPS = {
+    "pictures": (inference, adapt, serve),
+    "pipeline": (pipeline, ingest),
+    "models": (models, starter),
+    "upkeep": (doctor, maintenance, completion),
+}
+EXAMPLES = (
+    ("predict picture.jpg", "a verdict"),
+    ("explain picture.jpg --out why", "which regions led to it"),
+    ("run", "train a model on your own pictures"),
+    ("COMMAND --help", "options and examples of a command"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 (done), 1 (partly done, see each command) or 2 (an error)."""
-    options = _parser().parse_args(arguments)
-    if options.log_json:
+    given = sys.argv[1:] if arguments is None else arguments
+    if "--log-json" in given:  # errors in the other options are to be JSON, too
         json_logging.enable()
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be valid in any encoding
         sys.stdout.reconfigure(errors="backslashreplace")
+    commands = all_commands()
     try:
+        options = commands.parse(given)
+        terminal.be_quiet(options.quiet)
+        if not hasattr(options, "command"):
+            commands.parser.print_help()
+            return 0
         code = options.command(options)
         sys.stdout.flush()  # here, where the error of a full disk is still reported as one line
         return code
@@ -58,22 +90,14 @@ def _fail(error: object) -> int:
     return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="artdetect",
-        description="Tells AI-generated from human-made art, and shows why.",
-        epilog="`artdetect COMMAND --help` lists the options of a command.",
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    _add_log(parser, default=False)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (pipeline, ingest, inference, adapt, serve, models, maintenance, starter):
-        group.add(commands)
-    for command in {*commands.choices.values()}:  # so that it may follow the command, without resetting it
-        _add_log(command, default=argparse.SUPPRESS)
-    return parser
-
-
-def _add_log(parser: argparse.ArgumentParser, default: object) -> None:
-    description = "write log lines and errors as JSON objects, one per line (like ARTDETECT_LOG=json)"
-    parser.add_argument("--log-json", action="store_true", default=default, help=description)
+def all_commands() -> Commands:
+    """The parsers of all commands."""
+    commands = Commands(DESCRIPTION, EXAMPLES)
+    add_output(commands.parser, top=True)
+    for title, modules in GROUPS.items():
+        commands.group(title)
+        for module in modules:
+            module.add(commands)
+    for parser in commands.parsers:
+        add_output(parser, top=False)
+    return commands

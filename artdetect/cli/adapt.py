@@ -5,18 +5,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from artdetect.cli import chosen_model
-from artdetect.cli.options import MODEL_HELP, Commands, add_command
+from artdetect.cli import chosen_model, terminal
+from artdetect.cli.options import MODEL_HELP
+from artdetect.cli.parser import Commands
 from artdetect.formatting.text import columns
 from artdetect.pictures.labels import CLASSES
 
 
 def add(commands: Commands) -> None:
     """Add this command's parser."""
-    adapt = add_command(
-        commands,
+    adapt = commands.add(
         "adapt",
         "adapt a model to labelled pictures of your own, in FOLDER/human and FOLDER/AI (human alone will do)",
+        examples=[("adapt mine/", "what it would change"), ("adapt mine/ --promote", "and use it from now on")],
     )
     adapt.add_argument("folder", type=Path, metavar="FOLDER", help="a folder with a folder human and maybe one AI")
     adapt.add_argument("--model", type=Path, help=MODEL_HELP)
@@ -32,8 +33,9 @@ def _adapt(arguments: argparse.Namespace) -> int:
     own = library.own_pictures(arguments.folder)
     chosen, base = chosen_model.choose(arguments.model)
     for path, reason in own.skipped.items():
-        chosen_model.say(f"left out: {path}: {reason}")
-    adapted = library.adapt(base, chosen.path, own)
+        terminal.say(f"left out: {path}: {reason}")
+    with terminal.activity("adapting the model"):
+        adapted = library.adapt(base, chosen.path, own)
     artifact = library.publish(adapted, chosen.path, own)
     run_ledger.refresh([artifact], "adapt", "artdetect adapt")  # so that garbage collection keeps it for a while
     result = {"train": artifact.key, **adapted.metrics["adapted"]}

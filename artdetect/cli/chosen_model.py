@@ -1,11 +1,9 @@
-"""The model that a command uses, and what it says of it on stderr."""
+"""The model that a command uses, and what it says of it."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artdetect.core import json_logging
-from artdetect.formatting.text import printable
+from artdetect.cli import terminal
 
 if TYPE_CHECKING:
     from artdetect.model.choice import Choice
@@ -22,18 +20,12 @@ def choose(named: Path | None) -> "tuple[Choice, Detector]":
 
     Says which it is, and what its training data say. Errors as for `choice.choose` and `Detector.load`.
     """
-    from artdetect.model import choice
-    from artdetect.model.detector import Detector
+    with terminal.activity("loading the model"):
+        from artdetect.model import choice
+        from artdetect.model.detector import Detector
 
-    chosen = choice.choose(named)
-    detector = Detector.load(chosen.path)
+        chosen = choice.choose(named)
+        detector = Detector.load(chosen.path)
     for line in choice.introduction(detector, chosen.role, chosen.key):
-        say(line)
+        terminal.say(line)
     return chosen, detector
-
-
-def say(line: str) -> None:
-    """Write a line to stderr, as text for a terminal or as JSON."""
-    as_json = json_logging.enabled()
-    text = json_logging.format_line("INFO", "artdetect", line) if as_json else f"artdetect: {printable(line)}"
-    print(text, file=sys.stderr)

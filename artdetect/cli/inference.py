@@ -4,47 +4,58 @@ import argparse
 import csv
 import itertools
 import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING
 
-from artdetect.cli import chosen_model
-from artdetect.cli.options import MODEL_HELP, Commands, add_command
+from artdetect.cli import chosen_model, picture_paths, terminal
+from artdetect.cli.options import MODEL_HELP, add_pictures
+from artdetect.cli.parser import Commands
 from artdetect.core.errors import ConfigError, DataError, StorageError
 from artdetect.explain.method_settings import METHODS
-from artdetect.formatting.text import printable
 
 if TYPE_CHECKING:
     from artdetect.explain.config import ExplainConfig
 
-
-T = TypeVar("T")
+MEANING = (
+    "AI and human are what the model takes a picture for, no proof; unsure means that it gives no verdict. The number "
+    "is p(AI), if AI and human art are equally likely beforehand"
+)
 
 
 def add(commands: Commands) -> None:
     """Add these commands' parsers."""
-    predict = add_command(commands, "predict", "give verdicts on pictures; exit code 1 if a picture could not be read")
-    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture or a folder of pictures")
+    predict = commands.add(
+        "predict",
+        "give verdicts on pictures",
+        examples=[
+            ("predict picture.jpg folder/", "files, and folders with all that is below them"),
+            ("predict 'scans/**/*.jpg' --csv verdicts.csv", "a pattern; a table"),
+            ("predict - --json < list.txt", "a list of paths; one JSON object a line"),
+        ],
+        partly="a picture could not be read",
+    )
+    add_pictures(predict)
     predict.add_argument("--model", type=Path, help=MODEL_HELP)
     shape = predict.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print one JSON object per line")
     shape.add_argument("--csv", type=Path, metavar="FILE", help="write a CSV table to FILE")
     predict.set_defaults(command=_predict)
 
-    explain = add_command(
-        commands,
+    explain = commands.add(
         "explain",
         "show which regions led to a verdict: figures, arrays and a table; resumes after an interruption",
+        examples=[("explain picture.jpg --out why", ""), ("explain folder/ --out why --method gradcam", "faster")],
+        partly="a picture could not be read",
     )
-    explain.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture or a folder of pictures")
+    add_pictures(explain)
     explain.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder: new, empty, or of an earlier run"
     )
     explain.add_argument("--model", type=Path, help=MODEL_HELP)
-    explain.add_argument("--method", choices=list(METHODS), help="attribution method (default: xrai)")
+    explain.add_argument("--method", choices=list(METHODS), help="attribution method (default: evidence)")
     explain.add_argument(
         "--class",
         dest="explained_class",
@@ -68,54 +79,47 @@ def add(commands: Commands) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     from artdetect.model import predict
-    from artdetect.model.decision import in_words
+    from artdetect.model.decision import VERDICTS, in_words
 
+    sources = picture_paths.expand(arguments.paths, arguments.null)
     detector = chosen_model.load(arguments.model)
-    failed = 0
+    count = _count(sources)
+    counts = dict.fromkeys((*VERDICTS, "error"), 0)
     with ExitStack() as stack:
         table = csv.writer(stack.enter_context(_open_table(arguments.csv))) if arguments.csv else None
         if table:
             table.writerow([field.name for field in fields(predict.Verdict)])
-        verdicts = predict.predict(detector, _pictures(arguments.paths))
-        for verdict in _with_counter(verdicts) if arguments.csv or not sys.stdout.isatty() else verdicts:
-            failed += verdict.error is not None
+        rows = stack.enter_context(terminal.Rows("pictures", count))
+        for verdict in predict.predict(detector, predict.find_pictures(sources)):
+            counts[verdict.verdict or "error"] += 1
             if arguments.json:
-                print(json.dumps(verdict.as_dict()))
+                rows.write(json.dumps(verdict.as_dict()))
             elif table:
                 table.writerow(verdict.as_dict().values())
             elif verdict.error:
-                print(printable(verdict.path), "error", printable(verdict.error), sep="\t")
+                rows.write(verdict.path, "error", verdict.error)
             else:
                 words = in_words(verdict.verdict, verdict.reason)
-                print(printable(verdict.path), words, f"{verdict.p_ai:.3f}", verdict.model, sep="\t")
-    return 1 if failed else 0
+                rows.write(verdict.path, words, f"{verdict.p_ai:.3f}", verdict.model)
+            rows.advance()
+    terminal.say(f"{sum(counts.values()):,} pictures: {', '.join(f'{n:,} {name}' for name, n in counts.items() if n)}")
+    terminal.say(MEANING)
+    return 1 if counts["error"] else 0
 
 
-def _with_counter(rows: Iterator[T]) -> Iterator[T]:
-    """Pass rows on, and show their number on stderr if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield from rows
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = SpinnerColumn(), TextColumn("{task.completed:,.0f} pictures"), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        for row in rows:
-            yield row
-            bar.advance(task)
-
-
-def _pictures(sources: Sequence[Path]) -> Iterator[Path]:
+def _count(sources: Sequence[Path]) -> int:
+    """How many pictures there are; DataError if there are none."""
     from artdetect.model import predict
 
-    found = predict.find_pictures(sources)
-    if (first := next(found, None)) is None:
+    if terminal.shows_progress():
+        count = sum(1 for _ in predict.find_pictures(sources))
+    else:  # nobody sees more than whether there are any
+        count = sum(1 for _ in itertools.islice(predict.find_pictures(sources), 1))
+    if not count:
         raise DataError(
             f"found no pictures in {', '.join(map(str, sources))}. Name files, or folders that contain some"
         )
-    return itertools.chain([first], found)
+    return count
 
 
 def _open_table(path: Path) -> IO[str]:
@@ -130,20 +134,29 @@ def _explain(arguments: argparse.Namespace) -> int:
     from artdetect.model.decision import in_words
 
     config = _explain_config(arguments)
+    sources = picture_paths.expand(arguments.paths, arguments.null)
     detector = chosen_model.load(arguments.model)
-    next(_pictures(arguments.paths))  # DataError if there are none
+    count = _count(sources)
     job = ExplanationJob(detector, config, arguments.out)
-    rows = (row for chunk in chunks(job.pending(arguments.paths)) for row in job.explain(chunk))
     explained = failed = 0
-    for row in rows if sys.stdout.isatty() else _with_counter(rows):
-        explained, failed = explained + (row["error"] is None), failed + (row["error"] is not None)
-        figure_or_error = row["error"] or f"{job.out / row['name']}.png"
-        words = in_words(row["verdict"], row["reason"])
-        print(*map(printable, (row["path"], words, figure_or_error)), sep="\t", flush=True)
-    job.finish()
+    with terminal.Rows("pictures", count) as rows:
+        for row in (row for chunk in chunks(job.pending(sources)) for row in job.explain(chunk)):
+            explained, failed = explained + (row["error"] is None), failed + (row["error"] is not None)
+            figure_or_error = row["error"] or f"{job.out / row['name']}.png"
+            rows.write(_as_given(row["path"], sources), in_words(row["verdict"], row["reason"]), figure_or_error)
+            rows.advance()
+    with terminal.activity("checking the maps"):
+        job.finish()
     counts = f"{explained} explained, {job.unchanged} explained before and unchanged, {failed} unreadable"
-    print(f"{counts}: {printable(str(job.out / TABLE))}", file=sys.stderr)
+    terminal.say(f"{counts}: {job.out / TABLE}")
     return 1 if failed else 0
+
+
+def _as_given(path: str, sources: Sequence[Path]) -> str:
+    """A picture's absolute path, from the working directory if it was named from there."""
+    here = Path.cwd()
+    relative = any(Path(path).is_relative_to(source.absolute()) for source in sources if not source.is_absolute())
+    return str(Path(path).relative_to(here)) if relative and Path(path).is_relative_to(here) else path
 
 
 def _explain_config(arguments: argparse.Namespace) -> "ExplainConfig":

@@ -2,11 +2,12 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artdetect.cli.options import Commands, add_command, add_config
+from artdetect.cli import terminal
+from artdetect.cli.options import add_config
+from artdetect.cli.parser import Commands
 from artdetect.core.errors import ConfigError
 from artdetect.formatting.text import printable
 from artdetect.pictures.labels import CLASSES
@@ -20,8 +21,14 @@ PROVENANCE = ("label", "generator", "origin", "style", "source", "licence", "not
 
 def add(commands: Commands) -> None:
     """Add this command's parser."""
-    ingest = add_command(
-        commands, "ingest", "add new pictures to the training and test data; exit code 1 if some were rejected"
+    ingest = commands.add(
+        "ingest",
+        "add new pictures to the training and test data",
+        examples=[
+            ("ingest", "take in data/inbox, whose folders give the labels"),
+            ("ingest scans/ --label human --origin museum", "one folder of one kind"),
+        ],
+        partly="a picture was rejected",
     )
     ingest.add_argument(
         "folder",
@@ -30,14 +37,15 @@ def add(commands: Commands) -> None:
         metavar="FOLDER",
         help="folder of pictures (default: data/inbox, which is emptied)",
     )
-    ingest.add_argument("--label", choices=CLASSES, help="label of all pictures in FOLDER")
-    name = ingest.add_mutually_exclusive_group()
+    about = ingest.add_argument_group("what the pictures in FOLDER are")
+    about.add_argument("--label", choices=CLASSES, help="label of all pictures in FOLDER")
+    name = about.add_mutually_exclusive_group()
     name.add_argument("--generator", metavar="NAME", help="generator of the AI pictures, such as flux")
     name.add_argument("--origin", metavar="NAME", help="source of the human art, such as wikiart")
-    ingest.add_argument("--style", metavar="NAME", help="art style of all pictures (default: unknown)")
-    ingest.add_argument("--source", metavar="NAME", help="collection, site or painter they come from, or its address")
-    ingest.add_argument("--licence", metavar="TEXT", help="licence of the pictures")
-    ingest.add_argument("--note", metavar="TEXT", help="any remark, for the provenance record")
+    about.add_argument("--style", metavar="NAME", help="art style of all pictures (default: unknown)")
+    about.add_argument("--source", metavar="NAME", help="collection, site or painter they come from, or its address")
+    about.add_argument("--licence", metavar="TEXT", help="licence of the pictures")
+    about.add_argument("--note", metavar="TEXT", help="any remark, for the provenance record")
     add_config(ingest)
     ingest.add_argument("--json", action="store_true", help="print JSON")
     ingest.set_defaults(command=_ingest)
@@ -50,9 +58,12 @@ def _ingest(arguments: argparse.Namespace) -> int:
     if arguments.folder is None:
         if given := [name for name in PROVENANCE if getattr(arguments, name) is not None]:
             raise ConfigError(f"--{given[0]} needs a FOLDER; in data/inbox, the names of the folders give the labels")
-        result = ingest.inbox(loaded, _show_progress)
+        with terminal.counted("pictures") as progress:
+            result = ingest.inbox(loaded, progress)
     else:
-        result = ingest.folder(arguments.folder, _provenance(arguments), loaded, _show_progress)
+        provenance = _provenance(arguments)
+        with terminal.counted("pictures") as progress:
+            result = ingest.folder(arguments.folder, provenance, loaded, progress)
     if arguments.json:
         print(json.dumps(result.as_dict(), indent=1))
     else:
@@ -61,7 +72,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
         from artdetect.cli.flows import announce
 
         if problem := announce(result):
-            print(problem, file=sys.stderr)
+            terminal.say(problem)
     return 1 if result.rejected else 0
 
 
@@ -77,12 +88,6 @@ def _provenance(arguments: argparse.Namespace) -> "Provenance":
     return provenance_of(
         arguments.label, name, arguments.style, source=arguments.source, licence=arguments.licence, note=arguments.note
     )
-
-
-def _show_progress(done: int, total: int) -> None:
-    """Show the progress on stderr if that is a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r{done:,} of {total:,} pictures", end="" if done < total else "\n", file=sys.stderr, flush=True)
 
 
 def _show(result: "IngestResult") -> None:

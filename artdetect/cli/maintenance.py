@@ -3,14 +3,18 @@
 import argparse
 import json
 
-from artdetect.cli.options import KEY_HELP, Commands, add_command
+from artdetect.cli import terminal
+from artdetect.cli.options import KEY_HELP
+from artdetect.cli.parser import Commands
 from artdetect.core.errors import ConfigError
 
 
 def add(commands: Commands) -> None:
     """Add these commands' parsers."""
-    gc = add_command(
-        commands, "gc", "delete artifacts that no champion, pin or recent run needs, and leftovers of crashed processes"
+    gc = commands.add(
+        "gc",
+        "delete artifacts that no champion, pin or recent run needs, and leftovers of crashed processes",
+        examples=[("gc --dry-run", "what would go, and why the rest stays"), ("gc --keep-last 3 --keep-days 7", "")],
     )
     gc.add_argument("--dry-run", action="store_true", help="list what would be deleted, and delete nothing")
     gc.add_argument(
@@ -26,12 +30,12 @@ def add(commands: Commands) -> None:
     gc.add_argument("--json", action="store_true", help="print JSON")
     gc.set_defaults(command=_gc)
 
-    pin = add_command(commands, "pin", "protect an artifact, and everything it was made from, from gc")
+    pin = commands.add("pin", "protect an artifact, and everything it was made from, from gc")
     pin.add_argument("key", metavar="KEY", help=f"artifact key; {KEY_HELP}. Pinning a report keeps its whole run")
     pin.add_argument("--reason", metavar="TEXT", help="shown by gc")
     pin.set_defaults(command=_pin)
 
-    unpin = add_command(commands, "unpin", "remove a pin")
+    unpin = commands.add("unpin", "remove a pin")
     unpin.add_argument("key", metavar="KEY", help=f"key of a pinned artifact; {KEY_HELP}")
     unpin.set_defaults(command=_unpin)
 
@@ -53,7 +57,8 @@ def _gc(arguments: argparse.Namespace) -> int:
         first = error.errors()[0]
         option = str(first["loc"][0]).replace("_", "-")
         raise ConfigError(f"--{option} {first['input']}: {first['msg']}") from None
-    report = collect(config, arguments.cache)
+    with terminal.activity("looking for artifacts that nothing needs"):
+        report = collect(config, arguments.cache)
     pruned = None
     if config.prune_prefect:
         from artdetect.cli.flows import prune_prefect

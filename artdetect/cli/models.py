@@ -4,22 +4,25 @@ import argparse
 import json
 from pathlib import Path
 
-from artdetect.cli import chosen_model
-from artdetect.cli.options import KEY_HELP, MODEL_HELP, Commands, add_command
+from artdetect.cli import chosen_model, terminal
+from artdetect.cli.options import KEY_HELP, MODEL_HELP
+from artdetect.cli.parser import Commands
 from artdetect.core.errors import ConfigError
 from artdetect.formatting.text import printable
 
 
 def add(commands: Commands) -> None:
     """Add these commands' parsers."""
-    models = add_command(
-        commands, "models", "list the trained models: scores, test data, and which one is the champion"
+    models = commands.add(
+        "models", "list the trained models: scores, the data they are from, and which one is the champion"
     )
     models.add_argument("--json", action="store_true", help="print JSON")
     models.set_defaults(command=_models)
 
-    promote = add_command(
-        commands, "promote", "make a model the champion, which predict, explain, serve and export use"
+    promote = commands.add(
+        "promote",
+        "make a model the champion, which predict, explain, serve and export use",
+        examples=[("promote 5a149e7f --reason 'better on scans'", "")],
     )
     promote.add_argument("key", metavar="KEY", help=f"key of a model (see `artdetect models`); {KEY_HELP}")
     promote.add_argument(
@@ -27,11 +30,15 @@ def add(commands: Commands) -> None:
     )
     promote.set_defaults(command=_promote)
 
-    rollback = add_command(commands, "rollback", "return to the previous champion; repeat to go further back")
+    rollback = commands.add("rollback", "return to the previous champion; repeat to go further back")
     rollback.add_argument("--reason", default="rolled back by hand", metavar="TEXT", help="recorded in the history")
     rollback.set_defaults(command=_rollback)
 
-    export = add_command(commands, "export", "write a model for other software, checked against the original")
+    export = commands.add(
+        "export",
+        "write a model for other software, checked against the original",
+        examples=[("export --format onnx --out exported", "")],
+    )
     export.add_argument("--format", choices=["onnx", "saved_model"], required=True, help="file format")
     export.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder: new, empty, or of an earlier export"
@@ -39,8 +46,8 @@ def add(commands: Commands) -> None:
     export.add_argument("--model", type=Path, help=MODEL_HELP)
     export.set_defaults(command=_export)
 
-    convert = add_command(
-        commands, "convert-encoder", "write a ViT with timm's tensor names as a folder for train.backbone = hub:FOLDER"
+    convert = commands.add(
+        "convert-encoder", "write a ViT with timm's tensor names as a folder for train.backbone = hub:FOLDER"
     )
     convert.add_argument("file", type=Path, metavar="FILE", help="the tensors: .npz or .safetensors")
     convert.add_argument("folder", type=Path, metavar="FOLDER", help="what to write: a folder that is new or empty")
@@ -56,8 +63,10 @@ def add(commands: Commands) -> None:
     convert.add_argument("--heads", type=int, metavar="N", help="attention heads (default: one for each 64 channels)")
     convert.set_defaults(command=_convert_encoder)
 
-    compare = add_command(
-        commands, "compare", "compare two evaluated models: what changed, is the new one better, where did it get worse"
+    compare = commands.add(
+        "compare",
+        "compare two evaluated models: what changed, is the new one better, where did it get worse",
+        examples=[("compare champion newest", ""), ("compare newest", "with the one before it")],
     )
     compare.add_argument(
         "first",
@@ -113,7 +122,9 @@ def _rollback(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from artdetect.model.export import export
 
-    exported = export(chosen_model.load(arguments.model), arguments.format, arguments.out)
+    detector = chosen_model.load(arguments.model)
+    with terminal.activity("exporting and checking"):
+        exported = export(detector, arguments.format, arguments.out)
     print(exported.path)
     differences = ", ".join(f"{name} {difference:.1e}" for name, difference in exported.differences.items())
     print(f"Its outputs equal the model's; largest differences: {differences}")
@@ -123,7 +134,8 @@ def _export(arguments: argparse.Namespace) -> int:
 def _convert_encoder(arguments: argparse.Namespace) -> int:
     from artdetect.model.backbones import timm_vit
 
-    found = timm_vit.convert(arguments.file, arguments.folder, arguments.mean, arguments.std, arguments.heads)
+    with terminal.activity("converting"):
+        found = timm_vit.convert(arguments.file, arguments.folder, arguments.mean, arguments.std, arguments.heads)
     print(arguments.folder)
     print(f"A ViT of {found.layers} blocks, {found.width} channels and {found.heads} heads. In the config's [train]:")
     print(f'backbone = "hub:{arguments.folder.absolute()}"\nsize = {found.side}')
@@ -138,7 +150,8 @@ def _compare(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--flips {arguments.flips}: expected 0 or more")
     new = compare.find(arguments.second or arguments.first)
     old = compare.find(arguments.first) if arguments.second else compare.previous(new)
-    result = compare.compare(old, new, flips=arguments.flips)
+    with terminal.activity("comparing"):
+        result = compare.compare(old, new, flips=arguments.flips)
     if arguments.format == "json":
         print(json.dumps(result, indent=1, allow_nan=False))
     else:

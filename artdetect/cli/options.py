@@ -2,12 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TypeAlias
 
 from artdetect.artifacts.key_lookup import MIN_PREFIX
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-SAMPLE = Path("configs/sample.toml")
 MODEL_HELP = (
     "artifact folder, model file, starter, or demo, the newest demonstration model (default: the champion, else the "
     "newest model that is no demonstration, else the starter)"
@@ -15,27 +12,49 @@ MODEL_HELP = (
 KEY_HELP = f"the first {MIN_PREFIX} characters are enough"
 
 
-def add_command(commands: Commands, name: str, description: str) -> argparse.ArgumentParser:
-    """Add a command's parser, with its description in both the list of commands and its own help.
-
-    Args:
-        commands: The subparsers to add it to.
-        name: The command's name, as it is typed.
-        description: What the command does, in lower case and without a full stop.
-
-    Returns:
-        The new parser, which has no options yet but `--help`.
-    """
-    return commands.add_parser(name, help=description, description=f"{description[0].upper()}{description[1:]}.")
-
-
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Add `--config` and `--set`."""
-    parser.add_argument("--config", type=Path, default=SAMPLE, help=f"TOML file (default: {SAMPLE})")
-    parser.add_argument(
+    group = parser.add_argument_group("config")
+    group.add_argument("--config", type=Path, metavar="FILE", help="TOML file (default: the project's, see `status`)")
+    group.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="SECTION.KEY=VALUE",
         help="change one value of the config; repeatable",
+    )
+
+
+def add_pictures(parser: argparse.ArgumentParser) -> None:
+    """Add the paths of pictures, which `picture_paths.expand` reads."""
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a picture, a folder of pictures, a pattern such as 'scans/**/*.jpg', or - for a list of paths on stdin",
+    )
+    parser.add_argument(
+        "-0",
+        "--null",
+        action="store_true",
+        help="paths on stdin end with NUL instead of a line's end, as of find -print0",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser, *, top: bool) -> None:
+    """Add `--quiet` and `--log-json`.
+
+    Args:
+        parser: The parser of a command, or that of the program.
+        top: Whether it is the program's. A command's option does not reset that before the command.
+    """
+    default = False if top else argparse.SUPPRESS
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", default=default, help="no progress and no notes on stderr, only errors"
+    )
+    parser.add_argument(
+        "--log-json",
+        action="store_true",
+        default=default,
+        help="write log lines and errors as JSON objects, one per line (like ARTDETECT_LOG=json)",
     )

@@ -7,21 +7,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.artifacts import file_names
-from artdetect.cli.options import Commands, add_command, add_config
+from artdetect.cli import terminal
+from artdetect.cli.options import add_config
+from artdetect.cli.parser import Commands
 from artdetect.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from artdetect.artifacts.store import Artifact
     from artdetect.config import Config
 
 
 def add(commands: Commands) -> None:
     """Add these commands' parsers."""
-    demo_data = add_command(commands, "demo-data", "draw a small demo data set and zip it")
+    demo_data = commands.add(
+        "demo-data", "draw a small demo data set and zip it", examples=[("demo-data data/sample", "")]
+    )
     demo_data.add_argument("folder", type=Path, metavar="DIR", help="folder to write to")
     demo_data.add_argument("--seed", type=int, default=129, metavar="N", help="seed of the drawings (default: 129)")
     demo_data.set_defaults(command=_demo_data)
 
-    run = add_command(commands, "run", "run the pipeline, from data to model and report; up-to-date stages are skipped")
+    run = commands.add(
+        "run",
+        "run the pipeline, from data to model and report; up-to-date stages are skipped",
+        examples=[
+            ("run --config configs/sample.toml", "the drawn demo data set"),
+            ("run --set train.degraded_views=4", "train and what depends on it"),
+            ("run --refresh evaluate", "one stage again"),
+        ],
+    )
     add_config(run)
     run.add_argument(
         "--refresh",
@@ -34,23 +47,25 @@ def add(commands: Commands) -> None:
     run.add_argument("--json", action="store_true", help="print JSON")
     run.set_defaults(command=_run)
 
-    status = add_command(
-        commands,
+    status = commands.add(
         "status",
-        "say which stages are current, stale, missing or corrupt, and why; exit code 1 unless all are current",
+        "say which stages are current, stale, missing or corrupt, and why",
+        partly="a stage is not current",
     )
     add_config(status)
     status.add_argument("--json", action="store_true", help="print JSON")
     status.set_defaults(command=_status)
 
-    retrain = add_command(
-        commands, "retrain", "train on new pictures too, and promote the new model if it passes the gate"
+    retrain = commands.add(
+        "retrain",
+        "train on new pictures too, and promote the new model if it passes the gate",
+        examples=[("retrain --force", "even with few new pictures")],
     )
     add_config(retrain)
     retrain.add_argument("--force", action="store_true", help="retrain even with too few new pictures")
     retrain.set_defaults(command=_retrain)
 
-    tune = add_command(commands, "tune", "search for better settings of artnet, using validation data only")
+    tune = commands.add("tune", "search for better settings of artnet, using validation data only")
     add_config(tune)
     tune.add_argument(
         "--trials", type=int, metavar="N", help="total number of finished trials, including earlier runs (default: 20)"
@@ -61,17 +76,22 @@ def add(commands: Commands) -> None:
 def _demo_data(arguments: argparse.Namespace) -> int:
     from artdetect.demo_data import draw
 
-    print(draw(arguments.folder, seed=arguments.seed))
+    with terminal.activity("drawing pictures"):
+        archive = draw(arguments.folder, seed=arguments.seed)
+    print(archive)
     return 0
 
 
 def _status(arguments: argparse.Namespace) -> int:
     from artdetect import config
+    from artdetect.core import default_config
     from artdetect.formatting import other_art
     from artdetect.formatting.text import columns, printable
     from artdetect.monitoring.status import status
 
-    states = status(config.load(arguments.config, arguments.set))
+    with terminal.activity("looking at the stages"):
+        states = status(config.load(arguments.config, arguments.set))
+    chosen = str(arguments.config or default_config.find())
     if arguments.json:
         rows = [
             {
@@ -82,11 +102,11 @@ def _status(arguments: argparse.Namespace) -> int:
             }
             for s in states
         ]
-        print(json.dumps({"stages": rows}, indent=1))
+        print(json.dumps({"config": chosen, "stages": rows}, indent=1))
     else:
         reasons = [printable("; ".join(s.why)) or str(s.artifact and s.artifact.folder) for s in states]
         lines = [[s.stage, s.state, reason] for s, reason in zip(states, reasons, strict=True)]
-        print(columns([["stage", "state", "reason or folder"], *lines]))
+        print(f"config: {printable(chosen)}", columns([["stage", "state", "reason or folder"], *lines]), sep="\n\n")
         model = next((s.artifact for s in states if s.stage == "train" and s.artifact), None)
         if model:
             training = json.loads((model.folder / file_names.METRICS).read_text())
@@ -96,27 +116,40 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from artdetect import config
-    from artdetect.artifacts import run_ledger, stages
-    from artdetect.monitoring.status import status
 
-    loaded = config.load(arguments.config, arguments.set)
-    names = [stage.name for stage in stages.CHAIN]
-    for name in arguments.refresh:
-        if name == stages.GATE.name:
-            raise ConfigError(f"--refresh {name}: the gate is not part of a run. It belongs to `artdetect retrain`")
-        if name not in names:
-            raise ConfigError(f"--refresh {name}: there is no such stage. There are: {', '.join(names)}")
-    states = status(loaded)
-    if all(s.state == "current" for s in states) and not arguments.refresh and not arguments.force:
-        rows = [(s.stage, "cached", "nothing changed", s.artifact) for s in states]
-        run_ledger.refresh([s.artifact for s in states if s.artifact])
-    else:
-        rows = _run_flow(loaded, arguments.refresh)
+    rows = build(config.load(arguments.config, arguments.set), arguments.refresh, arguments.force)
     _show_run(rows, arguments.json)
     return 0
 
 
-def _run_flow(config: "Config", refresh: Sequence[str]) -> list[tuple[str, str, str, Any]]:
+def build(config: "Config", refresh: Sequence[str] = (), force: bool = False) -> list[tuple[str, str, str, "Artifact"]]:
+    """Build the stages that are not current; without Prefect if there are none.
+
+    Args:
+        config: The config.
+        refresh: Stages to build again even if they are current.
+        force: Whether to start the flow even if every stage is current.
+
+    Returns:
+        Stage, "ran" or "cached", why, and the artifact.
+
+    Raises:
+        ConfigError: There is no such stage in a run.
+    """
+    from artdetect.artifacts import run_ledger, stages
+    from artdetect.monitoring.status import status
+
+    names = [stage.name for stage in stages.CHAIN]
+    for name in refresh:
+        if name == stages.GATE.name:
+            raise ConfigError(f"--refresh {name}: the gate is not part of a run. It belongs to `artdetect retrain`")
+        if name not in names:
+            raise ConfigError(f"--refresh {name}: there is no such stage. There are: {', '.join(names)}")
+    states = status(config)
+    current = [(s.stage, "cached", "nothing changed", s.artifact) for s in states if s.artifact]
+    if len(current) == len(states) and not refresh and not force:
+        run_ledger.refresh([artifact for *_, artifact in current])
+        return current
     from artdetect.cli.flows import run_pipeline
 
     return [

@@ -3,13 +3,21 @@
 import argparse
 from pathlib import Path
 
-from artdetect.cli.options import MODEL_HELP, Commands, add_command
+from artdetect.cli.options import MODEL_HELP
+from artdetect.cli.parser import Commands
 from artdetect.core.errors import ConfigError
 
 
 def add(commands: Commands) -> None:
     """Add this command's parser."""
-    serve = add_command(commands, "serve", "give verdicts on a web page and over HTTP; Ctrl-C stops it")
+    serve = commands.add(
+        "serve",
+        "give verdicts on a web page and over HTTP; Ctrl-C stops it",
+        examples=[
+            ("serve --port 8080", ""),
+            ("serve --feedback feedback", "keeps pictures whose verdict is called wrong"),
+        ],
+    )
     serve.add_argument(
         "--host",
         default="127.0.0.1",

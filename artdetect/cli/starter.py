@@ -3,14 +3,13 @@
 import argparse
 from pathlib import Path
 
-from artdetect.cli.options import Commands, add_command, add_config
+from artdetect.cli.options import add_config
+from artdetect.cli.parser import Commands
 
 
 def add(commands: Commands) -> None:
     """Add this command's parser."""
-    starter = add_command(
-        commands, "starter-model", "run the pipeline and write the starter model that comes with artdetect"
-    )
+    starter = commands.add("starter-model", "run the pipeline and write the starter model that comes with artdetect")
     add_config(starter)
     starter.add_argument(
         "--out", type=Path, metavar="DIR", help="folder to write to (default: that of the package, artdetect/starter)"

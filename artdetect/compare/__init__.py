@@ -10,6 +10,7 @@ from artdetect.artifacts.stages import STAGES
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.compare.render import render_markdown, render_text
 from artdetect.core.errors import DataError
+from artdetect.evaluate.outside_model import OUTSIDE
 from artdetect.formatting import other_art
 from artdetect.model.detector import MODEL_FILE, model_id
 from artdetect.pictures.labels import CLASSES
@@ -118,12 +119,17 @@ def _contents(predictions: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _describe(parts: Mapping[str, StoredArtifact]) -> dict[str, Any]:
-    """The model, its artifacts (None where they no longer exist), and when it was trained and evaluated."""
+    """The model, its artifacts (None where they no longer exist), and when it was trained and evaluated.
+
+    A model from elsewhere has a name and no artifact of stage train.
+    """
     train, evaluate = parts.get("train"), parts["evaluate"]
+    outside = evaluate.record["parts"].get("config", {}).get(OUTSIDE)
+    stages = [stage for stage in LINEAGE_STAGES if not (outside and stage == "train")]
     return {
         "folder": str(evaluate.folder),
-        "artifacts": {stage: parts[stage].key if stage in parts else None for stage in LINEAGE_STAGES},
-        "model": train and model_id(train.record["parts"]["config"], train.outputs[MODEL_FILE]["sha256"]),
+        "artifacts": {stage: parts[stage].key if stage in parts else None for stage in stages},
+        "model": model_id(train.record["parts"]["config"], train.outputs[MODEL_FILE]["sha256"]) if train else outside,
         "trained": train and {"started": train.record["started"], "revision": train.record.get("revision")},
         "evaluated": {"started": evaluate.record["started"], "revision": evaluate.record.get("revision")},
         "model_digest": evaluate.inputs.get("train"),

@@ -112,7 +112,10 @@ def _cell(measure: str, side: Mapping[str, Any] | None) -> str:
 def _evaluations(old: Mapping[str, Any], new: Mapping[str, Any]) -> _Part:
     stages = ("evaluate", "train", "balance")
     rows = [["", "old", "new"]]
-    rows += [[stage, *(side["artifacts"][stage] or "no longer exists" for side in (old, new))] for stage in stages]
+    rows += [
+        [stage, *(side["artifacts"].get(stage, "from elsewhere") or "no longer exists" for side in (old, new))]
+        for stage in stages
+    ]
     rows += [[name, *(_time(side[name]) for side in (old, new))] for name in ("trained", "evaluated")]
     return _Part("Evaluations", rows)
 

@@ -26,7 +26,7 @@ from artdetect.explain import explanation as explanations
 from artdetect.explain import summary
 from artdetect.explain.config import ExplainConfig
 from artdetect.explain.explained_pictures import ExplainedPicture, Unreadable, draw, explain, title
-from artdetect.explain.figures.colour_scale import value_range
+from artdetect.explain.figures.colour_scale import reach
 from artdetect.explain.result_shards import COLUMNS, ResultShards, table, text
 from artdetect.model import predict
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from artdetect.explain.explanation import Explanation
-    from artdetect.explain.figures.colour_scale import Scale
     from artdetect.model.detector import Detector
 
 # Pictures in a part of the table: what a kill costs, in figures only. Workers of a cluster take the same chunks as this
@@ -105,7 +104,7 @@ class ExplanationJob:
         for source in sources:
             folder = source.absolute() if source.is_dir() else source.absolute().parent
             own = _within(self.out, folder) if source.is_dir() else None
-            for path in predict.find_pictures([source]):
+            for path in predict.find_pictures([source.absolute()]):
                 if str(path) in listed or (own and path.is_relative_to(own)):
                     continue
                 listed.add(str(path))
@@ -142,8 +141,7 @@ class ExplanationJob:
                     changed = f"{picture.path}: changed while it was explained: run again"
                     yield self._failed(row, changed if isinstance(error, DataError) else str(error))
                 else:
-                    low, high = value_range(result)
-                    done.append({**row, **summary.measures(result), "range_low": low, "range_high": high})
+                    done.append({**row, **summary.measures(result), "reach": reach(result)})
                     yield done[-1]
             self._parts.add(done)
 
@@ -164,8 +162,9 @@ class ExplanationJob:
         with _storage_errors():
             scale = None
             if self.config.scale == "common" and pictures:
-                scale = float(rows.range_low.min()), float(rows.range_high.max())
-                self._redraw(pictures, load, scale)
+                scale = float(rows.reach.max())
+                if self._scale() is not None or (rows.reach < scale).any():
+                    self._redraw(pictures, load, scale)
             summary.write_sheet(self.detector, pictures, load, self.out / f"{SHEET}.png", scale)
             check = summary.cached_quality_check(self.detector, self.explainer, self.config, pictures, load)
             _write(self.out / file_names.QUALITY, check)
@@ -219,19 +218,18 @@ class ExplanationJob:
         self._errors[row["path"]] = dict.fromkeys(COLUMNS) | state | {"path": row["path"], "error": error}
         return self._errors[row["path"]]
 
-    def _scale(self) -> Scale | None:
-        """The range in which all figures are drawn; None if there is none yet, or each has its own."""
+    def _scale(self) -> float | None:
+        """The value of the strongest colour in all figures; None if there is none yet, or each has its own."""
         try:
-            low, high = json.loads((self.out / _PARTS / _SCALE).read_text())
-        except (OSError, ValueError):
+            return float(json.loads((self.out / _PARTS / _SCALE).read_text()))
+        except (OSError, ValueError, TypeError):
             return None
-        return low, high
 
-    def _redraw(self, pictures: Sequence[ExplainedPicture], load: Callable[[int], Explanation], scale: Scale) -> None:
+    def _redraw(self, pictures: Sequence[ExplainedPicture], load: Callable[[int], Explanation], scale: float) -> None:
         """Draw all figures with `scale`, unless they already have it."""
         if self._scale() == scale:
             return
-        (self.out / _PARTS / _SCALE).unlink(missing_ok=True)  # a killed run leaves figures with two ranges
+        (self.out / _PARTS / _SCALE).unlink(missing_ok=True)  # a killed run leaves figures with two scales
         for number, picture in enumerate(pictures):
             draw(self.detector, picture, load(number), self.out, scale)
         _write(self.out / _PARTS / _SCALE, scale)

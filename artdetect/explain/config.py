@@ -32,7 +32,7 @@ class ExplainConfig(Section):
     pictures_per_group: int = Field(
         1, ge=0, le=50, description="pictures per class and group: right, wrong, least sure"
     )
-    method: Method = Field("xrai", description="how pictures are explained")
+    method: Method = Field("evidence", description="how pictures are explained")
     explained_class: Literal["predicted", "AI", "human"] = Field(
         "predicted", description="the class whose evidence is computed; predicted = each picture's own"
     )
@@ -59,6 +59,12 @@ class ExplainConfig(Section):
     quality_pictures: int = Field(
         12, ge=0, le=500, description="explained pictures on which the maps are checked; 0 = none"
     )
+    localisation: int = Field(
+        40, ge=0, le=2000, description="spliced test pictures on which it is checked that maps find a region; 0 = none"
+    )
+    beside: tuple[Method, ...] = Field(
+        ("xrai",), description="further methods that explain the pictures of the report, and are checked with splices"
+    )
     compat: Literal["saliency"] | None = Field(
         XRAISettings.compat, description="XRAI with the maps of that package; other settings only where they are given"
     )
@@ -67,9 +73,9 @@ class ExplainConfig(Section):
     )
     batch_size: int = Field(BATCH_SIZE, ge=1, le=1000, description="gradients computed at once; bounds memory only")
 
-    def settings(self) -> dict[str, Any]:
-        """The fields of this section that are settings of the chosen method."""
-        method = METHODS[self.method]
+    def settings(self, method_name: Method | None = None) -> dict[str, Any]:
+        """The fields of this section that are settings of a method, by default the chosen one."""
+        method = METHODS[method_name or self.method]
         names = [name for name in method.names() if name in type(self).model_fields and name not in method.fixed]
         if self.compat and "compat" in names:
             names = [name for name in names if name not in SALIENCY or name in self.model_fields_set]
@@ -79,12 +85,17 @@ class ExplainConfig(Section):
         """The class to explain of a picture that is predicted as class `predicted`: its index in `CLASSES`."""
         return CLASSES.index(predicted if self.explained_class == "predicted" else self.explained_class)
 
-    def explainer(self, detector: Detector) -> Explainer:
-        """The explainer for the model of a detector.
+    def explainer(self, detector: Detector, method: Method | None = None) -> Explainer:
+        """The explainer for the model of a detector, by default of the chosen method.
 
         Raises:
             ModelError: The model cannot be explained.
         """
         from artdetect.explain.methods import make
 
-        return make(self.method, detector.classifier, batch_size=self.batch_size, **self.settings())
+        method = method or self.method
+        return make(method, detector.classifier, batch_size=self.batch_size, **self.settings(method))
+
+    def explainers(self, detector: Detector) -> dict[str, Explainer]:
+        """The explainers of all methods by name, the chosen one first; errors as for `explainer`."""
+        return {method: self.explainer(detector, method) for method in dict.fromkeys((self.method, *self.beside))}

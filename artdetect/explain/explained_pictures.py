@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from artdetect.explain.config import ExplainConfig
     from artdetect.explain.explanation import Explanation
+    from artdetect.explain.figures import Entry
     from artdetect.explain.methods.explainer import Explainer
     from artdetect.model.detector import Detector
     from artdetect.pictures.pixel_cache import PixelCache
@@ -45,7 +46,7 @@ class ExplainedPicture:
         sha256: The digest of its content.
         name: The name of its figure and arrays, without suffix; may contain folders.
         title: The heading of its figure.
-        target: The class whose evidence is shown: the predicted one.
+        target: The class that is explained.
     """
 
     path: Path
@@ -159,9 +160,12 @@ def artwork(
     return original if enlarge <= 1 else original.resize([max(1, round(side * enlarge)) for side in original.size])
 
 
-def figure_artwork(detector: Detector, picture: ExplainedPicture) -> Image.Image:
-    """What the model sees of a picture, as figures show it."""
-    return images.artwork(picture.path, FIGURE_SIDE, picture.sha256, detector.geometry.fit)
+def entry(detector: Detector, picture: ExplainedPicture, explanation: Explanation) -> Entry:
+    """A picture as figures show it: what the model sees of it, its explanation, title and file name."""
+    from artdetect.explain.figures import Entry
+
+    shown = images.artwork(picture.path, FIGURE_SIDE, picture.sha256, detector.geometry.fit)
+    return Entry(shown, explanation, picture.title, printable(picture.path.name))
 
 
 def draw(
@@ -169,9 +173,9 @@ def draw(
     picture: ExplainedPicture,
     explanation: Explanation,
     out: Path,
-    scale: tuple[float, float] | None = None,
+    scale: float | None = None,
 ) -> None:
-    """Write the figure of a picture, `<name>.png` with three panels, and its arrays, `<name>.npz`.
+    """Write the figure of a picture, `<name>.png`, and its arrays, `<name>.npz`.
 
     Args:
         detector: The detector whose verdict is explained.
@@ -182,12 +186,12 @@ def draw(
     """
     from artdetect.explain import figures
 
-    shown = figure_artwork(detector, picture)
+    shown = entry(detector, picture, explanation)
     with replacing(out / f"{picture.name}.npz") as temporary:
         explanations.save(explanation, temporary)
     with replacing(out / f"{picture.name}.png") as temporary:
         note = printable(" ".join(detector.notice.split()))
-        figures.panels(shown, explanation, picture.title, temporary, scale=scale, note=note)
+        figures.panels(shown, temporary, scale=scale, note=note)
 
 
 def _cache_files(detector: Detector, explainer: Explainer, pictures: Sequence[ExplainedPicture]) -> list[Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from artdetect.core.errors import ArtifactError
 
+_ARRAYS = ("heatmap", "ranks", "p_ai", "region_map")  # in a file
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -24,6 +25,21 @@ _DAMAGED = (
     OSError,
     RuntimeError,
 )  # what reading a damaged zip archive raises
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected part of a picture that says something, larger than the map's resolution.
+
+    Args:
+        area: Its share of the picture.
+        value: The mean of the heatmap in it, positive where it speaks for AI; of a map without signs, its mean.
+        p_ai: The mean p(AI) of its places, each judged alone; None where the method or the calibration gives none.
+    """
+
+    area: float
+    value: float
+    p_ai: float | None = None
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: arrays do not compare to one truth value
@@ -42,6 +58,10 @@ class Explanation:
         config: What the map depends on besides picture and model, as JSON values.
         attributions: float32 [h, w, C], of each pixel and channel of the model's picture; None where the method has
             none, and in an explanation that was loaded from a file.
+        p_ai: float32 [h, w] of any resolution: the calibrated p(AI) of the part around each place, judged alone; NaN
+            where such parts say nothing. None where a method does not judge parts.
+        regions: What the map points at, the most evidence first, see `regions.compact`.
+        region_map: int8 [H, W]: n in the n-th of `regions`, 0 elsewhere; None where they were not looked for.
     """
 
     heatmap: NDArray[np.float32]
@@ -51,29 +71,9 @@ class Explanation:
     completeness_error: float | None
     config: dict[str, Any]
     attributions: NDArray[np.float32] | None = None
-
-    def regions(self) -> NDArray[np.int32]:
-        """`ranks`, or where there are none the rank of each value of the heatmap: int32 [H, W], equal values as one."""
-        if self.ranks is not None:
-            return self.ranks
-        _, level = np.unique(-self.heatmap, return_inverse=True)
-        return (level.reshape(self.heatmap.shape) + 1).astype(np.int32)
-
-    def top_mask(self, fraction: float = 0.25) -> NDArray[np.bool_]:
-        """The most important regions, as few as cover `fraction` of the area.
-
-        Returns:
-            bool [H, W]. It covers `fraction` or more, because regions are not cut.
-
-        Raises:
-            ValueError: `fraction` is not above 0 and at most 1.
-        """
-        if not 0 < fraction <= 1:
-            raise ValueError(f"`fraction` must be above 0 and at most 1. Received: fraction={fraction}")
-        regions = self.regions()
-        ranks, pixels = np.unique(regions, return_counts=True)
-        enough = int(np.searchsorted(np.cumsum(pixels), fraction * regions.size))
-        return regions <= ranks[min(enough, len(ranks) - 1)]
+    p_ai: NDArray[np.float32] | None = None
+    regions: tuple[Region, ...] = ()
+    region_map: NDArray[np.int8] | None = None
 
 
 def save(explanation: Explanation, path: Path) -> None:
@@ -83,11 +83,10 @@ def save(explanation: Explanation, path: Path) -> None:
         TypeError: `config` holds something that is not a JSON value.
     """
     values = {name: getattr(explanation, name) for name in ("target", "score", "completeness_error", "config")}
-    names = ["explanation", "heatmap"] if explanation.ranks is None else ["explanation", "heatmap", "ranks"]
-    values["arrays"] = names  # a damaged zip archive may hide one
-    arrays: dict[str, Any] = {"heatmap": explanation.heatmap, "explanation": np.array(json.dumps(values))}
-    if explanation.ranks is not None:
-        arrays["ranks"] = explanation.ranks
+    values["regions"] = [astuple(region) for region in explanation.regions]
+    arrays = {name: array for name in _ARRAYS if (array := getattr(explanation, name)) is not None}
+    values["arrays"] = sorted([*arrays, "explanation"])  # a damaged zip archive may hide one
+    arrays["explanation"] = np.array(json.dumps(values))
     with path.open("wb") as file:  # given a name, numpy would append .npz to it
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
@@ -101,9 +100,10 @@ def load(path: Path) -> Explanation:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             values = json.loads(str(arrays["explanation"]))
-            if values.pop("arrays", None) not in (None, sorted(arrays.files)):
+            if values.pop("arrays") != sorted(arrays.files):
                 raise ValueError("an array is missing")
-            return Explanation(arrays["heatmap"], arrays.get("ranks"), **values)
+            regions = tuple(Region(*region) for region in values.pop("regions"))
+            return Explanation(**{name: arrays.get(name) for name in _ARRAYS}, regions=regions, **values)
     except FileNotFoundError as error:
         raise ArtifactError(f"{path}: there is no such explanation; run the explain stage again") from error
     except (*_DAMAGED, ArithmeticError, LookupError, TypeError, ValueError) as error:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, Self, get_args
 
-Method = Literal["xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"]
+Method = Literal["evidence", "xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"]
 Target = Literal["logit_margin", "logit", "probability"]
 Baselines = Literal["black_white", "min_max", "black", "white", "mean"]
 Quadrature = Literal["refined", "trapezoid", "midpoint", "saliency"]
@@ -38,7 +38,10 @@ class Settings:
         label: The name that people read.
         complete: Whether completeness holds: the attributions of a picture sum to its score, so that the value of a
             pixel is its share of the score.
+        signed: Whether values speak for the class where they are positive and against it where they are negative.
+        scatters: Whether values of neighbours scatter, so that only their averages mean something.
         fixed: Fields that keep their defaults whatever the config says, because its option means another method's.
+        one_pass: Whether a map costs about as much as a verdict, so that many can be checked.
         target: The number that is explained, see `ExplainedScore`.
         resolution: The longer side of the heatmap where the artwork's is longer; pixels, 1 or more.
         channel_reduce: How the three channels of a pixel become one number. Methods without channels do not have it.
@@ -47,7 +50,10 @@ class Settings:
     method: ClassVar[Method]
     label: ClassVar[str]
     complete: ClassVar[bool]
+    signed: ClassVar[bool] = True
+    scatters: ClassVar[bool] = True
     fixed: ClassVar[tuple[str, ...]] = ()
+    one_pass: ClassVar[bool] = False
 
     target: Target
     resolution: int
@@ -230,6 +236,23 @@ class GradCAMSettings(Settings):
     method = "gradcam"
     label = "Grad-CAM"
     complete = False
+    one_pass = True
+    signed = False
+    scatters = False
+
+    target: Target = XRAISettings.target
+    resolution: int = XRAISettings.resolution
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceSettings(Settings):
+    """Settings of the evidence; each is as in `XRAISettings`."""
+
+    method = "evidence"
+    label = "Evidence"
+    complete = False
+    one_pass = True
+    scatters = False
 
     target: Target = XRAISettings.target
     resolution: int = XRAISettings.resolution
@@ -237,8 +260,21 @@ class GradCAMSettings(Settings):
 
 METHODS: dict[str, type[Settings]] = {
     settings.method: settings
-    for settings in (XRAISettings, IntegratedGradientsSettings, BlurIGSettings, SmoothGradSettings, GradCAMSettings)
+    for settings in (
+        EvidenceSettings,
+        XRAISettings,
+        IntegratedGradientsSettings,
+        BlurIGSettings,
+        SmoothGradSettings,
+        GradCAMSettings,
+    )
 }
+
+
+def is_signed(config: Mapping[str, Any]) -> bool:
+    """Whether values of an explanation of these settings are positive for the class and negative against it."""
+    method = METHODS.get(config.get("method", ""))
+    return (method is None or method.signed) and not config.get("magnitude")
 
 
 def one_of(name: str, value: Any, allowed: Sequence[Any]) -> None:

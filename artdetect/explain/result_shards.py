@@ -29,8 +29,8 @@ COLUMNS = {
     "score": "float64",
     "completeness_error": "float64",
     "top_share": "float64",
-    "range_low": "float64",
-    "range_high": "float64",
+    "caption": "string",
+    "reach": "float64",
     "bytes": "int64",
     "modified": "int64",
 }

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.core.atomic import replacing
-from artdetect.explain.explained_pictures import PACKAGES, ExplainedPicture, artwork, figure_artwork, inputs
+from artdetect.explain.explained_pictures import PACKAGES, ExplainedPicture, artwork, entry, inputs
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from artdetect.explain.config import ExplainConfig
     from artdetect.explain.explanation import Explanation
     from artdetect.explain.methods.explainer import Explainer
     from artdetect.model.detector import Detector
 
 SEED = 129
-MEASURES = ("score", "completeness_error", "top_share")  # both in units of the score; a share of the area
+MEASURES = {  # columns of a table of explanations: two in units of the score, the area of the regions, a sentence
+    "score": "float64",
+    "completeness_error": "float64",
+    "top_share": "float64",
+    "caption": "string",
+}
 SHEET_PICTURES = 24
 
 
-def measures(explanation: Explanation) -> dict[str, float | None]:
-    """The numbers of an explanation for a table: `MEASURES`."""
-    top_share = float(explanation.top_mask().mean())
-    return dict(zip(MEASURES, (explanation.score, explanation.completeness_error, top_share), strict=True))
+def measures(explanation: Explanation) -> dict[str, float | str | None]:
+    """What a table says of an explanation: `MEASURES`."""
+    from artdetect.explain.figures import caption
+
+    top_share = sum(region.area for region in explanation.regions)
+    values = explanation.score, explanation.completeness_error, top_share, caption(explanation)
+    return dict(zip(MEASURES, values, strict=True))
 
 
 def write_sheet(
@@ -31,7 +41,7 @@ def write_sheet(
     pictures: Sequence[ExplainedPicture],
     load: Callable[[int], Explanation],
     path: Path,
-    scale: tuple[float, float] | None = None,
+    scale: float | None = None,
 ) -> None:
     """Write a contact sheet of the first explained pictures, if there are any.
 
@@ -44,10 +54,7 @@ def write_sheet(
     """
     from artdetect.explain import figures
 
-    entries = (
-        (figure_artwork(detector, picture), load(number), picture.title)
-        for number, picture in enumerate(pictures[:SHEET_PICTURES])
-    )
+    entries = (entry(detector, picture, load(number)) for number, picture in enumerate(pictures[:SHEET_PICTURES]))
     if pictures:
         with replacing(path) as temporary:
             figures.sheet(entries, temporary, scale=scale)
@@ -100,6 +107,36 @@ def cached_quality_check(
         return result.as_dict() | {"read_me": quality.HOW_TO_READ}
 
     return json_cache.cached_json("quality", recipe, check)
+
+
+def localisation_check(
+    detector: Detector,
+    explainers: Mapping[str, Explainer],
+    config: ExplainConfig,
+    predictions: pd.DataFrame,
+    files: Mapping[str, Path],
+) -> dict[str, Any] | None:
+    """Check with spliced test pictures whether the maps find a region of the other class.
+
+    Args:
+        detector: The detector that all explainers were made for.
+        explainers: Name -> explainer, the chosen method first.
+        config: The settings.
+        predictions: The predictions of the test pictures.
+        files: sha256 -> file of each test picture.
+
+    Returns:
+        The result of `localisation.check`; None where `config.localisation` is 0.
+    """
+    from artdetect.explain import localisation
+    from artdetect.explain.localisation.splices import parents
+
+    if not config.localisation:
+        return None
+    pixels = localisation.pixels_of(detector.geometry, files)
+    return localisation.check(
+        detector.digest, explainers, parents(predictions), pixels, count=config.localisation, seed=SEED
+    )
 
 
 def _sample(pictures: Sequence[ExplainedPicture], size: int) -> list[int]:

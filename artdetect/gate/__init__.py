@@ -32,6 +32,7 @@ def run(
     champion: Candidate | None,
     challenger: Candidate,
     golden: Path,
+    pictures: Path,
     out: Path,
     reference: Candidate | None = None,
 ) -> None:
@@ -53,6 +54,7 @@ def run(
         champion: The present champion, None before the first promotion.
         challenger: The new model.
         golden: A folder of golden cases, see `golden.load`.
+        pictures: The root of the data set, whose test pictures are spliced.
         out: The folder to write to.
         reference: The first champion, if it is another model than the present one.
 
@@ -61,7 +63,7 @@ def run(
         ModelError: a model cannot be read.
     """
     from artdetect.gate import golden as golden_cases
-    from artdetect.gate import leakage, paired_predictions, render, rules
+    from artdetect.gate import leakage, localisation, paired_predictions, render, rules
     from artdetect.stats.bootstrap import Bootstrap
 
     compared = {"champion": champion, "challenger": challenger} if champion else {"challenger": challenger}
@@ -79,7 +81,10 @@ def run(
     degraded = paired_predictions.degraded_accuracy({side: scores[side] for side in compared}, set(table.sha256))
     bootstrap = Bootstrap(config.bootstrap_resamples, config.seed)
     others = paired_predictions.out_of_source(models, bootstrap) if champion else rules.NO_CHAMPION
-    results = rules.apply_rules(config, table, degraded, cases, others)
+    maps: Any = rules.NO_CHAMPION
+    if champion:
+        maps = localisation.aucs(models, table, pictures, config.localisation, config.seed)
+    results = rules.apply_rules(config, table, degraded, cases, others, maps)
     verdict = "keep" if any(result.passed is False for result in results) else "promote"
     decision: dict[str, Any] = {
         "verdict": verdict,

@@ -36,5 +36,11 @@ class GateConfig(Section):
     )
     max_ece_rise: float = Field(0.02, ge=0, le=1, description="how far the calibration error (ECE) may rise")
     max_robustness_drop: float = Field(0.02, ge=0, le=1, description="how far accuracy on degraded pictures may fall")
+    max_drop_localisation: float = Field(
+        0.03, ge=0, le=1, description="how far the AUC may fall with which maps find pasted regions"
+    )
+    localisation: int = Field(
+        60, ge=0, le=2000, description="spliced test pictures on which both models' maps are compared; 0 = none"
+    )
     bootstrap_resamples: int = Field(1000, ge=100, le=100_000, description="bootstrap resamples behind the intervals")
     seed: int = Field(129, ge=0, description="seed of the bootstrap")

@@ -54,6 +54,7 @@ def apply_rules(
     degraded: "pd.DataFrame | str",
     golden: Mapping[str, Any],
     out_of_source: Mapping[str, Any] | str = NO_CHAMPION,
+    localisation: Mapping[str, Sequence[float]] | str = NO_CHAMPION,
 ) -> list[RuleResult]:
     """Apply every rule.
 
@@ -63,6 +64,7 @@ def apply_rules(
         degraded: The result of `paired_predictions.degraded_accuracy`.
         golden: The result of `golden.predictions`.
         out_of_source: The result of `paired_predictions.out_of_source`.
+        localisation: The result of `localisation.aucs`.
     """
     known, new = (table[table["set"] == name] for name in ("known", "new"))
     compared = "right_champion" in table
@@ -79,8 +81,9 @@ def apply_rules(
         results.append(_out_of_source(out_of_source))
         results.append(_calibration(table, config.max_ece_rise, bootstrap))
         results.append(_robustness(degraded, config.max_robustness_drop, bootstrap))
+        results.append(_localisation(localisation, config.max_drop_localisation, bootstrap))
     else:
-        names = (*HUMAN_ART, "out_of_source", "calibration", "robustness")
+        names = (*HUMAN_ART, "out_of_source", "calibration", "robustness", "localisation")
         results += [RuleResult(name, None, NO_CHAMPION) for name in names]
     return [*results, _chance(known, bootstrap)]
 
@@ -264,6 +267,27 @@ def _robustness(degraded: "pd.DataFrame | str", max_drop: float, bootstrap: Boot
         f"{_points(max_drop)}."
     )
     return RuleResult("robustness", passed, sentence + _doubt(passed, gain, -max_drop), bound=-max_drop, **numbers)
+
+
+def _localisation(found: Mapping[str, Sequence[float]] | str, max_drop: float, bootstrap: Bootstrap) -> RuleResult:
+    """The mean AUC with which maps find pasted regions: a model whose maps find less explains less."""
+    name = "localisation"
+    if isinstance(found, str):
+        return RuleResult(name, None, f"The maps were not compared: {found.removesuffix('.')}.")
+    champion, challenger = (np.array(found[side]) for side in ("champion", "challenger"))
+    gain = difference([challenger - champion], bootstrap)
+    numbers: dict[str, Any] = {
+        "champion": float(champion.mean()),
+        "challenger": float(challenger.mean()),
+        "difference": gain,
+    }
+    passed = gain["value"] >= -max_drop
+    sentence = (
+        f"Mean AUC of the maps on {len(champion):,} spliced test pictures, whose pasted region they must find: "
+        f"{numbers['champion']:.3f} → {numbers['challenger']:.3f}, {gain['value']:+.3f} (95 %: {gain['low']:+.3f} to "
+        f"{gain['high']:+.3f}); it may fall by at most {max_drop:g}."
+    )
+    return RuleResult(name, passed, sentence + _doubt(passed, gain, -max_drop), bound=-max_drop, **numbers)
 
 
 def _chance(known: "pd.DataFrame", bootstrap: Bootstrap) -> RuleResult:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from artdetect.model.evidence import Evidence, EvidenceNet
     from artdetect.pictures.picture_views import PictureViews
 
 MODEL_FILE = file_names.MODEL
@@ -140,6 +141,17 @@ class Detector:
             if len(views.crops):
                 features[row] = with_crops(features[row], self.features(views.crops))
         return self.scores_from_features(features)
+
+    def evidence(self, pixels: "np.ndarray") -> "Evidence":
+        """What the places of canonical pictures, uint8 [N, size, size, 3], say: the maps of `evidence.Evidence`."""
+        return self.evidence_net.evidence(self.evidence_net.outputs(images.to_input(pixels)))
+
+    @cached_property
+    def evidence_net(self) -> "EvidenceNet":
+        """The model that gives its evidence with its verdict."""
+        from artdetect.model.evidence import EvidenceNet
+
+        return EvidenceNet(self.model, self.geometry.size)
 
     @cached_property
     def frozen(self) -> FrozenBackbone | None:

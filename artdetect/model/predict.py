@@ -18,14 +18,14 @@ from artdetect.pictures.picture_views import PictureViews
 if TYPE_CHECKING:
     from artdetect.model.detector import Detector
 
-CHUNK = 256  # pictures decoded before they are scored
+CHUNK = 32  # pictures decoded before they are scored: verdicts appear soon, and the next ones are decoded meanwhile
 
 
 @dataclass(frozen=True)
 class Verdict:
     """The row of one picture. With an `error`, everything else but path and model is None."""
 
-    path: str  # absolute
+    path: str  # as it was given
     verdict: str | None  # AI, human or unsure
     reason: str | None  # why, in words; see `artdetect.model.decision.REASONS`
     p_ai: float | None
@@ -55,12 +55,11 @@ def find_model(path: Path | None = None) -> "Detector":
 
 
 def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
-    """The absolute paths of the given files, and of the pictures below the given folders, sorted.
+    """The given files, and the pictures below the given folders, sorted; relative where the source is.
 
     A given file counts whatever its name. A file in a folder counts if its name is that of a picture.
     """
     for source in sources:
-        source = source.absolute()
         if not source.is_dir():
             yield source
             continue

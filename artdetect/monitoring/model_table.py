@@ -4,13 +4,15 @@ Models stand by age, not by score: scores of different pictures are not comparab
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from artdetect.artifacts import lineage, registry, store
+from artdetect import download
+from artdetect.artifacts import lineage, registry, run_ledger, store
 from artdetect.artifacts.lineage import Lineage
 from artdetect.artifacts.registry import Promotion
 from artdetect.artifacts.store import StoredArtifact
-from artdetect.core.errors import ModelError
+from artdetect.core.errors import ArtifactError, ModelError
 from artdetect.formatting import other_art
 from artdetect.formatting.text import columns, printable
 from artdetect.model import choice
@@ -33,7 +35,8 @@ def table() -> list[dict[str, Any]]:
         sources, data (key of the balance it was trained on, None if that is gone) and the measures `OTHER_ART` (value,
         low, high, or None);
         `evaluation`: None, or its newest one: key (None for the starter), pictures (number tested), data (key of the
-        balance, None if that is gone), accuracy and roc_auc (value, low, high);
+        balance, None if that is gone), data_set (its data set's name, None if no run is known that used both), accuracy
+        and roc_auc (value, low, high);
         `demonstration`: whether its data set is there for trying the software;
         `notice`: what the data set says of itself;
         `mark`: one of `MARKS` or None;
@@ -44,8 +47,8 @@ def table() -> list[dict[str, Any]]:
     marks = dict(zip((promotion.train for promotion in reversed(active)), MARKS, strict=False))
     promotions = {promotion.train: promotion for promotion in history}
     evaluations = {evaluation.inputs.get("train"): evaluation for evaluation in store.stored("evaluate")}
-    sources = lineage.read()
-    rows = [_row(model, evaluations.get(model.digest), sources) for model in reversed(store.stored("train"))]
+    sources, names = lineage.read(), _data_set_names()
+    rows = [_row(model, evaluations.get(model.digest), sources, names) for model in reversed(store.stored("train"))]
     known = {row["key"] for row in rows}
     gone = {
         "preset": None,
@@ -72,7 +75,7 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         scores = row["evaluation"]
         intervals = [_interval(scores[name]) for name in ("accuracy", "roc_auc")] if scores else ["", ""]
-        data = f"{scores['pictures']:,} pictures of balance {scores['data'] or 'gone'}" if scores else "not evaluated"
+        data = _tested_on(scores) if scores else "not evaluated"
         others = row["other_art"]
         known = [_interval(others["roc_auc"]), _verdicts(others)] if others else ["not known", ""]
         trained = (row["trained"] or "")[:16].replace("T", " ")
@@ -87,6 +90,9 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
     said = [
         f"Training data of {', '.join(keys)}: {printable(' '.join(text.split()))}" for text, keys in notices.items()
     ]
+    tested = {row["evaluation"]["data"] for row in rows if row["evaluation"]}
+    if len(tested) > 1:
+        said.insert(0, "Scores say nothing about which model is better where they were tested on different pictures.")
     return "\n\n".join([columns(lines), *said])
 
 
@@ -105,7 +111,7 @@ def _starter() -> Iterator[dict[str, Any]]:
     row["other_art"] = _other_art(made, "its own")
     tested = made.get("test", {})
     if tested.keys() >= set(SCORES):
-        row["evaluation"] = {"key": None, "data": "its own", **{name: tested[name] for name in SCORES}}
+        row["evaluation"] = {"key": None, "data": "its own", "data_set": None, **{name: tested[name] for name in SCORES}}
     yield row | {"preset": card["preset"], "fault": None} | _said(card)
 
 
@@ -113,7 +119,20 @@ def _said(card: Mapping[str, Any]) -> dict[str, Any]:
     return {"demonstration": is_demonstration(card), "notice": str(card.get("notice", ""))}
 
 
-def _row(model: StoredArtifact, evaluation: StoredArtifact | None, sources: Lineage) -> dict[str, Any]:
+def _data_set_names() -> dict[str, str]:
+    """Key of a balance -> the name of the data set, from the newest run that used both."""
+    found = {}
+    for run in run_ledger.read():
+        keys = {use.stage: use.key for use in run.stages}
+        if {"download", "balance"} <= keys.keys():
+            with suppress(ArtifactError):  # its record is gone
+                found[keys["balance"]] = str(download.dataset(store.place("download", keys["download"])).get("name"))
+    return found
+
+
+def _row(
+    model: StoredArtifact, evaluation: StoredArtifact | None, sources: Lineage, names: Mapping[str, str]
+) -> dict[str, Any]:
     card: dict[str, Any] = {}
     fault = None
     try:
@@ -128,7 +147,7 @@ def _row(model: StoredArtifact, evaluation: StoredArtifact | None, sources: Line
         "trained": model.record["started"],
         "fault": fault,
         "other_art": _other_art(metrics, balance.folder.name if balance else None),
-        "evaluation": evaluation and _scores(evaluation, sources),
+        "evaluation": evaluation and _scores(evaluation, sources, names),
         **_said(card),
     }
 
@@ -141,7 +160,7 @@ def _other_art(metrics: Mapping[str, Any], data: str | None) -> dict[str, Any] |
     return counts | {"data": data} | {name: found[name] for name in OTHER_ART}
 
 
-def _scores(evaluation: StoredArtifact, sources: Lineage) -> dict[str, Any] | None:
+def _scores(evaluation: StoredArtifact, sources: Lineage, names: Mapping[str, str]) -> dict[str, Any] | None:
     metrics = evaluation.record.get("metrics", {})
     if not metrics.keys() >= set(SCORES):
         return None
@@ -149,8 +168,14 @@ def _scores(evaluation: StoredArtifact, sources: Lineage) -> dict[str, Any] | No
     return {
         "key": evaluation.folder.name,
         "data": balance and balance.folder.name,
+        "data_set": names.get(balance.folder.name) if balance else None,
         **{name: metrics[name] for name in SCORES},
     }
+
+
+def _tested_on(scores: Mapping[str, Any]) -> str:
+    data, name = scores["data"] or "gone", scores["data_set"]
+    return f"{scores['pictures']:,} pictures of {f'{printable(name)}, ' if name else ''}balance {data}"
 
 
 def _promotion(promotion: Promotion | None) -> dict[str, str | None]:

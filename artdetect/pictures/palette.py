@@ -46,4 +46,5 @@ DARK = Palette(
 # Contact sheets and figures are light in both schemes; PAPER is the ground of a sheet.
 PAPER = "#f4f2ee"
 CARD, INK, MUTED, LINE = LIGHT.card, LIGHT.ink, LIGHT.muted, LIGHT.line
-CYAN = (0, 229, 255)  # the contour of regions
+# Maps: PuOr and BrBG of ColorBrewer, whose ends people with any colour vision tell apart.
+FOR_AI, FOR_HUMAN, FOR_EITHER = (230, 97, 1), (94, 60, 153), (1, 102, 94)

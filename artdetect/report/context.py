@@ -102,19 +102,41 @@ def _subgroups(groups: list[dict[str, Any]], column: str) -> list[dict[str, Any]
 
 
 def _explanations(folder: Path) -> dict[str, Any]:
-    """How many pictures were explained, which are shown (`SHOWN_PER_RULE` per class and rule), and the maps' check."""
+    """How many pictures were explained, which are shown (`SHOWN_PER_RULE` per class and rule), and the maps' checks.
+
+    `beside` of a picture that is shown are the figures of other methods.
+    """
     import pandas as pd
 
+    from artdetect.explain.method_settings import METHODS
+    from artdetect.formatting import localisation
+
+    found = _json(folder / file_names.LOCALISATION)
+    checked = {
+        "sentences": localisation.sentences(found),
+        "header": localisation.HEADER,
+        "meaning": localisation.MEANING,
+        "rows": localisation.rows(found) if found else [],
+        "groups": localisation.groups(found) if found else None,
+        "curves": localisation.curves(found) if found else "",
+    }
     table = pd.read_parquet(folder / file_names.EXPLANATIONS)
     if table.empty:
-        return {"count": 0, "shown": [], "quality": None}
+        return {"count": 0, "shown": [], "quality": None, "localisation": checked}
     shown = table.groupby(["label", "rule"], sort=False).head(SHOWN_PER_RULE)
-    columns = ["path", "label", "predicted", "verdict", "p_ai", "rule", "name"]
+    columns = ["path", "label", "predicted", "verdict", "p_ai", "rule", "name", "caption"]
     rows = shown[columns].to_dict("records")
+    others = [method for method in METHODS if (folder / method).is_dir()]
+    for row in rows:
+        row["figure"] = folder / f"{row['name']}.png"
+        row["beside"] = [
+            {"label": METHODS[method].label, "figure": folder / method / f"{row['name']}.png"} for method in others
+        ]
     return {
         "count": len(table),
-        "shown": [row | {"figure": folder / f"{row['name']}.png"} for row in rows],
+        "shown": rows,
         "quality": _json(folder / file_names.QUALITY),
+        "localisation": checked,
     }
 
 

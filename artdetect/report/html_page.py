@@ -22,8 +22,8 @@ from artdetect.report.filters import environment
 if TYPE_CHECKING:
     from PIL import Image
 
-PANEL_WIDTH = 370  # px of one panel of an explanation: sharp on a phone, and on a desktop at density 1.3
-PANEL_BYTES = 50_000
+FIGURE_WIDTH = 780  # px of an explanation: a phone's page at density 2
+FIGURE_BYTES = 150_000
 SHEET_WIDTH = 1100  # px of a contact sheet
 SHEET_BYTES = 350_000
 # (share of the width, WebP quality), tried in turn until the image is small enough. The last one fits even noise.
@@ -40,7 +40,9 @@ def render(title: str, values: Mapping[str, Any], charts: Charts) -> str:
     """
     template = environment(autoescape=True).get_template("report.html.jinja")
     explanations, worst_errors = values["explanations"], values["worst_errors"]
-    shown = [row | {"images": _panels(row["figure"])} for row in explanations["shown"]]
+    shown = [
+        row | {"image": _explanation(row["figure"]), "beside": _beside(row["beside"])} for row in explanations["shown"]
+    ]
     return template.render(
         dict(values)
         | {
@@ -80,14 +82,16 @@ def _sheet(path: Path | None) -> dict[str, Any] | None:
         return embedded(opened, SHEET_WIDTH, SHEET_BYTES)
 
 
-def _panels(figure: Path) -> list[dict[str, Any]]:
-    """The panels of an explanation as separate images, so that a phone shows them one below the other."""
+def _explanation(figure: Path) -> dict[str, Any]:
     from PIL import Image
 
-    from artdetect.explain.figures import split_panels
-
     with Image.open(figure) as opened:
-        return [embedded(panel, PANEL_WIDTH, PANEL_BYTES) for panel in split_panels(opened)]
+        return embedded(opened, FIGURE_WIDTH, FIGURE_BYTES)
+
+
+def _beside(others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The figures of other methods."""
+    return [{"label": other["label"], "image": _explanation(other["figure"])} for other in others]
 
 
 def embedded(image: "Image.Image", max_width: int, max_bytes: int) -> dict[str, Any]:

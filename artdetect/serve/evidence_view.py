@@ -1,9 +1,9 @@
-"""The evidence for a verdict as JSON and as a figure, where the model in use can give it."""
+"""The evidence for a verdict as JSON and as a figure."""
 
 import asyncio
 import base64
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -11,9 +11,10 @@ from pydantic import BaseModel, Field
 
 from artdetect.pictures import palette
 from artdetect.serve import wording
-from artdetect.serve.live_model import BatchingModel
-from artdetect.serve.problems import Refused
 from artdetect.serve.service import Judged, PictureAnswer
+
+if TYPE_CHECKING:
+    from artdetect.model.evidence import Evidence as ModelEvidence
 
 SHOWN = 768  # pixels of the longer side of the picture for display
 JPEG_QUALITY = 85
@@ -34,24 +35,13 @@ class Evidence(BaseModel):
     image: str = Field(description="what the grid lies over, as a data URI: the picture, or the square that is judged")
 
 
-def is_supported(model: BatchingModel) -> bool:
-    """Whether a model can give the evidence for its verdicts."""
-    return bool(getattr(model.detector, "can_show_evidence", False))
-
-
-async def evidence(judged: Judged) -> Any:
-    """The evidence for the verdict on a picture.
-
-    Raises:
-        Refused: The model has none.
-    """
-    if not is_supported(judged.model):
-        raise Refused(501, f"the model in use, {judged.model.detector.id}, has no evidence maps")
+async def evidence(judged: Judged) -> "ModelEvidence":
+    """The evidence for the verdict on a picture."""
     assert judged.decoded
     return await judged.model.evidence(judged.decoded.views.whole)
 
 
-def as_dict(judged: Judged, found: Any) -> dict[str, Any]:
+def as_dict(judged: Judged, found: "ModelEvidence") -> dict[str, Any]:
     """An `Evidence` as JSON."""
     assert judged.decoded
     assert judged.decoded.artwork is not None
@@ -67,12 +57,12 @@ def as_dict(judged: Judged, found: Any) -> dict[str, Any]:
     }
 
 
-async def figure(judged: Judged, found: Any) -> bytes:
+async def figure(judged: Judged, found: "ModelEvidence") -> bytes:
     """The evidence drawn over the picture, with the verdict below it: a PNG."""
     return await asyncio.to_thread(_draw, judged, found)
 
 
-def _draw(judged: Judged, found: Any) -> bytes:
+def _draw(judged: Judged, found: "ModelEvidence") -> bytes:
     assert judged.decoded
     assert judged.decoded.artwork is not None
     picture = Image.fromarray(judged.decoded.artwork)

@@ -4,7 +4,7 @@ A resample is stored as counts: how often each picture was drawn. Pictures are t
 each resample. Throughout, `truth` is bool `(N,)`, True for AI, and `counts` is int64 `(B, N)` for B resamples.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from artdetect.stats.confidence_intervals import CONFIDENCE, metric
 
 BLOCK = 2**18  # counts in memory at a time: about what a processor's cache holds
+MEAN_RESAMPLES = 2000  # of `mean_interval`
 QUANTILES = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 
 Statistics = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # counts (B, N) -> name -> values (B,)
@@ -71,6 +72,35 @@ class Bootstrap:
                 resampled = np.maximum(resampled - resampled.mean() + value, 0)
             result[name] = metric(value, *np.quantile(resampled, QUANTILES))
         return result
+
+
+def mean_interval(
+    values: Sequence[float] | np.ndarray, seed: int, low_bound: float = 0, high_bound: float = 1
+) -> dict[str, float | None] | None:
+    """The mean of some values with its 95 % interval, the wider of the percentile bootstrap's and Student's.
+
+    The bootstrap alone is too narrow for a handful of pictures.
+
+    Args:
+        values: In [`low_bound`, `high_bound`]; NaN is left out.
+        seed: Seed of the bootstrap.
+        low_bound: The lowest possible value.
+        high_bound: The highest possible value.
+
+    Returns:
+        `value`, `low` and `high`; low and high are None for one value, and the whole is None where all are NaN.
+    """
+    from scipy.special import stdtrit
+
+    finite = np.array(values)[np.isfinite(values)]
+    if len(finite) < 2:
+        return {"value": float(finite[0]), "low": None, "high": None} if len(finite) else None
+    percentiles = Bootstrap(MEAN_RESAMPLES, seed).intervals(
+        lambda counts: {"mean": counts @ finite / len(finite)}, np.zeros(len(finite), bool)
+    )["mean"]
+    reach = stdtrit(len(finite) - 1, (1 + CONFIDENCE) / 2) * finite.std(ddof=1) / np.sqrt(len(finite))
+    low, high = min(percentiles["low"], finite.mean() - reach), max(percentiles["high"], finite.mean() + reach)
+    return {"value": float(finite.mean()), "low": float(max(low, low_bound)), "high": float(min(high, high_bound))}
 
 
 class Ranking:

@@ -16,7 +16,7 @@ from artdetect.artifacts.store import Artifact
 from artdetect.config import Config
 from artdetect.core import paths
 from artdetect.core.errors import ArtdetectError
-from artdetect.formatting import markdown, other_art
+from artdetect.formatting import localisation, markdown, other_art
 from artdetect.formatting.text import metric_rows, printable
 from artdetect.pictures.labels import CLASSES
 from tasks.engine.caching import StageOutcome
@@ -58,6 +58,8 @@ def publish(outcomes: Sequence[StageOutcome]) -> None:
         if (figure := report / "figures" / f"{name}.png").is_file():
             create_markdown_artifact(_image(figure, caption), key=name, description=caption)
     card = (report / file_names.MODEL_CARD).read_text(encoding="utf-8")
+    if "explain" in artifacts:
+        publish_localisation(artifacts["explain"].folder)
     commit = artifacts["train"].record["revision"] or "unknown"
     description = f"What the model can and cannot do; trained at commit {commit}"
     create_markdown_artifact(card, key="model-card", description=description)
@@ -83,6 +85,20 @@ def publish_audit(folder: Path) -> None:
     """Show the findings in an audit's artifact folder."""
     audit = json.loads((folder / file_names.AUDIT).read_text())
     create_markdown_artifact(_audit(audit), key="audit", description="What to know about the data")
+
+
+def publish_localisation(folder: Path) -> None:
+    """Show whether the maps of an explain artifact's methods find pasted regions, unless that was not checked."""
+    found = json.loads((folder / file_names.LOCALISATION).read_text())
+    said = localisation.sentences(found)
+    if not found or not said:
+        return
+    lines = [markdown.escape(sentence) for sentence in said]
+    if rows := localisation.rows(found):
+        header, by_group = localisation.groups(found)
+        lines += [markdown.table(localisation.HEADER, rows), localisation.MEANING, localisation.curves(found)]
+        lines.append(markdown.table(header, by_group))
+    create_markdown_artifact("\n\n".join(lines), key="localisation", description=said[0])
 
 
 def publish_gate(folder: Path, outcome: str) -> None:

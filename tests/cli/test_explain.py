@@ -15,7 +15,7 @@ from artdetect.explain import explanation as explanations
 from artdetect.pictures import images
 from tests.tiny_dataset import jpeg, write
 
-CHEAP = ("--steps", 2, "--algorithm", "fast", "--quality", 0)
+CHEAP = ("--method", "xrai", "--steps", 2, "--algorithm", "fast", "--quality", 0)
 
 
 @pytest.fixture
@@ -46,7 +46,10 @@ def test_explain_writes_a_figure_and_arrays_for_each_picture(
     assert shown == {f"{tmp_path}/in/{name}": f"{out}/{taken}.png" for name, taken in names.items() if taken}
     (failed,) = [line for line in lines if line[1] == "error"]
     assert failed == [f"{tmp_path}/in/bad.jpg", "error", f"{tmp_path}/in/bad.jpg: the file is empty"]
-    assert message == f"4 explained, 0 explained before and unchanged, 1 unreadable: {out}/explanations.parquet\n"
+    assert (
+        message
+        == f"artdetect: 4 explained, 0 explained before and unchanged, 1 unreadable: {out}/explanations.parquet\n"
+    )
     for figure in shown.values():
         assert images.decode(Path(figure)).width > 100
         with np.load(Path(figure).with_suffix(".npz")) as arrays:
@@ -61,7 +64,7 @@ def test_a_second_explain_does_nothing_and_exits_with_the_same_code(
     code, lines, message = explain(mixed, *CHEAP)
     assert code == 1
     assert [line[:2] for line in lines] == [[str(mixed / "b.jpg"), "error"]]
-    assert message.startswith("0 explained, 2 explained before and unchanged, 1 unreadable: ")
+    assert message.startswith("artdetect: 0 explained, 2 explained before and unchanged, 1 unreadable: ")
 
 
 SLOW_METHODS = [
@@ -69,7 +72,7 @@ SLOW_METHODS = [
 ]
 
 
-@pytest.mark.parametrize("method", ["xrai", "gradcam", *SLOW_METHODS])
+@pytest.mark.parametrize("method", ["evidence", "xrai", "gradcam", *SLOW_METHODS])
 def test_each_method_explains_a_picture_alone_and_is_checked(
     explain: Callable[..., tuple[int, list[list[str]], str]], tmp_path: Path, method: str
 ) -> None:
@@ -96,7 +99,9 @@ def test_an_output_folder_of_something_else_or_of_other_settings_is_one_line_and
     explain(mixed / "a.jpg", *CHEAP)
     out = mixed.parent / "out"
     before = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in out.rglob("*")}
-    message = failing("explain", mixed, "--out", out, "--model", model, "--steps", 3, "--algorithm", "fast")
+    message = failing(
+        "explain", mixed, "--out", out, "--model", model, "--method", "xrai", "--steps", 3, "--algorithm", "fast"
+    )
     assert "an earlier run here used another steps (2, now 3); name a new or empty folder" in message
     other = write(mixed.parent / "else" / "notes.txt", b"mine")
     assert "contains something else" in failing("explain", mixed, "--out", other.parent, "--model", model)

@@ -21,11 +21,22 @@ OTHER_STAGES = {
         "explain.figures.overlay",
         "explain.method_settings",  # the labels of the methods
     },
-    "gate": {  # it measures champion and challenger as evaluate does
+    "gate": {  # it measures champion and challenger as evaluate does, and their maps as explain does
         "evaluate.calibration",
         "evaluate.metrics",
         "evaluate.selective_prediction",
         "evaluate.subgroups",
+        "explain.explanation",
+        "explain.localisation",
+        "explain.localisation.metrics",
+        "explain.localisation.splices",
+        "explain.method_settings",
+        "explain.methods.artworks",
+        "explain.methods.evidence",
+        "explain.methods.explainer",
+        "explain.methods.pixel_method",
+        "explain.model_score",
+        "explain.quality.deletion_insertion",
     },
 }
 # Rooms whose code shapes artifacts; services, monitoring and commands never do.

@@ -85,11 +85,12 @@ def test_a_folder_becomes_figures_arrays_a_table_a_sheet_and_a_check(detector: D
     assert rows.error.isna().all()
     assert np.isfinite(rows[["p_ai", "score", "completeness_error", "top_share"]]).all(axis=None)
     for row in rows.itertuples():
-        assert images.decode(out / f"{row.name}.png").width > 1000
+        assert images.decode(out / f"{row.name}.png").width == figures.WIDTH
         found = explanations.load(out / f"{row.name}.npz")
         assert (found.score, found.config["steps"]) == (row.score, 2)
-        assert row.top_share == found.top_mask().mean()
-    assert images.decode(out / "sheet.png").width > 1000
+        assert row.top_share == pytest.approx((found.region_map > 0).mean())
+        assert row.caption == figures.caption(found)
+    assert images.decode(out / "sheet.png").width == figures.WIDTH
     assert json.loads((out / "quality.json").read_text())["pictures"] == 2
     assert not [*out.rglob("*.tmp")]
 
@@ -219,15 +220,16 @@ def test_a_common_scale_holds_for_all_figures_also_when_pictures_are_added(detec
     assert check_scale(out) != scale
 
 
-def check_scale(out: Path) -> tuple[float, float]:
-    """The range of all figures in `out`, each of which is drawn with it."""
+def check_scale(out: Path) -> float:
+    """The scale of all figures in `out`, each of which is drawn with it."""
     rows = table(out)
     every = {name: explanations.load(out / f"{name}.npz") for name in rows.name}
-    scale = figures.common_range(every.values())
+    scale = figures.common_reach(every.values())
     for name, found in every.items():
         row = rows.loc[name]
         heading = title(row.verdict, row.reason, row.predicted, row.p_ai)
-        figures.panels(images.artwork(Path(row.path), 512), found, heading, out / "x.png.expected", scale=scale)
+        shown = figures.Entry(images.artwork(Path(row.path), 512), found, heading, Path(row.path).name)
+        figures.panels(shown, out / "x.png.expected", scale=scale)
         assert (out / "x.png.expected").read_bytes() == (out / f"{name}.png").read_bytes(), name
     return scale
 
@@ -248,7 +250,7 @@ def test_a_figure_says_when_crops_contributed_to_the_verdict(source: Path) -> No
         heading = title(row.verdict, row.reason, row.predicted, row.p_ai, crops=row.native_crops)
         assert ("2 unresized crops" in heading) == (row.name == "large")
         artwork, found = images.artwork(Path(row.path), 512), explanations.load(out / f"{row.name}.npz")
-        figures.panels(artwork, found, heading, out / "expected.png")
+        figures.panels(figures.Entry(artwork, found, heading, Path(row.path).name), out / "expected.png")
         assert (out / "expected.png").read_bytes() == (out / f"{row.name}.png").read_bytes()
 
 

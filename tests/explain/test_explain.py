@@ -12,8 +12,9 @@ from artdetect.explain import explanation as explanations
 from artdetect.explain import run
 from artdetect.explain.config import ExplainConfig
 from artdetect.explain.explained_pictures import title
+from artdetect.explain.localisation import splices
 
-CHEAP = ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0)
+CHEAP = ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0, localisation=0, beside=())
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_chosen_pictures_have_figures_arrays_and_a_row_each(trained: Path, evalu
     assert np.isfinite(rows[["score", "completeness_error", "top_share"]]).all(axis=None)
     assert {"path", "sha256", "rule", "label", "p_ai", "verdict"} <= set(rows.columns)
     assert {path.name for path in out.iterdir()} == {
-        "explanations.parquet", "quality.json", "sheet.png",
+        "explanations.parquet", "localisation.json", "quality.json", "sheet.png",
         *(f"{name}.{kind}" for name in rows.name for kind in ("png", "npz")),
     }  # fmt: skip
     assert json.loads((out / "quality.json").read_text()) is None
@@ -93,11 +94,36 @@ def test_another_style_of_figures_computes_neither_maps_nor_their_check_again(tr
 
 def test_none_chosen_is_an_empty_table_and_no_sheet(trained: Path, evaluated: Path) -> None:
     out, reported = explained(trained, evaluated, ExplainConfig(pictures_per_group=0))
-    assert {path.name for path in out.iterdir()} == {"explanations.parquet", "quality.json"}
+    assert {path.name for path in out.iterdir()} == {"explanations.parquet", "localisation.json", "quality.json"}
     rows = pd.read_parquet(out / "explanations.parquet")
     assert (len(rows), reported) == (0, [])
-    assert {"name", "rule", "score", "completeness_error", "top_share"} <= set(rows.columns)
+    assert {"name", "rule", "score", "completeness_error", "top_share", "caption"} <= set(rows.columns)
     assert json.loads((out / "quality.json").read_text()) is None
+
+
+def test_other_methods_stand_beside_the_chosen_one_and_all_are_checked_with_splices(
+    trained: Path, evaluated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splices, "MIN_PARENTS", 1)  # the model judges one human picture rightly
+    table = pd.read_parquet(evaluated / "predictions.parquet")
+    table.predicted = table.label
+    table.to_parquet(evaluated / "predictions.parquet")
+    config = CHEAP.model_copy(update={"localisation": 4, "beside": ("gradcam", CHEAP.method)})
+    out, reported = explained(trained, evaluated, config)
+    names = {path.name for path in out.glob("0*")}
+    assert {path.name for path in (out / "gradcam").iterdir()} == names
+    assert reported == list(range(1, len(names) + 1))
+    found = json.loads((out / "localisation.json").read_text())
+    assert [row["method"] for row in found["rows"]] == [CHEAP.method, "gradcam"]
+    assert found["splices"] == 2
+    assert all(row["auc"]["value"] >= 0 for row in found["rows"])
+
+
+def test_too_few_test_pictures_for_splices_are_said_in_the_result(trained: Path, evaluated: Path) -> None:
+    out, _ = explained(trained, evaluated, CHEAP.model_copy(update={"localisation": 40, "pictures_per_group": 0}))
+    found = json.loads((out / "localisation.json").read_text())
+    assert "2 AI and 1 human ones" in found["reason"]
+    assert found["rows"] == []
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from artdetect.core.errors import ArtifactError
-from artdetect.explain.explanation import Explanation, load, save
+from artdetect.explain.explanation import Explanation, Region, load, save
 from tests.damage import flipped_bits
 
 
@@ -20,34 +17,18 @@ def found():
     rng = np.random.default_rng(2)
     ranks = rng.integers(1, 6, (8, 12)).astype(np.int32)
     config = {"method": "xrai", "steps": 8}
-    return Explanation((1 / ranks).astype(np.float32), ranks, 1, -2.5, 0.125, config, np.ones((4, 6, 3), np.float32))
-
-
-def test_top_regions_are_whole_and_cover_at_least_the_fraction():
-    ranks = np.full((8, 8), 4, np.int32)
-    ranks[:4, :2], ranks[:4, 2:6], ranks[:4, 6:] = 1, 2, 3  # 1/8, 1/4, 1/8, and the half below
-    blocks = explanation(-ranks, ranks)
-    assert [blocks.top_mask(fraction).mean() for fraction in (0.1, 0.125, 1)] == [0.125, 0.125, 1]
-    assert blocks.top_mask().mean() == 0.375
-    for fraction in (0, 1.01, float("nan")):
-        with pytest.raises(ValueError, match="fraction"):
-            blocks.top_mask(fraction)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    arrays(np.int32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(1, 5)), st.floats(0.01, 1)
-)
-def test_top_regions_of_any_map_are_as_few_as_will_do(ranks, fraction):
-    mask = explanation(-ranks, ranks).top_mask(fraction)
-    assert mask.mean() >= fraction - 1e-9
-    assert all(len(np.unique(mask[ranks == rank])) == 1 for rank in np.unique(ranks))
-    assert (mask & (ranks != ranks[mask].max())).mean() < fraction
-    np.testing.assert_array_equal(mask, explanation(-ranks).top_mask(fraction))
-
-
-def test_regions_of_a_map_without_ranks_are_its_levels():
-    np.testing.assert_array_equal(explanation([[3, 1], [2, 3]]).regions(), [[1, 3], [2, 1]])
+    return Explanation(
+        (1 / ranks).astype(np.float32),
+        ranks,
+        1,
+        -2.5,
+        0.125,
+        config,
+        np.ones((4, 6, 3), np.float32),
+        p_ai=np.float32([[0.25, np.nan]]),
+        regions=(Region(0.25, -1.5, 0.75), Region(0.125, 0.5)),
+        region_map=(ranks % 3).astype(np.int8),
+    )
 
 
 def test_a_saved_explanation_is_the_same_again_and_its_bytes_do_not_know_the_time(found, tmp_path, monkeypatch):
@@ -61,12 +42,17 @@ def test_a_saved_explanation_is_the_same_again_and_its_bytes_do_not_know_the_tim
     assert (again.heatmap.dtype, again.ranks.dtype) == (np.float32, np.int32)
     assert (again.target, again.score, again.completeness_error) == (1, -2.5, 0.125)
     assert (again.config, again.attributions) == (found.config, None)
+    assert again.regions == found.regions
+    for name in ("p_ai", "region_map"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
+        assert getattr(again, name).dtype == getattr(found, name).dtype
 
 
 def test_what_an_explanation_does_not_have_is_not_there_after_loading(tmp_path):
     save(explanation([[0, 1]]), tmp_path / "map.npz")
     again = load(tmp_path / "map.npz")
-    assert again.ranks is again.completeness_error is None
+    assert again.ranks is again.p_ai is again.region_map is again.completeness_error is None
+    assert again.regions == ()
 
 
 def test_no_flipped_bit_in_a_file_gives_another_explanation(tmp_path):

@@ -22,3 +22,4 @@ def test_a_cached_run_shows_stages_metrics_audit_and_report(pictures: Path) -> N
     assert "| **shortcut** | warn |" in found["audit"].data
     assert found["model-card"].data.startswith("# Model card: notebook-")
     assert "report.html" in found["report"].data
+    assert "8 test pictures of each class" in found["localisation"].data

@@ -66,13 +66,14 @@ def run(
     )
     champion_candidate = Candidate(model, made["champion"], tmp_path / "balance" if trained_on is not None else None)
     gate.run(
-        GateConfig(bootstrap_resamples=200),
+        GateConfig(bootstrap_resamples=200, localisation=0),
         made["index"],
         made["audit"],
         made["balance"],
         champion_candidate if champion else None,
         Candidate(model, made["challenger"], made["balance"]),
         cases,
+        tmp_path,
         tmp_path / "out",
         Candidate(model, made["reference"], made["balance"]) if champion else None,
     )
@@ -83,7 +84,10 @@ def test_a_better_challenger_is_promoted_and_the_page_says_why(tmp_path: Path, m
     decision = run(tmp_path, model, cases)
     assert decision["verdict"] == "promote"
     assert decision["champion"] == decision["challenger"] == Detector.load(model).id
-    assert {rule["name"]: rule["passed"] for rule in decision["rules"] if not rule["passed"]} == {"out_of_source": None}
+    assert {rule["name"]: rule["passed"] for rule in decision["rules"] if not rule["passed"]} == {
+        "localisation": None,
+        "out_of_source": None,
+    }
     assert decision["pictures"] == {"known": 80, "new": 15}
     rows = {(row["set"], row["group"]): row for row in decision["groups"]}
     assert list(rows) == [

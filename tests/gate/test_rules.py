@@ -296,7 +296,10 @@ def test_a_first_champion_must_be_right_on_all_cases(tmp_path: Path) -> None:
     results = apply_all(tmp_path, KNOWN, first=True, golden={"cases": cases, "outside": []})
     assert {name: result.passed for name, result in results.items()} == {
         **dict.fromkeys(
-            ("known", "since_first_champion", "new", *rules.HUMAN_ART, "out_of_source", "calibration", "robustness")
+            (
+                *("known", "since_first_champion", "new", *rules.HUMAN_ART),
+                *("out_of_source", "calibration", "robustness", "localisation"),
+            )
         ),
         "golden": False,
         "chance": True,
@@ -384,3 +387,34 @@ def test_a_difference_is_resampled_within_each_part() -> None:
     interval = paired_predictions.difference([small, large], Bootstrap(2000, 1))
     assert interval["value"] == pytest.approx(0.125)
     assert (interval["low"], interval["high"]) == (0, pytest.approx(0.375, abs=0.13))
+
+
+# --- localisation ---
+
+
+def localisation(challenger: float, pictures: int = 40) -> RuleResult:
+    """The rule where the champion's maps have an AUC of about 0.8, and the challenger's a mean of `challenger`."""
+    champion = np.linspace(0.7, 0.9, pictures)
+    found = {"champion": list(champion), "challenger": list(champion[::-1] + challenger - 0.8)}
+    return rules._localisation(found, GateConfig().max_drop_localisation, Bootstrap(500, 1))
+
+
+@pytest.mark.parametrize(("challenger", "passes"), [(0.9, True), (0.775, True), (0.76, False)])
+def test_a_challenger_whose_maps_find_less_is_refused(challenger: float, passes: bool) -> None:
+    result = localisation(challenger)
+    assert result.passed is passes
+    assert result.difference
+    assert result.difference["value"] == pytest.approx(challenger - 0.8)
+    assert result.difference["low"] < result.difference["value"] < result.difference["high"]
+    assert f"0.800 → {challenger:.3f}" in result.sentence
+    assert "40 spliced test pictures" in result.sentence
+
+
+def test_chance_is_named_where_it_could_have_decided_about_maps() -> None:
+    assert localisation(0.775, pictures=8).sentence.endswith("chance may have helped.")
+    assert not localisation(0.9).sentence.endswith("chance may have helped.")
+
+
+def test_maps_that_could_not_be_compared_refuse_nobody() -> None:
+    result = rules._localisation("there are too few pictures.", 0.03, Bootstrap(100, 1))
+    assert (result.passed, result.sentence) == (None, "The maps were not compared: there are too few pictures.")

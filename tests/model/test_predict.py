@@ -36,12 +36,14 @@ def paths_of(verdicts: list[predict.Verdict]) -> list[str]:
 # --- finding pictures ---
 
 
-def test_folders_are_searched_whole_sorted_and_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_are_searched_whole_and_sorted_and_relative_paths_stay_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("b.jpg", "a.JPG", "sub/c.webp", "sub/deeper/d.png", "notes.txt", "._a.jpg"):
         write(tmp_path / "in" / name, b"x")
     monkeypatch.chdir(tmp_path)
     found = list(predict.find_pictures([Path("in")]))
-    assert found == [tmp_path / "in" / name for name in ("a.JPG", "b.jpg", "sub/c.webp", "sub/deeper/d.png")]
+    assert found == [Path("in", name) for name in ("a.JPG", "b.jpg", "sub/c.webp", "sub/deeper/d.png")]
 
 
 def test_a_named_file_counts_whatever_its_name_and_the_given_order_stays(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from artdetect.artifacts import store
+from artdetect.artifacts import run_ledger, store
 from artdetect.monitoring import model_table
 
 
@@ -51,3 +51,28 @@ def test_art_from_other_sources_stands_before_the_test_set(roots: Path, model: P
     assert "not known" in shown["2222"]
     assert "not known" in shown["3333"]
     assert "40 %" not in shown["2222"]
+
+
+def test_the_data_set_is_named_and_scores_of_different_ones_are_not_ranked(roots: Path, model: Path) -> None:
+    scores = {"pictures": 681, "accuracy": metric(0.9), "roc_auc": metric(0.94)}
+    for number, name in enumerate(("drawn", "real\x1bart"), start=1):
+        with store.build("download", f"d{number}", {}) as out:
+            (out / "dataset.json").write_text(json.dumps({"folder": "raw", "name": name}))
+        with store.build("balance", f"b{number}", {}) as out:
+            (out / "table").write_text(name)
+        inputs = {"balance": store.load("balance", f"b{number}").digest}
+        with store.build("train", f"t{number}", {"config": {"preset": "artnet"}, "inputs": inputs}) as out:
+            (out / "model.keras").write_bytes((model / "model.keras").read_bytes() + name.encode())
+        inputs |= {"train": store.load("train", f"t{number}").digest}
+        with store.build("evaluate", f"e{number}", {"inputs": inputs}) as out:
+            (out / "metrics.json").write_text(json.dumps(scores))
+    assert "balance b1" in model_table.render(model_table.table())
+    for number in (1, 2):
+        run_ledger.refresh([store.load("download", f"d{number}"), store.load("balance", f"b{number}")])
+    rows = model_table.table()
+    assert {row["key"]: row["evaluation"]["data_set"] for row in rows} == {"t1": "drawn", "t2": "real\x1bart"}
+    shown = model_table.render(rows)
+    assert "681 pictures of drawn, balance b1" in shown
+    assert r"681 pictures of real\x1bart, balance b2" in shown
+    assert "Scores say nothing about which model is better" in shown
+    assert "Scores say nothing" not in model_table.render(rows[:1])

@@ -303,13 +303,41 @@ def predictions_of(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _explain(predictions: pd.DataFrame, folder: Path) -> None:
-    chosen = predictions.head(6).assign(rule=["most confident right", "least sure"] * 3)
+    chosen = predictions.head(6).assign(rule=["most confident right", "least sure"] * 3, caption="No part stands out.")
     chosen["name"] = [f"{number:02d}" for number in range(1, 7)]
     for number, name in enumerate(chosen.name):
         pixels = np.random.default_rng(number).integers(0, 256, (60, 101, 3), np.uint8)
         Image.fromarray(pixels).resize((404, 190)).save(folder / f"{name}.png", compress_level=1)
     chosen.to_parquet(folder / "explanations.parquet")
+    (folder / "xrai").mkdir()
+    for name in chosen.name:
+        shutil.copy(folder / f"{name}.png", folder / "xrai")
     (folder / "quality.json").write_text(json.dumps(_quality()))
+    (folder / "localisation.json").write_text(json.dumps(localisation()))
+
+
+def localisation(**changes: Any) -> dict[str, Any]:
+    """Invented results of the check of two methods on splices."""
+    three = {"auc": estimate(0.7813), "pointing": estimate(0.6412), "iou": estimate(0.4437)}
+    row = {
+        **three,
+        "splices": 40,
+        "noise": three | {"auc": estimate(0.4952)},
+        "controls": three | {"auc": estimate(0.5)},
+    }
+    row |= {"above_noise": estimate(0.2861), "groups": [three | {"by": "edge", "name": "feathered", "splices": 13}]}
+    names = {"gradcam": ("Grad-CAM", 40), "xrai": ("XRAI", 8)}
+    curve = {"name": "true region", "deletion_margin": estimate(-1.3111), "insertion_margin": estimate(1.4222)}
+    found = {
+        "reason": None,
+        "splices": 40,
+        "parents": {"AI": 31, "human": 33},
+        "chance": {"auc": 0.5, "pointing": 0.2113, "iou": 0.1182},
+        "rows": [row | {"method": name, "label": label, "splices": n} for name, (label, n) in names.items()],
+        "curves": {"splices": 8, "rows": [curve]},
+        "read_me": "How to read splices.",
+    }
+    return found | changes
 
 
 def _quality() -> dict:

@@ -20,7 +20,19 @@ from artdetect.report import config as report_config
 from artdetect.report.config import ReportConfig
 from artdetect.report.filters import NBSP, probability
 
-from .conftest import HOSTILE, STAGES, Folders, copy_of, evaluation, index_table, predictions_of, report, visible_text
+from .conftest import (
+    HOSTILE,
+    STAGES,
+    Folders,
+    copy_of,
+    estimate,
+    evaluation,
+    index_table,
+    localisation,
+    predictions_of,
+    report,
+    visible_text,
+)
 
 
 @pytest.mark.slow
@@ -135,9 +147,9 @@ def test_explanations_and_the_page_are_small_files(report_folder: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (762, 1616, 3), np.uint8)
     blocks = np.repeat(np.repeat(noise[:48, :101], 16, axis=0), 16, axis=1)
     for pixels in (noise, blocks):
-        image = html_page.embedded(Image.fromarray(pixels), html_page.PANEL_WIDTH, html_page.PANEL_BYTES)
-        assert len(image["uri"]) * 3 / 4 < html_page.PANEL_BYTES + 100
-    assert (image["width"], image["height"]) == (370, 176)
+        image = html_page.embedded(Image.fromarray(pixels), html_page.FIGURE_WIDTH, html_page.FIGURE_BYTES)
+        assert len(image["uri"]) * 3 / 4 < html_page.FIGURE_BYTES + 100
+    assert (image["width"], image["height"]) == (780, 371)
 
 
 def test_a_run_without_errors_explanations_findings_or_styles_says_so(
@@ -207,3 +219,42 @@ def test_an_edited_template_changes_the_key(monkeypatch: pytest.MonkeyPatch, tmp
     assert ReportConfig().key_parts() == before
     (templates / "report.css").write_text("body { color: red }")
     assert ReportConfig().key_parts() != before
+
+
+def test_what_the_maps_find_stands_beside_noise_chance_and_the_true_region(page: str) -> None:
+    text = visible_text(page)
+    assert "The maps find what was pasted: Grad-CAM has an AUC of 0.78 (0.76–0.80), where chance is 0.5." in text
+    assert "31 AI and 33 human test pictures that the model judges rightly" in text
+    assert "Grad-CAM 40 0.78 (0.76–0.80) 0.64 (0.62–0.66) 0.44 (0.42–0.46) 0.50 (0.47–0.51) 0.50 (0.48–0.52)" in text
+    assert "XRAI 8 0.78" in text
+    assert "by chance 0.50 0.21 0.12" in text
+    assert "edge: feathered 0.78 (0.76–0.80), N = 13" in text
+    assert "true region -1.31 and 1.42. Insertion does not agree with this truth" in text
+
+
+def test_other_methods_maps_of_the_pictures_stand_beside(page: str) -> None:
+    assert page.count("<summary>XRAI, for comparison</summary>") == page.count('<figure class="explained">') > 0
+
+
+def weak(row: dict) -> dict:
+    """The row of a method whose AUC may be that of noise."""
+    return row | {"above_noise": estimate(0.001)}
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (localisation(reason="That takes 8 of each class.", rows=[], chance=None, curves=None), "That takes 8 of each"),
+        (localisation(rows=[weak(row) for row in localisation()["rows"]]), "It is not shown that the maps find"),
+        (None, None),
+    ],
+)
+def test_maps_that_find_nothing_or_were_not_checked_are_said_so(
+    found: dict | None, says: str | None, folders: Folders, chart_images: charts.Charts, tmp_path: Path
+) -> None:
+    copies = copy_of(folders, tmp_path)
+    (copies["explain"] / "localisation.json").write_text(json.dumps(found))
+    text = visible_text(html_page.render("A title", context.gather(copies), chart_images))
+    assert ("Do the maps find what was pasted?" in text) is (says is not None)
+    assert says is None or says in text
+    assert "The maps find what was pasted:" not in text

@@ -55,7 +55,7 @@ def test_names_stay_text(shown: str) -> None:
 
 def test_every_row_of_a_table_is_as_long_as_its_head(card: str, shown: str) -> None:
     tables = re.findall(r"<table>(.*?)</table>", shown, re.DOTALL)
-    assert len(tables) == len(re.findall(r"^\|---", card, re.MULTILINE)) == 9
+    assert len(tables) == len(re.findall(r"^\|---", card, re.MULTILINE)) == 10
     for table in tables:
         rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
         assert len({len(re.findall(r"<t[hd]", row)) for row in rows}) == 1
@@ -77,6 +77,11 @@ def test_the_numbers_are_those_of_the_metrics(full_folders: Folders, card: str) 
         assert f"{row['name']} {row['accuracy']['value']:.3f}" in content
     for row in json.loads((full_folders["train"] / "metrics.json").read_text())["out_of_source"]["by_source"]:
         assert f"{row['source']} {row['label']} 10 {100 * row['accuracy']['value']:.1f} % {row['firm']}" in content
+
+
+def test_what_the_maps_find_is_on_the_card(card: str) -> None:
+    assert "| XRAI | 8 | 0.78 (0.76–0.80) | 0.64 (0.62–0.66) |" in card
+    assert "| by chance |  | 0.50 | 0.21 | 0.12 |  |  |" in card
 
 
 def test_weaknesses_come_from_the_numbers(card: str) -> None:

@@ -25,6 +25,7 @@ from tests.model.backbones.vits import LAYERS, SIDE, WIDTH, tiny_vit
 from tests.train.training_helpers import keeping_after, run
 
 SETTINGS = {
+    "evidence": {},
     "xrai": {"steps": 4},
     "integrated_gradients": {"steps": 8},
     "blur_ig": {"steps": 4, "max_sigma": 4},

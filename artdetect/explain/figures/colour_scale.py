@@ -1,4 +1,4 @@
-"""The colours of heatmap values, and how their range is printed."""
+"""The colours of what a map says: none at zero, one for each class, and the range that they show."""
 
 from __future__ import annotations
 
@@ -10,116 +10,134 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from artdetect.explain import map_values
 from artdetect.explain.explanation import Explanation
 from artdetect.explain.figures import overlay
-from artdetect.explain.figures.overlay import Style
-from artdetect.explain.method_settings import METHODS
+from artdetect.explain.figures.overlay import Align, Style
+from artdetect.explain.method_settings import METHODS, is_signed
 
-Scale = tuple[float, float]
+ALIGN: tuple[Align, Align, Align] = ("l", "m", "r")
 PER = 1000  # pixels that values are printed for: those of single pixels have too many zeros to read
 
 
 @dataclass(frozen=True)
 class ColourScale:
-    """The range of values that colours show.
+    """The range of values that colours show, from `-reach` to `reach`; from 0 where a map has no signs.
 
     Args:
-        low: The value of the lowest colour.
-        high: The value of the highest colour.
-        lowest: `low` as text.
-        highest: `high` as text.
-        unit: The unit of both texts.
+        reach: The value of the strongest colour; 0 for a map that is 0 everywhere.
+        signed: Whether values speak for both classes.
+        ends: The lowest value, the one in the middle and the highest as text.
+        unit: Their unit.
     """
 
-    low: float
-    high: float
-    lowest: str
-    highest: str
+    reach: float
+    signed: bool
+    ends: tuple[str, str, str]
     unit: str
 
     @classmethod
-    def make(cls, explanation: Explanation, scale: Scale | None) -> ColourScale:
-        """The colours between the values of `scale`, or of `value_range` where that is None.
+    def make(cls, explanation: Explanation, scale: float | None) -> ColourScale:
+        """The colours up to `scale`, or up to the map's own `reach` where that is None.
 
-        The texts begin with ≤ or ≥ where the heatmap has values beyond.
+        The texts begin with ≤ or ≥ where the map has values beyond.
 
         Raises:
-            ValueError: `scale` is not two finite numbers, the lower first; they may be equal where the map is that.
+            ValueError: `scale` is not a positive finite number; it may be 0 where the map is.
         """
-        low, high = value_range(explanation) if scale is None else scale
-        minimum, maximum = explanation.heatmap.min(), explanation.heatmap.max()
-        if not (-math.inf < low < high < math.inf or minimum == maximum == low == high):
-            raise ValueError(f"`scale` must be two finite numbers, the lower first. Received: scale={scale!r}")
-        below = "≤\N{NO-BREAK SPACE}" if minimum < low else ""
-        above = "≥\N{NO-BREAK SPACE}" if maximum > high else ""
-        times, unit = _unit(explanation)
-        return cls(low, high, below + _short(times * low), above + _short(times * high), unit)
+        values = map_values.for_ai(explanation)
+        limit = reach(explanation) if scale is None else scale
+        if not (0 < limit < math.inf or limit == np.abs(values).max() == 0):
+            raise ValueError(f"`scale` must be a positive number. Received: scale={scale!r}")
+        signed = is_signed(explanation.config)
+        if explanation.p_ai is not None:
+            ends = f"p(AI) {(1 - limit) / 2:.0%}", "50%", f"{(1 + limit) / 2:.0%}"
+            return cls(limit, signed, ends, "the verdict that each part would get alone")
+        method = METHODS.get(explanation.config.get("method", ""))
+        complete = method is None or method.complete
+        times = PER if complete else 1
+        low = _short(-times * limit) if signed else "0"
+        below = "≤\N{NO-BREAK SPACE}" if values.min() < (-limit if signed else 0) else ""
+        above = "≥\N{NO-BREAK SPACE}" if values.max() > limit else ""
+        score = "probability" if explanation.config.get("target") == "probability" else "log-odds"
+        unit = f"{score} per {PER:,} pixels" if complete else "without a unit"
+        return cls(limit, signed, (below + low, "0" if signed else "", above + _short(times * limit)), unit)
+
+    @property
+    def shows(self) -> str:
+        """What the colours show."""
+        return "what each place speaks for" if self.signed else "where it matters"
+
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """What the lowest value, the one in the middle and the highest mean."""
+        if self.signed:
+            return "speaks for human", "says nothing", "speaks for AI"
+        return "does not matter", "", "matters most"
 
     @property
     def span(self) -> str:
         """Both ends as a text without line breaks."""
-        text = f"{self.lowest} everywhere" if self.low == self.high else f"{self.lowest} … {self.highest}"
+        text = f"{self.ends[0]} … {self.ends[-1]}" if self.reach else "0 everywhere"
         return text.replace(" ", "\N{NO-BREAK SPACE}")
 
     def level(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
-        """`values` as levels between 0, the lowest colour, and 1, the highest."""
-        if self.low == self.high:
+        """`values` as levels: 0 says nothing, -1 and 1 are the strongest colours."""
+        if self.reach == 0:
             return np.zeros_like(values)
-        return np.clip((values - self.low) / (self.high - self.low), 0, 1)
+        return np.clip(values / self.reach, -1 if self.signed else 0, 1)
 
-    def draw(self, canvas: Image.Image, left: int, top: int, width: int, height: int, style: Style) -> None:
-        """Draw the colour bar; below it in two lines its ends, its zero where it has one, and its unit.
+    def heat(self, picture: NDArray[np.uint8], values: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """The colours of `values` [H, W] over `picture`, uint8 [H, W, 3]."""
+        return overlay.heat(picture, self.level(values), signed=self.signed)
+
+    def draw(self, canvas: Image.Image, left: int, top: int, width: int, height: int, style: Style) -> int:
+        """Draw the colour bar, and below it what its ends mean, their values and the unit.
 
         Args:
             canvas: The picture to draw on.
             left, top, width, height: The bar; px.
             style: The style of the text.
+
+        Returns:
+            The bottom of the texts; px.
         """
         draw = ImageDraw.Draw(canvas)
-        y = top + height + style.size // 3
-        if self.low == self.high:
-            style.write(draw, left + width / 2, y, self.span, "m")
-        else:
-            zero = -self.low / (self.high - self.low) if self.low < 0 < self.high else None
-            canvas.paste(Image.fromarray(overlay.colour_bar(width, height, zero)), (left, top))
-            style.write(draw, left, y, self.lowest)
-            style.write(draw, left + width, y, self.highest, "r")
-            gaps = style.width(self.lowest) + style.size, width - style.width(self.highest) - style.size
-            if zero is not None and gaps[0] < zero * width < gaps[1]:
-                style.write(draw, left + zero * width, y, "0", "m")
-        style.write(draw, left + width / 2, y + style.line, self.unit, "m")
+        values = np.broadcast_to(np.linspace(-1 if self.signed else 0, 1, width), (height, width))
+        grey = np.full((height, width, 3), 128, np.uint8)
+        canvas.paste(Image.fromarray(overlay.heat(grey, values, signed=self.signed)), (left, top))
+        y = top + height + style.size // 4
+        for row in (self.words, self.ends):
+            for text, x, align in zip(row, (left, left + width / 2, left + width), ALIGN, strict=True):
+                style.write(draw, x, y, text, align)
+            y += style.line
+        for line in style.wrapped(self.unit, width):
+            style.write(draw, left + width / 2, y, line, "m")
+            y += style.line
+        return y
 
 
-def value_range(explanation: Explanation) -> Scale:
-    """The range of a heatmap's colours, from its percentile 1 to 99.5; one value where the map is flat."""
-    low, high = np.percentile(explanation.heatmap, [1, 99.5])
-    if low == high:  # all but a few pixels are one region
-        low, high = explanation.heatmap.min(), explanation.heatmap.max()
-    return float(low), float(high)
+def reach(explanation: Explanation) -> float:
+    """The value of a map's strongest colour: 1 for probabilities, otherwise percentile 99.5 of its values without sign.
+
+    0 where the map is 0 everywhere.
+    """
+    if explanation.p_ai is not None:
+        return 1.0
+    sizes = np.abs(map_values.for_ai(explanation))
+    return float(np.percentile(sizes, 99.5)) or float(sizes.max())  # all but a few pixels may be 0
 
 
-def common_range(explanations: Iterable[Explanation]) -> Scale:
-    """The range that contains the `value_range` of all heatmaps, in their units.
-
-    With it, a map that is weak beside the others looks weak. The heatmaps must explain the same kind of score.
+def common_reach(explanations: Iterable[Explanation]) -> float:
+    """The largest `reach` of some maps of one method: with it, the same value has the same colour in all figures.
 
     Raises:
         ValueError: There are no explanations.
     """
-    ranges = [value_range(explanation) for explanation in explanations]
-    if not ranges:
-        raise ValueError("a common range needs one explanation or more. Received: none")
-    lows, highs = zip(*ranges, strict=True)
-    return min(lows), max(highs)
-
-
-def _unit(explanation: Explanation) -> tuple[int, str]:
-    """The factor of printed values, and their unit."""
-    method = METHODS.get(explanation.config.get("method", ""))
-    if method and not method.complete:
-        return 1, "without a unit"
-    score = "probability" if explanation.config.get("target") == "probability" else "logit"
-    return PER, f"{score} per {PER:,} px"
+    reaches = [reach(explanation) for explanation in explanations]
+    if not reaches:
+        raise ValueError("a common scale needs one explanation or more. Received: none")
+    return max(reaches)
 
 
 def _short(value: float) -> str:

@@ -1,4 +1,4 @@
-"""How a heatmap is drawn: colours over the grey artwork, a spotlight on regions, a colour bar, and text.
+"""How a heatmap is drawn: colours over the grey artwork, a spotlight on regions, their numbers, and text.
 
 Arrays are uint8 RGB [H, W, 3]. Resizing keeps the centres of pixels, so that nothing moves on the artwork, and equal
 input gives equal bytes.
@@ -6,6 +6,7 @@ input gives equal bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from artdetect.pictures.palette import CYAN, INK, LINE
+from artdetect.pictures.palette import FOR_AI, FOR_EITHER, FOR_HUMAN, INK, LINE
 
 Align = Literal["l", "m", "r"]
+Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,14 @@ class Style:
             align: "l", "m" or "r".
         """
         draw.text((x, y), text, self.colour, _font(self.size, self.bold), anchor=f"{align}a")
+
+    def shortened(self, text: str, width: float) -> str:
+        """`text` in at most `width` px; the middle of a longer one is left out, so that a file keeps its number."""
+        shown = text
+        while len(text) > 2 and self.width(shown) > width:
+            text = text[: (len(text) - 1) // 2] + text[(len(text) - 1) // 2 + 1 :]
+            shown = f"{text[: len(text) // 2]}…{text[len(text) // 2 :]}"
+        return shown
 
     def wrapped(self, text: str, width: float) -> list[str]:
         """Break `text` into lines of at most `width` px, also inside longer words, but not at no-break spaces."""
@@ -113,31 +123,75 @@ def resized(values: NDArray[np.float32], shape: tuple[int, int], *, smooth: bool
     return np.asarray(source.resize((shape[1], shape[0]), resampling))
 
 
-def heat(picture: NDArray[np.uint8], level: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Draw the colours of inferno over the grey picture, more opaque for a higher `level` [H, W] in [0, 1].
+def resized_regions(region_map: NDArray[np.int8], size: tuple[int, int]) -> NDArray[np.int8]:
+    """A map of regions, int8 [h, w], at (width, height) = `size`, with steps in their contours rounded off."""
+    shown = np.zeros((size[1], size[0]), np.int8)
+    for number in range(region_map.max(), 0, -1):
+        inside = Image.fromarray((region_map == number).astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
+        shown[np.asarray(inside.filter(ImageFilter.GaussianBlur(max(size) / 150))) >= 128] = number
+    return shown
 
-    The grey is darkened and has no black or white. Otherwise a colour on a light sky would differ from that in the bar.
+
+def heat(picture: NDArray[np.uint8], level: NDArray[np.floating], *, signed: bool = True) -> NDArray[np.uint8]:
+    """Draw colours over the grey picture, none where `level` [H, W] in [-1, 1] is 0, and stronger away from it.
+
+    Positive levels have the colour of AI and negative ones that of human; where there are no signs, one colour for
+    both. The grey has no black and no white, so that a colour looks alike on a light sky and on a dark coat.
     """
-    from matplotlib import colormaps
-
-    grey = 24 + 0.55 * np.asarray(Image.fromarray(picture).convert("L"))[..., np.newaxis]
-    opacity = 0.82 * level[..., np.newaxis] ** 0.6
-    colours = colormaps["inferno"](level)[..., :3] * 255
+    grey = 70 + 0.62 * np.asarray(Image.fromarray(picture).convert("L"))[..., np.newaxis]
+    opacity = 0.8 * np.abs(level[..., np.newaxis]) ** 0.8
+    colours = np.where(level[..., np.newaxis] > 0, FOR_AI if signed else FOR_EITHER, FOR_HUMAN)
     return np.rint(opacity * colours + (1 - opacity) * grey).astype(np.uint8)
 
 
-def spotlight(picture: NDArray[np.uint8], inside: NDArray[np.bool_], line: int) -> NDArray[np.uint8]:
-    """Dim a picture outside some regions, and draw their contour.
+def spotlight(
+    picture: NDArray[np.uint8], region_map: NDArray[np.integer], colours: Sequence[Colour], line: int
+) -> NDArray[np.uint8]:
+    """Dim a picture outside its regions, and draw their contours.
 
     Args:
-        picture: uint8 [H, W, 3]; dimmed to a quarter.
-        inside: The regions, bool [H, W].
-        line: Width of the contour; px. It lies outside the regions, so that it hides nothing of them.
+        picture: uint8 [H, W, 3].
+        region_map: int [H, W]: n in the n-th region, 0 elsewhere, where the picture is dimmed.
+        colours: The colour of each region's contour.
+        line: Width of a contour, and of the light line around it; px. Both lie outside the region.
     """
-    shown = np.where(inside[..., np.newaxis], picture, picture // 4)
-    grown = Image.fromarray(inside.astype(np.uint8) * 255).filter(ImageFilter.MaxFilter(2 * line + 1))
-    shown[np.asarray(grown).astype(bool) & ~inside] = CYAN
+    shown = np.where(region_map[..., np.newaxis] > 0, picture, picture // 3)
+    return outline(shown, region_map, colours, line)
+
+
+def outline(
+    picture: NDArray[np.uint8], region_map: NDArray[np.integer], colours: Sequence[Colour], line: int
+) -> NDArray[np.uint8]:
+    """A picture with the contours of regions; the arguments are those of `spotlight`."""
+    shown = picture.copy()
+    shown[_near(region_map > 0, 2 * line)] = (255, 255, 255)
+    for number, colour in enumerate(colours, 1):
+        shown[_near(region_map == number, line)] = colour
     return shown
+
+
+def _near(mask: NDArray[np.bool_], distance: float) -> NDArray[np.bool_]:
+    """The pixels outside `mask` that are within `distance` of it."""
+    from scipy import ndimage
+
+    return ~mask & (ndimage.distance_transform_edt(~mask) <= distance) if mask.any() else mask
+
+
+def badge(draw: ImageDraw.ImageDraw, x: float, y: float, number: int, colour: Colour, style: Style) -> None:
+    """Draw the number of a region in a disk around (x, y)."""
+    radius = 0.75 * style.size
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour, "white", 2)
+    draw.text((x, y), str(number), "white", _font(style.size, bold=True), anchor="mm")
+
+
+def deepest(inside: NDArray[np.bool_]) -> tuple[int, int]:
+    """The pixel (x, y) of a region [H, W] that is farthest from its border and that of the picture."""
+    from scipy import ndimage
+
+    row, column = np.unravel_index(
+        np.argmax(ndimage.distance_transform_edt(np.pad(inside, 1))), np.add(inside.shape, 2)
+    )
+    return int(column) - 1, int(row) - 1
 
 
 def place(canvas: Image.Image, picture: NDArray[np.uint8], left: int, top: int) -> None:
@@ -152,22 +206,3 @@ def place(canvas: Image.Image, picture: NDArray[np.uint8], left: int, top: int) 
     height, width = picture.shape[:2]
     ImageDraw.Draw(canvas).rectangle((left - 1, top - 1, left + width, top + height), outline=LINE)
     canvas.paste(Image.fromarray(picture), (left, top))
-
-
-def colour_bar(width: int, height: int, zero: float | None) -> NDArray[np.uint8]:
-    """A bar of the colours of a heatmap, from the lowest to the highest, over a middle grey.
-
-    Args:
-        width: Width of the bar; px.
-        height: Height of the bar; px.
-        zero: Where a notch marks the value 0, from 0 (left end) to 1 (right end); None = no notch.
-
-    Returns:
-        uint8 [height, width, 3].
-    """
-    level = np.broadcast_to(np.linspace(0, 1, width), (height, width))
-    bar = heat(np.full((height, width, 3), 128, np.uint8), level)
-    if zero is not None:
-        middle = round(zero * (width - 1))
-        bar[-max(3, height // 3) :, max(0, middle - 1) : middle + 1] = 255
-    return bar

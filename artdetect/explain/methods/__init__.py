@@ -30,12 +30,13 @@ def make(method: str, model: keras.Model, **options: Any) -> Explainer:
         ValueError: There is no such method, it has no such setting, or a value is not allowed.
     """
     from artdetect.explain.methods.blur_ig import BlurIG
+    from artdetect.explain.methods.evidence import Evidence
     from artdetect.explain.methods.grad_cam import GradCAM
     from artdetect.explain.methods.integrated_gradients import IntegratedGradients
     from artdetect.explain.methods.smoothgrad import SmoothGrad
     from artdetect.explain.methods.xrai import XRAI
 
     one_of("method", method, tuple(METHODS))
-    explainers: tuple[type[Explainer], ...] = (XRAI, IntegratedGradients, BlurIG, SmoothGrad, GradCAM)
+    explainers: tuple[type[Explainer], ...] = (Evidence, XRAI, IntegratedGradients, BlurIG, SmoothGrad, GradCAM)
     chosen = next(explainer for explainer in explainers if explainer.settings_class.method == method)
     return chosen(model, **options)

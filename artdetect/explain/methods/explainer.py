@@ -15,6 +15,7 @@ from artdetect.explain.explanation import Explanation
 from artdetect.explain.method_settings import BATCH_SIZE, Settings, at_least
 from artdetect.explain.methods.artworks import Artwork, as_array
 from artdetect.explain.model_score import ExplainedScore
+from artdetect.explain.regions import compact
 from artdetect.pictures.labels import CLASSES
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Explainer(ABC):
 
     settings_class: ClassVar[type[Settings]]
     settings: Settings
+    grain = 1 / 8  # the smallest region, see `compact.with_regions`: the values of pixels are averaged that far
 
     def __init__(self, model: keras.Model, *, batch_size: int = BATCH_SIZE, **settings: Any):
         self.settings = self.settings_class.make(**settings)
@@ -126,7 +128,9 @@ class Explainer(ABC):
         logits = self.score.logits(stacked)  # computed in any case: a broken model must not explain anything
         given = np.array([_class_index(target) for target in targets])
         classes = np.where(given < 0, logits.argmax(axis=1), given)
-        return self._explain(stacked, classes, [as_array(artwork) for artwork in artworks])
+        explanations = self._explain(stacked, classes, [as_array(artwork) for artwork in artworks])
+        scatters = self.settings.scatters
+        return [compact.with_regions(explanation, self.grain, smooth=scatters) for explanation in explanations]
 
     @abstractmethod
     def _explain(

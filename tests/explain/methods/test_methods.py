@@ -25,12 +25,13 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 PIXEL_METHODS = {
+    "evidence": {},
     "integrated_gradients": {"steps": 8},
     "blur_ig": {"steps": 8, "max_sigma": 6},
     "smoothgrad": {"samples": 5},
     "gradcam": {},
 }
-SIGNED = ["integrated_gradients", "blur_ig", "smoothgrad"]
+SIGNED = ["evidence", "integrated_gradients", "blur_ig", "smoothgrad"]
 each_method = pytest.mark.parametrize("method", PIXEL_METHODS)
 
 
@@ -170,7 +171,7 @@ def test_no_pictures_have_no_explanations(model, method):
 
 
 def test_every_method_is_made_by_its_name(model):
-    assert list(METHODS) == ["xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"]
+    assert list(METHODS) == ["evidence", "xrai", "integrated_gradients", "blur_ig", "smoothgrad", "gradcam"]
     assert list(METHODS) == list(get_args(Method))
     for name, settings in METHODS.items():
         explainer = make(name, model, target="logit", batch_size=4, resolution=64)
@@ -218,6 +219,7 @@ def test_settings_are_checked_by_name_and_value(model, method, name, value):
         ("blur_ig", {"steps": np.int64(9), "max_sigma": np.float32(2), "grad_step": 0.1, "channel_reduce": "max"}),
         ("smoothgrad", {"samples": 9, "noise": 0.1, "magnitude": True, "seed": 1}),
         ("gradcam", {"resolution": 9, "target": "probability"}),
+        ("evidence", {"resolution": 9, "target": "probability"}),
     ],
 )
 def test_the_config_is_json_and_changes_with_every_setting(model, method, changes):

@@ -1,0 +1,136 @@
+"""The pipeline for scripts and notebooks: what `artdetect run` and `artdetect status` do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from artdetect import config as configs
+from artdetect.api.evaluation import Evaluation
+from artdetect.api.outside_models import Classifier, of_files
+from artdetect.artifacts import file_names
+from artdetect.artifacts.store import Artifact
+from artdetect.config import Config
+from artdetect.core import default_config
+from artdetect.core.errors import ArtifactError
+from artdetect.monitoring.status import StageStatus
+from artdetect.monitoring.status import status as states
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Pipeline:
+    """The stages from data to model and report, under one config.
+
+    Args:
+        config: A TOML file or a whole config; by default the project's, as for the commands.
+        changes: Single values to change, such as "train.degraded_views=4".
+
+    Attributes:
+        config: The config with these changes.
+        source: Where it comes from, in words.
+
+    Raises:
+        ConfigError: The config, or a change, cannot be used.
+    """
+
+    def __init__(self, config: str | Path | Config | None = None, changes: Sequence[str] = ()):
+        self.config = configs.chosen(Path(config) if isinstance(config, str) else config, changes)
+        named = default_config.find() if config is None else config
+        self.source = "a config given as an object" if isinstance(named, Config) else str(named)
+
+    def status(self) -> pd.DataFrame:
+        """The state of every stage: columns stage, state (current, stale, missing or corrupt), why and artifact.
+
+        `artifact` is the stage's folder, or None unless it is current. Needs neither Prefect nor TensorFlow.
+        """
+        import pandas as pd
+
+        rows = [
+            {"stage": s.stage, "state": s.state, "why": "; ".join(s.why), "artifact": s.artifact and s.artifact.folder}
+            for s in states(self.config)
+        ]
+        return pd.DataFrame(rows, dtype=object)
+
+    def run(self, refresh: Sequence[str] = ()) -> pd.DataFrame:
+        """Build what is not current, and return the `status` after it. Needs what the pipeline needs: Prefect, Keras.
+
+        Args:
+            refresh: Stages to build again even if they are current.
+
+        Raises:
+            ArtdetectError: What a stage raises; earlier stages stay built.
+        """
+        from artdetect.cli.pipeline import build
+
+        build(self.config, refresh)
+        return self.status()
+
+    def evaluate(self, model: Classifier, name: str, threshold: float = 0.5) -> Evaluation:
+        """Evaluate a model from elsewhere on the test pictures of this config, with the metrics of stage evaluate.
+
+        Its figures stand beside those of other models with `Evaluation.compare`, or `artdetect compare`. Not covered:
+        degraded pictures, art from other sources, explanations, the report.
+
+        Args:
+            model: A function of a list of PIL pictures, upright, RGB and at full size, that gives p(AI) in [0, 1] for
+                each; an `OnnxClassifier` is one.
+            name: What to call it.
+            threshold: From this p(AI) on, a picture is predicted to be AI.
+
+        Raises:
+            ArtifactError: The stages up to balance are not current.
+            DataError: The model gave something else, or the data set has changed.
+            PictureError: A test picture cannot be read.
+        """
+        from artdetect import download
+        from artdetect.artifacts import run_ledger
+        from artdetect.core import paths
+        from artdetect.evaluate import outside_model
+
+        raw, index, balance = (self._artifact(stage) for stage in ("download", "index", "balance"))
+        root = download.folder(raw.folder)
+        artifact = outside_model.evaluate(
+            of_files(model),
+            name,
+            self.config.evaluate,
+            index,
+            balance,
+            lambda path: paths.picture(root, path),
+            threshold,
+        )
+        run_ledger.refresh([raw, index, balance, artifact], "evaluate", f"evaluate {name}")  # gc keeps it for a while
+        return Evaluation(artifact, name)
+
+    def metrics(self) -> dict[str, Any]:
+        """The test metrics, the content of evaluate's metrics.json; ArtifactError unless evaluate is current."""
+        return json.loads((self._artifact("evaluate").folder / file_names.METRICS).read_text())
+
+    @property
+    def report(self) -> Path:
+        """The report, an HTML file; ArtifactError unless it is current."""
+        return self._artifact("report").folder / file_names.REPORT
+
+    def _artifact(self, stage: str) -> Artifact:
+        state = next(s for s in states(self.config) if s.stage == stage)
+        if state.artifact is None:
+            raise ArtifactError(f"{stage} is {state.state}: {_why(state)}. Build it with Pipeline.run")
+        return state.artifact
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.source}>"
+
+    def _repr_html_(self) -> str:
+        return self.status().to_html(index=False)
+
+
+def _why(state: StageStatus) -> str:
+    return "; ".join(state.why) or "not built"
+
+
+def status(config: str | Path | Config | None = None, changes: Sequence[str] = ()) -> pd.DataFrame:
+    """The state of every stage; see `Pipeline.status`. Arguments and errors as for `Pipeline`."""
+    return Pipeline(config, changes).status()

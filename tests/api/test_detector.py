@@ -1,0 +1,141 @@
+"""Verdicts and explanations from Python."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import artdetect
+from artdetect import Detector
+from artdetect.api.detector import COLUMNS
+from artdetect.artifacts import registry
+from artdetect.core.errors import ConfigError, DataError, ModelError, PictureError
+from artdetect.pictures import images
+from tests.tiny_dataset import write
+
+
+@pytest.fixture
+def detector(model: Path) -> Detector:
+    return Detector.load()
+
+
+@pytest.fixture
+def folder(unpacked: Path) -> Path:
+    """A folder of drawn pictures."""
+    return next(path for path in sorted((unpacked / "test").iterdir()) if path.is_dir())
+
+
+def test_the_model_is_the_one_that_the_commands_use(detector: Detector, model: Path) -> None:
+    assert (detector.role, detector.key, detector.id) == ("newest", "k1", artdetect.find_model().id)
+    assert repr(detector) == f"<Detector model {detector.id}: the newest own one, train/k1>"
+    assert (named := Detector.load(str(model))).id == detector.id
+    assert named.role == "named"
+    with pytest.raises(ModelError, match="no such model"):
+        Detector.load("absent.keras")
+
+
+def test_a_folder_is_a_table_with_the_rows_of_predict(detector: Detector, folder: Path) -> None:
+    table = detector.predict(folder)
+    rows = [row.as_dict() for row in artdetect.predict(detector.model, artdetect.find_pictures([folder]))]
+    assert list(table.columns) == COLUMNS
+    assert len(table) > 2
+    pd.testing.assert_frame_equal(table, pd.DataFrame(rows))
+    pd.testing.assert_frame_equal(detector.predict(str(folder)), table)
+    pd.testing.assert_frame_equal(detector.predict(f"{folder}/*"), table)
+    pd.testing.assert_frame_equal(detector.predict(list(table.path)), table)
+    pd.testing.assert_frame_equal(detector.predict(table.path), table)
+
+
+def test_pictures_in_memory_are_judged_as_the_same_pixels_on_disk(
+    detector: Detector, folder: Path, tmp_path: Path
+) -> None:
+    pictures = [images.decode(path) for path in sorted(folder.iterdir())[:3]]
+    for number, picture in enumerate(pictures):
+        picture.save(tmp_path / f"{number}.png")
+    expected = detector.predict(tmp_path).p_ai
+    arrays = [np.asarray(picture) for picture in pictures]
+    for given in (pictures, arrays, np.stack(arrays)):
+        table = detector.predict(given)
+        pd.testing.assert_series_equal(table.p_ai, expected)
+        assert list(table.path) == ["picture 0", "picture 1", "picture 2"]
+    mixed = detector.predict([arrays[0], tmp_path / "1.png", Image.open(tmp_path / "2.png")])
+    pd.testing.assert_series_equal(mixed.p_ai, expected)
+    assert list(mixed.path) == ["picture 0", f"{tmp_path}/1.png", f"{tmp_path}/2.png"]
+    grey = detector.predict(pictures[0].convert("L")).p_ai
+    assert grey[0] == detector.predict(pictures[0].convert("L").convert("RGB")).p_ai[0]
+
+
+def test_a_picture_that_cannot_be_read_is_a_row(detector: Detector, folder: Path, tmp_path: Path) -> None:
+    broken = write(tmp_path / "broken.jpg", b"<html>")
+    table = detector.predict([broken, next(folder.iterdir()), tmp_path / "absent.jpg"])
+    assert list(table.error.isna()) == [False, True, False]
+    with pytest.raises(PictureError, match="web page"):
+        detector.explain(broken)
+
+
+@pytest.mark.parametrize(
+    ("given", "received"),
+    [
+        (3, "int"),
+        (None, "NoneType"),
+        (b"jpeg", "bytes"),
+        (np.zeros((8, 8, 3), np.float32), r"an array float32 \[8, 8, 3\]"),
+        (np.zeros((8, 8), np.uint8), r"an array uint8 \[8, 8\]"),
+        ([np.zeros((3, 8, 8), np.uint8)], r"an array uint8 \[3, 8, 8\]"),
+        ({"a": 1}, "dict"),
+    ],
+)
+def test_something_else_is_an_error_that_names_what_is_taken(
+    detector: Detector, given: object, received: str
+) -> None:
+    with pytest.raises(TypeError, match=rf"expected a path, a folder, .* or a list of these\. Received: {received}$"):
+        detector.predict(given)
+
+
+def test_nothing_is_an_error(detector: Detector, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="found no pictures in"):
+        detector.predict(tmp_path)
+    with pytest.raises(DataError, match="no file has such a name"):
+        detector.predict(f"{tmp_path}/*.jpg")
+
+
+def test_an_explanation_shows_its_figure(detector: Detector, folder: Path, tmp_path: Path) -> None:
+    path = next(folder.iterdir())
+    explained = detector.explain(path, method="gradcam")
+    assert explained.verdict == detector.predict(path).iloc[0].replace({np.nan: None}).to_dict()
+    assert explained._repr_png_().startswith(b"\x89PNG")
+    assert explained.figure.width > 3 * 256
+    assert np.isfinite(explained.explanation.heatmap).all()
+    explained.save(tmp_path / "figure.png")
+    assert Image.open(tmp_path / "figure.png").size == explained.figure.size
+    again = detector.explain(images.decode(path), method="gradcam")
+    assert again.verdict["path"] == "picture 0"
+    assert repr(again).startswith("<ExplainedVerdict picture 0: ")
+
+
+def test_a_setting_that_is_none_is_one_line(detector: Detector, folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^explain: stepps: Extra inputs are not permitted$"):
+        detector.explain(next(folder.iterdir()), stepps=3)
+    with pytest.raises(DataError, match="expected one picture, received several"):
+        detector.explain(folder)
+
+
+def test_a_notebook_shows_what_one_must_know_of_the_model(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = detector._repr_html_()
+    assert detector.id in shown
+    assert "demonstration" not in shown
+    said = {**detector.model.metadata, "notice": "Drawn <b>by a program</b>.", "demonstration": True}
+    demo = Detector(replace(detector.model, metadata=said), "demo")
+    assert "Drawn &lt;b&gt;by a program&lt;/b&gt;." in demo._repr_html_()
+    assert "A demonstration: its verdicts mean nothing" in demo._repr_html_()
+
+
+def test_a_promotion_changes_what_is_loaded(model: Path, roots: Path, trained: Path) -> None:
+    import shutil
+
+    shutil.copytree(trained / "artifacts", roots / "artifacts")
+    registry.promote("k1", {}, "me", "to try it")
+    assert Detector.load().role == "champion"
