@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SHOWN = 768  # pixels of the longer side of the picture for display
 JPEG_QUALITY = 85
 LEGEND = 64  # pixels below the figure's picture
+FULL_COLOUR = 2.0  # logits: weaker evidence never gets the full colour, so that weak maps look weak
 OPACITY = 0.7  # of the strongest evidence
 
 
@@ -32,6 +33,7 @@ class Evidence(BaseModel):
     p_ai: list[list[float | None]] = Field(
         description="the calibrated probability of AI of these parts alone; null where parts of this size say nothing"
     )
+    full_colour: float = Field(description="the size of a margin from which on it is drawn in full colour")
     image: str = Field(description="what the grid lies over, as a data URI: the picture, or the square that is judged")
 
 
@@ -53,8 +55,13 @@ def as_dict(judged: Judged, found: "ModelEvidence") -> dict[str, Any]:
         "picture": judged.as_dict(),
         "margin": found.margin[0].round(4).tolist(),
         "p_ai": parts.tolist(),
+        "full_colour": _full_colour(found.margin[0]),
         "image": f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}",
     }
+
+
+def _full_colour(margin: np.ndarray) -> float:
+    return max(float(np.abs(margin).max()), FULL_COLOUR)
 
 
 async def figure(judged: Judged, found: "ModelEvidence") -> bytes:
@@ -87,7 +94,7 @@ def _draw(judged: Judged, found: "ModelEvidence") -> bytes:
 
 def _overlay(margin: np.ndarray, picture: Image.Image) -> tuple[Image.Image, Image.Image, Image.Image]:
     """Colours, picture and mask, as `Image.composite` takes them: more opaque for stronger evidence."""
-    strength = Image.fromarray((margin / max(float(np.abs(margin).max()), 1e-6)).astype(np.float32))
+    strength = Image.fromarray((margin / _full_colour(margin)).astype(np.float32))
     values = np.asarray(strength.resize(picture.size, Image.Resampling.BICUBIC)).clip(-1, 1)
     mask = Image.fromarray((np.abs(values) * OPACITY * 255).astype(np.uint8))
     ai, human = (Image.new("RGB", picture.size, colour) for colour in (palette.LIGHT.warn, palette.LIGHT.accent))
