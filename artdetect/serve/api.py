@@ -72,7 +72,8 @@ PICTURES = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"picture": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                    "required": ["picture"],
+                    "properties": {"picture": {"type": "array", "items": BINARY["schema"], "minItems": 1}},
                 }
             },
         },
