@@ -46,7 +46,7 @@ class Served:
     """
 
     def __init__(self, model: Path, batch: int):
-        self.service = Service(LiveModel(model, batch), 64 * 10**6)
+        self.service = Service(LiveModel(model, batch=batch), 64 * 10**6)
         self._socket = serve.reserve("127.0.0.1", 0)
         serve.listen(self._socket)
         self.address = serve.address(self._socket)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from artdetect.cli.options import MODEL_HELP
+from artdetect.cli.options import LOG_HELP, MODEL_HELP
 from artdetect.cli.parser import Commands
 from artdetect.core.errors import ConfigError
 
@@ -38,6 +38,7 @@ def add(commands: Commands) -> None:
         metavar="DIR",
         help="keep pictures whose verdict somebody calls wrong in this folder (default: keep none)",
     )
+    serve.add_argument("--log", type=Path, metavar="FILE", help=LOG_HELP)
     serve.set_defaults(command=_serve)
 
 
@@ -58,5 +59,6 @@ def _serve(arguments: argparse.Namespace) -> int:
         arguments.max_upload_mb,
         json_logging.enabled(),
         arguments.feedback,
+        arguments.log,
     )
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect.core.errors import ConfigError
 from artdetect.core.json_logging import JsonFormatter
+from artdetect.formatting.text import printable
 from artdetect.web import access
 from artdetect.web.guard import Guard
 
@@ -23,7 +24,15 @@ SHUTDOWN_SECONDS = 30  # time for running requests to finish
 log = logging.getLogger(__name__)
 
 
-def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: bool, feedback: Path | None) -> None:
+def run(
+    host: str,
+    port: int,
+    path: Path | None,
+    max_upload_mb: int,
+    json_log: bool,
+    feedback: Path | None = None,
+    usage: Path | None = None,
+) -> None:
     """Serve until SIGTERM or Ctrl-C, which end the process with code 0.
 
     Connections are refused until the model is loaded.
@@ -35,6 +44,7 @@ def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: b
         max_upload_mb: The size of a request's body up to which it is accepted, in millions of bytes.
         json_log: Whether to log JSON lines.
         feedback: The folder for verdicts that somebody calls wrong; None to keep none.
+        usage: The file to which verdicts are logged, see `artdetect.usage.log`; None for none.
 
     Raises:
         ConfigError: The address is not available, or the folder cannot be written to.
@@ -46,9 +56,10 @@ def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: b
     from artdetect.serve.feedback import FeedbackFolder
     from artdetect.serve.live_model import LiveModel
     from artdetect.serve.service import Service
+    from artdetect.usage.log import UsageLog
 
     folder = FeedbackFolder(feedback) if feedback else None
-    service = Service(LiveModel(path), max_upload_mb * 10**6, folder)
+    service = Service(LiveModel(path, UsageLog(usage) if usage else None), max_upload_mb * 10**6, folder)
     web = server(service, _logging(json_log), host)
     listen(reserved)
     model, at = service.live.model, address(reserved)
@@ -116,9 +127,17 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _PrintableFormatter(logging.Formatter):
+    """Formats a message as one line; what a model or a request says does not control the terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name in logging
+        return printable(super().formatMessage(record))
+
+
 def _logging(as_json: bool) -> dict[str, Any]:
     """The logging configuration: one line per request, warnings and errors."""
-    line = {"()": JsonFormatter} if as_json else {"format": "%(asctime)s %(levelname)s %(message)s"}
+    line = {"()": JsonFormatter if as_json else _PrintableFormatter}
+    line |= {} if as_json else {"format": "%(asctime)s %(levelname)s %(message)s"}
     levels = {"uvicorn.access": "INFO", "uvicorn.error": "WARNING", "artdetect": "INFO"}
     return {
         "version": 1,

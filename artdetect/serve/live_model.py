@@ -3,17 +3,20 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artdetect.artifacts import registry
 from artdetect.core import paths
+from artdetect.core.errors import ArtdetectError
 from artdetect.formatting.text import printable
 from artdetect.model import choice, predict
 from artdetect.model.choice import Choice, Role
 from artdetect.model.detector import Detector
 from artdetect.model.predict import Verdict
 from artdetect.pictures.picture_views import PictureViews
+from artdetect.usage.log import UsageLog
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +63,7 @@ class BatchingModel:
         self.role = role
         size = detector.geometry.size
         detector.scores(np.zeros((1, size, size, 3), np.uint8))  # compiles the model, and fails on damaged weights
+        self.usage: UsageLog | None = None  # where its verdicts are logged
         self._waiting: list[tuple[str, PictureViews | str, asyncio.Future[Verdict]]] = []
         self._turn = asyncio.Lock()
 
@@ -97,6 +101,16 @@ class BatchingModel:
         else:
             for (_, _, answer), row in zip(batch, rows, strict=True):
                 answer.set_result(row)
+            self._log(rows)
+
+    def _log(self, rows: Sequence[Verdict]) -> None:
+        if self.usage is None:
+            return
+        try:
+            for row in rows:
+                self.usage.add(row)
+        except (ArtdetectError, OSError) as error:  # a full disk keeps nobody from an answer
+            log.error("the log of verdicts: %s", error)
 
 
 class LiveModel:
@@ -106,17 +120,20 @@ class LiveModel:
 
     Args:
         path: What `choice.choose` takes; if left out, the model that it chooses by default at any time.
+        usage: Where verdicts are logged, if they are.
         batch: How many pictures one call of the model judges at most.
     """
 
-    def __init__(self, path: Path | None = None, batch: int = BATCH):
+    def __init__(self, path: Path | None = None, usage: UsageLog | None = None, batch: int = BATCH):
         self._path = path
+        self._usage = usage
         self._batch = batch
         self._state = _alias_state()
         self._loading = asyncio.Lock()
         self._retry = 0.0
         self.fault: str | None = None
         self.model = _model(choice.choose(path), None, batch) if path else _default_model(batch)
+        self.model.usage = usage
 
     async def current(self) -> BatchingModel:
         """The model for a request that arrives now."""
@@ -135,6 +152,7 @@ class LiveModel:
         state, before, fault = _alias_state(), self.model, None
         try:
             self.model = _default_model(self._batch, before)
+            self.model.usage = self._usage
         except Exception as error:  # whatever it is, the earlier model still answers
             fault, self._retry = str(error) or type(error).__name__, time.monotonic() + RETRY_SECONDS
             if fault != self.fault:
