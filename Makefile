@@ -36,12 +36,12 @@ setup: $(READY)
 base: $(BASE)
 
 # The stamps make set-up free the second time; new pins or dependencies set up again.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt constraints-hashes.txt
 	@echo "Setting up .venv, once, with TensorFlow and Prefect: about 4 GB"
 	$(INSTALL) dev
 	@touch $@
 
-$(BASE): pyproject.toml constraints.txt
+$(BASE): pyproject.toml constraints.txt constraints-hashes.txt
 	@echo "Setting up .venv, once, with what predict, explain and serve need"
 	$(INSTALL)
 	@touch $@

@@ -8,7 +8,6 @@ from artdetect import audit as library
 from artdetect import download
 from artdetect.artifacts.store import Artifact
 from artdetect.audit.config import AuditConfig
-from artdetect.formatting.text import printable
 from tasks.engine.caching import stage
 from tasks.engine.dashboard import publish_audit
 
@@ -29,5 +28,5 @@ def show_and_enforce(audited: Artifact) -> None:
     """
     publish_audit(audited.folder)
     for finding in library.triggered(audited.folder):
-        get_run_logger().warning("audit: %s: %s", finding["name"], printable(finding["sentence"]))
+        get_run_logger().warning("audit: %s: %s", finding["name"], finding["sentence"])
     library.check(audited.folder)

@@ -28,7 +28,7 @@ os.environ.update(
 
 import flows  # noqa: F401  before Prefect is imported: telemetry off, state in the project
 from artdetect.demo_data import draw
-from tests import PROJECT
+from tests import PROJECT, connections
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,6 +57,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
         return None
     config.option.loadscopereorder = False  # the order above
     return Scheduling(config, log)
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_to_other_machines() -> Iterator[None]:
+    """Fails a test during which this process, or one that it started, turned to another machine."""
+    yield
+    assert connections.taken() == ""
 
 
 @pytest.fixture(scope="session")

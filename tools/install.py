@@ -2,7 +2,8 @@
 
 uv takes seconds where pip takes minutes, but does not read pip's settings. So that a person's index, certificates and
 proxy go on counting, they are translated. With a setting that has no counterpart, and where uv cannot be had or fails,
-pip installs. The environment is still empty, so this is the standard library only.
+pip installs. uv checks the sha256 of every package; where one is wrong, nothing is installed. The environment is still
+empty, so this is the standard library only.
 
     .venv/bin/python tools/install.py        # what predict, explain and serve need
     .venv/bin/python tools/install.py dev    # everything
@@ -17,7 +18,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 PROJECT = Path(__file__).resolve().parent.parent
-CONSTRAINTS = "constraints.txt"  # relative to the project
+CONSTRAINTS, HASHES = "constraints.txt", "constraints-hashes.txt"  # relative to the project
+MISMATCH = "Hash mismatch"  # uv's words for a package with another sha256
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 # They say how pip works and what it prints, not what is installed from where.
 INDIFFERENT = {
@@ -55,26 +57,36 @@ def parse_pip_settings(listing: str) -> dict[str, str]:
 
 
 def install_by_uv(package: str, settings: Mapping[str, str]) -> str | None:
-    """Install with the version of uv that the constraints name; the reason if that is not possible."""
+    """Install with the version of uv that the constraints name; the reason if that is not possible.
+
+    Raises:
+        SystemExit: A package has another sha256 than the one that was pinned.
+    """
     try:
         variables = uv_variables(settings)
     except KeyError as unknown:
         return f"pip's setting {unknown} has no counterpart in uv"
-    if _run([*PIP, "install", "--quiet", "uv"], pip_variables(settings), stderr=subprocess.DEVNULL):
+    if _run([*PIP, "install", "--quiet", "uv"], pip_variables(settings)).returncode:
         return "uv is not available"
     uv = str(Path(sys.executable).with_name("uv"))
     install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--editable", package]
-    return "uv failed" if _run(install, variables) else None
+    ended = _run(install, variables)
+    print(ended.stderr, end="", file=sys.stderr)
+    if MISMATCH in ended.stderr:
+        raise SystemExit("a package is not the one that was pinned: nothing is installed")
+    return "uv failed" if ended.returncode else None
 
 
 def install_by_pip(package: str, settings: Mapping[str, str]) -> int:
     """Install with pip; its exit code."""
-    return _run([*PIP, "install", "--quiet", "--editable", package], pip_variables(settings))
+    ended = _run([*PIP, "install", "--quiet", "--editable", package], pip_variables(settings))
+    print(ended.stderr, end="", file=sys.stderr)
+    return ended.returncode
 
 
 def pip_variables(settings: Mapping[str, str]) -> dict[str, str]:
     """The variable with the project's constraints beside the person's; unlike the option, builds follow it, too."""
-    return {"PIP_CONSTRAINT": _constraints(settings)}
+    return {"PIP_CONSTRAINT": " ".join([CONSTRAINTS, *_own_constraints(settings)])}
 
 
 def uv_variables(settings: Mapping[str, str]) -> dict[str, str]:
@@ -83,7 +95,8 @@ def uv_variables(settings: Mapping[str, str]) -> dict[str, str]:
     Raises:
         KeyError: A setting has no counterpart.
     """
-    variables = {"UV_CONSTRAINT": _constraints(settings), "UV_BUILD_CONSTRAINT": _constraints(settings)}
+    constraints = " ".join([HASHES, *_own_constraints(settings)])
+    variables = {"UV_CONSTRAINT": constraints, "UV_BUILD_CONSTRAINT": constraints}
     bundle = settings.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     variables |= {"SSL_CERT_FILE": bundle} if bundle else {"UV_SYSTEM_CERTS": "1"}  # like pip
     for option, value in settings.items():
@@ -112,8 +125,8 @@ def uv_variables(settings: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if value and not _is_own_setting(name)}
 
 
-def _constraints(settings: Mapping[str, str]) -> str:
-    return " ".join([CONSTRAINTS, *settings.get("constraint", "").split()])
+def _own_constraints(settings: Mapping[str, str]) -> list[str]:
+    return settings.get("constraint", "").split()
 
 
 def _is_own_setting(name: str) -> bool:
@@ -129,8 +142,8 @@ def _is_there(place: str) -> bool:
     return bool(address.scheme) or Path(place).exists()
 
 
-def _run(command: Sequence[str], variables: Mapping[str, str], stderr: int | None = None) -> int:
-    return subprocess.run(command, cwd=PROJECT, env={**os.environ, **variables}, stderr=stderr).returncode
+def _run(command: Sequence[str], variables: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, cwd=PROJECT, env={**os.environ, **variables}, stderr=subprocess.PIPE, text=True)
 
 
 if __name__ == "__main__":

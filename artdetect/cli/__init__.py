@@ -24,7 +24,7 @@ from artdetect.cli import (
 from artdetect.cli.options import add_output
 from artdetect.cli.parser import Commands
 from artdetect.core import json_logging
-from artdetect.core.errors import ArtdetectError, storage_error
+from artdetect.core.errors import ArtdetectError, missing_extra, storage_error
 from artdetect.formatting.text import printable
 
 DESCRIPTION = "Tells AI-generated from human-made art, and shows why."
@@ -69,6 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (known := storage_error(error)) is None:
             raise
         return _fail(known)
+    except ModuleNotFoundError as error:
+        if (missing := missing_extra(error)) is None:
+            raise
+        return _fail(missing)
     finally:
         _end_output()
 

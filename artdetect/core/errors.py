@@ -12,6 +12,7 @@ The command line prints the message as one line and exits with code 2; users nev
     ├── ServerError       the Prefect server does not answer
     ├── ArtifactError     an artifact is missing or does not match its record
     ├── ComputeError      a worker process died, or a cluster is not available
+    ├── MissingExtra      a package of an extra is not installed
     └── StorageError      the disk is full, or a folder cannot be read or written
 """
 
@@ -59,6 +60,10 @@ class ComputeError(ArtdetectError):
     """A worker process died, or a cluster is not available."""
 
 
+class MissingExtra(ArtdetectError):  # noqa: N818  nothing went wrong but for the set-up
+    """A package of an extra is not installed."""
+
+
 class StorageError(ArtdetectError):
     """The disk is full, or a folder cannot be read or written."""
 
@@ -86,3 +91,26 @@ def storage_error(error: OSError) -> StorageError | None:
         return None
     where = os.fspath(error.filename) if error.filename else "writing"
     return StorageError(f"{where}: {advice}")
+
+
+# The extra of pyproject.toml that brings each module which the base install lacks. `pipeline` brings `explain` and
+# `export`, too.
+EXTRAS = {
+    "pipeline": (
+        *("httpx", "keras", "pandas", "prefect", "prometheus_client", "pyarrow", "scipy", "sklearn", "sqlalchemy"),
+        *("supervisor", "tensorflow", "threadpoolctl"),
+    ),
+    "explain": ("numba", "saliency", "skimage"),
+    "export": ("onnx", "tf2onnx"),
+    "tune": ("optuna",),
+    "cluster": ("dask", "distributed", "prefect_dask"),
+    "hub": ("keras_hub",),
+}
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtra | None:
+    """The MissingExtra that says in one line how to install the missing module; None if no extra brings it."""
+    for extra, modules in EXTRAS.items():
+        if error.name in modules:
+            return MissingExtra(f"this needs {error.name} of the extra `{extra}`: pip install 'artdetect[{extra}]'")
+    return None

@@ -12,8 +12,9 @@ METRICS = {
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as text with aligned columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    """Rows of cells, which are made `printable`, as text with aligned columns."""
+    rows = [list(map(printable, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(lines)
 

@@ -16,10 +16,7 @@ CACHES_COST = (
 def table(report: GcReport) -> str:
     """The whole report as text, one line per artifact."""
     verb = {"kept": "kept", "removed": "would be removed" if report.dry_run else "removed"}
-    lines = [
-        [row.stage, row.key, size(row.bytes), age(row.at), f"{verb[row.fate]}: {printable(row.why)}"]
-        for row in report.rows
-    ]
+    lines = [[row.stage, row.key, size(row.bytes), age(row.at), f"{verb[row.fate]}: {row.why}"] for row in report.rows]
     text = columns([["stage", "key", "size", "age", "result"], *lines]) if lines else "no artifacts"
     for path, taken in report.leftovers.items():
         text += f"\n{verb['removed']}, left by a dead process: {printable(path)}, {size(taken)}"

@@ -323,8 +323,8 @@ def read_card(path: Path) -> dict[str, Any]:
             card = json.loads(archive.read(head_file.CARD))
         Geometry(**card["geometry"])
         DecisionRule.from_dict(card.get("rule", {}))
-        if not all(isinstance(name, str) for name in (card["preset"], *card.get("families", ()))):
-            raise TypeError("preset, families")
+        if not all(name.isprintable() for name in (card["preset"], card.get("name", ""), *card.get("families", ()))):
+            raise ValueError("preset, name, families")
         if card.get("native_crops", 0) not in range(MAX_CROPS + 1):
             raise ValueError("native_crops")
     except Exception as error:  # a foreign or damaged zip fails in more ways than zipfile documents

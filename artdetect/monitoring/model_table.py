@@ -80,9 +80,7 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
         known = [_interval(others["roc_auc"]), _verdicts(others)] if others else ["not known", ""]
         trained = (row["trained"] or "")[:16].replace("T", " ")
         why = row["fault"] or row["why"] or ("demonstration" if row["demonstration"] else "")
-        lines.append(
-            [row["mark"] or "", row["key"], row["preset"] or "", trained, *known, *intervals, data, printable(why)]
-        )
+        lines.append([row["mark"] or "", row["key"], row["preset"] or "", trained, *known, *intervals, data, why])
     notices: dict[str, list[str]] = {}
     for row in rows:
         if row["notice"]:

@@ -43,7 +43,7 @@ def run(
     import pandas as pd
 
     tensorflow_setup.load_tensorflow()
-    from artdetect.train import artnet, calibration, finetune, gradient_training, out_of_source
+    from artdetect.train import artnet, calibration, finetune, gradient_training, out_of_source, warm_start
     from artdetect.train.inputs import TrainingInputs
 
     table = pd.read_parquet(balance_folder / file_names.BALANCE)
@@ -81,6 +81,9 @@ def run(
         "calibration": calibration.summary(result.held_out, calibrated, rule),
         "in_source": calibration.measures(result.validation, calibrated, rule),
     }
+    if config.preset != "artnet":  # its weights may become those that another training starts from
+        own = pd.concat(rows.values()).sha256
+        metrics[file_names.ANCESTORS_KNOWN] = warm_start.write_trained_on(config.initial_weights, own, out)
     if result.out_of_source:
         metrics["out_of_source"] = out_of_source.summary(result.out_of_source)
         result.out_of_source.table.to_parquet(out / file_names.OUT_OF_SOURCE, index=False)

@@ -27,13 +27,14 @@ from prefect.utilities.annotations import quote
 
 from artdetect import plans
 from artdetect.artifacts import registry, store
+from artdetect.artifacts.active_runs import ActiveRun
+from artdetect.artifacts.run_ledger import StageRecord
 from artdetect.artifacts.stages import Plan
 from artdetect.artifacts.store import Artifact
 from artdetect.artifacts.use_locks import UseLocks
 from artdetect.core import paths
 from artdetect.core.config_section import Section
 from artdetect.core.errors import storage_error
-from artdetect.formatting.text import printable
 from artdetect.monitoring.status import StageStatus, examine
 from tasks.engine import logging_setup
 from tasks.engine.locks import FlockLockManager
@@ -55,12 +56,31 @@ class StageOutcome:
 
 @dataclass
 class RunContext:
-    """The state of a flow run: what became of its stages so far, and what the run ledger will record of it."""
+    """The state of a flow run: what became of its stages so far, and its entry in the run ledger."""
 
+    record: ActiveRun
     refresh: frozenset[str] = frozenset()  # stages to build again even if they are current
     outcomes: list[StageOutcome] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)  # further facts for the run ledger
     locks: UseLocks = field(default_factory=UseLocks)  # protect what the run uses from garbage collection
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Further facts for the run ledger."""
+        return self.record.facts
+
+    def keys(self) -> dict[str, str]:
+        """Stage -> key of its artifact, for the run's own model; not for those that it is compared with."""
+        return {outcome.stage: outcome.artifact.key for outcome in self.outcomes if outcome.name == outcome.stage}
+
+    def add(self, outcome: StageOutcome) -> None:
+        """Note what became of a stage."""
+        self.outcomes.append(outcome)
+        artifact = outcome.artifact
+        self.record.used(
+            StageRecord(
+                stage=artifact.stage, key=artifact.key, ran=outcome.ran, why=outcome.why, seconds=outcome.seconds
+            )
+        )
 
 
 RUN_CONTEXT: ContextVar[RunContext] = ContextVar("run_context")
@@ -117,7 +137,7 @@ def stage(function: Callable[..., None]) -> Callable[..., Artifact]:
         ran = record["flow_run"]["id"] == flow_run.id
         unchanged = "built by another run meanwhile" if status.why else "nothing changed"
         why = "; ".join(status.why) if ran else unchanged
-        context.outcomes.append(StageOutcome(plan.stage.name, ran, why, record["seconds"], artifact, run_name))
+        context.add(StageOutcome(plan.stage.name, ran, why, record["seconds"], artifact, run_name))
         return artifact
 
     return call
@@ -138,7 +158,7 @@ def _examine(plan: Plan, inputs: Mapping[str, Any], refresh: bool) -> StageStatu
     if status.artifact is None:
         if not refresh:
             entry.unlink(missing_ok=True)
-        get_run_logger().info("%s runs: %s", status.stage, printable("; ".join(status.why)))
+        get_run_logger().info("%s runs: %s", status.stage, "; ".join(status.why))
         return status
     if not entry.exists():  # its builder was killed after it published the artifact
         results = ResultStore(

@@ -21,7 +21,8 @@ JSON_ERROR = "artdetect_error"  # attribute in which SingleLineErrors stores the
 class SingleLineErrors(logging.Filter):
     """Removes the traceback from records about an `ArtdetectError`; other errors keep theirs.
 
-    Drops Prefect's message that an error could not be stored as a result: errors are not stored on purpose.
+    Makes every line printable, as it may name pictures. Drops Prefect's message that an error could not be stored as a
+    result: errors are not stored on purpose.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -31,6 +32,7 @@ class SingleLineErrors(logging.Filter):
         if isinstance(error, ArtdetectError):
             record.msg, record.args, record.exc_info, record.exc_text = "%s", (printable(str(error)),), None, None
             setattr(record, JSON_ERROR, type(error).__name__)
+        record.msg, record.args = "%s", ("\n".join(map(printable, record.getMessage().split("\n"))),)
         return True
 
 

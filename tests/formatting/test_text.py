@@ -1,6 +1,6 @@
-"""Which metrics are shown for a run."""
+"""Tables, and which metrics are shown for a run."""
 
-from artdetect.formatting.text import metric_rows
+from artdetect.formatting.text import columns, metric_rows
 
 
 def estimate(value: float) -> dict[str, float]:
@@ -34,3 +34,8 @@ def test_optional_metrics_are_shown_if_present() -> None:
         ("accuracy on degraded pictures", "0.850", "0.840 – 0.860"),
         ("… worst condition: blur", "0.700", "0.690 – 0.710"),
     ]
+
+
+def test_columns_are_aligned_and_nothing_is_an_empty_table() -> None:
+    assert columns([["a", "b"], ["long", ""]]) == "a     b\nlong"
+    assert columns([]) == ""

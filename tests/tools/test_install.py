@@ -62,7 +62,7 @@ def test_a_persons_settings_of_uv_win(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_persons_constraints_count_beside_the_projects(tmp_path: Path) -> None:
     variables = install.uv_variables(settings := {"constraint": "/a.txt /b.txt"})
-    assert variables["UV_CONSTRAINT"] == variables["UV_BUILD_CONSTRAINT"] == "constraints.txt /a.txt /b.txt"
+    assert variables["UV_CONSTRAINT"] == variables["UV_BUILD_CONSTRAINT"] == "constraints-hashes.txt /a.txt /b.txt"
     assert install.pip_variables(settings) == {"PIP_CONSTRAINT": "constraints.txt /a.txt /b.txt"}
 
 
@@ -71,7 +71,7 @@ def test_a_setting_without_a_counterpart_leaves_the_work_to_pip(
 ) -> None:
     pip_conf.write_text("[install]\nonly-binary = :all:\n")
     commands: list[list[str]] = []
-    monkeypatch.setattr(install, "_run", lambda command, *_, **__: commands.append(list(command)) or 0)
+    monkeypatch.setattr(install, "_run", lambda command, _: commands.append(list(command)) or ended(0))
     assert install.main(["dev"]) == 0
     assert commands == [[*install.PIP, "install", "--quiet", "--editable", ".[dev]"]]
     assert "'only-binary' has no counterpart in uv: installing with pip" in capfd.readouterr().err
@@ -81,15 +81,29 @@ def test_a_setting_without_a_counterpart_leaves_the_work_to_pip(
 def test_pip_installs_where_uv_cannot_be_had_or_fails(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
     commands: list[list[str]] = []
 
-    def run(command: list[str], *_: object, **__: object) -> int:
+    def run(command: list[str], _: object) -> "subprocess.CompletedProcess[str]":
         commands.append(command)
-        return int(command[-1] == "uv" if fails == "uv" else "uv" in Path(command[0]).name)
+        return ended(int(command[-1] == "uv" if fails == "uv" else Path(command[0]).name == "uv"))
 
     monkeypatch.setattr(install, "_run", run)
     monkeypatch.setattr(install, "read_pip_settings", dict)
     assert install.main([]) == 0
     assert commands[-1] == [*install.PIP, "install", "--quiet", "--editable", "."]
     assert len(commands) == (2 if fails == "uv" else 3)
+
+
+def test_a_package_that_is_not_the_pinned_one_ends_the_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip, which takes no hashes here, must not install it instead; the next test has uv's real words."""
+    wrong = f"error: Failed to download `six==1.17.0`\n  cause: {install.MISMATCH} for `six==1.17.0`\n"
+    monkeypatch.setattr(install, "_run", lambda command, _: ended(Path(command[0]).name == "uv", wrong))
+    monkeypatch.setattr(install, "read_pip_settings", dict)
+    monkeypatch.setattr(install, "install_by_pip", None)
+    with pytest.raises(SystemExit, match="not the one that was pinned"):
+        install.main([])
+
+
+def ended(code: int, stderr: str = "") -> "subprocess.CompletedProcess[str]":
+    return subprocess.CompletedProcess([], code, stderr=stderr)
 
 
 def test_uv_takes_packages_from_the_places_that_pip_names(pip_conf: Path, tmp_path: Path) -> None:
@@ -123,6 +137,12 @@ def test_uv_takes_packages_from_the_places_that_pip_names(pip_conf: Path, tmp_pa
         ]
         subprocess.run(command, env={**os.environ, **variables}, cwd=PROJECT, check=True, timeout=60)
         assert [path.name for path in target.glob("*.dist-info")] == [f"probe-{version}.dist-info"]
+    (hashes := tmp_path / "hashes.txt").write_text(f"probe==2.0 --hash=sha256:{'0' * 64}\n")
+    variables |= {"UV_CONSTRAINT": str(hashes)}
+    command = [uv, "pip", "install", "--no-cache", "--python", sys.executable, "--target", tmp_path / "wrong", "probe"]
+    refused = subprocess.run(command, env={**os.environ, **variables}, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert refused.returncode != 0
+    assert install.MISMATCH in refused.stderr
 
 
 def write_wheel(folder: Path, version: str) -> None:
