@@ -11,6 +11,7 @@ from typing import Any
 import tomli_w
 from pydantic import Field, ValidationError
 
+from artdetect.alerts import AlertsConfig
 from artdetect.audit.config import AuditConfig
 from artdetect.balance import BalanceConfig
 from artdetect.compute import ComputeConfig
@@ -27,6 +28,7 @@ from artdetect.report.config import ReportConfig
 from artdetect.retrain import RetrainConfig
 from artdetect.train.config import TrainConfig
 from artdetect.tune import TuneConfig
+from artdetect.usage.config import UsageConfig
 
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 
@@ -46,6 +48,8 @@ class Config(Section):
     gate: GateConfig = Field(default_factory=GateConfig)
     tune: TuneConfig = Field(default_factory=TuneConfig)
     ingest: IngestConfig = Field(default_factory=IngestConfig)
+    alerts: AlertsConfig = Field(default_factory=AlertsConfig)
+    usage: UsageConfig = Field(default_factory=UsageConfig)
     compute: ComputeConfig = Field(default_factory=ComputeConfig)
 
 

@@ -5,7 +5,7 @@ pictures. Only then does the champion alias move, in one step.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,11 +14,13 @@ from pydantic import Field
 from artdetect import gate
 from artdetect.artifacts import lineage, registry, run_ledger, store
 from artdetect.artifacts.registry import Promotion
+from artdetect.artifacts.run_ledger import Run
 from artdetect.artifacts.store import Artifact
 from artdetect.core.config_section import Section
 from artdetect.index.config import IndexConfig
 from artdetect.ingest import incoming
 from artdetect.train.config import TrainConfig
+from artdetect.usage.config import UsageConfig
 
 FLOW = "retrain"  # the flow's name in the run ledger, and the promoter's name in the champion's history
 GRADIENT_PRESETS = ("compact", "finetune", "notebook")  # trained by gradient descent, so they can start from weights
@@ -29,6 +31,9 @@ class RetrainConfig(Section):
 
     min_new_pictures: int = Field(
         100, ge=1, description="how many new pictures since the last retraining make another one due"
+    )
+    on_drift: bool = Field(
+        False, description="whether one new picture is enough where use has drifted, see section `usage`"
     )
     initial_weights: Literal["scratch", "champion"] = Field(
         "scratch",
@@ -45,18 +50,42 @@ def new_pictures() -> "Counter[str]":
     return incoming.added_since(_known_index())
 
 
-def skip_reason(config: RetrainConfig) -> str | None:
-    """Why no retraining is due, in words; None if one is due."""
+def skip_reason(config: RetrainConfig, usage: UsageConfig) -> str | None:
+    """Why no retraining is due, in words; None if one is due.
+
+    Args:
+        config: The section `retrain`.
+        usage: The section `usage`, which says when use has drifted.
+    """
     new = new_pictures().total()
-    if new >= config.min_new_pictures:
+    if new >= config.min_new_pictures or (new and config.on_drift and _has_drifted(usage)):
         return None
     return f"{new:,} new pictures since the last retraining, {config.min_new_pictures:,} are needed"
 
 
+def _has_drifted(usage: UsageConfig) -> bool:
+    from artdetect.usage import drift  # here, because a config is loaded without what models need
+
+    found = drift.drift(usage)
+    return found is not None and found.drifted
+
+
+def last_retraining(ledger: Sequence[Run]) -> Run | None:
+    """The last retraining that reached the gate, however it ended afterwards.
+
+    Args:
+        ledger: All runs on record, oldest first.
+    """
+    decided = (
+        run for run in reversed(ledger) if run.flow == FLOW and (run.state == "completed" or "verdict" in run.facts)
+    )
+    return next((run for run in decided if any(use.stage == "index" for use in run.stages)), None)
+
+
 def last_index() -> str | None:
-    """The key of the index that the last completed retraining used, if the run ledger has one."""
-    completed = (run for run in reversed(run_ledger.read()) if run.flow == FLOW and run.state == "completed")
-    return next((use.key for run in completed for use in run.stages if use.stage == "index"), None)
+    """The key of the index that the last retraining that reached the gate used, if the run ledger has one."""
+    run = last_retraining(run_ledger.read())
+    return next((use.key for use in run.stages if use.stage == "index"), None) if run else None
 
 
 def _known_index() -> Path | None:

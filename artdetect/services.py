@@ -32,23 +32,34 @@ ALREADY_STARTED = 60  # supervisord's fault code
 
 
 def up() -> None:
-    """Start the services that do not run, register the deployments of prefect.yaml, start the worker.
+    """Start the services that do not run, register the deployments of prefect.yaml, start the worker; say each step.
+
+    Runs that no process works on any more are ended first: one that keeps its deployment's slot would block it.
 
     Services that an earlier version left running without the auth string are stopped and started again.
     """
     with _lock():
+        _say("server: starting; the first time it creates its database")
         _start_server()
         if not _wants_auth_string():
+            _say("server: it runs without the auth string, so it is started again")
             _stop()
             _start_server()
             if not _wants_auth_string():
                 raise ServerError(
                     f"another Prefect server uses {access.dashboard()}: set ARTDETECT_PORT to a free port"
                 )
+        _say(f"server: answers at {access.dashboard()}")
         _write_profile()
         template = str(paths.project() / "configs" / "work_pool.json")
         _prefect("work-pool", "create", POOL, "--type", "process", "--base-job-template", template, "--overwrite")
+        _say("deployments: registering those of prefect.yaml")
         _prefect("--no-prompt", "deploy", "--all")
+        if "worker" not in _running():
+            _say("runs: looking for some that an earlier stop or a kill left active")
+            for line in _python("tasks.engine.orphaned_runs").splitlines():
+                _say(f"runs: {line}")
+        _say("worker: starting")
         _start("worker")
 
 
@@ -64,6 +75,15 @@ def status() -> list[tuple[str, str]]:
     """Each service and its state in supervisord's words; empty if nothing was started."""
     programs = _programs() or []
     return [(program["name"], f"{program['statename'].lower()} {program['description']}") for program in programs]
+
+
+def _say(step: str) -> None:
+    """Say what happens now, before it does."""
+    print(step, flush=True)
+
+
+def _running() -> set[str]:
+    return {program["name"] for program in _programs() or [] if program["statename"] in ("STARTING", "RUNNING")}
 
 
 def _lock() -> FileLock:
@@ -178,13 +198,23 @@ def _write_profile() -> None:
     atomic.write(access.profile(), f'active = "{POOL}"\n\n[profiles.{POOL}]\n{settings}', mode=0o600)
 
 
-def _prefect(*arguments: str) -> None:
-    command = [sys.executable, "-m", "prefect", *arguments]
+def _prefect(*arguments: str) -> str:
+    return _python("prefect", *arguments)
+
+
+def _python(module: str, *arguments: str) -> str:
+    """The output of a module, run as a program."""
     done = subprocess.run(
-        command, env=_environment(), cwd=paths.project(), stdin=subprocess.DEVNULL, text=True, capture_output=True
+        [sys.executable, "-m", module, *arguments],
+        env=_environment(),
+        cwd=paths.project(),
+        stdin=subprocess.DEVNULL,
+        text=True,
+        capture_output=True,
     )
     if done.returncode:
-        raise ServerError(f"`prefect {' '.join(arguments)}` failed: {(done.stderr or done.stdout).strip()}")
+        raise ServerError(f"`{module} {' '.join(arguments)}` failed: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
 
 
 def main(arguments: Sequence[str]) -> int:

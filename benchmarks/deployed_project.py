@@ -9,11 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from benchmarks.browser import Page
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIG = "site.toml"
@@ -79,13 +82,15 @@ class Site:
         assert done.returncode == code, done.stdout
         return done.stdout
 
-    def start(self, deployment: str, **parameters: Any) -> None:
-        """Start a run of a deployment, "flow/name", as the dashboard does, and do not wait for it."""
+    def client(self) -> "SyncPrefectClient":
+        """Prefect's client, which retries if SQLite was busy."""
         from prefect.client.orchestration import SyncPrefectClient
 
-        with SyncPrefectClient(
-            f"{self.dashboard}/api", auth_string=self.auth_string
-        ) as client:  # it retries if SQLite was busy
+        return SyncPrefectClient(f"{self.dashboard}/api", auth_string=self.auth_string)
+
+    def start(self, deployment: str, **parameters: Any) -> None:
+        """Start a run of a deployment, "flow/name", as the dashboard does, and do not wait for it."""
+        with self.client() as client:
             found = client.read_deployment_by_name(deployment)
             client.create_flow_run_from_deployment(found.id, parameters=parameters)
 

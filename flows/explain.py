@@ -19,7 +19,8 @@ from artdetect.explain.render import quality_table
 from artdetect.formatting.text import printable
 from artdetect.model import choice, predict
 from artdetect.model.detector import Detector
-from tasks.engine.run_record import HOOKS
+from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.summary import name_outcome
 from tasks.explain import explained
 
 MAX_ERRORS = 20  # on the dashboard; the table has all of them
@@ -52,6 +53,16 @@ def explain(
     Returns:
         How many pictures were explained, had been explained before, and could not be read; and the output folder.
     """
+    with recorded() as run:
+        done = _explain(folder, out, model, config, compute)
+        run.facts["explained"] = done
+        name_outcome(run, f"{done['explained']:,} explained")
+    return done
+
+
+def _explain(
+    folder: Path, out: Path | None, model: Path | None, config: ExplainConfig, compute: ComputeConfig
+) -> dict[str, Any]:
     log = get_run_logger()
     chosen = choice.choose(model)
     if not folder.exists() or next(predict.find_pictures([folder]), None) is None:

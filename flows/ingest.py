@@ -6,23 +6,19 @@ Each run empties the inbox once; a deployment runs it at an interval. Only files
 
 from typing import Any
 
-import httpx
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.orchestration import get_client
-from prefect.events import Event, RelatedResource
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_URL
 
 from artdetect import config as configs
 from artdetect import ingest as library
 from artdetect.formatting import markdown
 from artdetect.ingest import IngestResult
 from flows.parameters import ConfigFile
-from tasks.engine.run_record import HOOKS
+from tasks.engine import events
+from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.summary import name_outcome
 
-ADDED = "artdetect.samples.added"
 RESOURCE = "artdetect.data.incoming"
 MAX_LISTED = 20  # names per list on the dashboard; the provenance and data/rejected have all
 
@@ -40,15 +36,25 @@ def ingest(config: ConfigFile = None) -> dict[str, int]:
         config: A TOML file, relative to the project, or a whole config; by default the project's. Pictures are compared
             with its data set.
     """
-    config = configs.chosen(config)
     log = get_run_logger()
-    result = library.inbox(config, lambda done, total: log.info("ingest: %d of %d pictures", done, total))
-    if result.added or result.known or result.rejected:
-        log.info("ingest: %(added)d added, %(known)d known, %(rejected)d rejected, %(left)d left", result.counts)
-        create_markdown_artifact(_summary(result), key="ingest", description="Incoming pictures")
-    if problem := announce(result):
-        log.warning("ingest: %s", problem)
+    with recorded() as run:
+        config = configs.chosen(config)
+        result = library.inbox(config, lambda done, total: log.info("ingest: %d of %d pictures", done, total))
+        run.facts["ingest"] = result.counts
+        if result.added or result.known or result.rejected:
+            log.info("ingest: %(added)d added, %(known)d known, %(rejected)d rejected, %(left)d left", result.counts)
+            create_markdown_artifact(_summary(result), key="ingest", description="Incoming pictures")
+        else:
+            run.record.idle = True
+        name_outcome(run, _outcome(result))
+        if problem := announce(result):
+            log.warning("ingest: %s", problem)
     return result.counts
+
+
+def _outcome(result: IngestResult) -> str:
+    counted = [f"{count:,} {name}" for name, count in result.counts.items() if count]
+    return ", ".join(counted) or "nothing new"
 
 
 def announce(result: IngestResult) -> str | None:
@@ -59,32 +65,10 @@ def announce(result: IngestResult) -> str | None:
     Returns:
         An error message if the server does not answer.
     """
-    server = PREFECT_API_URL.value()
-    if not result.added or not server:
+    if not result.added:
         return None
-    event = Event(
-        event=ADDED,
-        resource={"prefect.resource.id": RESOURCE, "prefect.resource.name": "incoming pictures"},
-        related=_related(),
-        payload=_payload(result),
-    )
-    try:
-        # Not `emit_event`: it uses a thread, which the end of the process cuts off or waits for.
-        with get_client(sync_client=True) as client:
-            client.request("POST", "/events", json=[event.model_dump(mode="json")])
-    except httpx.HTTPError as error:
-        return (
-            f"Prefect's server at {server} does not answer ({error}); a scheduled retraining finds the pictures anyway"
-        )
-    return None
-
-
-def _related() -> list[RelatedResource]:
-    """The current flow run, if there is one."""
-    if flow_run.id is None:
-        return []
-    resource = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}
-    return [RelatedResource.model_validate(resource)]
+    problem = events.emit(events.SAMPLES_ADDED, RESOURCE, "incoming pictures", _payload(result))
+    return f"{problem}; a scheduled retraining finds the pictures anyway" if problem else None
 
 
 def _payload(result: IngestResult) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tasks.download import download
 from tasks.engine.caching import StageOutcome
 from tasks.engine.dashboard import publish, run_name
 from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.summary import accuracy_of, name_outcome, publish_summary
 from tasks.evaluate import evaluate
 from tasks.explain import explain
 from tasks.index import index, scan
@@ -37,12 +38,10 @@ class DataArtifacts:
 
 @dataclass(frozen=True)
 class ModelArtifacts:
-    """The artifacts of training and the stages after it."""
+    """The artifacts of training and its test."""
 
     train: Artifact
     evaluate: Artifact
-    explain: Artifact
-    report: Artifact
 
 
 @flow(name="pipeline", flow_run_name=run_name, persist_result=False, **HOOKS)
@@ -57,10 +56,14 @@ def pipeline(config: ConfigFile = None, changes: Changes = [], refresh: Refresh 
     Returns:
         What became of each stage.
     """
-    config = configs.chosen(config, changes)
-    with recorded(refresh) as run, compute.use_compute(config.compute):
-        build_model(config, prepare_data(config))
-        publish(run.outcomes)
+    with recorded(refresh) as run:
+        config = configs.chosen(config, changes)
+        with compute.use_compute(config.compute):
+            data = prepare_data(config)
+            describe_model(config, data, build_model(config, data))
+            publish(run.outcomes)
+            publish_summary(run)
+            name_outcome(run, accuracy_of(run))
     return run.outcomes
 
 
@@ -75,17 +78,21 @@ def prepare_data(config: Config) -> DataArtifacts:
 
 
 def build_model(config: Config, data: DataArtifacts) -> ModelArtifacts:
-    """Train a model, evaluate it, explain some of its verdicts, and write the report."""
+    """Train a model and evaluate it."""
     model = train(config.train, balance=data.balance, raw=data.raw)
     scores = evaluate(config.evaluate, index=data.index, balance=data.balance, train=model, raw=data.raw)
-    maps = explain(config.explain, train=model, evaluate=scores, raw=data.raw)
-    page = report(
+    return ModelArtifacts(model, scores)
+
+
+def describe_model(config: Config, data: DataArtifacts, model: ModelArtifacts) -> None:
+    """Explain some of a model's verdicts, and write its report."""
+    maps = explain(config.explain, train=model.train, evaluate=model.evaluate, raw=data.raw)
+    report(
         config.report,
         index=data.index,
         audit=data.audit,
         balance=data.balance,
-        train=model,
-        evaluate=scores,
+        train=model.train,
+        evaluate=model.evaluate,
         explain=maps,
     )
-    return ModelArtifacts(model, scores, maps, page)

@@ -1,25 +1,29 @@
 """Retraining: when enough new pictures have arrived, a challenger is trained, and promoted if it passes the gate.
 
 Deployed, it runs after every ingest that added pictures, and every night; without enough new pictures it does nothing.
-The champion stays in place until the very last step, which moves the alias at once.
+The champion stays in place until the gate has decided; then the alias moves at once. Verdicts are explained, and the
+report is written, for a challenger that was promoted.
 """
 
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from artdetect import compute
+from artdetect import alerts, compute
 from artdetect import config as configs
 from artdetect import retrain as library
-from artdetect.artifacts import store
+from artdetect.artifacts import registry, store
 from artdetect.artifacts.registry import Promotion
 from artdetect.artifacts.store import Artifact
+from artdetect.config import Config
 from artdetect.evaluate.config import EvaluateConfig
 from artdetect.gate import golden
 from flows.parameters import Changes, ConfigFile
-from flows.pipeline import DataArtifacts, build_model, prepare_data
-from tasks.engine.caching import StageOutcome
+from flows.pipeline import DataArtifacts, build_model, describe_model, prepare_data
+from tasks.engine import events
+from tasks.engine.caching import RunContext, StageOutcome
 from tasks.engine.dashboard import publish, publish_gate, run_name
 from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.summary import accuracy_of, name_outcome, publish_summary
 from tasks.evaluate import evaluate
 from tasks.gate import gate
 
@@ -36,39 +40,55 @@ def retrain(config: ConfigFile = None, changes: Changes = [], force: bool = Fals
     Returns:
         What became of each stage; empty if no retraining was due.
     """
-    config = configs.chosen(config, changes)
     log = get_run_logger()
-    if not force and (reason := library.skip_reason(config.retrain)):
-        log.info("retrain: nothing to do, %s", reason)
-        return []
-
-    with recorded() as run, compute.use_compute(config.compute):
-        champion = library.current_champion()
-        config = config.model_copy(
-            update=library.challenger_sections(config.index, config.train, config.retrain, champion)
-        )
-        data = prepare_data(config)
-        challenger = build_model(config, data)
-        without_robustness = config.evaluate.model_copy(update={"robustness_pictures": 0})
-        decision = gate(
-            config.gate,
-            index=data.index,
-            audit=data.audit,
-            balance=data.balance,
-            challenger=challenger.train,
-            challenger_scores=challenger.evaluate,
-            **_former_model("champion", champion, config.evaluate, data),
-            **_former_model("reference", library.reference(), without_robustness, data),
-            golden=golden.load(),
-            raw=data.raw,
-        )
-        publish(run.outcomes)
-        keys = {stage.stage: stage.artifact.key for stage in run.outcomes if stage.name == stage.stage}
-        promoted, outcome = library.promote_if_passed(decision.folder, keys, champion)
-        run.facts["verdict"] = "promoted" if promoted else "refused"
-        log.info("retrain: %s", outcome)
-        publish_gate(decision.folder, outcome)
+    with recorded() as run:
+        config = configs.chosen(config, changes)
+        if not force and (reason := library.skip_reason(config.retrain, config.usage)):
+            log.info("retrain: nothing to do, %s", reason)
+            run.record.idle = True
+            name_outcome(run, "nothing to do")
+            return []
+        with compute.use_compute(config.compute):
+            _retrain(config, run)
     return run.outcomes
+
+
+def _retrain(config: Config, run: RunContext) -> None:
+    champion = library.current_champion()
+    config = config.model_copy(update=library.challenger_sections(config.index, config.train, config.retrain, champion))
+    data = prepare_data(config)
+    challenger = build_model(config, data)
+    without_robustness = config.evaluate.model_copy(update={"robustness_pictures": 0})
+    decision = gate(
+        config.gate,
+        index=data.index,
+        audit=data.audit,
+        balance=data.balance,
+        challenger=challenger.train,
+        challenger_scores=challenger.evaluate,
+        **_former_model("champion", champion, config.evaluate, data),
+        **_former_model("reference", library.reference(), without_robustness, data),
+        golden=golden.load(),
+        raw=data.raw,
+    )
+    promoted, outcome = library.promote_if_passed(decision.folder, run.keys(), champion)
+    run.facts.update(verdict="promoted" if promoted else "refused", outcome=outcome)
+    get_run_logger().info("retrain: %s", outcome)
+    publish_gate(decision.folder, outcome)
+    _announce(challenger.train.key, champion, promoted, outcome)
+    if promoted:  # only now, as nobody needs pages about a model that was refused
+        describe_model(config, data, challenger)
+        registry.name_artifacts(challenger.train.key, run.keys())
+    publish(run.outcomes)
+    publish_summary(run, outcome)
+    name_outcome(run, f"{run.facts['verdict']}, {accuracy_of(run)}")
+
+
+def _announce(challenger: str, champion: Promotion | None, promoted: bool, outcome: str) -> None:
+    event = alerts.PROMOTED if promoted else alerts.REFUSED
+    payload = {"challenger": challenger, "champion": champion.train if champion else None, "outcome": outcome}
+    if problem := events.emit(event, f"artdetect.model.{challenger}", outcome, payload):
+        get_run_logger().warning("retrain: %s", problem)
 
 
 def _former_model(

@@ -18,7 +18,7 @@ from artdetect.tune import Trial
 from flows.parameters import ConfigFile
 from flows.pipeline import prepare_data
 from tasks.engine.dashboard import run_name
-from tasks.engine.run_record import recorded
+from tasks.engine.run_record import HOOKS, recorded
 from tasks.tune import publish, trial
 
 
@@ -31,13 +31,14 @@ class TuneResult:
     best: Path  # the config with the best settings
 
 
-@flow(name="tune", flow_run_name=run_name, persist_result=False)
+@flow(name="tune", flow_run_name=run_name, persist_result=False, **HOOKS)
 def tune(config: ConfigFile = None) -> TuneResult:
     """Try settings until the number of trials or the time limit of section `tune` is reached."""
-    config = configs.chosen(config)
-    library.check(config.train)
-    with recorded(), compute.use_compute(config.compute):
-        return _search(config)
+    with recorded():
+        config = configs.chosen(config)
+        library.check(config.train)
+        with compute.use_compute(config.compute):
+            return _search(config)
 
 
 def _search(config: Config) -> TuneResult:

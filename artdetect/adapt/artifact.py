@@ -89,7 +89,7 @@ def publish(adapted: Adapted, base: Path, own: OwnPictures) -> Artifact:
         if found := store.find("train", key):
             return found
         with store.build("train", key, parts) as out:
-            adapted.detector.save(out / MODEL_FILE)
+            adapted.detector.write(out)
             posterior = adapted.posterior
             np.savez(
                 out / file_names.PRECISION,

@@ -25,6 +25,8 @@ MODEL = "model.keras"
 NEIGHBOURS = "neighbours.npz"
 PRECISION = "precision.npz"  # of the head's posterior, from which `artdetect adapt` starts
 ADAPTED_TO = "adapted_to.json"  # sha256, label and series of the own pictures that a model was ever adapted to
+TRAINED_ON = "trained_on.parquet"  # sha256 of all pictures that a model and its ancestors were fitted or chosen on
+ANCESTORS_KNOWN = "ancestors_known"  # entry of METRICS: whether TRAINED_ON has the pictures of all ancestors
 HISTORY = "history.csv"
 OUT_OF_SOURCE = "out_of_source.parquet"  # what pictures of held-out sources were called
 

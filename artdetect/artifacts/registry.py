@@ -194,6 +194,20 @@ def promote(train_key: str, artifacts: Mapping[str, str], by: str, why: str, rep
     return promotion
 
 
+def name_artifacts(train_key: str, artifacts: Mapping[str, str]) -> None:
+    """Add artifacts that were built after the promotion, such as the report, to those that the champion's entry names.
+
+    Args:
+        train_key: The key of the model; nothing is added if another one is the champion by now.
+        artifacts: Stage -> key.
+    """
+    with _locked():
+        promotions = history()
+        if promotions and promotions[-1].train == train_key:
+            named = promotions[-1].artifacts | dict(artifacts) | {"train": train_key}
+            _write([*promotions[:-1], promotions[-1].model_copy(update={"artifacts": named})])
+
+
 def rollback(by: str, why: str) -> Promotion:
     """Return to the champion before the current one; each further rollback goes one further back.
 

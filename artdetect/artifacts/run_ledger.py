@@ -1,15 +1,16 @@
-"""The run ledger: one small file per flow run, `artifacts/runs/<time>-<id>.json`, that lists the artifacts it used.
+"""The run ledger: one small file per run, `artifacts/runs/<time>-<id>.json`: how it ended, and the artifacts it used.
 
 The time in a file's name is when the run was last of use: when it ended, or when `artdetect run` last found all of its
 artifacts current. Garbage collection keeps what recent runs used, and removes the files of runs that nothing needs any
-more. The Prometheus metrics describe the last runs.
+more. The Prometheus metrics describe the last runs. A run that found nothing to do takes the place of the one before
+it that found nothing either, so that a flow that looks every five minutes does not fill the folder.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,7 +19,9 @@ from artdetect.artifacts.store import Artifact
 from artdetect.core import atomic, paths
 from artdetect.core.errors import ArtifactError
 
-MAX_READ = 10  # newest runs to search for one that used the same artifacts
+MAX_READ = 10  # newest runs to search for one to refresh or to replace
+State = Literal["completed", "failed", "crashed"]  # crashed: ended from outside, such as by a kill
+STATES: tuple[State, ...] = get_args(State)
 _TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
 
@@ -35,7 +38,7 @@ class StageRecord(BaseModel):
 
 
 class Run(BaseModel):
-    """A finished flow run. Times are ISO 8601 with a zone, UTC."""
+    """A finished run of a flow. Times are ISO 8601 with a zone, UTC."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,10 +47,11 @@ class Run(BaseModel):
     name: str
     began: str
     ended: str
-    state: Literal["completed", "failed"]
+    state: State
     error: str | None = None
     stages: list[StageRecord]
     facts: dict[str, Any] = {}
+    idle: bool = False  # whether it found nothing to do
     used: str | None = None  # when its artifacts were last found current again
 
     @property
@@ -81,14 +85,25 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
+def moment(seconds: float) -> str:
+    """A time in seconds since 1970 in the format of a run's fields."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
 def write(run: Run) -> Path:
     """Write a run to the ledger, replacing an earlier state of it; returns its file."""
     path = file(run)
     atomic.write(path, run.model_dump_json(indent=1))
-    for earlier in folder().glob(f"*Z-{run.id}.json"):
+    replaced = [*folder().glob(f"*Z-{run.id}.json"), *(_idle(run.flow) if run.idle else ())]
+    for earlier in replaced:
         if earlier != path:
             earlier.unlink(missing_ok=True)
     return path
+
+
+def has(run_id: str) -> bool:
+    """Whether the run with this id has ended and is on record."""
+    return next(folder().glob(f"*Z-{run_id}.json"), None) is not None
 
 
 def read() -> list[Run]:
@@ -140,6 +155,14 @@ def refresh(artifacts: Sequence[Artifact], flow: str = "pipeline", name: str = "
         ]
         time = now()
         write(Run(id=uuid4().hex, flow=flow, name=name, began=time, ended=time, state="completed", stages=uses))
+
+
+def _idle(flow: str) -> Iterator[Path]:
+    """Those of the newest files that are of runs of this flow that found nothing to do."""
+    for path in _files()[-MAX_READ:]:
+        with suppress(ArtifactError):
+            if (run := _load(path)).idle and run.flow == flow:
+                yield path
 
 
 def _files() -> list[Path]:

@@ -10,8 +10,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from artdetect.cli import chosen_model, picture_paths, terminal
-from artdetect.cli.options import MODEL_HELP, add_pictures
+from artdetect.cli import chosen_model, terminal
+from artdetect.cli.options import LOG_HELP, MODEL_HELP, add_pictures
 from artdetect.cli.parser import Commands
 from artdetect.core.errors import ConfigError, DataError, StorageError
 from artdetect.explain.method_settings import METHODS
@@ -42,6 +42,7 @@ def add(commands: Commands) -> None:
     shape = predict.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print one JSON object per line")
     shape.add_argument("--csv", type=Path, metavar="FILE", help="write a CSV table to FILE")
+    predict.add_argument("--log", type=Path, metavar="FILE", help=LOG_HELP)
     predict.set_defaults(command=_predict)
 
     explain = commands.add(
@@ -78,10 +79,13 @@ def add(commands: Commands) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    from artdetect.cli import picture_paths
     from artdetect.model import predict
     from artdetect.model.decision import VERDICTS, in_words
+    from artdetect.usage.log import UsageLog
 
     sources = picture_paths.expand(arguments.paths, arguments.null)
+    log = UsageLog(arguments.log) if arguments.log else None
     detector = chosen_model.load(arguments.model)
     count = _count(sources)
     counts = dict.fromkeys((*VERDICTS, "error"), 0)
@@ -92,6 +96,8 @@ def _predict(arguments: argparse.Namespace) -> int:
         rows = stack.enter_context(terminal.Rows("pictures", count))
         for verdict in predict.predict(detector, predict.find_pictures(sources)):
             counts[verdict.verdict or "error"] += 1
+            if log:
+                log.add(verdict)
             if arguments.json:
                 rows.write(json.dumps(verdict.as_dict()))
             elif table:
@@ -130,6 +136,7 @@ def _open_table(path: Path) -> IO[str]:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
+    from artdetect.cli import picture_paths
     from artdetect.explain.batch_job import TABLE, ExplanationJob, chunks
     from artdetect.model.decision import in_words
 

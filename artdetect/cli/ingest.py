@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from artdetect.cli import terminal
 from artdetect.cli.options import add_config
@@ -53,17 +54,20 @@ def add(commands: Commands) -> None:
 
 def _ingest(arguments: argparse.Namespace) -> int:
     from artdetect import config, ingest
+    from artdetect.monitoring.recorded_run import recorded
 
     loaded = config.load(arguments.config, arguments.set)
-    if arguments.folder is None:
-        if given := [name for name in PROVENANCE if getattr(arguments, name) is not None]:
-            raise ConfigError(f"--{given[0]} needs a FOLDER; in data/inbox, the names of the folders give the labels")
-        with terminal.counted("pictures") as progress:
-            result = ingest.inbox(loaded, progress)
-    else:
-        provenance = _provenance(arguments)
-        with terminal.counted("pictures") as progress:
+    given = [name for name in PROVENANCE if getattr(arguments, name) is not None]
+    if given and arguments.folder is None:
+        raise ConfigError(f"--{given[0]} needs a FOLDER; in data/inbox, the names of the folders give the labels")
+    provenance = _provenance(arguments) if arguments.folder else None
+    with recorded(uuid4().hex, "ingest", "artdetect ingest") as run, terminal.counted("pictures") as progress:
+        if provenance:
             result = ingest.folder(arguments.folder, provenance, loaded, progress)
+        else:
+            result = ingest.inbox(loaded, progress)
+        run.facts["ingest"] = result.counts
+        run.idle = not (result.added or result.known or result.rejected)
     if arguments.json:
         print(json.dumps(result.as_dict(), indent=1))
     else:

@@ -9,6 +9,7 @@ MODEL_HELP = (
     "artifact folder, model file, starter, or demo, the newest demonstration model (default: the champion, else the "
     "newest model that is no demonstration, else the starter)"
 )
+LOG_HELP = "append time, model, p(AI), verdict, reason and novelty of each picture to FILE, for `artdetect drift`"
 KEY_HELP = f"the first {MIN_PREFIX} characters are enough"
 
 

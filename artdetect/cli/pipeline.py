@@ -65,6 +65,15 @@ def add(commands: Commands) -> None:
     retrain.add_argument("--force", action="store_true", help="retrain even with too few new pictures")
     retrain.set_defaults(command=_retrain)
 
+    drift = commands.add(
+        "drift",
+        "say whether the model in use leaves more pictures without a verdict than training promised",
+        partly="use has drifted",
+    )
+    add_config(drift)
+    drift.add_argument("--json", action="store_true", help="print JSON")
+    drift.set_defaults(command=_drift)
+
     tune = commands.add("tune", "search for better settings of artnet, using validation data only")
     add_config(tune)
     tune.add_argument(
@@ -164,7 +173,7 @@ def _retrain(arguments: argparse.Namespace) -> int:
     from artdetect.formatting.text import columns, printable
 
     loaded = config.load(arguments.config, arguments.set)
-    if not arguments.force and (reason := retrain.skip_reason(loaded.retrain)):
+    if not arguments.force and (reason := retrain.skip_reason(loaded.retrain, loaded.usage)):
         print(f"Nothing to do: {reason}")
         return 0
     from artdetect.cli.flows import run_retrain
@@ -174,11 +183,26 @@ def _retrain(arguments: argparse.Namespace) -> int:
         [done.name, "ran" if done.ran else "cached", f"{done.seconds:.1f}", printable(done.why)] for done in outcomes
     ]
     print(columns([["stage", "state", "seconds", "why"], *lines]))
-    folder = outcomes[-1].artifact.folder
+    folder = next(done.artifact.folder for done in outcomes if done.stage == "gate")
     print(f"\n{printable(gate.verdict(folder)['sentence'])}\n")
     champion = registry.champion()
     print(f"Champion: {champion.train if champion else 'none'}\nGate report: {folder / file_names.GATE_PAGE}")
     return 0
+
+
+def _drift(arguments: argparse.Namespace) -> int:
+    from artdetect import config
+    from artdetect.formatting.text import printable
+    from artdetect.usage import drift
+
+    found = drift.drift(config.load(arguments.config, arguments.set).usage)
+    if found is None:
+        raise ConfigError("usage.log is not set: name the file that `serve --log` and `predict --log` write to")
+    if arguments.json:
+        print(json.dumps(found.as_dict(), indent=1))
+    else:
+        print(*map(printable, found.sentences()), sep="\n")
+    return 1 if found.drifted else 0
 
 
 def _tune(arguments: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from artdetect.cli.options import MODEL_HELP
+from artdetect.cli.options import LOG_HELP, MODEL_HELP
 from artdetect.cli.parser import Commands
 from artdetect.core.errors import ConfigError
 
@@ -12,7 +12,7 @@ def add(commands: Commands) -> None:
     """Add this command's parser."""
     serve = commands.add(
         "serve",
-        "give verdicts over HTTP: POST a picture to /predict; Ctrl-C stops it",
+        "give verdicts on a web page and over HTTP; Ctrl-C stops it",
         examples=[("serve --port 8080", "")],
     )
     serve.add_argument(
@@ -27,8 +27,15 @@ def add(commands: Commands) -> None:
         type=int,
         default=64,
         metavar="N",
-        help="maximum size of a picture's file in MB (default: 64)",
+        help="maximum size of a request's body in MB (default: 64)",
     )
+    serve.add_argument(
+        "--feedback",
+        type=Path,
+        metavar="DIR",
+        help="keep pictures whose verdict somebody calls wrong in this folder (default: keep none)",
+    )
+    serve.add_argument("--log", type=Path, metavar="FILE", help=LOG_HELP)
     serve.set_defaults(command=_serve)
 
 
@@ -42,5 +49,13 @@ def _serve(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--max-upload-mb {arguments.max_upload_mb}: expected 1 to {largest}")
     if not 0 <= arguments.port <= 65_535:
         raise ConfigError(f"--port {arguments.port}: expected 0 to 65535")
-    serve.run(arguments.host, arguments.port, arguments.model, arguments.max_upload_mb, json_logging.enabled())
+    serve.run(
+        arguments.host,
+        arguments.port,
+        arguments.model,
+        arguments.max_upload_mb,
+        json_logging.enabled(),
+        arguments.feedback,
+        arguments.log,
+    )
     return 0

@@ -96,7 +96,9 @@ def run(
         "groups": paired_predictions.groups(table, bootstrap),
         "flips": paired_predictions.flips(table),
         "left_out": {"disputed": disputed, "trained_on": int(leaked.sum())},
-        "unknown": [side for side, candidate in candidates.items() if candidate.balance is None],
+        "unknown": [
+            side for side, candidate in candidates.items() if not leakage.are_known(candidate.model, candidate.balance)
+        ],
         "golden": cases,
     }
     numbers = {result.name: {"passed": result.passed, "difference": result.difference} for result in results}

@@ -12,20 +12,30 @@ from artdetect.artifacts import file_names
 
 
 def training_contents(model: Path, balance: Path | None) -> set[str]:
-    """The sha256s of all pictures that a model is known to be fitted or chosen on.
+    """The sha256s of all pictures that a model, or one that it descends from, is known to be fitted or chosen on.
 
     Args:
-        model: The model's artifact, which lists the pictures that it was adapted to, if any.
+        model: The model's artifact. It lists the pictures that it was adapted to, if any; and, if its training could
+            start from another model's weights, those of all its ancestors.
         balance: The balance artifact that it was trained on; None where it no longer exists.
     """
     import pandas as pd
 
     file = model / file_names.ADAPTED_TO
     own = {picture["sha256"] for picture in json.loads(file.read_text())} if file.is_file() else set()
+    if (inherited := model / file_names.TRAINED_ON).is_file():
+        own |= set(pd.read_parquet(inherited).sha256)
     if balance is None:
         return own
     table = pd.read_parquet(balance / file_names.BALANCE, columns=["sha256", "split"])
     return own | set(table.sha256[table.split.isin(("train", "validation"))])
+
+
+def are_known(model: Path, balance: Path | None) -> bool:
+    """Whether `training_contents` has all of them. Arguments as there."""
+    if (model / file_names.TRAINED_ON).is_file():
+        return json.loads((model / file_names.METRICS).read_text())[file_names.ANCESTORS_KNOWN]
+    return balance is not None
 
 
 def near_duplicates_of(index: Path, audit: Path, contents: Iterable[str]) -> set[str]:

@@ -55,8 +55,8 @@ def _blocks(decision: Mapping[str, Any]) -> Iterator[str]:
         )
     for side in decision["unknown"]:
         yield (
-            f"The training data of the {side} no longer exists: test pictures that it was trained on could not be left "
-            "out."
+            f"The training data of the {side}, or of a model that it descends from, no longer exists: test pictures "
+            "that it was trained on could not be left out."
         )
 
 

@@ -78,15 +78,18 @@ def recent(ledger: Sequence[Run], last: int, days: float) -> list[Run]:
 def prunable_runs(last: int, days: float) -> list[Run]:
     """The runs on record that nothing needs any more. Arguments and errors as `reachable`.
 
-    These are needed: recent runs; runs that built an artifact that a champion or a pin names; of each flow the last run
-    and the last that succeeded, which say what the last retraining used and when a flow last worked.
+    These are needed: recent runs; runs that built an artifact that a champion or a pin names; of each flow the last
+    run, the last that succeeded and the last that failed, which say when a flow last worked and when not; and the last
+    retraining that reached the gate, which says which pictures it used.
     """
     ledger = run_ledger.read_all()
     chosen = {name for name, _ in _champions_and_pins(registry.history())}
     needed = {run.id for run in recent(ledger, last, days)}
     needed |= {run.id for run in ledger for use in run.stages if use.ran and (use.stage, use.key) in chosen}
-    for some in (ledger, [run for run in ledger if run.state == "completed"]):
+    succeeded = [run for run in ledger if run.state == "completed"]
+    for some in (ledger, succeeded, [run for run in ledger if run not in succeeded]):
         needed |= {run.id for run in run_ledger.latest(some).values()}
+    needed |= {run.id for run in [retrain.last_retraining(ledger)] if run}
     return [run for run in ledger if run.id not in needed]
 
 

@@ -54,23 +54,28 @@ class EvidenceNet:
     """A model that gives its evidence with its verdict.
 
     Args:
-        model: The model: pictures [N, S, S, 3] in [0, 1] -> the probabilities, or a dict of outputs by name.
+        run: The model: pictures float32 [N, S, S, 3] in [0, 1] -> outputs by name, with those of `with_evidence` if it
+            has pooled statistics.
         size: Side of the pictures, in pixels.
     """
 
-    def __init__(self, model: "keras.Model", size: int):
+    def __init__(self, run: "Callable[[Floats], Mapping[str, NDArray]]", size: int):
         self.grid = WindowGrid(size)
-        self.graph = with_evidence(model, size)
-        shape = (size, size, 3)
-        self._model = CompiledModel(partial(outputs_of, self.graph or model), shape, np.asarray)
+        self._run = run
+
+    @staticmethod
+    def of_keras(model: "keras.Model", size: int) -> "EvidenceNet":
+        """That of a Keras model, which TensorFlow runs."""
+        graph = with_evidence(model, size) or model
+        return EvidenceNet(CompiledModel(partial(outputs_of, graph), (size, size, 3), np.asarray), size)
 
     def outputs(self, pictures: "Floats") -> "dict[str, NDArray]":
         """The outputs of `model` by name, and those of `with_evidence`, of pictures float32 [N, S, S, 3] in [0, 1].
 
         Where the model has no pooled statistics, the evidence is that of crops, each enlarged to a picture.
         """
-        named = self._model(pictures)
-        return named if self.graph else named | self._of_crops(pictures)
+        named = dict(self._run(pictures))
+        return named if MARGIN in named else named | self._of_crops(pictures)
 
     def evidence(self, outputs: "Mapping[str, NDArray]") -> Evidence:
         """The evidence among such outputs."""
@@ -91,7 +96,7 @@ class EvidenceNet:
         starts = np.arange(self.grid.cells - self.grid.sides[side] + 1) * self.grid.cell
         boxes = [(left, top, left + side, top + side) for top in starts for left in starts]
         crops = [whole.resize(whole.size, Image.Resampling.BICUBIC, box) for box in boxes]
-        p_ai = self._model(images.to_input(np.stack(crops)))["probabilities"][:, AI]
+        p_ai = self._run(images.to_input(np.stack(crops)))["probabilities"][:, AI]
         return logit(p_ai).astype(np.float32).reshape(len(starts), len(starts))
 
 
@@ -99,7 +104,7 @@ def with_evidence(model: "keras.Model", size: int) -> "keras.Model | None":
     """The model with the evidence among its outputs, from the same forward pass; None if it has no pooled statistics.
 
     Args:
-        model: The model, as `EvidenceNet` takes it.
+        model: The model: pictures -> the probabilities, or a dict of outputs by name.
         size: Side of its pictures, in pixels.
 
     Returns:

@@ -1,11 +1,14 @@
 """Metrics for Prometheus: `artifacts/metrics.prom`, in its text format, rewritten at the end of every run.
 
+The watchdog rewrites it every few minutes, too, so that ages are fresh and a crash shows.
+
 A node exporter's textfile collector or any static file server can serve the file. It is computed from the run ledger,
 the artifacts' records and the names of incoming pictures only, so that it stays cheap with thousands of artifacts. All
 metrics are gauges: they count what is on record, and garbage collection removes old runs from the record.
 """
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect import ingest
-from artdetect.artifacts import file_names, registry, run_ledger
+from artdetect.artifacts import active_runs, file_names, registry, run_ledger
 from artdetect.artifacts.run_ledger import Run
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.core import atomic, paths
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 Values = Mapping[Any, float]  # tuple of label values -> value of the metric
+_EDGES = ("value", "low", "high")
 VERDICTS = ("promoted", "refused")  # values of the fact `verdict` of a retraining
 
 
@@ -59,6 +63,7 @@ def _metrics() -> "Iterator[Metric]":
     verdicts: Counter[tuple[str, ...]] = Counter({(verdict,): 0 for verdict in VERDICTS})
     verdicts.update((run.facts["verdict"],) for run in ledger if run.facts.get("verdict") in VERDICTS)
     yield _gauge("gate_verdicts", "Retrained models of the runs on record, by verdict", ("verdict",), verdicts)
+    yield from _drift_metrics(ledger)
     yield _gauge("artifacts", "Artifacts on disk", ("stage",), Counter((item.stage,) for item in items))
     sizes: Counter[tuple[str, ...]] = Counter()
     for item in items:
@@ -67,6 +72,7 @@ def _metrics() -> "Iterator[Metric]":
 
 
 def _run_metrics(ledger: Sequence[Run]) -> "Iterator[Metric]":
+    now = time.time()
     last = {(flow,): run for flow, run in run_ledger.latest(ledger).items()}
     ended = {flow: _seconds(run.ended) for flow, run in last.items()}
     yield _gauge("run_end_timestamp_seconds", "When the last run of the flow ended", ("flow",), ended)
@@ -74,11 +80,39 @@ def _run_metrics(ledger: Sequence[Run]) -> "Iterator[Metric]":
     yield _gauge("run_duration_seconds", "How long the last run of the flow took", ("flow",), durations)
     succeeded = {flow: float(run.state == "completed") for flow, run in last.items()}
     yield _gauge("run_success", "1 if the last run of the flow succeeded, else 0", ("flow",), succeeded)
-    successes = run_ledger.latest(run for run in ledger if run.state == "completed")
-    ended = {(flow,): _seconds(run.ended) for flow, run in successes.items()}
-    yield _gauge("run_last_success_timestamp_seconds", "When the flow last succeeded", ("flow",), ended)
-    counts = Counter((run.flow, run.state) for run in ledger)
-    yield _gauge("runs", "Runs on record", ("flow", "state"), counts)
+    for outcome, states, verb in (
+        ("success", ("completed",), "succeeded"),
+        ("failure", ("failed", "crashed"), "failed or crashed"),
+    ):
+        newest = run_ledger.latest(run for run in ledger if run.state in states)
+        ended = {(flow,): _seconds(run.ended) for flow, run in newest.items()}
+        yield _gauge(f"run_last_{outcome}_timestamp_seconds", f"When the flow last {verb}", ("flow",), ended)
+        ages = {flow: now - moment for flow, moment in ended.items()}
+        description = f"How long ago the flow last {verb}, when this was written"
+        yield _gauge(f"run_last_{outcome}_age_seconds", description, ("flow",), ages)
+    counts: Counter[tuple[str, ...]] = Counter({(*flow, state): 0 for flow in last for state in run_ledger.STATES})
+    counts.update((run.flow, run.state) for run in ledger)
+    yield _gauge("runs", "Runs on record, by how they ended", ("flow", "state"), counts)
+    active = Counter((run.flow,) for run in active_runs.running())
+    yield _gauge("runs_in_progress", "Runs in progress when this was written", ("flow",), active)
+    yield _gauge("metrics_timestamp_seconds", "When this was written", (), {(): now})
+
+
+def _drift_metrics(ledger: Sequence[Run]) -> "Iterator[Metric]":
+    """What the last watchdog found about use, if a log of it is watched."""
+    run = run_ledger.latest(ledger).get("watchdog")
+    found = run.facts.get("drift") if run else None
+    if not found:
+        return
+    yield _gauge("usage_pictures", "Verdicts of the model in use in its log", (), {(): found["pictures"]})
+    yield _gauge("usage_drifted", "1 if use has drifted away from training", (), {(): float(found["drifted"])})
+    for name, description in (
+        ("used", "Share in use"),
+        ("promised", "Share that training promised"),
+        ("rise", "Rise over what training promised"),
+    ):
+        values = {(share["name"], edge): share[name][edge] for share in found["shares"] for edge in _EDGES}
+        yield _gauge(f"usage_{name}_ratio", f"{description}, with its 95 % interval", ("pictures", "edge"), values)
 
 
 def _stage_metrics(ledger: Sequence[Run], artifacts: Sequence[StoredArtifact]) -> "Iterator[Metric]":

@@ -16,7 +16,8 @@ from artdetect.artifacts import file_names
 from artdetect.core.errors import DataError
 from artdetect.core.progress import Progress, with_label
 from artdetect.model import artnet_model
-from artdetect.model.feature_cache import Extractor, FeatureCache, clean_view
+from artdetect.model.extractor import Extractor
+from artdetect.model.feature_cache import FeatureCache, clean_view
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.pictures.source_folds import source_folds, source_weights

@@ -27,6 +27,8 @@ from prefect.utilities.annotations import quote
 
 from artdetect import plans
 from artdetect.artifacts import registry, store
+from artdetect.artifacts.active_runs import ActiveRun
+from artdetect.artifacts.run_ledger import StageRecord
 from artdetect.artifacts.stages import Plan
 from artdetect.artifacts.store import Artifact
 from artdetect.artifacts.use_locks import UseLocks
@@ -54,12 +56,31 @@ class StageOutcome:
 
 @dataclass
 class RunContext:
-    """The state of a flow run: what became of its stages so far, and what the run ledger will record of it."""
+    """The state of a flow run: what became of its stages so far, and its entry in the run ledger."""
 
+    record: ActiveRun
     refresh: frozenset[str] = frozenset()  # stages to build again even if they are current
     outcomes: list[StageOutcome] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)  # further facts for the run ledger
     locks: UseLocks = field(default_factory=UseLocks)  # protect what the run uses from garbage collection
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Further facts for the run ledger."""
+        return self.record.facts
+
+    def keys(self) -> dict[str, str]:
+        """Stage -> key of its artifact, for the run's own model; not for those that it is compared with."""
+        return {outcome.stage: outcome.artifact.key for outcome in self.outcomes if outcome.name == outcome.stage}
+
+    def add(self, outcome: StageOutcome) -> None:
+        """Note what became of a stage."""
+        self.outcomes.append(outcome)
+        artifact = outcome.artifact
+        self.record.used(
+            StageRecord(
+                stage=artifact.stage, key=artifact.key, ran=outcome.ran, why=outcome.why, seconds=outcome.seconds
+            )
+        )
 
 
 RUN_CONTEXT: ContextVar[RunContext] = ContextVar("run_context")
@@ -116,7 +137,7 @@ def stage(function: Callable[..., None]) -> Callable[..., Artifact]:
         ran = record["flow_run"]["id"] == flow_run.id
         unchanged = "built by another run meanwhile" if status.why else "nothing changed"
         why = "; ".join(status.why) if ran else unchanged
-        context.outcomes.append(StageOutcome(plan.stage.name, ran, why, record["seconds"], artifact, run_name))
+        context.add(StageOutcome(plan.stage.name, ran, why, record["seconds"], artifact, run_name))
         return artifact
 
     return call

@@ -22,10 +22,6 @@ from artdetect.pictures.labels import CLASSES
 from tasks.engine.caching import StageOutcome
 
 MAX_EXAMPLES = 5  # examples of a finding on the dashboard; audit.json and the report have more
-FIGURES = {
-    "confusion": "Confusion matrix on the test set",
-    "reliability": "Reliability diagram: how often p(AI) is right on the test set",
-}
 MAX_INLINE_BYTES = 140_000  # of a figure that is embedded, which base64 makes a third larger; larger ones are linked
 
 
@@ -45,25 +41,42 @@ def run_name() -> str:
 
 
 def publish(outcomes: Sequence[StageOutcome]) -> None:
-    """Show a finished run: stages, metrics beside the champion's, figures, model card, link to the report."""
+    """Show a finished run: if there is a report, its link, card and figures; metrics beside the champion's; stages.
+
+    The run's page shows what is made last first.
+    """
     artifacts = {outcome.name: outcome.artifact for outcome in outcomes}
-    publish_stages(outcomes)
-    scores = artifacts.get("evaluate champion") or _champions_evaluation(artifacts)
-    training = _read(artifacts["train"])
-    metrics = f"{_other_art(training)}\n\n{_metrics(_read(artifacts['evaluate']), _read(scores) if scores else None)}"
-    description = other_art.sentences(training)[0]
-    create_markdown_artifact(metrics, key="metrics", description=description)
-    report = artifacts["report"].folder
-    for name, caption in FIGURES.items():
-        if (figure := report / "figures" / f"{name}.png").is_file():
-            create_markdown_artifact(_image(figure, caption), key=name, description=caption)
-    card = (report / file_names.MODEL_CARD).read_text(encoding="utf-8")
-    if "explain" in artifacts:
+    scores = _read(artifacts["evaluate"])
+    if "report" in artifacts:
+        report = artifacts["report"].folder
+        create_link_artifact(address(report / file_names.REPORT), key="report", link_text=file_names.REPORT)
+        card = (report / file_names.MODEL_CARD).read_text(encoding="utf-8")
+        commit = artifacts["train"].record["revision"] or "unknown"
+        description = f"What the model can and cannot do; trained at commit {commit}"
+        create_markdown_artifact(card, key="model-card", description=description)
         publish_localisation(artifacts["explain"].folder)
-    commit = artifacts["train"].record["revision"] or "unknown"
-    description = f"What the model can and cannot do; trained at commit {commit}"
-    create_markdown_artifact(card, key="model-card", description=description)
-    create_link_artifact(_address(report / file_names.REPORT), key="report", link_text=file_names.REPORT)
+        for name, caption in _captions(scores).items():
+            if (figure := report / "figures" / f"{name}.png").is_file():
+                create_markdown_artifact(_image(figure, caption), key=name, description=caption)
+    publish_stages(outcomes)
+    former = artifacts.get("evaluate champion") or _champions_evaluation(artifacts)
+    training = _read(artifacts["train"])
+    metrics = f"{_other_art(training)}\n\n{_metrics(scores, _read(former) if former else None)}"
+    create_markdown_artifact(metrics, key="metrics", description=other_art.sentences(training)[0])
+
+
+def _captions(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Name -> caption of the report's figures that are shown, from evaluate's metrics."""
+    right = " and ".join(
+        f"{row[place]:,} of {sum(row):,} {label}"
+        for place, (label, row) in enumerate(zip(CLASSES, metrics["confusion"], strict=True))
+    )
+    captions = {"confusion": f"Confusion matrix: {right} test pictures right"}
+    if calibration := metrics.get("calibration"):
+        captions["reliability"] = (
+            f"Reliability diagram: p(AI) is off by {100 * calibration['ece']['value']:.1f} points on average (ECE)"
+        )
+    return captions
 
 
 def publish_stages(outcomes: Sequence[StageOutcome]) -> None:
@@ -77,14 +90,20 @@ def publish_stages(outcomes: Sequence[StageOutcome]) -> None:
         }
         for outcome in outcomes
     ]
-    description = "Which stages ran, and why. For a cached stage, the seconds are those of its build."
+    ran = [outcome for outcome in outcomes if outcome.ran]
+    description = (
+        f"{len(ran)} of {len(outcomes)} stages ran, {sum(outcome.seconds for outcome in ran):.0f} s. For a cached "
+        "stage, the seconds are those of its build."
+    )
     create_table_artifact(rows, key="stages", description=description)
 
 
 def publish_audit(folder: Path) -> None:
     """Show the findings in an audit's artifact folder."""
     audit = json.loads((folder / file_names.AUDIT).read_text())
-    create_markdown_artifact(_audit(audit), key="audit", description="What to know about the data")
+    fired = [finding["name"] for finding in audit["findings"] if finding["fired"]]
+    description = f"{audit['pictures']:,} pictures; findings: {', '.join(fired) or 'none'}"
+    create_markdown_artifact(_audit(audit), key="audit", description=description)
 
 
 def publish_localisation(folder: Path) -> None:
@@ -154,11 +173,11 @@ def _image(file: Path, caption: str) -> str:
     """Markdown with the picture inside: the dashboard shows no files, and an image artifact would print the URI."""
     content = file.read_bytes()
     if len(content) > MAX_INLINE_BYTES:
-        return f"[{caption}]({_address(file)})"
+        return f"[{caption}]({address(file)})"
     return f"![{caption}](data:image/png;base64,{base64.b64encode(content).decode()})"
 
 
-def _address(file: Path) -> str:
+def address(file: Path) -> str:
     """The address of an artifact's file: over HTTP after `make up`, because browsers block links to local files."""
     served = os.environ.get("ARTDETECT_FILES")
     return f"{served}/{file.relative_to(paths.artifacts()).as_posix()}" if served else file.as_uri()

@@ -1,19 +1,26 @@
-"""What a flow run leaves beside its artifacts: an entry in the run ledger, Prometheus metrics, advice if it failed."""
+"""What a flow run leaves beside its artifacts: an entry in the run ledger, metrics, an event and advice if it failed.
+
+A run that is killed leaves them through whoever notices first: Prefect's hook in the worker, the next run, the
+watchdog or `make up`.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from prefect import Flow, runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.logging import get_run_logger
 
-from artdetect.artifacts import run_ledger
-from artdetect.artifacts.run_ledger import Run, StageRecord
+from artdetect import alerts
+from artdetect.artifacts import active_runs, run_ledger
+from artdetect.artifacts.run_ledger import Run
 from artdetect.core import errors
-from artdetect.monitoring import prometheus_metrics
+from artdetect.formatting.text import printable
+from artdetect.monitoring import prometheus_metrics, recorded_run
+from tasks.engine import events
 from tasks.engine.caching import RUN_CONTEXT, RunContext
 
 _EXPECTED = [kind.__name__ for kind in errors.ArtdetectError.__subclasses__()]
@@ -23,56 +30,100 @@ _EXPECTED = [kind.__name__ for kind in errors.ArtdetectError.__subclasses__()]
 def recorded(refresh: Sequence[str] = ()) -> Iterator[RunContext]:
     """Open the context of a flow run. At its end, failed or not, write the run to the ledger and update the metrics.
 
+    First it records the runs before it that were killed.
+
     Args:
         refresh: Stages to build again even if they are current.
     """
-    context = RunContext(frozenset(refresh))
-    RUN_CONTEXT.set(context)
-    began = datetime.now(UTC).isoformat()
-    error: str | None = None
+    run = runtime.flow_run
+    context = None
+    for crashed in record_crashes():
+        get_run_logger().warning("%s %s had crashed: %s", crashed.flow, printable(crashed.name), crashed.error)
     try:
-        yield context
-    except BaseException as raised:
-        error = f"{type(raised).__name__}: {raised}"
+        with recorded_run.recorded(str(run.id), str(run.flow_name), str(run.name)) as record:
+            context = RunContext(record, frozenset(refresh))
+            RUN_CONTEXT.set(context)
+            yield context
+    except Exception as error:
+        # before Prefect sets the state, after which `prefect deployment run --watch` prints no more events
+        if problem := emit_failure(str(run.id), str(run.flow_name), "failed", str(error) or type(error).__name__):
+            get_run_logger().warning("%s", problem)
         raise
     finally:
-        run_ledger.write(
-            Run(
-                id=str(runtime.flow_run.id),
-                flow=str(runtime.flow_run.flow_name),
-                name=str(runtime.flow_run.name),
-                began=began,
-                ended=datetime.now(UTC).isoformat(),
-                state="failed" if error else "completed",
-                error=error,
-                stages=[
-                    StageRecord(stage=use.stage, key=use.artifact.key, ran=use.ran, why=use.why, seconds=use.seconds)
-                    for use in context.outcomes
-                ],
-                facts=context.facts,
-            )
-        )
-        context.locks.release()  # the ledger protects what it used from now on
+        if context:
+            context.locks.release()  # the ledger protects what it used from now on
+
+
+def emit_failure(run_id: str, flow: str, state: str, reason: str) -> str | None:
+    """Emit the event that a run failed or crashed; returns an error message if the server does not answer.
+
+    Args:
+        run_id: The flow run.
+        flow: The flow's name.
+        state: How it ended, as in the ledger.
+        reason: Why.
+    """
+    said = printable(reason)
+    payload = {"flow": flow, "run": run_id, "state": state, "reason": said}
+    return events.emit(alerts.FAILED, f"artdetect.flow.{flow}", f"{flow} {state}: {said}", payload, run_id)
+
+
+def record_crashes() -> list[Run]:
+    """Record the runs that were killed since, with metrics and events; returns them."""
+    crashed = active_runs.record_crashed()
+    for run in crashed:
+        emit_failure(run.id, run.flow, run.state, str(run.error))
+    if crashed:
         prometheus_metrics.write()
+    return crashed
+
+
+def record_end(flow: str, flow_run: FlowRun, state: State[Any]) -> Run | None:
+    """Record a run that ended before it could say so itself; None if it is on record.
+
+    Args:
+        flow: The flow's name.
+        flow_run: The run.
+        state: The state in which it ended.
+    """
+    if run_ledger.has(str(flow_run.id)):
+        return None
+    now = run_ledger.now()
+    run = Run(
+        id=str(flow_run.id),
+        flow=flow,
+        name=flow_run.name,
+        began=flow_run.start_time.isoformat() if flow_run.start_time else now,
+        ended=now,
+        state="crashed" if state.is_crashed() else "failed",
+        error=state.message,
+        stages=[],
+    )
+    run_ledger.write(run)
+    emit_failure(run.id, flow, run.state, str(run.error))
+    prometheus_metrics.write()
+    return run
 
 
 def advise(flow: "Flow[..., Any]", flow_run: FlowRun, state: State[Any]) -> None:
-    """A hook for failed and crashed runs: shows on the dashboard what happened and what to do next.
+    """A hook for failed and crashed runs: records the end, and shows what happened and what to do next.
 
-    Prefect calls it with these arguments.
+    Prefect calls it with these arguments; after a crash in the worker's process.
 
     Args:
         flow: The flow.
         flow_run: The run, which gets the artifact.
         state: The run's final state, with the error's message.
     """
+    record_crashes()
+    record_end(flow.name, flow_run, state)
     message = state.message or "no message"
     with get_client(sync_client=True) as client:
         client.create_artifact(
             ArtifactCreate(
                 key="what-to-do",
                 type="markdown",
-                description=f"{state.name}: what to do next",
+                description=f"{state.name}: {printable(message)}",
                 data=_advice(flow.name, state.is_crashed(), message),
                 flow_run_id=flow_run.id,
             )

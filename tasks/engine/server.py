@@ -20,11 +20,21 @@ POLICY = (
 )
 
 
+def number_artifacts() -> None:
+    """Give artifacts ids in the order of time, by which a run's page sorts them; Prefect's own are random."""
+    from prefect._internal.uuid7 import uuid7
+    from prefect.server.schemas.core import Artifact
+
+    Artifact.model_fields["id"].default_factory = uuid7
+    Artifact.model_rebuild(force=True)
+
+
 def main() -> None:
     """Run the server until SIGTERM."""
     os.environ.update(access.server_settings())
     from prefect.server.api.server import create_app  # reads the settings
 
+    number_artifacts()
     uvicorn.run(Guard(create_app(final=True), POLICY), host=access.HOST, port=access.port(), log_level="warning")
 
 

@@ -1,10 +1,13 @@
 """What a run leaves on the Prefect server: its artifacts, also when every stage was cached."""
 
+import re
 from pathlib import Path
 
 from prefect.client.orchestration import get_client
 
+from artdetect.artifacts import run_ledger
 from flows.pipeline import pipeline
+from tasks.engine.server import number_artifacts
 
 from .conftest import STAGES, artifacts, small
 
@@ -12,7 +15,7 @@ from .conftest import STAGES, artifacts, small
 def test_a_cached_run_shows_stages_metrics_audit_and_report(pictures: Path) -> None:
     run_id = pipeline(small(pictures), return_state=True).state_details.flow_run_id
     with get_client(sync_client=True) as client:
-        assert client.read_flow_run(run_id).name == "notebook on drawn"
+        name = client.read_flow_run(run_id).name
     found = {artifact.key: artifact for artifact in artifacts(run_id)}
     assert {"stages", "metrics", "audit", "report", "model-card"} <= set(found)
     assert all(stage in found["stages"].data for stage in STAGES)
@@ -23,3 +26,19 @@ def test_a_cached_run_shows_stages_metrics_audit_and_report(pictures: Path) -> N
     assert found["model-card"].data.startswith("# Model card: notebook-")
     assert "report.html" in found["report"].data
     assert "8 test pictures of each class" in found["localisation"].data
+    accuracy = re.search(r"[\d.]+ % right|[\d.]+ %", str(found["summary"].description))
+    assert accuracy
+    assert name == f"notebook on drawn: {accuracy[0]} right"
+    assert run_ledger.read()[-1].name == name
+    assert "(/artifacts/key/metrics)" in found["summary"].data
+    assert re.fullmatch(r"0 of 8 stages ran, 0 s\. .*", str(found["stages"].description))
+    assert re.fullmatch(r"Confusion matrix: \d+ of \d+ AI and \d+ of \d+ human .*", str(found["confusion"].description))
+
+
+def test_what_is_shown_last_stands_first() -> None:
+    """The page sorts by id, which Prefect draws at random."""
+    from prefect.server.schemas.core import Artifact
+
+    number_artifacts()
+    ids = [Artifact(key="a", type="markdown").id for _ in range(50)]
+    assert ids == sorted(ids)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from artdetect.artifacts import run_ledger
 from artdetect.cli import main
 
 from .conftest import start
@@ -73,6 +74,8 @@ def test_a_picture_that_changes_while_it_is_used(failure: Failure, pictures: Pat
     message = failure("--refresh", "train")
     assert picture.name in message
     assert "changed since it was indexed" in message
+    run = run_ledger.read()[-1]
+    assert (run.state, f"artdetect: {str(run.error).partition(': ')[2]}") == ("failed", message)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")

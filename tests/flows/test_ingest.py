@@ -13,9 +13,11 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from artdetect import config as configs
+from artdetect.artifacts import run_ledger
 from artdetect.cli import main
 from artdetect.config import Config
-from flows.ingest import ADDED, RESOURCE, ingest
+from flows.ingest import RESOURCE, ingest
+from tasks.engine.events import SAMPLES_ADDED
 from tests.ingest.conftest import drop
 from tests.tiny_dataset import data_set, jpeg, write
 
@@ -30,7 +32,7 @@ def config(server: str, roots: Path) -> Config:
 def events(root: str, expected: int) -> list[dict[str, Any]]:
     """The events about pictures added, whose batches lie below this test's root; the server takes them in behind."""
     until = time.monotonic() + 60
-    chosen = {"filter": {"event": {"name": [ADDED]}, "resource": {"id": [RESOURCE]}}}
+    chosen = {"filter": {"event": {"name": [SAMPLES_ADDED]}, "resource": {"id": [RESOURCE]}}}
     while True:
         with get_client(sync_client=True) as client:
             found = client.request("POST", "/events/filter", json=chosen).json()["events"]
@@ -68,6 +70,9 @@ def test_the_watch_takes_shows_and_tells_and_is_quiet_with_nothing_to_do(config:
     again = ingest(config, return_state=True)
     assert again.result() == {"added": 0, "known": 0, "rejected": 0, "left": 0}
     assert shown(again) == []
+    first, second = run_ledger.read()
+    assert (first.flow, first.state, first.facts["ingest"]["added"], first.idle) == ("ingest", "completed", 1, False)
+    assert second.idle
 
 
 @pytest.mark.slow
@@ -93,3 +98,4 @@ def test_the_command_tells_a_running_server_before_it_ends_and_does_without_one(
     assert json.loads(printed.out)["added"] == 1
     assert "does not answer" in printed.err
     assert printed.err.count("\n") == 1
+    assert [run.facts["ingest"]["added"] for run in run_ledger.read()] == [1, 1]

@@ -5,10 +5,12 @@ One story in the order of the tests: up, a training by hand, its repetition, new
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from prefect.states import Pending
 
 from benchmarks.deployed_project import CONFIG, ENDED, SMALL, Site, eventually, site
 from tests.tiny_dataset import data_set, jpeg, write
@@ -31,11 +33,13 @@ def test_a_training_by_hand_and_again(up: Site) -> None:
     for _ in range(2):
         assert "Completed" in up.do("prefect", "deployment", "run", "pipeline/train", "--watch")
     first, second = up.runs("pipeline")
-    assert first["name"] == second["name"] == "notebook on art"
+    assert first["name"] == second["name"]
+    assert re.fullmatch(r"notebook on art: \d+\.\d % right", first["name"])
     cached = dict.fromkeys(STAGES, "Cached")
     assert eventually(lambda: up.tasks(second) == cached), up.tasks(second)
     assert up.tasks(first) == dict.fromkeys(STAGES, "Completed")
 
+    assert next(iter(up.artifacts(second))) == "summary"  # it stands first on the run's page
     shown = {key: artifact["data"] for key, artifact in up.artifacts(second).items()}
     assert {"stages", "metrics", "audit", "model-card"} <= set(shown)
     for name in ("confusion", "reliability"):
@@ -52,7 +56,7 @@ def test_schedules_have_made_runs(up: Site) -> None:
         found = up.query("flow_runs", flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}}, limit=200)
         return {flows[run["flow_id"]] for run in found}
 
-    assert eventually(lambda: {"retrain", "ingest", "housekeeping"} <= scheduled()), scheduled()
+    assert eventually(lambda: {"retrain", "ingest", "housekeeping", "watchdog"} <= scheduled()), scheduled()
 
 
 def test_up_again_changes_nothing(up: Site) -> None:
@@ -63,7 +67,7 @@ def test_up_again_changes_nothing(up: Site) -> None:
     assert len(before) == 3
     up.do("artdetect.services", "up")
     assert programs() == before
-    assert len(up.query("deployments")) == 5
+    assert len(up.query("deployments")) == 6
 
 
 def test_new_samples_retrain_and_the_gate_decides(up: Site) -> None:
@@ -89,7 +93,8 @@ def test_new_samples_retrain_and_the_gate_decides(up: Site) -> None:
 
     tasks = up.tasks(trained[0])
     assert tasks["download"] == "Cached"
-    assert {tasks[name] for name in ("index", "train", "evaluate", "evaluate champion", "gate")} == {"Completed"}
+    ran = ("index", "train", "evaluate", "evaluate champion", "gate", "explain", "report")
+    assert {tasks[name] for name in ran} == {"Completed"}
     gate = up.artifacts(trained[-1])["gate"]["data"]
     assert "flux" in gate
     champion, *others = json.loads(up.do("artdetect.cli", "models", "--json"))
@@ -107,3 +112,32 @@ def test_a_failure_says_what_to_do(up: Site) -> None:
     (failed,) = failures()
     assert eventually(lambda: "what-to-do" in up.artifacts(failed)), up.log()
     assert "there is no such config file" in up.artifacts(failed)["what-to-do"]["data"]
+
+
+def test_a_watched_failure_ends_with_its_reason(up: Site) -> None:
+    words = ["prefect", "deployment", "run", "pipeline/train", "--watch", "-p", "config=elsewhere.toml"]
+    said = up.do(*words, code=1)
+    *_, reason, state, end = [line for line in said.splitlines() if "artdetect.run.failed" in line or "Failed" in line]
+    assert "elsewhere.toml: there is no such config file" in " ".join((reason, state, end))
+
+
+def test_a_run_that_was_being_submitted_when_the_services_stopped_blocks_nothing(up: Site) -> None:
+    """Of the deployment, one run may be active."""
+    parameters = {"folder": "/nowhere"}
+    with up.client() as client:
+        deployment = client.read_deployment_by_name("explain/batch").id
+        stuck = client.create_flow_run_from_deployment(
+            deployment, parameters=parameters, state=Pending(name="Submitting")
+        )
+    up.do("artdetect.services", "down")
+    said = up.do("artdetect.services", "up")
+    assert f"runs: ended explain {stuck.name}: Crashed" in said
+    assert said.index("server: answers") < said.index("deployments: ") < said.index("worker: starting")
+    up.start("explain/batch", **parameters)
+
+    def ended() -> dict[str, str]:
+        return {run["name"]: run["state_type"] for run in up.runs("explain")}
+
+    assert eventually(lambda: sorted(ended().values()) == ["CRASHED", "FAILED"]), (ended(), up.log())
+    recorded = [json.loads(file.read_text()) for file in (up.folder / "artifacts" / "runs").glob("[!.]*.json")]
+    assert {run["state"] for run in recorded if run["flow"] == "explain"} == {"crashed", "failed"}

@@ -60,7 +60,7 @@ def run(
         {"path": str, "group": "int64"}
     ).to_parquet(made["audit"] / "groups.parquet")
     for folder in ("out", "balance"):
-        (tmp_path / folder).mkdir()
+        (tmp_path / folder).mkdir(parents=True)
     pd.DataFrame({"sha256": trained_on or (), "split": "train"}).astype(str).to_parquet(
         tmp_path / "balance" / "balance.parquet"
     )
@@ -148,16 +148,30 @@ def test_pictures_that_the_champion_was_trained_on_and_near_duplicates_are_left_
 def test_where_the_champions_balance_no_longer_exists_the_page_says_so(
     tmp_path: Path, model: Path, cases: Path
 ) -> None:
-    decision = run(tmp_path, model, cases, trained_on=None)
+    shutil.copytree(model, older := tmp_path / "older", ignore=shutil.ignore_patterns("trained_on.parquet"))
+    decision = run(tmp_path, older, cases, trained_on=None)
     assert (decision["unknown"], decision["left_out"]["trained_on"]) == (["champion"], 0)
-    assert "The training data of the champion no longer exists" in (tmp_path / "out" / "gate.md").read_text()
+    assert "The training data of the champion, or of a model" in (tmp_path / "out" / "gate.md").read_text()
+    assert run(tmp_path / "known", model, cases, trained_on=None)["unknown"] == []
+
+
+def test_pictures_that_an_ancestor_was_trained_on_are_left_out(tmp_path: Path, model: Path, cases: Path) -> None:
+    index = pd.read_parquet(artifacts(tmp_path / "named", GROUPS)["index"] / "index.parquet").set_index("path")
+    shutil.copytree(model, descendant := tmp_path / "descendant")
+    inherited = index.sha256[["test/dots/000.jpg", "test/dots/001.jpg"]].reset_index()[["sha256"]]
+    inherited.to_parquet(descendant / "trained_on.parquet")
+    metrics = json.loads((descendant / "metrics.json").read_text())
+    (descendant / "metrics.json").write_text(json.dumps(metrics | {"ancestors_known": False}))
+    decision = run(tmp_path, descendant, cases)
+    assert decision["left_out"] == {"disputed": 0, "trained_on": 2}
+    assert decision["unknown"] == ["champion", "challenger", "reference"]
 
 
 def test_pictures_that_a_model_was_adapted_to_are_left_out_though_its_balance_is_not_known(
     tmp_path: Path, model: Path, cases: Path
 ) -> None:
     index = pd.read_parquet(artifacts(tmp_path / "named", GROUPS)["index"] / "index.parquet").set_index("path")
-    shutil.copytree(model, adapted := tmp_path / "adapted")
+    shutil.copytree(model, adapted := tmp_path / "adapted", ignore=shutil.ignore_patterns("trained_on.parquet"))
     row = {"sha256": index.sha256["test/dots/000.jpg"], "label": "human", "series": ""}
     (adapted / "adapted_to.json").write_text(json.dumps([row]))
     decision = run(tmp_path, adapted, cases, trained_on=None)

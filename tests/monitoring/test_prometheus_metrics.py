@@ -1,6 +1,7 @@
 """The metrics as Prometheus parses them."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,9 @@ def read() -> dict[tuple[str, ...], float]:
 
 
 def test_an_empty_project_has_metrics_too() -> None:
-    assert read() == {("gate_verdicts", "refused"): 0, ("gate_verdicts", "promoted"): 0}
+    found = read()
+    assert found.pop(("metrics_timestamp_seconds",)) == pytest.approx(time.time(), abs=60)
+    assert found == {("gate_verdicts", "refused"): 0, ("gate_verdicts", "promoted"): 0}
 
 
 def test_the_run_metrics_describe_the_last_run_of_each_flow() -> None:
@@ -54,7 +57,10 @@ def test_the_run_metrics_describe_the_last_run_of_each_flow() -> None:
     assert found["run_duration_seconds", "pipeline"] == 600
     assert found["run_end_timestamp_seconds", "retrain"] == 1777593900
     assert found["run_last_success_timestamp_seconds", "pipeline"] == 1777593660
+    assert found["run_last_failure_timestamp_seconds", "pipeline"] == 1777594200
+    assert found["run_last_failure_age_seconds", "pipeline"] == pytest.approx(time.time() - 1777594200, abs=60)
     assert found["runs", "pipeline", "failed"] == found["runs", "pipeline", "completed"] == 1
+    assert found["runs", "pipeline", "crashed"] == found["runs", "retrain", "failed"] == 0
     assert found["gate_verdicts", "promoted"] == 1
 
 

@@ -1,6 +1,8 @@
 """`train.initial_weights`: a training that starts from the weights of another model."""
 
 import hashlib
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +52,31 @@ def test_a_net_of_other_layers_is_an_error(model: Path) -> None:
     other = replace(recipe("notebook"), build=linear)
     with pytest.raises(ModelError, match="its net differs from this training's in conv1, conv2, dense"):
         warm_start.with_initial_weights(other, initial).build()
+
+
+def test_a_model_names_its_own_training_pictures_and_those_of_all_its_ancestors(
+    model: Path, roots: Path, trained: Path
+) -> None:
+    """A grandchild knows its grandparent's, whatever became of that one; it says so if an ancestor names none."""
+
+    def child(of: str | None, key: str, *own: str) -> tuple[bool, set[str]]:
+        (out := roots / "artifacts" / "train" / key).mkdir(parents=True)
+        known = warm_start.write_trained_on(of, own, out)
+        (out / "metrics.json").write_text(json.dumps({"ancestors_known": known}))
+        return known, set(pd.read_parquet(out / "trained_on.parquet").sha256)
+
+    assert child(None, "first", "a", "b") == (True, {"a", "b"})
+    assert child("first", "second", "b", "c") == (True, {"a", "b", "c"})
+    shutil.rmtree(roots / "artifacts" / "train" / "first")
+    assert child("second", "third", "d") == (True, {"a", "b", "c", "d"})
+    (roots / "artifacts" / "train" / "old").mkdir()
+    (roots / "artifacts" / "train" / "old" / "metrics.json").write_text("{}")
+    assert child("old", "fourth", "d") == (False, {"d"})
+    assert child("fourth", "fifth", "e") == (False, {"e"})
+
+    balance = pd.read_parquet(trained / "artifacts" / "balance" / "k1" / "balance.parquet")
+    used = balance[balance.split.isin(["train", "validation"])]
+    assert set(pd.read_parquet(model / "trained_on.parquet").sha256) == set(used.sha256)
 
 
 @pytest.mark.slow

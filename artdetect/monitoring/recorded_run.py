@@ -1,0 +1,31 @@
+"""A run on record: in progress while it lasts, then in the run ledger and in the metrics, however it ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from artdetect.artifacts import active_runs
+from artdetect.artifacts.active_runs import ActiveRun
+from artdetect.monitoring import prometheus_metrics
+
+
+@contextmanager
+def recorded(run_id: str, flow: str, name: str) -> Iterator[ActiveRun]:
+    """Record what happens in the block as a run; first record the runs before it that were killed.
+
+    Args:
+        run_id: The run's id in the ledger.
+        flow: The flow's name.
+        name: The run's name.
+    """
+    active_runs.record_crashed()
+    run = ActiveRun(run_id, flow, name)
+    try:
+        yield run
+    except BaseException as error:
+        # what is no Exception comes from outside: SIGTERM, Ctrl-C, a cancellation
+        run.end("failed" if isinstance(error, Exception) else "crashed", f"{type(error).__name__}: {error}")
+        raise
+    else:
+        run.end("completed")
+    finally:
+        prometheus_metrics.write()

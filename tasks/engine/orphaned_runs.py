@@ -1,0 +1,184 @@
+"""Ends the runs that Prefect's server takes for active although no process works on them any more.
+
+Prefect ends the runs of a process that its worker sees die. These remain: the tasks of a killed run, which show
+Running for ever; a run that was being submitted when the worker stopped, which keeps its deployment's only slot; and a
+run killed together with its worker. `make up` ends them before it starts a worker, and the watchdog while one runs:
+
+    python -m tasks.engine.orphaned_runs
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled, Completed, Crashed, Failed, State
+
+from artdetect import services
+from artdetect.artifacts import active_runs, run_ledger
+from artdetect.formatting.text import printable
+from tasks.engine import run_record
+
+PATIENCE = timedelta(minutes=10)  # for a run to reach its flow's code, and for the states of tasks to arrive
+HOLD_A_SLOT = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+PAGE_SIZE = 200  # runs per request
+
+
+@dataclass
+class Ended:
+    """What was ended.
+
+    Args:
+        runs: Flow runs whose state was set on the server, a line each.
+        tasks: How many task runs were ended.
+        slots: Deployments whose slots were set right.
+    """
+
+    runs: list[str] = field(default_factory=list)
+    tasks: int = 0
+    slots: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """What was done, a line each; none if there was nothing to do."""
+        lines = [f"ended {run}" for run in self.runs]
+        lines += [f"ended {self.tasks:,} tasks of runs that had ended"] if self.tasks else []
+        return lines + [f"freed the slot of {name}" for name in self.slots]
+
+
+def end(patience: timedelta = PATIENCE) -> Ended:
+    """End what nobody works on, on the server in use, and record it.
+
+    Args:
+        patience: How long a run may be about to start, and a task's last state on its way. Zero before a worker is
+            started, when no run can be about to start.
+    """
+    run_record.record_crashes()
+    ended = Ended()
+    before = datetime.now(UTC) - patience
+    with get_client(sync_client=True) as client:
+        deployments = _deployments(client)
+        for run in list(_flow_runs(client, HOLD_A_SLOT)):
+            since = run.state.timestamp if run.state else before
+            if state := _end_of(run, before, run.deployment_id in deployments and since <= before):
+                _end_run(client, run, state, ended)
+        for task, state in list(_tasks_of_ended_runs(client, before)):
+            client.set_task_run_state(task, state, force=True)
+            ended.tasks += 1
+        ended.slots += _freed(client, deployments)
+    return ended
+
+
+def _end_of(run: FlowRun, before: datetime, given_up: bool) -> State[Any] | None:
+    """The state in which an active run has ended, or None while a process may work on it.
+
+    Args:
+        run: The run.
+        before: Runs that say that they ended since are about to tell the server.
+        given_up: Whether a process that works on it would be in progress by now. Other runs than those of the
+            deployments may belong to another project, whose processes are not known here.
+    """
+    if active_runs.is_running(str(run.id)):
+        return None
+    recorded = next((one for one in reversed(run_ledger.read()) if one.id == str(run.id)), None)
+    if recorded and recorded.state == "crashed":
+        return Crashed(message=recorded.error)
+    if recorded:
+        if datetime.fromisoformat(recorded.ended) > before:
+            return None
+        return Failed(message=recorded.error) if recorded.error else Completed(message="The server was not told")
+    if not given_up:
+        return None
+    if run.state and run.state.is_cancelling():
+        return Cancelled(message="Its process is gone")
+    doing = "being started" if run.state and run.state.is_pending() else "running"
+    return Crashed(message=f"It was {doing} when the services stopped or its process was killed; start it again")
+
+
+def _end_run(client: SyncPrefectClient, run: FlowRun, state: State[Any], ended: Ended) -> None:
+    client.set_flow_run_state(run.id, state)
+    flow = client.read_flow(run.flow_id).name
+    if state.is_crashed() or state.is_failed():
+        run_record.record_end(flow, run, state)
+    ended.runs.append(f"{flow} {printable(run.name)}: {state.name}")
+
+
+def _deployments(client: SyncPrefectClient) -> dict[Any, Any]:
+    """Id -> deployment, for those of the project's work pool."""
+    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[services.POOL]))
+    return {deployment.id: deployment for deployment in client.read_deployments(work_pool_filter=pool)}
+
+
+def _flow_runs(client: SyncPrefectClient, states: list[StateType], deployment: Any = None) -> Iterator[FlowRun]:
+    chosen = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states)))
+    of = DeploymentFilter(id=DeploymentFilterId(any_=[deployment])) if deployment else None
+    offset = 0
+    while page := client.read_flow_runs(flow_run_filter=chosen, deployment_filter=of, limit=PAGE_SIZE, offset=offset):
+        yield from page
+        offset += len(page)
+
+
+def _tasks_of_ended_runs(client: SyncPrefectClient, before: datetime) -> Iterator[tuple[Any, State[Any]]]:
+    """Id and last state of each active task whose flow run ended before a time."""
+    active = TaskRunFilter(
+        state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING]))
+    )
+    runs: dict[Any, FlowRun | None] = {}
+    offset = 0
+    while page := client.read_task_runs(task_run_filter=active, limit=PAGE_SIZE, offset=offset):
+        offset += len(page)
+        for task in page:
+            if task.flow_run_id is None:
+                continue
+            if task.flow_run_id not in runs:
+                runs[task.flow_run_id] = _flow_run(client, task.flow_run_id)
+            run = runs[task.flow_run_id]
+            if run and run.state and run.state.is_final() and run.state.timestamp <= before:
+                yield task.id, Crashed(message=f"Its run ended as {run.state.name}")
+
+
+def _flow_run(client: SyncPrefectClient, run_id: Any) -> FlowRun | None:
+    with suppress(ObjectNotFound):
+        return client.read_flow_run(run_id)
+    return None
+
+
+def _freed(client: SyncPrefectClient, deployments: dict[Any, Any]) -> Iterator[str]:
+    """Set the slots of deployments right that a lost run keeps; yields their names.
+
+    The server counts a slot down when the run that holds it ends. It loses a count if it was restarted meanwhile.
+    """
+    for deployment in deployments.values():
+        limit = deployment.global_concurrency_limit
+        if limit is None or not limit.active_slots:
+            continue
+        holders = sum(1 for _ in _flow_runs(client, HOLD_A_SLOT, deployment.id))
+        if holders < limit.active_slots:
+            client.update_global_concurrency_limit(limit.name, GlobalConcurrencyLimitUpdate(active_slots=holders))
+            yield deployment.name
+
+
+def main() -> None:
+    """End them, and say what was done; for `make up`, before a worker runs."""
+    for line in end(timedelta()).lines():
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

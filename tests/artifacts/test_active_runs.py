@@ -1,0 +1,90 @@
+"""Runs in progress, and those whose process died."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from artdetect.artifacts import active_runs, run_ledger
+from artdetect.artifacts.active_runs import ActiveRun
+from artdetect.artifacts.run_ledger import StageRecord
+from artdetect.monitoring.recorded_run import recorded
+
+USE = StageRecord(stage="train", key="k1", ran=True, why="never built", seconds=2.5)
+KILLED = """
+import os, signal
+from artdetect.artifacts.active_runs import ActiveRun
+from artdetect.artifacts.run_ledger import StageRecord
+run = ActiveRun("killed", "pipeline", "blue-cat")
+run.used(StageRecord(stage="train", key="k1", ran=True, why="never built", seconds=2.5))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(autouse=True)
+def ledger(roots: Path) -> Path:
+    return roots / "artifacts" / "runs"
+
+
+def kill_a_run() -> None:
+    assert subprocess.run([sys.executable, "-c", KILLED]).returncode < 0
+
+
+def test_a_killed_run_is_recorded_once_by_whoever_notices_with_what_it_used(ledger: Path) -> None:
+    kill_a_run()
+    assert run_ledger.read() == []
+    (crashed,) = active_runs.record_crashed()
+    assert run_ledger.read() == [crashed]
+    assert (crashed.id, crashed.flow, crashed.state, crashed.stages) == ("killed", "pipeline", "crashed", [USE])
+    assert "its process was killed" in str(crashed.error)
+    assert active_runs.record_crashed() == []
+    assert len(list(ledger.iterdir())) == 1
+
+
+def test_the_next_run_notices_and_is_not_mistaken_for_a_killed_one(ledger: Path) -> None:
+    kill_a_run()
+    with recorded("next", "pipeline", "red-cat") as run:
+        assert [one.id for one in run_ledger.read()] == ["killed"]
+        assert active_runs.is_running("next")
+        run.used(USE)
+        assert active_runs.record_crashed() == []
+        assert [(one.id, one.stages) for one in active_runs.running()] == [("next", [USE])]
+    assert not active_runs.is_running("next")
+    assert [(one.id, one.state) for one in run_ledger.read()] == [("killed", "crashed"), ("next", "completed")]
+    metrics = (ledger.parent / "metrics.prom").read_text()
+    assert 'artdetect_runs{flow="pipeline",state="crashed"} 1.0' in metrics
+    assert 'artdetect_run_last_failure_timestamp_seconds{flow="pipeline"}' in metrics
+
+
+@pytest.mark.parametrize(("error", "state"), [(ValueError("no"), "failed"), (KeyboardInterrupt(), "crashed")])
+def test_a_run_that_an_error_ends_is_on_record(error: BaseException, state: str) -> None:
+    with pytest.raises(type(error)), recorded("a", "explain", "a"):
+        raise error
+    (run,) = run_ledger.read()
+    assert (run.state, run.error) == (state, f"{type(error).__name__}: {error}")
+
+
+def test_a_line_that_was_cut_off_is_left_out(ledger: Path) -> None:
+    kill_a_run()
+    file = ledger / "killed.active"
+    os.truncate(file, file.stat().st_size - 3)
+    assert [run.stages for run in active_runs.record_crashed()] == [[]]
+
+
+def test_a_run_killed_after_it_was_recorded_ended_as_it_says(ledger: Path) -> None:
+    kill_a_run()
+    content = (ledger / "killed.active").read_bytes()
+    ActiveRun("killed", "pipeline", "blue-cat").end("completed")
+    (ledger / "killed.active").write_bytes(content)
+    assert active_runs.record_crashed() == []
+    assert [run.state for run in run_ledger.read()] == ["completed"]
+    assert not (ledger / "killed.active").exists()
+
+
+def test_runs_that_find_nothing_to_do_take_one_place_per_flow() -> None:
+    for number, flow in enumerate(("ingest", "retrain", "ingest", "ingest")):
+        with recorded(f"r{number}", flow, flow) as run:
+            run.idle = number != 2
+    assert [run.id for run in run_ledger.read()] == ["r1", "r2", "r3"]
