@@ -16,7 +16,7 @@ from PIL import Image
 from artdetect import config
 from artdetect.cli import main
 from artdetect.core.errors import ArtdetectError
-from artdetect.index import scan
+from artdetect.index import sources
 from tests.tiny_dataset import data_set, jpeg, write
 
 Record = Callable[[str, object], None]
@@ -103,16 +103,16 @@ def test_mutated_parquet_tables_of_sources_are_read_or_one_line(roots: Path, rec
     paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.jpg"))]
     file = io.BytesIO()
     pq.write_table(pa.table({"path": paths, "source": [f"s{number}" for number in range(len(paths))]}), file)
-    draw, refused = random.Random(7), 0
-    for _ in range(300):
-        write(folder / "sources.parquet", mutated(file.getvalue(), draw))
+    draw, refused = random.Random(7), []
+    for _ in range(200):
+        table = write(folder / "sources.parquet", mutated(file.getvalue(), draw))
         try:
-            scan.scan(folder)
+            sources.read_table(table, data_set=True)
         except ArtdetectError as error:
-            assert "sources.parquet" in str(error)
-            refused += 1
-    assert refused > 30
-    record_property("tries", 300)
+            refused.append(str(error))
+    assert len(refused) > 20
+    assert all("sources.parquet" in error for error in refused)
+    record_property("tries", 200)
 
 
 def test_mutated_configs_are_read_or_one_line(tmp_path: Path, record_property: Record) -> None:

@@ -1,10 +1,11 @@
 """All stages of a retraining, by the library alone: a process of seconds that tests kill, starve and repeat.
 
-    python -m tests.faults.whole_run    # reads lines from stdin: root of data/ and artifacts/, folder of pictures, moment
+    python -m tests.faults.whole_run
 
-Each line is a run in a process of its own, forked before TensorFlow computes anything. A line of stdout answers it: the
-exit code, negative for a signal. A moment is the number of a change of a file, before which the process kills itself; 0
-is none. `changes` in the root has how many there were.
+Each line of stdin, the root of data/ and artifacts/, a folder of pictures and a moment, is a run in a process of its
+own, forked before TensorFlow computes anything. A line of stdout answers it: the exit code, negative for a signal. A
+moment is the number of a change of a file, before which the process kills itself; 0 is none. The file `<root>.changes`
+then has their number.
 """
 
 import os
