@@ -21,9 +21,9 @@ def of_one_pass(detector: "Detector") -> dict[str, Maps]:
     """Methods that cost about a verdict."""
     from artdetect.explain.methods import make
 
-    explainers = {REGIONS: "evidence", GRADCAM: "gradcam"}
-    named = {name: make(method, detector.classifier).stream for name, method in explainers.items()}
-    return {EVIDENCE: partial(windows, detector)} | named
+    regions = make("evidence", detector.classifier, parts=detector.parts)
+    gradcam = make("gradcam", detector.classifier)
+    return {EVIDENCE: partial(windows, detector), REGIONS: regions.stream, GRADCAM: gradcam.stream}
 
 
 def windows(detector: "Detector", pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
