@@ -288,6 +288,7 @@ def mixed(project: Project, splices: "Sequence[Splice]") -> str:
     """How many splices get the verdict mixed, by the size of the region; and how many pictures of one origin."""
     from artdetect.explain.localisation import SIZES
     from artdetect.explain.localisation.splices import spliced
+    from artdetect.model.mixed import region
     from artdetect.pictures.labels import CLASSES
     from artdetect.stats.confidence_intervals import share_interval
 
@@ -296,7 +297,8 @@ def mixed(project: Project, splices: "Sequence[Splice]") -> str:
     assert rule
 
     def share(name: str, pictures: "Iterable[np.ndarray]") -> list[str]:
-        called = [rule.region(project.detector.evidence(one[None]).margin[0]) is not None for one in pictures]
+        regions = [region(project.detector.evidence(one[None]).margin[0]) for one in pictures]
+        called = [found is not None and found.firmness >= rule.firmness for found in regions]
         return [name, f"{len(called):,}", _interval(share_interval(sum(called), len(called)))] if called else []
 
     made: dict[str, list[np.ndarray]] = {name: [] for *_, name in SIZES}
