@@ -155,7 +155,7 @@ def _of_two_classes(
         return (
             loss + float(ridge @ beta**2) / 2,
             gradient + ridge * beta,
-            hessian + np.diag(ridge),
+            hessian + np.diag(np.maximum(ridge, 1e-12)),  # never singular, however sure the head is
         )
 
     beta = np.zeros(width + 1)
@@ -163,7 +163,7 @@ def _of_two_classes(
     for _ in range(MAX_STEPS):
         if np.abs(gradient).max() <= GRADIENT:
             break
-        step, share = np.linalg.lstsq(hessian, gradient)[0], 1.0
+        step, share = np.linalg.solve(hessian, gradient), 1.0
         found = derivatives(beta - step)
         while found[0] > loss - 1e-4 * share * float(gradient @ step) + 1e-12 and share > 1e-6:
             share /= 2
