@@ -309,7 +309,7 @@ def _check_blocks(names: tuple[str, ...], choices: tuple[str, ...], weights: str
     """Raise ConfigError unless every backbone has all blocks, so that no later trial fails."""
     tensorflow_setup.load_tensorflow()
     from artdetect.model import backbones
-    from artdetect.model.feature_cache import Extractor
+    from artdetect.model.extractor import Extractor
     from artdetect.pictures.images import Geometry
     from artdetect.train.artnet import SIZE
 

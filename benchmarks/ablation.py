@@ -100,7 +100,8 @@ def evaluate(row: Row, seed: int, train: Any, validation: Any) -> dict[str, floa
     import numpy as np
     from sklearn.metrics import roc_auc_score
 
-    from artdetect.model.feature_cache import Extractor, FeatureCache
+    from artdetect.model.extractor import Extractor
+    from artdetect.model.feature_cache import FeatureCache
     from artdetect.pictures.images import Geometry
     from artdetect.pictures.labels import AI, HUMAN
     from artdetect.train import artnet, out_of_source

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Page:
     def __init__(self, socket: ClientConnection):
         self._socket = socket
         self._numbers = itertools.count(1)
+        self.events: list[dict[str, Any]] = []  # what Chromium reported, of the domains that were enabled
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a DevTools command and return its result.
@@ -38,6 +39,8 @@ class Page:
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
             answer = json.loads(self._socket.recv(timeout=60))
+            if "method" in answer:
+                self.events.append(answer)
             if answer.get("id") == number:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
@@ -66,6 +69,19 @@ class Page:
     def evaluate(self, script: str) -> Any:
         """The value of a JavaScript expression in the page."""
         return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
+
+    def choose(self, selector: str, files: Sequence[Path]) -> None:
+        """Choose files in an input of the page, as the file dialogue does."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", files=[str(file) for file in files], nodeId=node)
+
+    def requests(self) -> list[str]:
+        """The addresses that were asked for since the domain Network was enabled, but data and blobs in the page."""
+        self.evaluate("0")  # takes what Chromium has reported meanwhile
+        sent = [event["params"] for event in self.events if event["method"] == "Network.requestWillBeSent"]
+        addresses = [one["request"]["url"] for one in sent]
+        return [address for address in addresses if not address.startswith(("data:", "blob:"))]
 
     def enter(self, text: str) -> None:
         """Type into the first input of the page, and press Enter."""

@@ -35,8 +35,8 @@ def built(source: Path) -> nbformat.NotebookNode:
     NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3").execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times
-        if cell.cell_type == "code":  # progress and log lines
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+        if cell.cell_type == "code":  # the log goes, results stay
+            cell.outputs = [output for output in cell.outputs if output.output_type == "execute_result"]
     return notebook
 
 

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # First steps
 #
-# This notebook draws a small data set, trains a model on it, asks the model for verdicts, looks at what they rest on, and
-# puts a model from elsewhere beside it. All pictures here are drawn by a program. **So the model knows drawn pictures
-# only, and its verdicts on other art mean nothing.** The model that comes with artdetect, `Detector.load("starter")`,
-# learnt from real art.
+# This notebook draws a small data set, trains a model on it, asks the model for verdicts, looks at what they rest on,
+# and puts a model from elsewhere beside it. All pictures here are drawn by a program. **So the model knows drawn
+# pictures only, and its verdicts on other art mean nothing.** The model that comes with artdetect,
+# `Detector.load("starter")`, learnt from real art.
 #
 # [docs/python.md](../docs/python.md) describes everything that is used here.
 
@@ -20,7 +20,7 @@ os.environ["ARTDETECT_ARTIFACTS"] = str(work / "artifacts")
 from artdetect import Detector, Pipeline
 from artdetect.demo_data import draw
 
-archive = draw(work, styles=("impressionism", "ukiyo_e"), train=16, test=8)
+archive = draw(work, styles=("impressionism", "ukiyo_e"), train=32, test=8)
 archive.name
 
 # %% [markdown]
@@ -84,8 +84,8 @@ detector.explain(pictures[-1], method="gradcam")
 # %% [markdown]
 # ## A model from elsewhere
 #
-# A function of PIL pictures that gives p(AI), or an ONNX file (`OnnxClassifier`), is evaluated on the same test pictures
-# with the same metrics. Here it knows the brightness alone.
+# A function of PIL pictures that gives p(AI), or an ONNX file (`OnnxClassifier`), is evaluated on the same test
+# pictures with the same metrics. Here it knows the brightness alone.
 
 
 # %%

@@ -20,6 +20,7 @@ from artdetect.model import choice
 from artdetect.model.artnet_model import LOGITS
 from artdetect.model.decision import UNSURE, DecisionRule
 from artdetect.model.detector import Detector
+from artdetect.model.keras_runtime import KerasRuntime
 from artdetect.model.probabilities import TEMPERATURE, Calibration
 from artdetect.pictures import picture_views
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
@@ -150,15 +151,15 @@ def _with_head(
     base: Detector, path: Path, posterior: Posterior, calibration: Calibration, rule: DecisionRule, own: OwnPictures
 ) -> Detector:
     """A copy of the model with another head, temperature and rule."""
-    fresh = Detector.load(path)
-    fresh.model.get_layer(LOGITS).set_weights(posterior.head())
-    fresh.model.get_layer(TEMPERATURE).scale = 1 / calibration.temperature
+    model = Detector.load(path).model
+    model.get_layer(LOGITS).set_weights(posterior.head())
+    model.get_layer(TEMPERATURE).scale = 1 / calibration.temperature
     metadata = {
         **{name: value for name, value in base.metadata.items() if name not in choice.STARTER_ENTRIES},
         "temperature": calibration.temperature,
         "adapted": {"from": base.id, "pictures": len(own.pictures)},
     }
-    return replace(fresh, metadata=metadata, rule=rule, digest="")
+    return replace(base, runtime=KerasRuntime(model, base.geometry.size), metadata=metadata, rule=rule, digest="")
 
 
 def _verdicts(rule: DecisionRule, p_ai: "np.ndarray", novelty: "np.ndarray") -> "np.ndarray":

@@ -17,7 +17,7 @@ from artdetect.model.artnet_model import LOGITS
 from artdetect.model.detector import MODEL_FILE, Detector
 
 PRECISION = "precision"
-PACKAGES = ("keras", "numpy", "pillow", "scipy", "tensorflow")
+PACKAGES = ("keras", "numpy", "onnx", "onnxruntime", "pillow", "scipy", "tensorflow", "tf2onnx")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def publish(adapted: Adapted, base: Path, own: OwnPictures) -> Artifact:
         if found := store.find("train", key):
             return found
         with store.build("train", key, parts) as out:
-            adapted.detector.save(out / MODEL_FILE)
+            adapted.detector.write(out)
             posterior = adapted.posterior
             np.savez(
                 out / file_names.PRECISION,

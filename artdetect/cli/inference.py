@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from artdetect.cli import chosen_model, picture_paths, terminal
+from artdetect.cli import chosen_model, terminal
 from artdetect.cli.options import LOG_HELP, MODEL_HELP, add_pictures
 from artdetect.cli.parser import Commands
 from artdetect.core.errors import ConfigError, DataError, StorageError
@@ -79,6 +79,7 @@ def add(commands: Commands) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    from artdetect.cli import picture_paths
     from artdetect.model import predict
     from artdetect.model.decision import VERDICTS, in_words
     from artdetect.usage.log import UsageLog
@@ -135,6 +136,7 @@ def _open_table(path: Path) -> IO[str]:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
+    from artdetect.cli import picture_paths
     from artdetect.explain.batch_job import TABLE, ExplanationJob, chunks
     from artdetect.model.decision import in_words
 

@@ -4,7 +4,6 @@ argparse starts in half the time of the libraries that draw help with rich, and 
 """
 
 import argparse
-import difflib
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
@@ -115,6 +114,8 @@ class Commands:
 
 
 def _near(word: str, known: Iterable[str]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"Did you mean {near[0]}?" if near else ""
 

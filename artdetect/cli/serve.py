@@ -12,8 +12,11 @@ def add(commands: Commands) -> None:
     """Add this command's parser."""
     serve = commands.add(
         "serve",
-        "give verdicts over HTTP: POST a picture to /predict; Ctrl-C stops it",
-        examples=[("serve --port 8080", "")],
+        "give verdicts on a web page and over HTTP; Ctrl-C stops it",
+        examples=[
+            ("serve --port 8080", ""),
+            ("serve --feedback feedback", "keeps pictures whose verdict is called wrong"),
+        ],
     )
     serve.add_argument(
         "--host",
@@ -27,7 +30,13 @@ def add(commands: Commands) -> None:
         type=int,
         default=64,
         metavar="N",
-        help="maximum size of a picture's file in MB (default: 64)",
+        help="maximum size of a request's body in MB (default: 64)",
+    )
+    serve.add_argument(
+        "--feedback",
+        type=Path,
+        metavar="DIR",
+        help="keep pictures whose verdict somebody calls wrong in this folder (default: keep none)",
     )
     serve.add_argument("--log", type=Path, metavar="FILE", help=LOG_HELP)
     serve.set_defaults(command=_serve)
@@ -43,6 +52,13 @@ def _serve(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--max-upload-mb {arguments.max_upload_mb}: expected 1 to {largest}")
     if not 0 <= arguments.port <= 65_535:
         raise ConfigError(f"--port {arguments.port}: expected 0 to 65535")
-    options = arguments.host, arguments.port, arguments.model, arguments.max_upload_mb
-    serve.run(*options, json_logging.enabled(), arguments.log)
+    serve.run(
+        arguments.host,
+        arguments.port,
+        arguments.model,
+        arguments.max_upload_mb,
+        json_logging.enabled(),
+        arguments.feedback,
+        arguments.log,
+    )
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -38,7 +40,17 @@ def speaking(explanation: Explanation, values: NDArray[np.float32]) -> float:
         explanation: The explanation.
         values: The values of its map, from `for_ai`.
     """
-    return 2 * SPEAKS - 1 if explanation.p_ai is not None else SHARE_OF_PEAK * float(np.abs(values).max())
+    if explanation.p_ai is not None:
+        return 2 * SPEAKS - 1
+    if reach(explanation):  # values are logits
+        return math.log(SPEAKS / (1 - SPEAKS))
+    return SHARE_OF_PEAK * float(np.abs(values).max())
+
+
+def reach(explanation: Explanation) -> float | None:
+    """The value of the strongest colour, where it does not depend on the picture: that of probabilities and logits."""
+    method = METHODS.get(explanation.config.get("method", ""))
+    return 1.0 if explanation.p_ai is not None else method and method.reach
 
 
 def label(explanation: Explanation) -> str:

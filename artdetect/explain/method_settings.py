@@ -40,6 +40,7 @@ class Settings:
             pixel is its share of the score.
         signed: Whether values speak for the class where they are positive and against it where they are negative.
         scatters: Whether values of neighbours scatter, so that only their averages mean something.
+        reach: The value of the strongest colour in figures; None = that of a batch's largest values.
         fixed: Fields that keep their defaults whatever the config says, because its option means another method's.
         one_pass: Whether a map costs about as much as a verdict, so that many can be checked.
         target: The number that is explained, see `ExplainedScore`.
@@ -52,6 +53,7 @@ class Settings:
     complete: ClassVar[bool]
     signed: ClassVar[bool] = True
     scatters: ClassVar[bool] = True
+    reach: ClassVar[float | None] = None
     fixed: ClassVar[tuple[str, ...]] = ()
     one_pass: ClassVar[bool] = False
 
@@ -246,13 +248,14 @@ class GradCAMSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceSettings(Settings):
-    """Settings of the evidence; each is as in `XRAISettings`."""
+    """Settings of the evidence; each is as in `XRAISettings`. Its values are logits of parts, the same in any batch."""
 
     method = "evidence"
     label = "Evidence"
     complete = False
     one_pass = True
     scatters = False
+    reach = 4.0  # a p(AI) of 98 %
 
     target: Target = XRAISettings.target
     resolution: int = XRAISettings.resolution

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from artdetect.model import backbones, frozen_backbone
-from artdetect.model.feature_cache import Extractor
+from artdetect.model.extractor import Extractor
 from artdetect.model.probabilities import Calibration, probabilities
 from artdetect.pictures.labels import CLASSES
 

@@ -4,10 +4,11 @@ The features of a picture under a condition are computed once and serve every mo
 champion and challenger. A model without a frozen backbone is scored without a cache.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain, compress, islice
+from itertools import compress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,8 +23,11 @@ from artdetect.pictures.corruptions import CLEAN
 from artdetect.pictures.crop_cache import CropCache
 from artdetect.pictures.pixel_cache import PixelCache
 
-CACHE_VERSION = 3  # part of every cached feature's key: raise it when a change, here or in the model, alters features
-CHUNK = 128  # pictures in memory before a forward pass, and the most features that a killed process loses
+Picture = tuple[str, np.ndarray]  # sha256 and pixels
+R = TypeVar("R")
+
+CACHE_VERSION = 4  # part of every cached feature's key: raise it when a change, here or in the model, alters features
+CHUNK = 128  # features written at once, and the most that a killed process loses
 HEAD_CHUNK = 4096  # features in memory at a time
 NO_FILE = Path()  # features are computed from cached pixels, not from files
 
@@ -65,8 +69,8 @@ def scores(
             )
         return Scores.concatenate(results)
     results, done = [], 0
-    for chunk in _pictures(pixels, sha256s, condition):
-        results.append(detector.scores(chunk))
+    for chunk, scored in _spread(partial(_scores_of, detector, condition), pixels, sha256s):
+        results.append(scored)
         done += len(chunk)
         if progress:
             progress(done, len(sha256s))
@@ -119,48 +123,57 @@ def _folder(detector: Detector, pixels: Path, condition: str) -> Path:
         "pixels": pixels.name,
         "condition": condition,
         "recipe": CACHE_VERSION,
-        "packages": digests.versions(("keras", "numpy", "pillow", "scipy", "tensorflow")),
+        "runtime": detector.runtime.name,
+        "packages": digests.versions(("numpy", "pillow", "scipy", *detector.runtime.packages)),
         "code": {} if condition == CLEAN else digests.code_digests(corruptions.__name__),
     }
     return paths.cache() / "frozen_features" / f"{detector.frozen.id}-{digests.value_digest(key)[:16]}"
 
 
 def _features(detector: Detector, pixels: PixelCache, condition: str, items: Sequence[PictureRef]) -> Iterator[bytes]:
-    for chunk in _pictures(pixels, [sha256 for sha256, _ in items], condition):
-        for record in detector.features(chunk):
-            yield record.tobytes()
+    sha256s = [sha256 for sha256, _ in items]
+    for _, records in _spread(partial(_features_of, detector, condition), pixels, sha256s):
+        yield from records
 
 
 def _crop_features(
     detector: Detector, crops: CropCache, condition: str, items: Sequence[PictureRef]
 ) -> Iterator[bytes]:
     pictures = ((sha256, crops.read([sha256])[0]) for sha256, _ in items)
-    worker_chunk = crops.geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES // crops.count)
-    for _, part in compute.chunks(partial(_corrupt_crops, condition), pictures, worker_chunk):
-        for squares in part:
-            yield detector.features(squares).tobytes()
+    size = crops.geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES // crops.count)
+    for _, records in compute.chunks(partial(_features_of_crops, detector, condition), pictures, size):
+        yield from records
 
 
-def _pictures(pixels: PixelCache, sha256s: Sequence[str], condition: str) -> Iterator[np.ndarray]:
-    """Chunks of the pictures under a condition, uint8 `(n, S, S, 3)`: `CHUNK` pictures each, fewer large ones."""
-    size = pixels.geometry.max_batch(CHUNK)
+def _spread(
+    work: Callable[[Sequence[Picture]], R], pixels: PixelCache, sha256s: Sequence[str]
+) -> Iterator[tuple[tuple[Picture, ...], R]]:
+    """Work on chunks of pictures, which come as (sha256, canonical pixels)."""
     rows = pixels.rows(sha256s)
+    pictures = ((sha256, pixels.read(row)[0]) for sha256, row in zip(sha256s, rows[:, None], strict=True))
+    return compute.chunks(work, pictures, pixels.geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES))
+
+
+def _scores_of(detector: Detector, condition: str, pictures: Sequence[Picture]) -> Scores:
+    """Runs in a worker: the scores of pictures under a condition."""
+    return detector.scores(_corrupted(condition, pictures))
+
+
+def _features_of(detector: Detector, condition: str, pictures: Sequence[Picture]) -> list[bytes]:
+    """Runs in a worker: the features of pictures under a condition."""
+    return [record.tobytes() for record in detector.features(_corrupted(condition, pictures))]
+
+
+def _features_of_crops(detector: Detector, condition: str, pictures: Sequence[Picture]) -> list[bytes]:
+    """Runs in a worker: the features of pictures' crops, which come as (sha256, crops), under a condition."""
+    return [
+        detector.features(_corrupted(condition, [(sha256, crop) for crop in crops])).tobytes()
+        for sha256, crops in pictures
+    ]
+
+
+def _corrupted(condition: str, pictures: Sequence[Picture]) -> np.ndarray:
+    """The pixels of pictures under a condition, uint8 `(n, S, S, 3)`."""
     if condition == CLEAN:
-        yield from (pixels.read(rows[start : start + size]) for start in range(0, len(rows), size))
-        return
-    items = ((sha256, pixels.read(row)[0]) for sha256, row in zip(sha256s, rows[:, None], strict=True))
-    worker_chunk = pixels.geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES)
-    parts = compute.chunks(partial(_corrupt, condition), items, worker_chunk)
-    pictures = chain.from_iterable(part for _, part in parts)
-    while chunk := list(islice(pictures, size)):
-        yield np.stack(chunk)
-
-
-def _corrupt(condition: str, items: Sequence[tuple[str, np.ndarray]]) -> list[np.ndarray]:
-    """Runs in a worker: the corrupted pixels of pictures, which come as (sha256, canonical pixels)."""
-    return [corruptions.corrupt(canonical, sha256, condition) for sha256, canonical in items]
-
-
-def _corrupt_crops(condition: str, items: Sequence[tuple[str, np.ndarray]]) -> list[np.ndarray]:
-    """Runs in a worker: the corrupted crops of pictures, which come as (sha256, crops)."""
-    return [np.stack(_corrupt(condition, [(sha256, crop) for crop in crops])) for sha256, crops in items]
+        return np.stack([canonical for _, canonical in pictures])
+    return np.stack([corruptions.corrupt(canonical, sha256, condition) for sha256, canonical in pictures])

@@ -8,19 +8,23 @@ not invalidate later stages. `head_file` describes the other, smaller kind of mo
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.artifacts import file_names
 from artdetect.core import digests
-from artdetect.core.errors import ModelError, storage_error
-from artdetect.model import head_file, reproducible_keras, tensorflow_setup
-from artdetect.model.compiled import CompiledModel, outputs_of
+from artdetect.core.errors import ModelError
+from artdetect.model import head_file, reproducible_keras
 from artdetect.model.decision import DecisionRule
-from artdetect.model.frozen_backbone import LAYER, FrozenBackbone, with_crops
+from artdetect.model.frozen_backbone import with_crops
+from artdetect.model.onnx_runtime import ENTRY
+from artdetect.model.parts import CARD as PARTS
+from artdetect.model.parts import MEMBER as PARTS_MEMBER
+from artdetect.model.parts import Parts
+from artdetect.model.runtime import FrozenPart, Runtime, open_runtime
 from artdetect.pictures import images, labels
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.native_crops import MAX_CROPS
@@ -64,12 +68,12 @@ class Scores:
 
 @dataclass(frozen=True)
 class Detector:
-    """A Keras model with everything needed to apply it.
+    """A trained model with everything needed to apply it.
 
     Args:
-        model: Maps pictures float32 [N, size, size, 3] in [0, 1] to the probabilities [N, 2], class 0 = AI, or to a
-            dict with `probabilities` and optionally `novelty` [N, 1], `generators` [N, G] and `embedding` [N, K].
-            See `Scores`.
+        runtime: What computes the outputs of pictures: `probabilities` [N, 2], class 0 = AI, and optionally `novelty`
+            [N, 1], `generators` [N, G] and `embedding` [N, K], see `Scores`. A Keras model stands for its
+            `KerasRuntime`; it maps pictures float32 [N, size, size, 3] in [0, 1] to the probabilities or to a dict.
         preset: The preset it was trained with.
         geometry: How pictures become canonical before the model sees them.
         metadata: Further entries of the card, such as seed and data digest. Nothing is computed from them.
@@ -78,9 +82,10 @@ class Detector:
         digest: The sha256 of the model file, empty before there is one.
         native_crops: Crops of large pictures that are judged beside the whole, see `artdetect.pictures.native_crops`. A
             model with crops has a frozen part.
+        parts: How parts of a picture are judged, where training has fitted that.
     """
 
-    model: "keras.Model"
+    runtime: Runtime
     preset: str
     geometry: Geometry
     metadata: Mapping[str, Any]
@@ -88,6 +93,13 @@ class Detector:
     families: tuple[str, ...] = ()
     digest: str = ""
     native_crops: int = 0
+    parts: Parts | None = None
+
+    def __post_init__(self) -> None:
+        if self.runtime is not None and not hasattr(self.runtime, "packages"):
+            from artdetect.model.keras_runtime import KerasRuntime
+
+            object.__setattr__(self, "runtime", KerasRuntime(self.runtime, self.geometry.size))
 
     @property
     def id(self) -> str:
@@ -104,20 +116,20 @@ class Detector:
         """Whether the model was trained on a data set that is there for trying the software only."""
         return is_demonstration(self.metadata)
 
+    @property
+    def model(self) -> "keras.Model":
+        """The Keras model, which TensorFlow runs. It is loaded when it is first needed, for gradients and learning."""
+        return self.runtime.keras_model
+
     @cached_property
     def classifier(self) -> "keras.Model":
-        """The model with the probabilities as its only output. Explanations use it."""
+        """The Keras model with the probabilities as its only output. Explanations use it."""
         import keras
 
-        if not self._outputs:
-            return self.model
-        return keras.Model(self.model.inputs[0], self._outputs["probabilities"], name=f"{self.model.name}_classifier")
-
-    @property
-    def _outputs(self) -> "dict[str, keras.KerasTensor]":
-        """The model's outputs by name, empty where they have no names."""
         outputs = getattr(self.model, "output", None)  # a loaded Sequential has none
-        return outputs if isinstance(outputs, dict) else {}
+        if not isinstance(outputs, dict):
+            return self.model
+        return keras.Model(self.model.inputs[0], outputs["probabilities"], name=f"{self.model.name}_classifier")
 
     def p_ai(self, pixels: "np.ndarray") -> "np.ndarray":
         """The probability of AI, float64 [N], of canonical pictures uint8 [N, size, size, 3]."""
@@ -127,7 +139,7 @@ class Detector:
         """The scores of canonical pictures uint8 [N, size, size, 3]. Batching does not change a bit of them."""
         if self.frozen:
             return self.scores_from_features(self.features(pixels))
-        return self._scores(self._forward, pixels)
+        return self._scores(self.runtime, pixels)
 
     def scores_of(self, pictures: "Sequence[PictureViews]") -> Scores:
         """The scores of pictures, of large ones by the whole and its `native_crops` crops, see `with_crops`."""
@@ -149,15 +161,12 @@ class Detector:
     @cached_property
     def evidence_net(self) -> "EvidenceNet":
         """The model that gives its evidence with its verdict."""
-        from artdetect.model.evidence import EvidenceNet
+        return self.runtime.evidence_net(self.parts)
 
-        return EvidenceNet(self.model, self.geometry.size)
-
-    @cached_property
-    def frozen(self) -> FrozenBackbone | None:
+    @property
+    def frozen(self) -> FrozenPart | None:
         """The part that training does not change, where the model has one."""
-        names = [layer.name for layer in self.model.layers]
-        return FrozenBackbone(self.model, self.geometry.size) if LAYER in names else None
+        return self.runtime.frozen
 
     def features(self, pixels: "np.ndarray") -> "np.ndarray":
         """The frozen backbone's features float32 [N, D] of canonical pictures. The model must have a frozen part."""
@@ -171,7 +180,7 @@ class Detector:
         assert self.frozen
         return self._scores(self.frozen.head, features)
 
-    def _scores(self, forward: CompiledModel, arrays: "np.ndarray") -> Scores:
+    def _scores(self, forward: "Callable[[np.ndarray], Mapping[str, np.ndarray]]", arrays: "np.ndarray") -> Scores:
         import numpy as np
 
         scores = Scores.concatenate([_to_scores(forward(part)) for part in self._batches(arrays)])
@@ -203,11 +212,6 @@ class Detector:
     def _batch(self) -> int:
         return max(1, min(256, BATCH_PIXELS // self.geometry.size**2))
 
-    @cached_property
-    def _forward(self) -> CompiledModel:
-        size = self.geometry.size
-        return CompiledModel(partial(outputs_of, self.model), (size, size, 3), images.to_input)
-
     def card(self) -> dict[str, Any]:
         """The card that a model file holds."""
         return {
@@ -217,28 +221,55 @@ class Detector:
             "rule": self.rule.as_dict(),
             "families": self.families,
             "native_crops": self.native_crops,
+            **({PARTS: self.parts.card()} if self.parts else {}),
             **self.metadata,
         }
 
     def save_head(
         self, path: Path, precision: head_file.Precision = "float32", extra: "Mapping[str, np.ndarray] | None" = None
     ) -> None:
-        """Write a model file without the backbone; arguments and errors as for `head_file.save`."""
-        head_file.save(self.model, self.card(), path, precision, extra)
+        """Write a model file without the backbone; arguments and errors as for `head_writer.save`."""
+        from artdetect.model import head_writer
 
-    def save(self, path: Path) -> None:
-        """Write the model file. The same model always gives the same bytes."""
+        head_writer.save(self.model, self.card(), path, precision, extra, self.parts)
+
+    def save(self, path: Path, entries: Mapping[str, Any] | None = None) -> None:
+        """Write the model file. The same model always gives the same bytes.
+
+        Args:
+            path: The file.
+            entries: Further entries of its card.
+        """
         buffer = io.BytesIO()
         self.model.save(scratch := path.with_name("scratch.keras"))
         with zipfile.ZipFile(scratch) as source, zipfile.ZipFile(buffer, "w") as target:
             members = {name: source.read(name) for name in source.namelist()}
             members["metadata.json"] = reproducible_keras.without_date(members["metadata.json"])
             members["config.json"] = reproducible_keras.without_object_ids(members["config.json"])
-            members[head_file.CARD] = json.dumps(self.card(), indent=1).encode()
+            members[head_file.CARD] = json.dumps(self.card() | dict(entries or {}), indent=1).encode()
+            if self.parts:
+                members[PARTS_MEMBER] = self.parts.arrays()
             for name in sorted(members):
                 target.writestr(zipfile.ZipInfo(name, head_file.EPOCH), members[name])
         scratch.unlink()
         path.write_bytes(buffer.getvalue())
+
+    def write(self, folder: Path) -> str | None:
+        """Write the model file into an artifact's folder, and beside it the ONNX graphs that run without TensorFlow.
+
+        Returns:
+            None, or why there are no graphs: the model has an operation that ONNX lacks.
+        """
+        from artdetect.model import onnx_convert
+
+        try:
+            graphs = onnx_convert.graphs(self.model, self.geometry.size, self.parts)
+        except ModelError as error:
+            self.save(folder / MODEL_FILE)
+            return str(error)
+        self.save(folder / MODEL_FILE, {ENTRY: onnx_convert.card_entry(graphs)})
+        onnx_convert.write(graphs, folder)
+        return None
 
     @staticmethod
     def load(path: Path) -> "Detector":
@@ -251,37 +282,16 @@ class Detector:
         if not path.is_file():
             raise ModelError(f"{path}: no such model. Train one with `artdetect run`, or name another with --model")
         card = read_card(path)
+        runtime = open_runtime(path, dict(card))
+        card.pop(ENTRY, None)
         geometry, rule = Geometry(**card.pop("geometry")), DecisionRule.from_dict(card.pop("rule", {}))
         families, native_crops = tuple(card.pop("families", ())), card.pop("native_crops", 0)
-        tensorflow_setup.load_tensorflow()
-        import keras
-
-        try:
-            if head_file.is_head_file(path):
-                model = head_file.load_model(path, card, geometry)
-            else:
-                model = keras.models.load_model(path, compile=False, safe_mode=True)
-            digest = digests.file_digest(path)
-            detector = Detector(model, card["preset"], geometry, card, rule, families, digest, native_crops)
-            output = tuple(detector.classifier.compute_output_shape((1, geometry.size, geometry.size, 3)))
-        except ModelError:
-            raise
-        except Exception as error:  # whatever Keras raises on a damaged or foreign file
-            if isinstance(error, OSError) and (
-                known := storage_error(error)
-            ):  # Keras unpacks weights to a temporary file
-                raise known from error
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise ModelError(f"{path}: Keras cannot load it ({reason})") from error
-        if output != (1, len(labels.CLASSES)):
-            raise ModelError(
-                f"{path}: its output for one picture has shape {output}, expected {(1, len(labels.CLASSES))}"
-            )
+        digest = digests.file_digest(path)
+        parts = Parts.load(path, card.pop(PARTS)) if PARTS in card else None
+        detector = Detector(runtime, card["preset"], geometry, card, rule, families, digest, native_crops, parts)
         if native_crops and not detector.frozen:
             raise ModelError(f"{path}: its card has native_crops = {native_crops}, but its net has no frozen part")
-        generators = detector._outputs.get("generators")
-        outputs = 0 if generators is None else generators.shape[-1]
-        if outputs != len(families):
+        if (outputs := runtime.outputs.get("generators", 0)) != len(families):
             raise ModelError(
                 f"{path}: its net has outputs for {outputs} generators, but its card names {len(families)}"
             )

@@ -5,114 +5,47 @@ activations. Each pair of extractor and view has its own folder, which may be de
 """
 
 import re
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
-from itertools import chain, compress
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from artdetect import compute
 from artdetect.core import digests, paths
-from artdetect.core.errors import ConfigError, ModelError
+from artdetect.core.errors import ModelError
 from artdetect.core.progress import Count
-from artdetect.model import backbones, tensorflow_setup
-from artdetect.model.compiled import CompiledModel
+from artdetect.model import converted_backbone
+from artdetect.model.extractor import Extractor
 from artdetect.model.frozen_backbone import with_crops
-from artdetect.pictures import degraded_views, images, pixel_cache
+from artdetect.model.onnx_runtime import OnnxRuntime
+from artdetect.pictures import degraded_views, pixel_cache
 from artdetect.pictures.array_cache import ArrayCache, PictureRef
 from artdetect.pictures.crop_cache import CropCache
-from artdetect.pictures.images import Geometry
 
-if TYPE_CHECKING:
-    import keras
-
-CACHE_VERSION = 3  # part of every cached feature's key: raise it when a change here alters features
+CACHE_VERSION = 4  # part of every cached feature's key: raise it when a change here alters features
 CHUNK = 256  # pictures written at once, and the most that a killed process loses
-BATCH_BYTES = 16 * 224 * 224 * 3  # size of the pictures that a worker takes at a time
-EPSILON = 1e-6  # added to variances: in a picture of one colour they are 0, where a root has no gradient
 
 
-@dataclass(frozen=True)
-class Extractor:
-    """How features are extracted: the net, the activations they summarise, and the geometry of pictures.
+def default_folder(extractor: Extractor, view: int, runtime: str = OnnxRuntime.name) -> Path:
+    """The cache folder. Its name depends on everything that affects the features.
 
     Args:
-        backbone: A net's name, see `backbones.load`.
-        blocks: Names of `backbones.block_outputs`, in the order of the features. "a..b" stands for all from a to b.
-        geometry: How pictures become canonical.
-        weights: The net's weights, see `backbones.load`.
+        extractor: How features are extracted.
+        view: 0 for the clean picture, else the number of a degraded view.
+        runtime: What computes them, see `converted_backbone.ConvertedBackbone`.
     """
-
-    backbone: str
-    blocks: tuple[str, ...]
-    geometry: Geometry
-    weights: str = backbones.DEFAULT_WEIGHTS
-
-    @property
-    def identity(self) -> dict[str, str]:
-        """What identifies the net in a cache key, see `backbones.identity`. It reads all of a net's files."""
-        return backbones.identity(self.backbone, self.weights)
-
-    @property
-    def batch(self) -> int:
-        """Number of pictures that a worker takes at a time."""
-        return self.geometry.max_batch(compute.WORKER_CHUNK, BATCH_BYTES)
-
-    def statistics(self, activations: "Mapping[str, keras.KerasTensor]") -> "keras.KerasTensor":
-        """The features [N, D] of activations [N, h, w, C] by name: per block C means, then C standard deviations.
-
-        An activation of one position, such as a class token, has no deviations.
-
-        Raises:
-            ConfigError: The backbone has no such block.
-        """
-        from keras import ops
-
-        names = list(activations)
-        ends = [block.partition("..")[::2] for block in self.blocks]
-        if unknown := [name for first, last in ends for name in (first, last or first) if name not in activations]:
-            raise ConfigError(f"{self.backbone} has no block {unknown[0]!r}. Its blocks are {', '.join(activations)}")
-        spans = [names[names.index(first) : names.index(last or first) + 1] for first, last in ends]
-        if not any(spans):
-            raise ConfigError(
-                f"train.feature_blocks = {list(self.blocks)} names no block. The blocks of {self.backbone} are "
-                f"{', '.join(activations)}"
-            )
-        parts = []
-        for name in chain.from_iterable(spans):
-            x = activations[name]
-            parts.append(ops.mean(x, axis=(1, 2)))
-            if tuple(x.shape[1:3]) != (1, 1):
-                parts.append(ops.sqrt(ops.var(x, axis=(1, 2)) + EPSILON))
-        return ops.concatenate(parts, axis=-1)
-
-    def build(self) -> "keras.Model":
-        """The net up to the last block needed: pictures float32 [N, S, S, 3] in [0, 1] -> features float32 [N, D].
-
-        Raises:
-            ConfigError: There is no such net or block, or the net does not take pictures of this size.
-            ModelError: The weights are not available.
-        """
-        tensorflow_setup.load_tensorflow()
-        import keras
-
-        net = backbones.load(self.backbone, self.weights, self.geometry.size)
-        return keras.Model(net.input, self.statistics(backbones.block_outputs(net)), name="features")
-
-
-def default_folder(extractor: Extractor, view: int) -> Path:
-    """The cache folder. Its name depends on everything that affects the features."""
     key = {
         "extractor": asdict(extractor) | extractor.identity,
         "view": view,
         "pixels": pixel_cache.default_folder(extractor.geometry).name,
         "recipe": CACHE_VERSION,
-        "packages": digests.versions(("keras", "numpy", "tensorflow")),
+        "runtime": runtime,
+        "packages": digests.versions(converted_backbone.PACKAGES),
         "code": digests.code_digests("artdetect.model.backbones")
+        | digests.code_digests(converted_backbone.__name__)
         | (digests.code_digests("artdetect.pictures.degraded_views") if view else {}),
     }
     name = re.sub(r"[^\w.-]+", "-", Path(extractor.backbone).name)
@@ -130,10 +63,11 @@ class FeatureCache:
 
     def __init__(self, extractor: Extractor, view: int, folder: Path | None = None):
         weights_id = extractor.identity["weights"]
+        net = converted_backbone.load(extractor, weights_id)
         self._cache = ArrayCache(
-            folder or default_folder(extractor, view),
+            folder or default_folder(extractor, view, net.runtime),
             "feature",
-            (_net(extractor, weights_id).width,),
+            (net.width,),
             np.float16,
             partial(_records, extractor, weights_id, view),
             CHUNK,
@@ -173,13 +107,14 @@ class CropFeatureCache:
     """
 
     def __init__(self, extractor: Extractor, count: int, folder: Path | None = None):
-        clean = default_folder(extractor, 0)
         weights_id = extractor.identity["weights"]
+        net = converted_backbone.load(extractor, weights_id)
+        clean = default_folder(extractor, 0, net.runtime)
         self._crops = CropCache(extractor.geometry, count)
         self._cache = ArrayCache(
             folder or clean.with_name(f"{clean.name}-crops-{self._crops.folder.name}"),
             "feature",
-            (count, _net(extractor, weights_id).width),
+            (count, net.width),
             np.float16,
             partial(_crop_records, extractor, weights_id, self._crops),
             max(1, CHUNK // count),
@@ -273,33 +208,9 @@ def _extract(
     """Runs in a worker: the features of pictures, which come as (sha256, canonical pixels)."""
     views = np.stack([degraded_views.degraded_view(canonical, sha256, view) for sha256, canonical in pictures])
     with np.errstate(over="ignore"):
-        features = _net(extractor, weights_id)(views).astype(np.float16)
+        features = converted_backbone.load(extractor, weights_id).features(views).astype(np.float16)
     if not np.isfinite(features).all():
         raise ModelError(
             f"{extractor.backbone}: features are not finite or too large. Check its weights, or choose other blocks"
         )
     return [record.tobytes() for record in features]
-
-
-class _Net(CompiledModel):
-    """An extractor's compiled net: pictures -> features, float32 [n, D]."""
-
-    def __init__(self, extractor: Extractor):
-        model = extractor.build()
-        size = extractor.geometry.size
-        super().__init__(partial(model, training=False), (size, size, 3), images.to_input)
-        self.width: int = model.output_shape[-1]
-
-
-_LOADING = threading.Lock()
-
-
-def _net(extractor: Extractor, weights_id: str) -> _Net:
-    """The extractor's net, loaded once per process."""
-    with _LOADING:
-        return _loaded(extractor, weights_id)
-
-
-@lru_cache(maxsize=2)
-def _loaded(extractor: Extractor, weights_id: str) -> _Net:
-    return _Net(extractor)

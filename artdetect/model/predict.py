@@ -11,14 +11,13 @@ from artdetect import compute
 from artdetect.core.errors import PictureError
 from artdetect.model import choice
 from artdetect.pictures import file_types, images, picture_views
-from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES
 from artdetect.pictures.picture_views import PictureViews
 
 if TYPE_CHECKING:
     from artdetect.model.detector import Detector
 
-CHUNK = 32  # pictures decoded before they are scored: verdicts appear soon, and the next ones are decoded meanwhile
+CHUNK = 32  # pictures that a worker judges at a time: verdicts appear soon
 
 
 @dataclass(frozen=True)
@@ -71,28 +70,21 @@ def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
 
 
 def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
-    """The verdict of each picture, in order. The next pictures are decoded while the model runs."""
-    decoded: list[tuple[Path | str, PictureViews | str]] = []
-    geometry, squares = detector.geometry, 1 + detector.native_crops  # of a picture
-    chunk = max(1, geometry.max_batch(CHUNK * squares) // squares)
-    part_size = geometry.max_batch(compute.WORKER_CHUNK, compute.WORKER_CHUNK_BYTES // squares)
-    for part, loaded in compute.chunks(partial(_load, geometry, detector.native_crops), paths, part_size):
-        decoded += zip(part, loaded, strict=True)
-        if len(decoded) >= chunk:
-            yield from verdicts(detector, decoded)
-            decoded = []
-    yield from verdicts(detector, decoded)
+    """The verdict of each picture, in order. Pictures are per-picture work, see `artdetect.compute`."""
+    part_size = detector.geometry.max_batch(CHUNK, compute.WORKER_CHUNK_BYTES // (1 + detector.native_crops))
+    for _, judged in compute.chunks(partial(_judge, detector), paths, part_size):
+        yield from judged
 
 
-def _load(geometry: Geometry, native_crops: int, paths: Sequence[Path]) -> list[PictureViews | str]:
-    """Runs in a worker: what the model judges of each picture, or the reason why it cannot be read."""
+def _judge(detector: "Detector", paths: Sequence[Path]) -> list[Verdict]:
+    """Runs in a worker: the verdict of each picture."""
     loaded: list[PictureViews | str] = []
     for path in paths:
         try:
-            loaded.append(picture_views.load(path, geometry, native_crops))
+            loaded.append(picture_views.load(path, detector.geometry, detector.native_crops))
         except PictureError as error:
             loaded.append(str(error))
-    return loaded
+    return list(verdicts(detector, list(zip(paths, loaded, strict=True))))
 
 
 def verdicts(detector: "Detector", loaded: Sequence[tuple[Path | str, PictureViews | str]]) -> Iterator[Verdict]:

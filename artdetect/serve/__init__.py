@@ -1,4 +1,4 @@
-"""serve: verdicts over HTTP for other software, always from the current champion."""
+"""serve: verdicts over HTTP, as a page for people and an API for other software, always from the current champion."""
 
 import logging
 import signal
@@ -16,77 +16,109 @@ from artdetect.web.guard import Guard
 if TYPE_CHECKING:
     import uvicorn
 
-    from artdetect.serve.live_model import LiveModel
+    from artdetect.serve.service import Service
 
-MAX_CONNECTIONS = 256  # more are refused with status 503
+BACKLOG = 512  # connections that the kernel keeps until the service takes them
 SHUTDOWN_SECONDS = 30  # time for running requests to finish
 
 log = logging.getLogger(__name__)
 
 
-def run(host: str, port: int, path: Path | None, max_upload_mb: int, json_log: bool, usage: Path | None = None) -> None:
+def run(
+    host: str,
+    port: int,
+    path: Path | None,
+    max_upload_mb: int,
+    json_log: bool,
+    feedback: Path | None = None,
+    usage: Path | None = None,
+) -> None:
     """Serve until SIGTERM or Ctrl-C, which end the process with code 0.
+
+    Connections are refused until the model is loaded.
 
     Args:
         host: The address to listen on.
         port: The port; 0 takes any that is free.
         path: What `choice.choose` takes; if None, its default, and after a promotion the new champion.
-        max_upload_mb: The size of a picture's file up to which it is accepted, in millions of bytes.
+        max_upload_mb: The size of a request's body up to which it is accepted, in millions of bytes.
         json_log: Whether to log JSON lines.
+        feedback: The folder for verdicts that somebody calls wrong; None to keep none.
         usage: The file to which verdicts are logged, see `artdetect.usage.log`; None for none.
 
     Raises:
-        ConfigError: The address is not available.
+        ConfigError: The address is not available, or the folder cannot be written to.
         ArtdetectError: There is no model, or it cannot be loaded; see `choice.choose`.
     """
-    listening = listen(host, port)
+    reserved = reserve(host, port)
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again after its shutdown
         signal.signal(number, lambda *_: sys.exit(0))
+    from artdetect.serve.feedback import FeedbackFolder
     from artdetect.serve.live_model import LiveModel
+    from artdetect.serve.service import Service
     from artdetect.usage.log import UsageLog
 
-    live = LiveModel(path, UsageLog(usage) if usage else None)
-    service = server(live, max_upload_mb * 10**6, _logging(json_log), host)
-    print(f"{address(listening)} serves {live.model.detector.id}; POST a picture to /predict", flush=True)
-    for line in live.model.introduction():
+    folder = FeedbackFolder(feedback) if feedback else None
+    service = Service(LiveModel(path, UsageLog(usage) if usage else None), max_upload_mb * 10**6, folder)
+    web = server(service, _logging(json_log), host)
+    listen(reserved)
+    model, at = service.live.model, address(reserved)
+    print(f"{at} serves {model.detector.id}: open it in a browser, or see {at}/docs", flush=True)
+    for line in model.introduction():
         log.info("%s", line)
-    service.run(sockets=[listening])
+    web.run(sockets=[reserved])
 
 
-def server(
-    live: "LiveModel", max_bytes: int, log_config: dict[str, Any] | None, host: str = access.HOST
-) -> "uvicorn.Server":
+def server(service: "Service", log_config: dict[str, Any] | None, host: str = access.HOST) -> "uvicorn.Server":
     """The server, to be run on a socket.
 
     Args:
-        live: The model that answers.
-        max_bytes: The size of a picture's file up to which it is accepted.
+        service: What answers.
         log_config: The configuration of `logging`.
         host: The address that the socket listens on.
     """
     import uvicorn
 
     from artdetect.serve import app
+    from artdetect.serve.connections import LimitedConnection
 
     config = uvicorn.Config(
-        Guard(app.make_app(live, max_bytes), host=host),
+        Guard(app.make_app(service), host=host),
+        http=LimitedConnection,
         log_config=log_config,
-        lifespan="off",
+        lifespan="on",
         ws="none",
-        limit_concurrency=MAX_CONNECTIONS,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     return uvicorn.Server(config)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens on this address; ConfigError if that is not possible."""
+def reserve(host: str, port: int) -> socket.socket:
+    """A socket with this address, which refuses connections until `listen`; ConfigError if that is not possible."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    reserved = socket.socket(family, socket.SOCK_STREAM)
     try:
-        return socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind((host, port))
     except OSError as error:
-        reason = str(error.strerror).partition(" (while")[0].lower()
-        raise ConfigError(f"cannot listen on {host}, port {port}: {reason}. Try another --host or --port") from None
+        reserved.close()
+        raise _unavailable(host, port, error) from None
+    return reserved
+
+
+def listen(reserved: socket.socket) -> None:
+    """Let a socket take connections; ConfigError if another process was faster."""
+    try:
+        reserved.listen(BACKLOG)
+    except OSError as error:
+        host, port = reserved.getsockname()[:2]
+        raise _unavailable(host, port, error) from None
+
+
+def _unavailable(host: str, port: int, error: OSError) -> ConfigError:
+    reason = str(error.strerror).partition(" (while")[0].lower()
+    return ConfigError(f"cannot listen on {host}, port {port}: {reason}. Try another --host or --port")
 
 
 def address(listening: socket.socket) -> str:

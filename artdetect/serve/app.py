@@ -1,118 +1,97 @@
-"""The service's endpoints. What a request may cost is bounded here: bytes, time, and pictures in memory at once."""
+"""The application: the API, the page, their errors, and the order in which they stand behind each other."""
 
-import asyncio
-import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import BackgroundTasks, FastAPI, HTTPException, Request
-from fastapi.responses import JSONResponse
-from starlette.requests import ClientDisconnect
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
-from artdetect import compute
-from artdetect.core.errors import PictureError
 from artdetect.core.version import __version__
-from artdetect.model.detector import Detector
-from artdetect.model.predict import Verdict
-from artdetect.pictures import picture_views
-from artdetect.pictures.picture_views import PictureViews
-from artdetect.serve.live_model import LiveModel
+from artdetect.serve import api, page, problems
+from artdetect.serve.edge import Edge
+from artdetect.serve.problems import Problem, Refused
+from artdetect.serve.service import Service
 
-MAX_CONCURRENT = 8  # pictures whose bytes are in memory; others wait before they are read
-BODY_TIMEOUT = 60.0  # seconds for the transfer of a picture
+DESCRIPTION = """Verdicts on pictures: AI-generated or human-made, or unsure, with the reason.
 
-_ANY_BYTES = {
-    "requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
-}
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    408: {"description": f"The picture did not arrive within {BODY_TIMEOUT:.0f} seconds"},
-    413: {"description": "The picture is larger than the service accepts"},
-    415: {"description": "A form; send the picture itself as the body"},
-    422: {"description": "The picture cannot be read: `error` says why", "model": Verdict},
-}
+All errors are problem details (RFC 9457). Pictures are decoded in memory and never stored, but for those that are sent
+as feedback to a service that was started with `--feedback`."""
 
 
-def make_app(live: LiveModel, max_bytes: int) -> FastAPI:
+def make_app(service: Service) -> Edge:
     """The application.
 
     Args:
-        live: The model that answers.
-        max_bytes: The size of a picture's file up to which it is accepted.
+        service: What answers.
     """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await service.pool.start()
+        yield
+        await service.pool.close()
+
     # FastAPI's documentation pages would load scripts from the internet.
-    app = FastAPI(title="artdetect", version=__version__, docs_url=None, redoc_url=None)
-    arriving, decoding = asyncio.Semaphore(MAX_CONCURRENT), asyncio.Semaphore(compute.processors())
-
-    @app.post("/predict", response_model=Verdict, responses=_REFUSALS, openapi_extra=_ANY_BYTES)
-    async def predict(request: Request, name: str = "") -> JSONResponse:
-        """The verdict on the picture in the body; `name` is returned as its path."""
-        if request.headers.get("content-type", "").startswith("multipart/"):
-            raise _refused(415, "send the picture itself as the body, not a form: curl --data-binary @picture.jpg")
-        async with arriving:
-            content = await _body(request, max_bytes)
-            current = await live.current()
-            async with decoding:
-                loaded = await asyncio.to_thread(_load, content, current.detector, name)
-            del content
-        row = await current.verdict(name, loaded)
-        return JSONResponse(row.as_dict(), 422 if row.error else 200)
-
-    @app.get("/model")
-    async def model() -> dict[str, Any]:
-        """The model that answers at present, and the rule that turns its p(AI) into a verdict."""
-        current = await live.current()
-        detector = current.detector
-        return {
-            "id": detector.id,
-            "digest": detector.digest,
-            "preset": detector.preset,
-            "train": current.train,
-            "champion_since": current.since,
-            "role": current.role,
-            "demonstration": detector.demonstration,
-            "notice": detector.notice,
-            "rule": detector.rule.as_dict() | {"unsure": detector.rule.band()},
-        }
-
-    @app.get("/health")
-    async def health(later: BackgroundTasks) -> dict[str, Any]:
-        """Answers also while pictures are processed; `fault`: why the champion is not the model in use, or null."""
-        later.add_task(live.current)  # so that a champion that cannot be loaded shows without a /predict request
-        return {
-            "status": "degraded" if live.fault else "ok",
-            "model": live.model.detector.id,
-            "fault": live.fault,
-        }
-
-    return app
+    app = FastAPI(
+        title="artdetect",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        exception_handlers={
+            HTTPException: _refused,
+            RequestValidationError: _invalid,
+            Exception: _failed,
+        },
+    )
+    routers = api.router(service), page.router(service)
+    for router in routers:
+        app.include_router(router)
+    app.mount("/static", page.static_files())
+    routes = (route for router in routers for route in router.routes)
+    service.metrics.paths = frozenset(route.path for route in routes if isinstance(route, APIRoute))
+    _describe_problems(app)
+    return Edge(app, service.metrics.observe)
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    """The request's body; HTTPException, without reading on, if it has more than `limit` bytes or does not arrive."""
-    too_large = _refused(413, f"the picture is too large (the limit is {limit:,} bytes; --max-upload-mb)")
-    if int(request.headers.get("content-length", 0)) > limit:  # uvicorn has checked that it is a number
-        raise too_large
-    content = io.BytesIO()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            async for part in request.stream():
-                if content.tell() + len(part) > limit:
-                    raise too_large
-                content.write(part)
-    except TimeoutError:
-        raise _refused(408, f"the picture did not arrive within {BODY_TIMEOUT:.0f} seconds") from None
-    except ClientDisconnect:
-        raise _refused(400, "the connection ended before the picture did") from None
-    return content.getvalue()
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    members = error.members if isinstance(error, Refused) else {}
+    detail = error.detail if isinstance(error, Refused) else f"{request.method} {request.url.path}: {error.detail}"
+    return problems.response(error.status_code, detail, error.headers, **members)
 
 
-def _refused(status: int, why: str) -> HTTPException:
-    """An error response that closes the connection."""
-    return HTTPException(status, why, {"Connection": "close"})
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return problems.response(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
 
 
-def _load(content: bytes, detector: Detector, name: str) -> PictureViews | str:
-    """What the model judges of a picture, or why it cannot be read, in the words of `artdetect predict`."""
-    try:
-        return picture_views.load(content, detector.geometry, detector.native_crops)
-    except PictureError as error:
-        return f"{name}: {error}" if name else str(error)
+async def _failed(request: Request, error: Exception) -> Response:
+    return problems.response(500, "an error of the service, which its log describes")
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the shape of errors into the description, in place of FastAPI's own."""
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = plain()
+            schemas = schema["components"]["schemas"]
+            schemas[Problem.__name__] = Problem.model_json_schema()
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            for path in schema["paths"].values():
+                for operation in path.values():
+                    if "422" in operation["responses"]:
+                        operation["responses"]["422"] = api.problems(422)[422]
+        assert app.openapi_schema
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]

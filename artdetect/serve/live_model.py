@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from artdetect.artifacts import registry
 from artdetect.core import paths
@@ -17,6 +18,12 @@ from artdetect.model.predict import Verdict
 from artdetect.pictures.picture_views import PictureViews
 from artdetect.usage.log import UsageLog
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from artdetect.model.evidence import Evidence
+
+BATCH = 64  # pictures that one call of the model judges at most
 RETRY_SECONDS = 60.0  # until a model that could not be loaded is tried again
 
 log = logging.getLogger(__name__)
@@ -32,13 +39,25 @@ class BatchingModel:
         detector: The model.
         train: Key of the model's artifact; None for a model that was named by its path.
         since: When the model became the champion; None if it is not the champion.
+        path: Its artifact folder or model file.
         role: Why this model answers, one of `choice.ROLES`.
+        batch: How many pictures one call of the model judges at most.
     """
 
-    def __init__(self, detector: Detector, train: str | None, since: str | None, role: Role = "named"):
+    def __init__(
+        self,
+        detector: Detector,
+        train: str | None,
+        since: str | None,
+        path: Path,
+        role: Role = "named",
+        batch: int = BATCH,
+    ):
         import numpy as np
 
         self.detector = detector
+        self.path = path
+        self._batch = batch
         self.train = train
         self.since = since
         self.role = role
@@ -62,12 +81,17 @@ class BatchingModel:
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._waiting.append((name, loaded, answer))
         async with self._turn:
-            if not answer.done():
-                await self._answer_all()
+            while not answer.done():
+                await self._answer_some()
         return answer.result()
 
-    async def _answer_all(self) -> None:
-        batch, self._waiting = self._waiting, []
+    async def evidence(self, whole: "np.ndarray") -> "Evidence":
+        """The evidence in a picture, given as its canonical pixels, uint8 `(S, S, 3)`."""
+        async with self._turn:
+            return await asyncio.to_thread(self.detector.evidence, whole[None])
+
+    async def _answer_some(self) -> None:
+        batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
         pictures = [(name, loaded) for name, loaded, _ in batch]
         try:
             rows = await asyncio.to_thread(lambda: list(predict.verdicts(self.detector, pictures)))
@@ -97,16 +121,18 @@ class LiveModel:
     Args:
         path: What `choice.choose` takes; if left out, the model that it chooses by default at any time.
         usage: Where verdicts are logged, if they are.
+        batch: How many pictures one call of the model judges at most.
     """
 
-    def __init__(self, path: Path | None = None, usage: UsageLog | None = None):
+    def __init__(self, path: Path | None = None, usage: UsageLog | None = None, batch: int = BATCH):
         self._path = path
         self._usage = usage
+        self._batch = batch
         self._state = _alias_state()
         self._loading = asyncio.Lock()
         self._retry = 0.0
         self.fault: str | None = None
-        self.model = _model(choice.choose(path), None) if path else _default_model()
+        self.model = _model(choice.choose(path), None, batch) if path else _default_model(batch)
         self.model.usage = usage
 
     async def current(self) -> BatchingModel:
@@ -125,7 +151,7 @@ class LiveModel:
     def _load(self) -> None:
         state, before, fault = _alias_state(), self.model, None
         try:
-            self.model = _default_model(before)
+            self.model = _default_model(self._batch, before)
             self.model.usage = self._usage
         except Exception as error:  # whatever it is, the earlier model still answers
             fault, self._retry = str(error) or type(error).__name__, time.monotonic() + RETRY_SECONDS
@@ -137,18 +163,18 @@ class LiveModel:
                 log.info("from now on %s", line)
 
 
-def _default_model(before: BatchingModel | None = None) -> BatchingModel:
+def _default_model(batch: int, before: BatchingModel | None = None) -> BatchingModel:
     """The model that `artdetect predict` would use; it is loaded unless it is the same as `before`."""
     chosen, champion = choice.choose(), registry.champion()
     since = champion.at if champion and champion.train == chosen.key else None
     if before and before.train == chosen.key:
         before.since, before.role = since, chosen.role
         return before
-    return _model(chosen, since)
+    return _model(chosen, since, batch)
 
 
-def _model(chosen: Choice, since: str | None) -> BatchingModel:
-    return BatchingModel(Detector.load(chosen.path), chosen.key, since, chosen.role)
+def _model(chosen: Choice, since: str | None, batch: int) -> BatchingModel:
+    return BatchingModel(Detector.load(chosen.path), chosen.key, since, chosen.path, chosen.role, batch)
 
 
 def _alias_state() -> tuple[int, ...] | None:

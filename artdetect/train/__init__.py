@@ -8,7 +8,7 @@ from artdetect.artifacts import file_names
 from artdetect.core import digests, paths
 from artdetect.core.progress import Progress
 from artdetect.model import tensorflow_setup
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.pictures import notice
 from artdetect.train.config import TrainConfig
 from artdetect.train.training_loop import EpochCallback
@@ -25,9 +25,10 @@ def run(
 ) -> None:
     """Train a detector and write its files.
 
-    Every preset writes `model.keras`, see `artdetect.model.detector`, and `metrics.json`. Presets trained by gradient
-    descent also write `history.csv`, one row per epoch. artnet also writes `neighbours.npz`: the sha256s of the
-    training pictures and their embeddings, float16 [N, K]; with a linear head `precision.npz`, see
+    Every preset writes `model.keras` and the ONNX graphs that give its verdicts without TensorFlow, see
+    `artdetect.model.detector`; and `metrics.json`, whose entry `without_onnx` says why there are no graphs. Presets
+    trained by gradient descent also write `history.csv`, one row per epoch. artnet also writes `neighbours.npz`: the
+    sha256s of the training pictures and their embeddings, float16 [N, K]; with a linear head `precision.npz`, see
     `artdetect.train.heads.precision`, and the number of training pictures; and `out_of_source.parquet`, what pictures
     of held-out sources were called, see `artdetect.train.out_of_source.OutOfSource`.
 
@@ -43,6 +44,7 @@ def run(
     import pandas as pd
 
     tensorflow_setup.load_tensorflow()
+    from artdetect.model.keras_runtime import KerasRuntime
     from artdetect.train import artnet, calibration, finetune, gradient_training, out_of_source, warm_start
     from artdetect.train.inputs import TrainingInputs
 
@@ -72,12 +74,21 @@ def run(
         "demonstration": said.demonstration,
     }
     model = result.build_model(calibrated)
-    Detector(
-        model, config.preset, result.geometry, metadata, rule, result.families, native_crops=result.native_crops
-    ).save(out / MODEL_FILE)
+    runtime = KerasRuntime(model, result.geometry.size)
+    without_onnx = Detector(
+        runtime,
+        config.preset,
+        result.geometry,
+        metadata,
+        rule,
+        result.families,
+        native_crops=result.native_crops,
+        parts=result.parts,
+    ).write(out)
     result.write_files(out)
     metrics = result.metrics | {
         "parameters": model.count_params(),
+        "without_onnx": without_onnx,
         "calibration": calibration.summary(result.held_out, calibrated, rule),
         "in_source": calibration.measures(result.validation, calibrated, rule),
     }

@@ -11,7 +11,7 @@ import numpy as np
 
 from artdetect.core.errors import ConfigError, ModelError
 from artdetect.model import artnet_model, backbones
-from artdetect.model.feature_cache import Extractor
+from artdetect.model.extractor import Extractor
 from artdetect.train import artnet, gradient_training, presets, warm_start
 from artdetect.train.heads import Embedding, Head
 from artdetect.train.inputs import TrainingInputs

@@ -79,7 +79,7 @@ def test_the_completion_of_each_shell_knows_commands_options_and_paths(
 ) -> None:
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
-    for word in ("predict", "convert-encoder", "--common-scale" if shell != "fish" else "common-scale"):
+    for word in ("predict", "convert-encoder", "--log-json" if shell != "fish" else "log-json"):
         assert word in script
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -111,7 +112,7 @@ def test_relative_paths_stay_relative_in_every_command_that_names_pictures(
     assert names == ["in/a.jpg", "in/b.jpg", "in/c.jpg", str(mixed / "a.jpg")]
     main(["predict", "in/c.jpg", "--json"])
     assert json.loads(capsys.readouterr().out)["path"] == "in/c.jpg"
-    explain = ["explain", "in/a.jpg", "--out", "out", "--steps", "2", "--algorithm", "fast", "--quality", "0"]
+    explain = ["explain", "in/a.jpg", "--out", "out", "--method", "gradcam", "--quality", "0"]
     assert main(explain) == 0
     assert capsys.readouterr().out.split("\t")[::2] == ["in/a.jpg", "out/a.png\n"]
 
@@ -136,19 +137,19 @@ def test_what_takes_long_is_announced_and_what_is_quick_is_not(
 
 
 @pytest.mark.slow
-def test_in_a_real_terminal_verdicts_come_as_they_are_made(model: Path, tmp_path: Path) -> None:
-    """A list that is still being written to stdin would not show this: the rows of the first pictures come first."""
+def test_a_real_terminal_shows_verdicts_in_order_above_a_bar(model: Path, tmp_path: Path) -> None:
     for number in range(100):
         write(tmp_path / "in" / f"{number:03}.jpg", jpeg(number))
     with a_terminal() as (writer, written):
         ended = subprocess.run(
             [sys.executable, "-m", "artdetect.cli", "predict", str(tmp_path / "in")],
-            cwd=PROJECT, stdout=writer, stderr=writer, env=os.environ | {"TERM": "xterm", "COLUMNS": "150"}, check=True,
+            cwd=PROJECT, stdout=writer, stderr=writer, env=os.environ | {"TERM": "xterm", "COLUMNS": "150"},
         )  # fmt: skip
         shown = written()
     assert ended.returncode == 0
-    assert shown.index("000.jpg") < shown.index("32/100") < shown.index("099.jpg")
-    assert shown.count("099.jpg") == 1
+    assert re.findall(r"(\d\d\d)\.jpg", shown) == [f"{number:03}" for number in range(100)]
+    assert "/100" in shown
+    assert shown.rstrip().endswith("equally likely beforehand")
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from artdetect.model.compiled import CompiledModel, outputs_of
-from artdetect.model.feature_cache import Extractor
+from artdetect.model.extractor import Extractor
 from artdetect.pictures.images import Geometry
 from artdetect.train import presets
 

@@ -191,7 +191,7 @@ def test_a_saved_model_gives_the_same_probabilities_and_the_same_bytes(
         Detector(first.model, first.preset, first.geometry, {"seed": 129}).save(tmp_path / f"{number}.keras")
     assert (tmp_path / "0.keras").read_bytes() == (tmp_path / "1.keras").read_bytes()
     second = Detector.load(tmp_path / "0.keras")
-    np.testing.assert_array_equal(second.p_ai(pixels), first.p_ai(pixels))
+    np.testing.assert_allclose(second.p_ai(pixels), first.p_ai(pixels), atol=1e-6)  # of two runtimes
     assert (second.preset, second.geometry) == (first.preset, first.geometry)
     assert second.metadata["seed"] == 129
     assert {path.name for path in tmp_path.iterdir()} == {"0.keras", "1.keras"}
@@ -224,7 +224,7 @@ def test_a_file_from_before_there_were_rules_and_families_is_loaded_with_default
     del card["rule"], card["families"]
     old = Detector.load(rewritten(model, tmp_path / "model.keras", artdetect__json=json.dumps(card).encode()))
     assert (old.rule, old.families) == (DecisionRule(), ())
-    np.testing.assert_array_equal(old.p_ai(pixels), Detector.load(model).p_ai(pixels))
+    np.testing.assert_allclose(old.p_ai(pixels), Detector.load(model).p_ai(pixels), atol=1e-6)  # of two runtimes
 
 
 def test_a_file_whose_rule_has_a_margin_is_loaded_with_a_band(model: Path, tmp_path: Path) -> None:

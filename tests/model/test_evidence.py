@@ -1,4 +1,4 @@
-"""The evidence of a verdict: exact sums, windows that are what the head says of a part alone, and unchanged verdicts."""
+"""The evidence of a verdict: exact sums, windows that are what the head says of a part alone, the same verdicts."""
 
 import keras
 import numpy as np
@@ -7,8 +7,8 @@ from PIL import Image
 
 from artdetect.explain.model_score import ExplainedScore
 from artdetect.model.detector import Detector
-from artdetect.model.evidence import ADDITIVE, EvidenceNet
-from artdetect.model.feature_cache import EPSILON
+from artdetect.model.evidence import ADDITIVE, with_evidence
+from artdetect.model.extractor import EPSILON
 from artdetect.model.pooled_net import PooledNet
 from artdetect.model.window_grid import WindowGrid
 from artdetect.pictures import images
@@ -130,4 +130,4 @@ def test_compact_shows_its_class_activations_and_notebook_its_crops() -> None:
 
 def test_a_net_that_is_built_in_another_way_has_no_pooled_statistics() -> None:
     assert PooledNet.of(presets.notebook()) is None
-    assert EvidenceNet(presets.notebook(), 32).graph is None
+    assert with_evidence(presets.notebook(), 32) is None

@@ -19,8 +19,9 @@ from artdetect import compute
 from artdetect.compute import ComputeConfig
 from artdetect.core import digests
 from artdetect.core.errors import ConfigError, DataError, ModelError
-from artdetect.model import backbones, feature_cache
-from artdetect.model.feature_cache import Extractor, FeatureCache, default_folder
+from artdetect.model import backbones, converted_backbone, feature_cache
+from artdetect.model.extractor import Extractor
+from artdetect.model.feature_cache import FeatureCache, default_folder
 from artdetect.pictures import degraded_views, images, pixel_cache
 from artdetect.pictures.array_cache import PictureRef
 from artdetect.pictures.images import Geometry
@@ -186,7 +187,7 @@ def test_files_do_not_depend_on_workers_or_chunks(
 
 
 def test_a_picture_has_the_same_features_whatever_its_neighbours(items: list[PictureRef]) -> None:
-    net = feature_cache._net(EXTRACTOR, backbones.identity(EXTRACTOR.backbone, EXTRACTOR.weights)["weights"])
+    net = converted_backbone.load(EXTRACTOR, EXTRACTOR.identity["weights"]).features
     some = canonical(items[:32])
     together = net(some)
     np.testing.assert_array_equal(net(some[::-1])[::-1], together)
@@ -332,9 +333,8 @@ def test_an_unknown_block_is_named() -> None:
 def test_what_a_float16_cannot_hold_is_an_error(
     items: list[PictureRef], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    monkeypatch.setattr(
-        feature_cache._Net, "__call__", lambda net, pictures: np.full((len(pictures), net.width), value)
-    )
+    net = converted_backbone.ConvertedBackbone(lambda pixels: np.full((len(pixels), WIDTH), value), WIDTH, "x")
+    monkeypatch.setattr(converted_backbone, "load", lambda *_: net)
     with pytest.raises(ModelError, match="not finite or too large"):
         FeatureCache(EXTRACTOR, 0, tmp_path / "cache").ensure(items[:3])
 

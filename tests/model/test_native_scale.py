@@ -20,7 +20,8 @@ from artdetect.index import scan
 from artdetect.model import cached_scores, predict
 from artdetect.model.decision import DecisionRule
 from artdetect.model.detector import MODEL_FILE, Detector, read_card
-from artdetect.model.feature_cache import Extractor, FeatureCache, NativeScaleCache, clean_view
+from artdetect.model.extractor import Extractor
+from artdetect.model.feature_cache import FeatureCache, NativeScaleCache, clean_view
 from artdetect.model.frozen_backbone import with_crops
 from artdetect.pictures import corruptions, picture_views
 from artdetect.pictures.array_cache import PictureRef

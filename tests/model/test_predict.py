@@ -12,9 +12,9 @@ from artdetect.artifacts import registry, store
 from artdetect.core.errors import ModelError
 from artdetect.evaluate.config import EvaluateConfig
 from artdetect.model import choice, predict
-from artdetect.model.compiled import CompiledModel
 from artdetect.model.decision import DecisionRule
 from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.onnx_runtime import Graph
 from artdetect.pictures import images
 from artdetect.pictures.images import Geometry
 from tests.index.test_listing import nest_too_deep
@@ -143,30 +143,30 @@ def test_only_bad_files_and_no_files_are_no_crash(tmp_path: Path, detector: Dete
     assert list(predict.predict(detector, [])) == []
 
 
-def test_a_thousand_pictures_are_a_handful_of_model_calls(
+def test_a_thousand_pictures_are_one_pass_each_spread_over_workers(
     tmp_path: Path, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    call = CompiledModel.__call__
+    call = Graph.__call__
 
-    def counting(self: CompiledModel, arrays: np.ndarray) -> object:
+    def counting(self: Graph, arrays: np.ndarray) -> object:
         calls.append(len(arrays))
         return call(self, arrays)
 
     content = [jpeg(seed, side=8) for seed in range(20)]
     files = [write(tmp_path / f"{number:04d}.jpg", content[number % 20]) for number in range(1000)]
     with monkeypatch.context() as patch:
-        patch.setattr(CompiledModel, "__call__", counting)
+        patch.setattr(Graph, "__call__", counting)
         rows = list(predict.predict(detector, files))
     assert paths_of(rows) == [str(file) for file in files]
     assert sum(calls) == 1000
-    assert 1 <= len(calls) <= 8
+    assert max(calls) == compute.WORKER_CHUNK
     expected = detector.p_ai(np.stack([images.load(file, detector.geometry) for file in files[:20]]))
     assert [row.p_ai for row in rows] == list(expected) * 50
 
 
 def test_pictures_are_read_only_as_they_are_needed(tmp_path: Path, detector: Detector) -> None:
-    """For a folder of any size: at most a chunk and what is decoded ahead is taken before the first verdict."""
+    """For a folder of any size: at most what workers judge ahead is taken before the first verdict."""
     file, taken = write(tmp_path / "a.jpg", jpeg(1)), []
 
     def endless():
@@ -176,7 +176,7 @@ def test_pictures_are_read_only_as_they_are_needed(tmp_path: Path, detector: Det
 
     verdicts = predict.predict(detector, endless())
     next(verdicts)
-    assert predict.CHUNK <= len(taken) <= predict.CHUNK + compute.PREFETCH * compute.processors() * compute.WORKER_CHUNK
+    assert len(taken) <= compute.PREFETCH * compute.processors() * compute.WORKER_CHUNK
 
 
 def test_a_picture_gets_the_p_it_got_in_the_evaluation(

@@ -33,7 +33,7 @@ def figures() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_art_from_other_sources_stands_before_the_test_set(roots: Path, model: Path, figures: dict[str, Any]) -> None:
+def test_art_from_other_sources_stands_before_the_test_set(model: Path, roots: Path, figures: dict[str, Any]) -> None:
     card = model / "model.keras"
     trained("1111", figures, card)
     trained("2222", figures | {"enough_sources": False}, card)
@@ -53,7 +53,7 @@ def test_art_from_other_sources_stands_before_the_test_set(roots: Path, model: P
     assert "40 %" not in shown["2222"]
 
 
-def test_the_data_set_is_named_and_scores_of_different_ones_are_not_ranked(roots: Path, model: Path) -> None:
+def test_the_data_set_is_named_and_scores_of_different_ones_are_not_ranked(model: Path, roots: Path) -> None:
     scores = {"pictures": 681, "accuracy": metric(0.9), "roc_auc": metric(0.94)}
     for number, name in enumerate(("drawn", "real\x1bart"), start=1):
         with store.build("download", f"d{number}", {}) as out:

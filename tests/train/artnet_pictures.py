@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from artdetect.model.feature_cache import Extractor
+from artdetect.model.extractor import Extractor
 from artdetect.pictures.images import Geometry
 from artdetect.train.config import TrainConfig
 

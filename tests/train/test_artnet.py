@@ -18,7 +18,8 @@ from artdetect.explain.model_score import ExplainedScore
 from artdetect.model import feature_cache
 from artdetect.model.artnet_model import assemble
 from artdetect.model.detector import MODEL_FILE, Detector
-from artdetect.model.feature_cache import Extractor, FeatureCache
+from artdetect.model.extractor import Extractor
+from artdetect.model.feature_cache import FeatureCache
 from artdetect.model.probabilities import Calibration
 from artdetect.pictures import images, pixel_cache
 from artdetect.train import artnet, out_of_source

@@ -14,7 +14,7 @@ from artdetect.explain.methods import make
 from artdetect.model import backbones
 from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.model.export import FORMATS, Format, export
-from artdetect.model.feature_cache import Extractor
+from artdetect.model.extractor import Extractor
 from artdetect.pictures.corruptions import GRID
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.pixel_cache import PixelCache

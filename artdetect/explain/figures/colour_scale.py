@@ -61,6 +61,8 @@ class ColourScale:
         above = "≥\N{NO-BREAK SPACE}" if values.max() > limit else ""
         score = "probability" if explanation.config.get("target") == "probability" else "log-odds"
         unit = f"{score} per {PER:,} pixels" if complete else "without a unit"
+        if map_values.reach(explanation):
+            unit = "log-odds of each part alone, not calibrated"
         return cls(limit, signed, (below + low, "0" if signed else "", above + _short(times * limit)), unit)
 
     @property
@@ -118,12 +120,12 @@ class ColourScale:
 
 
 def reach(explanation: Explanation) -> float:
-    """The value of a map's strongest colour: 1 for probabilities, otherwise percentile 99.5 of its values without sign.
+    """The value of a map's strongest colour, see `map_values.reach`; else percentile 99.5 of its values without sign.
 
     0 where the map is 0 everywhere.
     """
-    if explanation.p_ai is not None:
-        return 1.0
+    if fixed := map_values.reach(explanation):
+        return fixed
     sizes = np.abs(map_values.for_ai(explanation))
     return float(np.percentile(sizes, 99.5)) or float(sizes.max())  # all but a few pixels may be 0
 

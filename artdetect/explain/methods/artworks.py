@@ -40,6 +40,21 @@ def bounded(artwork: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(artwork).resize((width, height), Image.Resampling.LANCZOS))
 
 
+def segmented_picture(
+    image: NDArray[np.float32], artwork: NDArray[np.uint8] | None, longest: int
+) -> NDArray[np.float32]:
+    """The picture that is segmented: the artwork, bounded to `longest`, or what the model sees if that is larger.
+
+    Args:
+        image: float32 [H, W, 3] in [0, 1].
+        artwork: The same picture for people, uint8 [h, w, 3].
+        longest: The most pixels of the artwork's longer side.
+    """
+    if artwork is None or max(artwork.shape[:2]) < max(image.shape[:2]):
+        return image
+    return bounded(artwork, longest).astype(np.float32) / 255
+
+
 def bounded_shape(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
     """(height, width) of what `bounded` makes of an artwork of height and width `shape`."""
     scale = min(1.0, longest / max(shape))

@@ -40,7 +40,6 @@ class Explainer(ABC):
 
     settings_class: ClassVar[type[Settings]]
     settings: Settings
-    grain = 1 / 8  # the smallest region, see `compact.with_regions`: the values of pixels are averaged that far
 
     def __init__(self, model: keras.Model, *, batch_size: int = BATCH_SIZE, **settings: Any):
         self.settings = self.settings_class.make(**settings)
@@ -129,8 +128,16 @@ class Explainer(ABC):
         given = np.array([_class_index(target) for target in targets])
         classes = np.where(given < 0, logits.argmax(axis=1), given)
         explanations = self._explain(stacked, classes, [as_array(artwork) for artwork in artworks])
-        scatters = self.settings.scatters
-        return [compact.with_regions(explanation, self.grain, smooth=scatters) for explanation in explanations]
+        grain, scatters = self.grain(stacked.shape[1]), self.settings.scatters
+        return [compact.with_regions(explanation, grain, smooth=scatters) for explanation in explanations]
+
+    def grain(self, side: int) -> float:
+        """The smallest region to point at, as a share of the picture's side, see `compact.with_regions`.
+
+        Args:
+            side: Side of the model's picture; pixels.
+        """
+        return 1 / 8  # values of pixels scatter, and are averaged that far
 
     @abstractmethod
     def _explain(

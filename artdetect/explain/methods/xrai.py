@@ -20,9 +20,9 @@ import artdetect.explain.methods.path_integration as ig
 from artdetect.compute import processors
 from artdetect.explain.explanation import Explanation
 from artdetect.explain.method_settings import XRAISettings, at_least
-from artdetect.explain.methods.artworks import bounded, enlarged
+from artdetect.explain.methods.artworks import enlarged, segmented_picture
 from artdetect.explain.methods.explainer import Explainer
-from artdetect.explain.regions import SIDE, Regions, as_saliency, from_picture
+from artdetect.explain.regions import Regions, as_saliency, from_picture
 from artdetect.explain.regions.ranking import rank
 
 if TYPE_CHECKING:
@@ -109,11 +109,5 @@ class XRAI(Explainer):
         settings = self.settings
         if settings.compat:
             return as_saliency(image, round(settings.dilation)), round(settings.min_region)
-        regions = from_picture(self._segmented_picture(image, artwork), settings.dilation)
-        return regions, max(1, round(settings.min_region * regions.shape[0] * regions.shape[1] / SIDE**2))
-
-    def _segmented_picture(self, image: NDArray[np.float32], artwork: NDArray[np.uint8] | None) -> NDArray[np.floating]:
-        """The picture that is segmented: the artwork, bounded, or what the model sees if that is larger."""
-        if artwork is None or max(artwork.shape[:2]) < max(image.shape[:2]):
-            return image
-        return bounded(artwork, self.settings.resolution).astype(np.float32) / 255
+        regions = from_picture(segmented_picture(image, artwork, settings.resolution), settings.dilation)
+        return regions, regions.pixels_at_side(settings.min_region)

@@ -47,6 +47,10 @@ class Regions:
         """The pixels of one region."""
         return self.pixels[self.starts[region] : self.starts[region + 1]]
 
+    def pixels_at_side(self, area: float) -> int:
+        """An area in pixels of a picture of `SIDE` x `SIDE`, in pixels of this one; 1 or more."""
+        return max(1, round(area * self.shape[0] * self.shape[1] / SIDE**2))
+
 
 def from_picture(picture: NDArray[np.floating], dilation: float) -> Regions:
     """The regions of a picture at its own resolution. Scales, sizes and `dilation` grow with it.

@@ -6,6 +6,7 @@ class reaches half of its peak, without threads and specks.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -57,15 +58,16 @@ def find(values: NDArray[np.floating], speaks: float, side: float) -> NDArray[np
         int8 [H, W]: n in the region with the n-th largest sum of values, `MOST` at most; 0 elsewhere.
     """
     found = []
+    smallest = max(1, math.ceil(side**2))
     for sign in (1, -1):
         toward = sign * values
-        peak = float(toward.max(initial=0))
-        if peak < speaks or peak == 0:
+        peak = float(np.sort(toward, axis=None)[-min(smallest, toward.size)])  # that of the smallest region: no spike
+        if peak < speaks or peak <= 0:
             continue
         labels, count = ndimage.label(_compact(toward >= max(speaks, peak / 2), side / 6))
         for number in range(1, count + 1):
             inside = ndimage.binary_fill_holes(labels == number)
-            if inside.sum() >= max(1, side**2):
+            if inside.sum() >= smallest:
                 found.append((float(toward[inside].sum()), inside))
     found.sort(key=lambda pair: -pair[0])
     region_map = np.zeros(values.shape, np.int8)

@@ -6,6 +6,7 @@ convolutions, which makes the net faster and leaves no running statistics that t
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,6 +87,42 @@ def load(name: str, *, classify: bool = False) -> "keras.Model":
         if weights := _weights_of(layer.name, state):
             layer.set_weights(weights)
     return model
+
+
+def tensors(name: str, names: Sequence[str]) -> "dict[str, np.ndarray]":
+    """Weights by the names that `as_tensors` gives them, without Keras.
+
+    Args:
+        name: A key of `VARIANTS`.
+        names: Which ones.
+
+    Raises:
+        ModelError: As for `load`.
+    """
+    if not names:
+        return {}
+    state = torch_state.read(_weights(name, VARIANTS[name]))
+    found: dict[str, np.ndarray] = {}
+    for layer in dict.fromkeys(each.rpartition(".")[0] for each in names):
+        found |= as_tensors(layer, _weights_of(layer, state))
+    return {each: found[each] for each in names if each in found}
+
+
+def as_tensors(layer: str, weights: "Sequence[np.ndarray]") -> "dict[str, np.ndarray]":
+    """Kernel and bias of a layer by name, as ONNX lays them out.
+
+    Args:
+        layer: The layer's name.
+        weights: Kernel [H, W, in, out] (depthwise: [H, W, in, 1]) and bias [out].
+
+    Returns:
+        `<layer>.kernel` [out, in, H, W] (depthwise: [in, 1, H, W]) and `<layer>.bias`.
+    """
+    import numpy as np
+
+    kernel, bias = weights
+    order = (2, 3, 0, 1) if layer.endswith("_depthwise") else (3, 2, 0, 1)
+    return {f"{layer}.kernel": np.ascontiguousarray(kernel.transpose(order)), f"{layer}.bias": bias}
 
 
 def _weights(name: str, variant: Variant) -> Path:

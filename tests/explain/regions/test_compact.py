@@ -101,3 +101,11 @@ def test_a_map_without_signs_has_regions_where_it_is_large_for_either_class():
             explanation(disks((30, 30, 2.0)), target, method="gradcam"), 1 / 8, smooth=False
         ).regions
         assert region.value == pytest.approx(2, abs=0.2)
+
+
+def test_a_spike_does_not_hide_a_region():
+    values = disks((48, 30, 0.6), radius=20)
+    values[48, 30] = 9
+    found = find(values, 0.25, 16)
+    assert found.max() == 1
+    assert (found == 1).sum() == pytest.approx((values > 0).sum(), rel=0.05)

@@ -13,7 +13,8 @@ import pytest
 from artdetect.core.errors import ConfigError, ModelError
 from artdetect.model import backbones, tensorflow_setup
 from artdetect.model.backbones import hub, vision_transformer
-from artdetect.model.feature_cache import Extractor, default_folder
+from artdetect.model.extractor import Extractor
+from artdetect.model.feature_cache import default_folder
 from artdetect.pictures.images import Geometry
 from artdetect.train.config import TrainConfig
 from tests.model.backbones.vits import LAYERS, MEAN, SIDE, STD, WIDTH, randomise, save, tiny_vit

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from artdetect.artifacts import registry
-from artdetect.cli import doctor, main
+from artdetect.cli import environment, main
 from tests.tiny_dataset import write
 
 
@@ -60,7 +60,7 @@ def test_a_damaged_config_a_folder_in_the_way_and_a_silent_server_are_broken(
 
 def test_missing_and_other_packages_are_named(findings, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ["numpy>=2.0", "prefect-of-nowhere[x]==3", "tf2of>=1; extra == 'export'", 'rich; extra == "tune"']
-    monkeypatch.setattr(doctor.metadata, "requires", lambda name: lines)
+    monkeypatch.setattr(environment.metadata, "requires", lambda name: lines)
     found = findings()[1]
     assert found["packages"] == ("broken", "missing: prefect-of-nowhere; install artdetect again")
     assert found["extra export"] == ("note", "not installed (tf2of): pip install 'artdetect[export]'")
@@ -68,7 +68,7 @@ def test_missing_and_other_packages_are_named(findings, monkeypatch: pytest.Monk
 
 
 def test_a_full_disk_is_broken(findings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**11, 10**11, 10**8))
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**11, 10**11, 10**8))
     code, found = findings()
     assert code == 1
     assert found["data"][0] == "broken"

@@ -1,0 +1,101 @@
+"""The evidence for a verdict as JSON and as a figure."""
+
+import asyncio
+import base64
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from pydantic import BaseModel, Field
+
+from artdetect.pictures import palette
+from artdetect.serve import wording
+from artdetect.serve.service import Judged, PictureAnswer
+
+if TYPE_CHECKING:
+    from artdetect.model.evidence import Evidence as ModelEvidence
+
+SHOWN = 768  # pixels of the longer side of the picture for display
+JPEG_QUALITY = 85
+LEGEND = 64  # pixels below the figure's picture
+FULL_COLOUR = 2.0  # logits: weaker evidence never gets the full colour, so that weak maps look weak
+OPACITY = 0.7  # of the strongest evidence
+
+
+class Evidence(BaseModel):
+    """Where the evidence for a verdict lies, on a grid over the picture as the model sees it."""
+
+    picture: PictureAnswer
+    margin: list[list[float]] = Field(
+        description="rows from the top: what each place and its surroundings say, in logits; above 0 for AI"
+    )
+    p_ai: list[list[float | None]] = Field(
+        description="the calibrated probability of AI of these parts alone; null where parts of this size say nothing"
+    )
+    full_colour: float = Field(description="the size of a margin from which on it is drawn in full colour")
+    image: str = Field(description="what the grid lies over, as a data URI: the picture, or the square that is judged")
+
+
+async def evidence(judged: Judged) -> "ModelEvidence":
+    """The evidence for the verdict on a picture."""
+    assert judged.decoded
+    return await judged.model.evidence(judged.decoded.views.whole)
+
+
+def as_dict(judged: Judged, found: "ModelEvidence") -> dict[str, Any]:
+    """An `Evidence` as JSON."""
+    assert judged.decoded
+    assert judged.decoded.artwork is not None
+    file = io.BytesIO()
+    Image.fromarray(judged.decoded.artwork).save(file, "JPEG", quality=JPEG_QUALITY)
+    parts = found.p_ai[0].astype(object)
+    parts[~np.isfinite(found.p_ai[0])] = None
+    return {
+        "picture": judged.as_dict(),
+        "margin": found.margin[0].round(4).tolist(),
+        "p_ai": parts.tolist(),
+        "full_colour": _full_colour(found.margin[0]),
+        "image": f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}",
+    }
+
+
+def _full_colour(margin: np.ndarray) -> float:
+    return max(float(np.abs(margin).max()), FULL_COLOUR)
+
+
+async def figure(judged: Judged, found: "ModelEvidence") -> bytes:
+    """The evidence drawn over the picture, with the verdict below it: a PNG."""
+    return await asyncio.to_thread(_draw, judged, found)
+
+
+def _draw(judged: Judged, found: "ModelEvidence") -> bytes:
+    assert judged.decoded
+    assert judged.decoded.artwork is not None
+    picture = Image.fromarray(judged.decoded.artwork)
+    drawn = Image.composite(*_overlay(found.margin[0], picture))
+    sheet = Image.new("RGB", (max(picture.width, 480), picture.height + LEGEND), palette.PAPER)
+    sheet.paste(drawn)
+    write = ImageDraw.Draw(sheet)
+    first, second = (ImageFont.load_default(size) for size in (18, 13))
+    write.text((10, picture.height + 8), wording.headline(judged.verdict), palette.INK, first)
+    place = 10.0
+    for text, colour in (
+        ("orange speaks for AI,", palette.LIGHT.warn),
+        ("blue for human;", palette.LIGHT.accent),
+        (judged.verdict.model, palette.MUTED),
+    ):
+        write.text((place, picture.height + 36), text, colour, second)
+        place += write.textlength(text, second) + 6
+    file = io.BytesIO()
+    sheet.save(file, "PNG")
+    return file.getvalue()
+
+
+def _overlay(margin: np.ndarray, picture: Image.Image) -> tuple[Image.Image, Image.Image, Image.Image]:
+    """Colours, picture and mask, as `Image.composite` takes them: more opaque for stronger evidence."""
+    strength = Image.fromarray((margin / _full_colour(margin)).astype(np.float32))
+    values = np.asarray(strength.resize(picture.size, Image.Resampling.BICUBIC)).clip(-1, 1)
+    mask = Image.fromarray((np.abs(values) * OPACITY * 255).astype(np.uint8))
+    ai, human = (Image.new("RGB", picture.size, colour) for colour in (palette.LIGHT.warn, palette.LIGHT.accent))
+    return Image.composite(ai, human, Image.fromarray(((values > 0) * 255).astype(np.uint8))), picture, mask

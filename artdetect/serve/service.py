@@ -1,0 +1,97 @@
+"""What happens to a picture in the service: decoded in a process of its own, then judged by the model in use."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, fields
+from typing import Any
+
+from artdetect.model.predict import Verdict
+from artdetect.pictures.declared_provenance import Declaration
+from artdetect.serve import wording
+from artdetect.serve.decoding import Decoded, DecodePool
+from artdetect.serve.feedback import FeedbackFolder
+from artdetect.serve.intake import Intake
+from artdetect.serve.live_model import BatchingModel, LiveModel
+from artdetect.serve.metrics import ServiceMetrics
+
+
+@dataclass(frozen=True)
+class PictureAnswer(Verdict):
+    """The row of one picture: what `artdetect predict --json` prints, and the same in words."""
+
+    headline: str = ""  # the verdict in a few words
+    explanation: str = ""  # why, as a sentence
+    meaning: str = ""  # what it does not mean
+    declared: tuple[Declaration, ...] = ()  # what the file itself claims; no part of the verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A picture with its verdict.
+
+    Args:
+        verdict: Its row.
+        model: The model that gave it.
+        decoded: The decoded picture; None if it cannot be read.
+    """
+
+    verdict: Verdict
+    model: BatchingModel
+    decoded: Decoded | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """A `PictureAnswer` as JSON."""
+        return self.verdict.as_dict() | {
+            "headline": wording.headline(self.verdict),
+            "explanation": wording.reason(self.verdict, self.model.detector.rule),
+            "meaning": wording.meaning(self.verdict),
+            "declared": self.decoded.declared if self.decoded else [],
+        }
+
+
+class Service:
+    """The parts of the service, and what they do together.
+
+    Args:
+        live: The model that answers.
+        max_bytes: The size of a body up to which it is accepted.
+        feedback: Where verdicts that somebody calls wrong are kept; None to keep none.
+    """
+
+    def __init__(self, live: LiveModel, max_bytes: int, feedback: FeedbackFolder | None = None):
+        self.live = live
+        self.feedback = feedback
+        self.intake = Intake(max_bytes)
+        self.pool = DecodePool()
+        self.metrics = ServiceMetrics()
+        self.metrics.watch(self.intake, self.pool)
+
+    async def judge(self, pictures: Sequence[tuple[str, bytes]], artwork: int = 0, places: bool = True) -> list[Judged]:
+        """The verdicts on some pictures, in order.
+
+        Args:
+            pictures: Name and content of each.
+            artwork: The longest side in pixels at which `Decoded.artwork` is wanted; 0 for none.
+            places: Whether to take places in the queue for them.
+
+        Raises:
+            Refused: The queue has no place for them.
+        """
+        with self.intake.places(len(pictures)) if places else nullcontext():
+            model = await self.live.current()
+            return list(await asyncio.gather(*(self._judge(model, *picture, artwork) for picture in pictures)))
+
+    async def _judge(self, model: BatchingModel, name: str, content: bytes, artwork: int) -> Judged:
+        detector = model.detector
+        decoded = await self.pool.decode(content, detector.geometry, detector.native_crops, artwork)
+        if isinstance(decoded, str):
+            verdict = await model.verdict(name, f"{name}: {decoded}" if name else decoded)
+            self.metrics.count(verdict)
+            return Judged(verdict, model, None)
+        verdict = await model.verdict(name, decoded.views)
+        self.metrics.count(verdict)
+        return Judged(verdict, model, decoded)
+
+
+COLUMNS = tuple(column.name for column in fields(PictureAnswer))

@@ -1,0 +1,116 @@
+"""Pictures that take too long or too much memory cost themselves an answer, and nobody else."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from artdetect.pictures import images, picture_views
+from artdetect.pictures.images import Geometry
+from artdetect.serve import decode_process, decoding
+from artdetect.serve.decoding import Decoded, DecodePool
+from tests.pictures import declared_files, slow_files
+from tests.tiny_dataset import jpeg
+
+SQUARE = Geometry(32, "crop")
+
+
+def with_pool(act: Callable[[DecodePool], Awaitable[Any]], **options: Any) -> Any:
+    async def run() -> Any:
+        pool = DecodePool(**options)
+        try:
+            return await act(pool)
+        finally:
+            await pool.close()
+
+    return asyncio.run(run())
+
+
+def test_a_picture_is_the_same_as_without_a_process() -> None:
+    async def act(pool: DecodePool) -> None:
+        for content in (jpeg(1, side=200), declared_files.FILES["C2PA in PNG"]):
+            got = await pool.decode(content, SQUARE, 3, artwork=100)
+            expected = picture_views.load(content, SQUARE, 3)
+            assert isinstance(got, Decoded)
+            np.testing.assert_array_equal(got.views.whole, expected.whole)
+            np.testing.assert_array_equal(got.views.crops, expected.crops)
+            np.testing.assert_array_equal(got.artwork, np.asarray(images.artwork(content, 100, fit="crop")))
+            assert got.views.side == expected.side
+        assert [one["kind"] for one in got.declared] == [None, "AI"]
+        assert await pool.decode(b"<html>", SQUARE, 0) == "not a picture but a web page or other markup"
+        assert "scans" in await pool.decode(slow_files.scans(1000, 13_000), SQUARE, 0)
+        assert pool.replaced == 0
+
+    with_pool(act, size=1)
+
+
+def test_a_picture_that_takes_too_long_ends_its_process_and_no_other() -> None:
+    slow = slow_files.scans(64, 13_000)  # within all limits of counts; about two seconds
+
+    async def act(pool: DecodePool) -> None:
+        answers = await asyncio.gather(
+            pool.decode(slow, SQUARE, 0), *(pool.decode(jpeg(seed), SQUARE, 0) for seed in range(6))
+        )
+        assert answers[0] == decoding.TOO_SLOW
+        assert all(isinstance(answer, Decoded) for answer in answers[1:])
+        assert pool.replaced == 1
+        assert isinstance(await pool.decode(jpeg(1), SQUARE, 0), Decoded)
+
+    with_pool(act, size=2, cpu_seconds=0)
+
+
+def test_a_process_that_dies_is_replaced() -> None:
+    async def act(pool: DecodePool) -> None:
+        first = pool._all[0]
+        asked = asyncio.create_task(pool.decode(slow_files.scans(64, 13_000), SQUARE, 0))
+        while first._process is None:
+            await asyncio.sleep(0.01)
+        os.kill(first._process.pid, signal.SIGKILL)
+        assert await asked == decoding.ENDED
+        assert isinstance(await pool.decode(jpeg(1), SQUARE, 0), Decoded)
+
+    with_pool(act, size=1)
+
+
+def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(pool: DecodePool) -> None:
+        assert isinstance(await pool.decode(jpeg(1), SQUARE, 0), Decoded)
+        process = pool._all[0]._process
+        assert process
+        os.kill(process.pid, signal.SIGSTOP)
+        monkeypatch.setattr(decoding, "WALL_SECONDS", 0.2)
+        assert await pool.decode(jpeg(1), SQUARE, 0) == decoding.TOO_SLOW
+        monkeypatch.undo()
+        assert isinstance(await pool.decode(jpeg(1), SQUARE, 0), Decoded)
+
+    with_pool(act, size=1)
+
+
+def test_a_process_has_limits_and_ends_with_the_service() -> None:
+    async def act(pool: DecodePool) -> int:
+        await pool.start()
+        assert isinstance(await pool.decode(jpeg(1), SQUARE, 0), Decoded)
+        process = pool._all[0]._process
+        assert process
+        with open(f"/proc/{process.pid}/limits") as file:  # noqa: PTH123
+            limits = file.read()
+        assert f"Max address space         {decode_process.MAX_MEMORY}" in limits
+        assert "Max file size             0 " in limits
+        return process.pid
+
+    pid = with_pool(act, size=1)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.slow
+def test_a_picture_that_needs_too_much_memory_is_a_reason() -> None:
+    async def act(pool: DecodePool) -> None:
+        largest = slow_files.scans(1, 13_000)
+        assert isinstance(await pool.decode(largest, SQUARE, 0), Decoded)
+
+    with_pool(act, size=1)
