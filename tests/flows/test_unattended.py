@@ -119,7 +119,7 @@ def test_a_watched_failure_ends_with_its_reason(up: Site) -> None:
     said = up.do(*words, code=1)
     _, event, after = "".join(said.split()).partition("artdetect.run.failed")  # the terminal breaks lines anywhere
     assert event
-    reason, state, end = after.partition("prefect.flow-run.Failed")
+    reason, _, end = after.partition("prefect.flow-run.Failed")
     assert "elsewhere.toml:thereisnosuchconfigfile" in reason
     assert end.endswith("Flowrunfinishedinstate'Failed'.")
 
