@@ -96,11 +96,8 @@ def storage_error(error: OSError) -> StorageError | None:
 # The extra of pyproject.toml that brings each module which the base install lacks. `pipeline` brings `explain` and
 # `export`, too.
 EXTRAS = {
-    "pipeline": (
-        *("httpx", "keras", "pandas", "prefect", "prometheus_client", "pyarrow", "scipy", "sklearn", "sqlalchemy"),
-        *("supervisor", "tensorflow", "threadpoolctl"),
-    ),
-    "explain": ("numba", "saliency", "skimage"),
+    "pipeline": ("httpx", "keras", "prefect", "sklearn", "sqlalchemy", "supervisor", "tensorflow"),
+    "explain": ("matplotlib", "numba", "pandas", "pyarrow", "saliency", "scipy", "skimage", "threadpoolctl"),
     "export": ("onnx", "tf2onnx"),
     "tune": ("optuna",),
     "cluster": ("dask", "distributed", "prefect_dask"),
