@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.harness import cpu_now, measure, part, publish, table
 
 BLOCK = 128  # pictures: a multiple of the group that an explainer works on
+GRADIENTS = 16  # pictures in a batch of which the gradient is timed
 TIMED = 3  # pictures that saliency explains; ours explains as many or more
 
 
@@ -24,6 +25,8 @@ def main() -> None:
     parser.add_argument("--endless", type=int, default=1024, help="pictures in the test of memory and pace")
     chosen = parser.parse_args()
     publish("Explanations: cost", costs(chosen.model, chosen.pictures))
+    for model in chosen.model:
+        publish("Explanations: where a gradient's time goes", gradient_parts(model))
     publish("Explanations: memory and pace", pace(chosen.endless))
     if chosen.model and chosen.pictures:
         publish("Explanations: completeness and quality", quality(chosen.model, chosen.pictures))
@@ -141,6 +144,113 @@ def compare(name: str, size: int, batch: int, count: int, folder: str | None) ->
             for one, other in zip(defaults, reference, strict=True)
         ],
     }
+
+
+def gradient_parts(model: Path) -> str:
+    """CPU time of the gradient by the pixels, which is nearly all of what integrated gradients and XRAI cost."""
+    found = measure("benchmarks.explanations:parts_of_gradient", str(model)).result
+    eager, ours = found["eager"], found["compiled"]
+    rows = [
+        ["gradient, eager, as saliency calls it", eager, eager / ours],
+        ["gradient, compiled, as ours", ours, 1.0],
+        ["of it, convolutions forward", found["forward"], found["forward"] / ours],
+        ["of it, convolutions backward", found["backward"], found["backward"] / ours],
+        ["the same in bfloat16 (oneDNN)", found["bfloat16"], found["bfloat16"] / ours],
+    ]
+    text = (
+        f"`{found['model']}`, {found['size']} px, {GRADIENTS} pictures in a batch, CPU milliseconds per picture; the "
+        f"last column is beside ours."
+    )
+    correlation = f"Gradients in bfloat16 correlate with those in float32 by {found['correlation']:.3f}."
+    cells = [[name, f"{time:.1f}", f"{share:.2f}"] for name, time, share in rows]
+    return f"{text} {correlation}\n\n{table(['what', 'ms', 'beside ours'], cells)}"
+
+
+def parts_of_gradient(name: str) -> dict[str, Any]:
+    """In a process of its own: CPU milliseconds of a gradient and of its convolutions, for each picture."""
+    import numpy as np
+    import tensorflow as tf
+
+    from artdetect.explain.model_score import ExplainedScore
+    from artdetect.model import predict, tensorflow_setup
+
+    tensorflow_setup.load_tensorflow()
+    detector = predict.find_model(Path(name))
+    side = detector.geometry.size
+    images = np.random.default_rng(129).random((GRADIENTS, side, side, 3)).astype(np.float32)
+    targets = np.zeros(GRADIENTS, np.int64)
+    score = ExplainedScore(detector.classifier, "logit_margin", GRADIENTS)
+    classes = tf.one_hot(targets, 2)
+
+    def eager() -> None:
+        pictures = tf.constant(images)
+        with tf.GradientTape() as tape:
+            tape.watch(pictures)
+            value = score.compute(pictures, classes)
+        tape.gradient(value, pictures)
+
+    forward = backward = 0.0
+    for convolve, transpose, inputs in _convolutions(detector.classifier, images):
+        outputs = convolve(inputs)
+        forward += _milliseconds(lambda convolve=convolve, inputs=inputs: convolve(inputs))
+        backward += _milliseconds(lambda transpose=transpose, outputs=outputs: transpose(outputs))
+    exact = score.gradients(images, targets)
+    times = {"eager": _milliseconds(eager), "compiled": _milliseconds(lambda: score.gradients(images, targets))}
+    tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
+    low = ExplainedScore(detector.classifier, "logit_margin", GRADIENTS)
+    rounded = low.gradients(images, targets)
+    times["bfloat16"] = _milliseconds(lambda: low.gradients(images, targets))
+    correlation = float(np.corrcoef(exact.ravel(), rounded.ravel())[0, 1])
+    return {
+        "model": detector.id,
+        "size": side,
+        "correlation": correlation,
+        "forward": forward,
+        "backward": backward,
+        **times,
+    }
+
+
+def _convolutions(model: Any, images: Any) -> Any:
+    """The convolutions of a model, each with its gradient by its inputs and with inputs of its size."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    def layers(one: Any) -> Any:
+        for layer in one.layers:
+            yield from layers(layer) if isinstance(layer, keras.Model) else [layer]
+
+    backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    chosen = [
+        layer for layer in layers(backbone) if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
+    ]
+    shapes = [tuple(x.shape) for x in keras.Model(backbone.input, [layer.input for layer in chosen])(images)]
+    for layer, shape in zip(chosen, shapes, strict=True):
+        kernel, stride, padding = tf.constant(layer.weights[0].numpy()), layer.strides[0], layer.padding.upper()
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            strides = (1, stride, stride, 1)
+            convolve = tf.function(lambda x, k=kernel, s=strides, p=padding: tf.nn.depthwise_conv2d(x, k, s, p))
+            transpose = tf.function(
+                lambda y, k=kernel, s=strides, p=padding, shape=shape: tf.nn.depthwise_conv2d_backprop_input(
+                    shape, k, y, s, p
+                )
+            )
+        else:
+            convolve = tf.function(lambda x, k=kernel, s=stride, p=padding: tf.nn.conv2d(x, k, s, p))
+            transpose = tf.function(
+                lambda y, k=kernel, s=stride, p=padding, shape=shape: tf.nn.conv2d_transpose(y, k, shape, s, p)
+            )
+        yield convolve, transpose, tf.constant(np.random.default_rng(129).random(shape).astype(np.float32))
+
+
+def _milliseconds(call: Any, times: int = 3) -> float:
+    """CPU milliseconds of a call for each of its pictures."""
+    call()
+    start = cpu_now()
+    for _ in range(times):
+        call()
+    return (cpu_now() - start) / times / GRADIENTS * 1000
 
 
 def net_and_pictures(name: str, size: int, count: int, folder: str | None) -> tuple[str, Any, Any]:

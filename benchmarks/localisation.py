@@ -1,6 +1,6 @@
 """Whether maps find what was pasted: splices of the test pictures of real data sets.
 
-    python -m benchmarks.localisation WORK [--before MODEL] [--count 240] [--few 24] [--config configs/starter.toml]
+    python -m benchmarks.localisation WORK [--before MODEL] [--count 240] [--few 12] [--config configs/starter.toml]
         [--set KEY=VALUE ...]
 
 Runs the pipeline of the config below WORK, and measures the maps of its model. MODEL is another model, whose evidence
@@ -11,6 +11,7 @@ the only benchmark of maps that reads test pictures. Results are cached below WO
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ def main() -> None:
     parser = project_parser(__doc__)
     parser.add_argument("--before", type=Path)
     parser.add_argument("--count", type=int, default=240)
-    parser.add_argument("--few", type=int, default=24)
+    parser.add_argument("--few", type=int, default=12)
     options = parser.parse_args()
     project = opened(options)
     from artdetect.explain.localisation.splices import draw
@@ -58,22 +59,19 @@ def main() -> None:
     splices = draw(*project.parents, options.count, SEED)
     few = splices[: 2 * options.few]
     methods = {name: (maps, splices) for name, maps in of_one_pass(project.detector).items()}
-    methods |= {name: (maps, few) for name, maps in of_many_passes(project.detector).items()}
     if before:
         methods[BEFORE] = of_one_pass(before)[EVIDENCE], splices
-    values = {}
+    methods |= {name: (maps, few) for name, maps in of_many_passes(project.detector).items()}
+    values: dict[str, Any] = {}
     for name, (maps, chosen) in methods.items():
-        values[name] = measured(
-            name, (before if name == BEFORE and before else project.detector).digest, maps, chosen, project
-        )
-        print(name, flush=True)
-    publish("Maps: what they find", found(project, values, splices))
-    publish(
-        "Maps: deletion and insertion beside the truth",
-        agreement(project, {name: each for name, (each, _) in methods.items() if name != BEFORE}, values, few),
-    )
-    publish("Maps: stability", stability(project, {name: maps for name, (maps, _) in methods.items() if name != CROPS}))
+        detector = before if before and name == BEFORE else project.detector
+        values[name] = measured(name, detector.digest, maps, chosen, project)
+        publish("Maps: what they find", found(project, values, splices))
     publish("Maps: cost", cost(project))
+    streams = {name: maps for name, (maps, _) in methods.items()}
+    publish("Maps: stability", stability(project, {name: maps for name, maps in streams.items() if name != CROPS}))
+    streams.pop(BEFORE, None)
+    publish("Maps: deletion and insertion beside the truth", agreement(project, streams, values, few))
 
 
 def opened(options: Any) -> Project:
@@ -100,19 +98,24 @@ def opened(options: Any) -> Project:
 
 def of_one_pass(detector: "Detector") -> dict[str, Maps]:
     """Methods that cost about a verdict."""
-    from artdetect.explain.methods import make, xrai
+    from artdetect.explain.methods import make
 
-    evidence, regions = make("evidence", detector.classifier), xrai.XRAI(detector.classifier)
+    explainers = {REGIONS: "evidence", GRADCAM: "gradcam"}
+    named = {name: make(method, detector.classifier).stream for name, method in explainers.items()}
+    return {EVIDENCE: partial(windows, detector)} | named
 
-    def ranked(pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
-        from dataclasses import replace
 
-        kept: list[np.ndarray] = []
-        for explanation in evidence.stream(_kept(pictures, kept), targets):
-            heatmap, ranks = regions.rank_regions(explanation.heatmap[..., None], kept.pop(0), None)
-            yield replace(explanation, heatmap=heatmap, ranks=ranks)
+def windows(detector: "Detector", pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
+    """The evidence as it is, without regions."""
+    from artdetect.explain.explanation import Explanation
+    from artdetect.explain.methods.artworks import enlarged
+    from artdetect.pictures.labels import AI
 
-    return {EVIDENCE: evidence.stream, REGIONS: ranked, GRADCAM: make("gradcam", detector.classifier).stream}
+    net = detector.evidence_net
+    for picture, target in zip(pictures, targets, strict=True):
+        (margin,) = net.evidence(net.outputs(picture[None])).margin
+        heatmap = enlarged(margin if target == AI else -margin, picture.shape[:2])
+        yield Explanation(heatmap, None, target, 0.0, None, {})
 
 
 def of_many_passes(detector: "Detector") -> dict[str, Maps]:
@@ -120,11 +123,19 @@ def of_many_passes(detector: "Detector") -> dict[str, Maps]:
     from artdetect.explain.explanation import Explanation
     from artdetect.explain.methods import make
 
-    xrai = make("xrai", detector.classifier)
+    explainer, known = make("xrai", detector.classifier), dict[tuple[bytes, int], Explanation]()
+
+    def xrai(pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
+        """XRAI, whose attributions are also those of integrated gradients: each picture once."""
+        for picture, target in zip(pictures, targets, strict=True):
+            key = picture.tobytes(), target
+            if key not in known:
+                (known[key],) = explainer(picture[None], [target])
+            yield known[key]
 
     def integrated(pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
         """The pixels' shares that XRAI sums over regions."""
-        for one in xrai.stream(pictures, targets):
+        for one in xrai(pictures, targets):
             assert one.attributions is not None
             yield Explanation(one.attributions.sum(axis=-1), None, one.target, one.score, None, {})
 
@@ -133,7 +144,7 @@ def of_many_passes(detector: "Detector") -> dict[str, Maps]:
             heatmap = crop_margins(detector, picture)
             yield Explanation(heatmap if target == 0 else -heatmap, None, target, 0.0, None, {})
 
-    return {XRAI: xrai.stream, INTEGRATED: integrated, CROPS: crops}
+    return {XRAI: xrai, INTEGRATED: integrated, CROPS: crops}
 
 
 def crop_margins(detector: "Detector", picture: "np.ndarray") -> "np.ndarray":
@@ -285,8 +296,6 @@ def curve_areas(
 
 def stability(project: Project, methods: Mapping[str, Maps]) -> str:
     """How the maps of AI change when pictures are degraded: rank correlation."""
-    from functools import partial
-
     import numpy as np
     from PIL import Image
     from scipy.stats import spearmanr
@@ -302,7 +311,7 @@ def stability(project: Project, methods: Mapping[str, Maps]) -> str:
         inner = Image.fromarray(pixels[margin:-margin, margin:-margin])
         return np.asarray(inner.resize((size, size), Image.Resampling.BICUBIC))
 
-    changes = {
+    changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "JPEG 90": partial(degradations.save, format="JPEG", quality=90),
         "95 % size": partial(degradations.rescale, factor=0.95),
         "2 % cropped": cropped,
@@ -310,7 +319,7 @@ def stability(project: Project, methods: Mapping[str, Maps]) -> str:
     pictures = [project.pixels(sha256) for side in project.parents for sha256 in side[:STABLE]]
     rows = []
     for name, maps in methods.items():
-        chosen = pictures if name in (EVIDENCE, BEFORE, REGIONS, GRADCAM) else pictures[STABLE - 3 : STABLE + 3]
+        chosen = pictures if name in (EVIDENCE, BEFORE, REGIONS, GRADCAM) else pictures[STABLE - 2 : STABLE + 2]
         originals = [one.heatmap for one in maps((to_input(pixels) for pixels in chosen), [0] * len(chosen))]
         cells = []
         for change, degrade in changes.items():
@@ -342,22 +351,21 @@ def cost(project: Project) -> str:
     import numpy as np
 
     from artdetect.explain.methods import make
-    from artdetect.pictures.images import to_input
 
     detector = project.detector
     pixels = np.stack([project.pixels(sha256) for sha256 in project.parents[0][:TIMED]])
     runs: dict[str, tuple[int, Callable[[np.ndarray], object]]] = {"verdict": (TIMED, detector.scores)}
-    if hasattr(detector, "scores_and_evidence"):
-        runs["verdict and evidence"] = TIMED, detector.scores_and_evidence
-    for name, maps in (of_one_pass(detector) | of_many_passes(detector)).items():
-        if name != INTEGRATED:
-            count = TIMED if name in (EVIDENCE, REGIONS, GRADCAM) else 2
-            runs[name] = count, lambda part, maps=maps: list(maps((to_input(one) for one in part), [0] * len(part)))
+    runs["verdict and evidence"] = TIMED, detector.evidence
+    for name, maps in of_one_pass(detector).items():
+        runs[name] = TIMED, partial(_all_maps, maps)
+    many = of_many_passes(detector)
     compat = make("xrai", detector.classifier, compat="saliency")
-    runs["XRAI, compat"] = 1, lambda part: list(compat.stream(to_input(one) for one in part))
+    runs |= {name: (2, partial(_all_maps, many[name])) for name in (XRAI, CROPS)}
+    runs |= {"XRAI, compat": (1, partial(_all_maps, compat.stream)), "saliency's XRAI": (1, partial(_saliency, compat))}
     seconds = {}
     for name, (count, run) in runs.items():
-        run(pixels[:1])  # compiled
+        if name != "saliency's XRAI":
+            run(pixels[:1])  # compiled
         parts = []
         for _ in range(3 if count == TIMED else 1):
             start = cpu_now()
@@ -369,10 +377,31 @@ def cost(project: Project) -> str:
     return f"{text}\n\n{table(['', 'ms', 'in verdicts'], rows)}"
 
 
-def _kept(pictures: "Iterable[np.ndarray]", kept: "list[np.ndarray]") -> "Iterator[np.ndarray]":
-    for picture in pictures:
-        kept.append(picture)
-        yield picture
+def _all_maps(maps: Maps, pixels: "np.ndarray") -> "list[Explanation]":
+    from artdetect.pictures.images import to_input
+
+    return list(maps((to_input(one) for one in pixels), [0] * len(pixels)))
+
+
+def _saliency(explainer: Any, pixels: "np.ndarray") -> None:
+    """The saliency package's own XRAI of the first picture, with the settings of `compat` and eager gradients."""
+    import numpy as np
+    import saliency.core as saliency
+    import tensorflow as tf
+
+    from artdetect.pictures.images import to_input
+
+    def call(pictures: Any, call_model_args: Any = None, expected_keys: Any = None) -> dict[str, Any]:
+        tensor = tf.convert_to_tensor(pictures, tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(tensor)
+            logits = explainer.score.network(tensor)
+            margin = logits[:, 0] - logits[:, 1]
+        return {saliency.INPUT_OUTPUT_GRADIENTS: np.array(tape.gradient(margin, tensor))}
+
+    saliency.XRAI().GetMask(
+        to_input(pixels[0]), call, 0, batch_size=100, extra_parameters=saliency.XRAIParameters(steps=100)
+    )
 
 
 def _interval(value: Mapping[str, Any] | None, digits: int = 3) -> str:

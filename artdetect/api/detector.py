@@ -98,7 +98,7 @@ class Detector:
             if not in_memory:
                 yield from predict.predict(self.model, (Path(source) for _, source in group))  # type: ignore[arg-type]
                 continue
-            while part := list(islice(group, predict.FIRST_CHUNK)):
+            while part := list(islice(group, predict.CHUNK)):
                 yield from predict.verdicts(self.model, [(name, self._load(source)) for name, source in part])
 
     def _load(self, source: Path | bytes) -> Any:

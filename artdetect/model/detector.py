@@ -21,6 +21,9 @@ from artdetect.model import head_file, reproducible_keras
 from artdetect.model.decision import DecisionRule
 from artdetect.model.frozen_backbone import with_crops
 from artdetect.model.onnx_runtime import ENTRY
+from artdetect.model.parts import CARD as PARTS
+from artdetect.model.parts import MEMBER as PARTS_MEMBER
+from artdetect.model.parts import Parts
 from artdetect.model.runtime import FrozenPart, Runtime, open_runtime
 from artdetect.pictures import images, labels
 from artdetect.pictures.images import Geometry
@@ -79,6 +82,7 @@ class Detector:
         digest: The sha256 of the model file, empty before there is one.
         native_crops: Crops of large pictures that are judged beside the whole, see `artdetect.pictures.native_crops`. A
             model with crops has a frozen part.
+        parts: How parts of a picture are judged, where training has fitted that.
     """
 
     runtime: Runtime
@@ -89,6 +93,7 @@ class Detector:
     families: tuple[str, ...] = ()
     digest: str = ""
     native_crops: int = 0
+    parts: Parts | None = None
 
     def __post_init__(self) -> None:
         if self.runtime is not None and not hasattr(self.runtime, "packages"):
@@ -156,7 +161,7 @@ class Detector:
     @cached_property
     def evidence_net(self) -> "EvidenceNet":
         """The model that gives its evidence with its verdict."""
-        return self.runtime.evidence_net()
+        return self.runtime.evidence_net(self.parts)
 
     @property
     def frozen(self) -> FrozenPart | None:
@@ -216,6 +221,7 @@ class Detector:
             "rule": self.rule.as_dict(),
             "families": self.families,
             "native_crops": self.native_crops,
+            **({PARTS: self.parts.card()} if self.parts else {}),
             **self.metadata,
         }
 
@@ -225,7 +231,7 @@ class Detector:
         """Write a model file without the backbone; arguments and errors as for `head_writer.save`."""
         from artdetect.model import head_writer
 
-        head_writer.save(self.model, self.card(), path, precision, extra)
+        head_writer.save(self.model, self.card(), path, precision, extra, self.parts)
 
     def save(self, path: Path, entries: Mapping[str, Any] | None = None) -> None:
         """Write the model file. The same model always gives the same bytes.
@@ -241,6 +247,8 @@ class Detector:
             members["metadata.json"] = reproducible_keras.without_date(members["metadata.json"])
             members["config.json"] = reproducible_keras.without_object_ids(members["config.json"])
             members[head_file.CARD] = json.dumps(self.card() | dict(entries or {}), indent=1).encode()
+            if self.parts:
+                members[PARTS_MEMBER] = self.parts.arrays()
             for name in sorted(members):
                 target.writestr(zipfile.ZipInfo(name, head_file.EPOCH), members[name])
         scratch.unlink()
@@ -255,7 +263,7 @@ class Detector:
         from artdetect.model import onnx_convert
 
         try:
-            graphs = onnx_convert.graphs(self.model, self.geometry.size)
+            graphs = onnx_convert.graphs(self.model, self.geometry.size, self.parts)
         except ModelError as error:
             self.save(folder / MODEL_FILE)
             return str(error)
@@ -279,7 +287,8 @@ class Detector:
         geometry, rule = Geometry(**card.pop("geometry")), DecisionRule.from_dict(card.pop("rule", {}))
         families, native_crops = tuple(card.pop("families", ())), card.pop("native_crops", 0)
         digest = digests.file_digest(path)
-        detector = Detector(runtime, card["preset"], geometry, card, rule, families, digest, native_crops)
+        parts = Parts.load(path, card.pop(PARTS)) if PARTS in card else None
+        detector = Detector(runtime, card["preset"], geometry, card, rule, families, digest, native_crops, parts)
         if native_crops and not detector.frozen:
             raise ModelError(f"{path}: its card has native_crops = {native_crops}, but its net has no frozen part")
         if (outputs := runtime.outputs.get("generators", 0)) != len(families):

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artdetect.model import pooled_net, window_grid
+from artdetect.model import pooled_net
 from artdetect.model.compiled import CompiledModel, outputs_of
 from artdetect.model.decision import logit
-from artdetect.model.pooled_net import PooledNet
+from artdetect.model.parts import Parts
+from artdetect.model.pooled_net import Layers, PooledNet
+from artdetect.model.probabilities import Calibration
 from artdetect.model.window_grid import WindowGrid
+from artdetect.model.window_statistics import WindowStatistics
 from artdetect.pictures import images
 from artdetect.pictures.labels import AI
 
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-EPSILON = 1e-6  # that of `feature_cache`
 MARGIN, ADDITIVE, P_AI, WINDOWS = "evidence", "evidence_additive", "evidence_p_ai", "evidence_windows_"  # of outputs
 
 
@@ -64,9 +66,9 @@ class EvidenceNet:
         self._run = run
 
     @staticmethod
-    def of_keras(model: "keras.Model", size: int) -> "EvidenceNet":
-        """That of a Keras model, which TensorFlow runs."""
-        graph = with_evidence(model, size) or model
+    def of_keras(model: "keras.Model", size: int, parts: Parts | None = None) -> "EvidenceNet":
+        """That of a Keras model, which TensorFlow runs; arguments as for `with_evidence`."""
+        graph = with_evidence(model, size, parts) or model
         return EvidenceNet(CompiledModel(partial(outputs_of, graph), (size, size, 3), np.asarray), size)
 
     def outputs(self, pictures: "Floats") -> "dict[str, NDArray]":
@@ -81,7 +83,8 @@ class EvidenceNet:
         """The evidence among such outputs."""
         windows = {side: outputs[f"{WINDOWS}{side}"] for side in self.grid.sides}
         margin = outputs[MARGIN]
-        return Evidence(margin, np.full_like(margin, np.nan), outputs.get(ADDITIVE), windows, self.grid.cell)
+        p_ai = outputs.get(P_AI, np.full_like(margin, np.nan))
+        return Evidence(margin, p_ai, outputs.get(ADDITIVE), windows, self.grid.cell)
 
     def _of_crops(self, pictures: "Floats") -> "dict[str, NDArray]":
         windows = {side: np.stack([self._crop_margins(one, side) for one in pictures]) for side in self.grid.sides}
@@ -100,16 +103,17 @@ class EvidenceNet:
         return logit(p_ai).astype(np.float32).reshape(len(starts), len(starts))
 
 
-def with_evidence(model: "keras.Model", size: int) -> "keras.Model | None":
+def with_evidence(model: "keras.Model", size: int, parts: Parts | None = None) -> "keras.Model | None":
     """The model with the evidence among its outputs, from the same forward pass; None if it has no pooled statistics.
 
     Args:
         model: The model: pictures -> the probabilities, or a dict of outputs by name.
         size: Side of its pictures, in pixels.
+        parts: How the model judges parts; None for the head of whole pictures, without a calibration.
 
     Returns:
-        A model whose outputs are those of `model` by name, `MARGIN` and `ADDITIVE` [N, G, G], and `WINDOWS` with each
-        side [N, g, g].
+        A model whose outputs are those of `model` by name, `MARGIN` and `ADDITIVE` [N, G, G], `WINDOWS` with each side
+        [N, g, g], and `P_AI` [N, G, G] where windows of some size are calibrated.
     """
     import keras
 
@@ -121,109 +125,55 @@ def with_evidence(model: "keras.Model", size: int) -> "keras.Model | None":
     features, *activations = inner(picture)
     outputs = model(picture) if net.judged is None else keras.Model(net.judged, model.output)(features)
     verdict = outputs if isinstance(outputs, dict) else {"probabilities": outputs}
-    return keras.Model(picture, verdict | _outputs(net, features, activations, WindowGrid(size)), name="evidence")
+    statistics = WindowStatistics.of(net.blocks, features, activations, WindowGrid(size))
+    return keras.Model(picture, verdict | _outputs(net, parts, statistics), name="evidence")
 
 
-def _outputs(net: PooledNet, features: Any, activations: "list[Any]", grid: WindowGrid) -> "dict[str, Any]":
-    """The evidence as a graph, by the names of the outputs.
-
-    Args:
-        net: The model's parts.
-        features: The features of pictures, [N, D].
-        activations: The activations of the net's blocks, [N, h, w, C] each.
-        grid: The windows.
-    """
-    from keras import ops
-
-    kernel, bias = net.layers[0]
-    slope = pooled_net.gradient(net.layers, features)
-    additive: Any = 0.0
-    windows: dict[int, Any] = dict.fromkeys(grid.sides, 0.0)
-    for group in _moments(net, features, activations, grid):
-        additive += group.additive(features, slope, grid)
-        for side in windows:
-            windows[side] += group.first_layer(features, kernel, partial(grid.windows, side))
-    margins = {side: pooled_net.after_first(net.layers, x + bias)[..., 0] for side, x in windows.items()}
-    covered = [ops.matmul(ops.matmul(grid.cover(side), margins[side]), grid.cover(side).T) for side in margins]
-    by_side = {f"{WINDOWS}{side}": margin for side, margin in margins.items()}
-    return {MARGIN: sum(covered) / len(covered), ADDITIVE: additive / grid.cells**2, **by_side}
+def _outputs(net: PooledNet, parts: Parts | None, statistics: WindowStatistics) -> "dict[str, Any]":
+    """The evidence as a graph, by the names of the outputs."""
+    by_side, margin = margins(net.layers if parts is None else parts.layers, parts, statistics)
+    additive = statistics.additive(pooled_net.gradient(net.layers, statistics.features))
+    found = {f"{WINDOWS}{side}": x for side, x in by_side.items()} | {MARGIN: margin, ADDITIVE: additive}
+    calibrated = _calibrated(parts)
+    if p_ai := {side: _p_ai(x, calibrated[side]) for side, x in by_side.items() if side in calibrated}:
+        found[P_AI] = _covered(statistics.grid, p_ai)
+    return found
 
 
-def _moments(net: PooledNet, features: Any, activations: "list[Any]", grid: WindowGrid) -> "list[_Moments]":
-    """The local moments of all blocks, those of one resolution together: few large products are faster than many."""
-    from keras import ops
-
-    groups: dict[Any, list[tuple[Any, Any, Any, Any]]] = {}
-    start = 0
-    for block, x in zip(net.blocks, activations, strict=True):
-        channels = x.shape[-1]
-        means, deviations = np.arange(start, start + channels), np.arange(start + channels, start + 2 * channels)
-        start += channels * (2 if block.deviation else 1)
-        of_picture = features[:, None, None, means[0] : means[-1] + 1]
-        squared = grid.reduced(ops.square(x - of_picture)) if block.deviation else None
-        reduced = grid.reduced(x) - of_picture  # centred: keeps the digits of small variances
-        key = (*reduced.shape[1:3], block.deviation)
-        groups.setdefault(key, []).append((reduced, squared, means, deviations if block.deviation else means[:0]))
-    return [
-        _Moments(
-            _joined([centred for centred, *_ in group]),
-            _joined([squared for _, squared, *_ in group]) if deviation else None,
-            np.concatenate([means for *_, means, _ in group]),
-            np.concatenate([deviations for *_, deviations in group]),
-        )
-        for (*_, deviation), group in groups.items()
-    ]
-
-
-@dataclass(frozen=True)
-class _Moments:
-    """First and second moments of activations, around their means over the picture, at one resolution.
+def margins(layers: Layers, parts: Parts | None, statistics: WindowStatistics) -> "tuple[dict[int, Any], Any]":
+    """What a head says of windows, by their side [N, g, g], and of places, by the sizes that are calibrated [N, G, G].
 
     Args:
-        centred: Activations less their means over the picture, [N, h, w, C].
-        squared: Means of the squares of these, [N, h, w, C]; None where deviations are no features.
-        means: The places [C] of their means among the features.
-        deviations: The places of their deviations.
+        layers: The head.
+        parts: Its calibrations; None if there are none, then windows of all sizes count.
+        statistics: The statistics of the windows.
     """
-
-    centred: Any
-    squared: Any
-    means: "NDArray[np.int64]"
-    deviations: "NDArray[np.int64]"
-
-    def additive(self, features: Any, slope: Any, grid: WindowGrid) -> Any:
-        """What each place adds to the margin, times the number of places: [N, G, G]."""
-        from keras import ops
-
-        weights = ops.take(slope, self.means, axis=1)
-        values, constant = self.centred, ops.sum(ops.take(features, self.means, axis=1) * weights, axis=1)
-        if self.squared is not None:
-            deviation = ops.take(features, self.deviations, axis=1)
-            of_squares = ops.divide(ops.take(slope, self.deviations, axis=1), deviation)
-            values = ops.concatenate([values, self.squared], axis=-1)
-            constant += EPSILON * ops.sum(of_squares, axis=1)
-            weights = ops.concatenate([weights, of_squares], axis=1)
-        _, height, width, channels = values.shape
-        share = ops.matmul(ops.reshape(values, (-1, height * width, channels)), weights[..., None])
-        share = ops.reshape(share, (-1, height, width, 1)) + constant[:, None, None, None]
-        return window_grid.pooled(share, grid.each_cell)[..., 0]
-
-    def first_layer(self, features: Any, kernel: "Floats", windows: "Callable[[int], Floats]") -> Any:
-        """What these add to the first layer of a head with this kernel [D, K] in each window: [N, g, g, K]."""
-        from keras import ops
-
-        of_mean = kernel[self.means]
-        local = window_grid.pooled(self.centred, windows)
-        whole = ops.matmul(ops.take(features, self.means, axis=1), of_mean)[:, None, None, :]
-        total = ops.matmul(local, of_mean) + whole
-        if self.squared is not None:
-            variance = ops.maximum(window_grid.pooled(self.squared, windows) - ops.square(local), 0.0)
-            total += ops.matmul(ops.sqrt(variance + EPSILON), kernel[self.deviations])
-        return total
+    calibrated = _calibrated(parts)
+    by_side = {side: _margin(layers, statistics, side, calibrated.get(side)) for side in statistics.grid.sides}
+    counted = {side: x for side, x in by_side.items() if side in calibrated}
+    return by_side, _covered(statistics.grid, counted or by_side)
 
 
-def _joined(parts: "list[Any]") -> Any:
-    """The parts along their channels."""
+def _calibrated(parts: Parts | None) -> "dict[int, Calibration]":
+    return {side: found for side, found in parts.calibrations.items() if found} if parts else {}
+
+
+def _margin(layers: Layers, statistics: WindowStatistics, side: int, calibration: Calibration | None) -> Any:
+    """What a head says of each window, [N, g, g], divided by its temperature."""
+    kernel, bias = layers[0]
+    margin = pooled_net.after_first(layers, statistics.projected(side, kernel) + bias)[..., 0]
+    return margin / calibration.temperature if calibration else margin
+
+
+def _p_ai(margin: Any, calibration: Calibration) -> Any:
     from keras import ops
 
-    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
+    return calibration.p_min + (calibration.p_max - calibration.p_min) * ops.sigmoid(margin)
+
+
+def _covered(grid: WindowGrid, windows: "dict[int, Any]") -> Any:
+    """The mean at each place of the windows that cover it, and over their sizes: [N, G, G]."""
+    from keras import ops
+
+    by_side = [ops.matmul(ops.matmul(grid.cover(side), x), grid.cover(side).T) for side, x in windows.items()]
+    return sum(by_side) / len(by_side)

@@ -13,6 +13,7 @@ from artdetect.model import backbones, head_file, keras_model_file, onnx_convert
 from artdetect.model.backbones import efficientnet_lite
 from artdetect.model.head_file import ARRAY, CARD, EPOCH, EXTRA, KERNEL, SCALE, Precision
 from artdetect.model.onnx_runtime import ENTRY, file_name
+from artdetect.model.parts import MEMBER, Parts
 
 if TYPE_CHECKING:
     import keras
@@ -25,6 +26,7 @@ def save(
     path: Path,
     precision: Precision = "float32",
     extra: "Mapping[str, np.ndarray] | None" = None,
+    parts: Parts | None = None,
 ) -> None:
     """Write a head file. The same model always gives the same bytes.
 
@@ -34,6 +36,7 @@ def save(
         path: The file to write.
         precision: That of the kernels. With float32 the model in the file gives the same bits as `model`.
         extra: Further arrays by name, stored as they are. `head_file.extra_arrays` returns them.
+        parts: How the detector judges parts.
 
     Raises:
         ModelError: It is not such a model.
@@ -49,8 +52,10 @@ def save(
     members: dict[str, bytes] = {}
     card = {**card, "kernels": precision, "net": {**net, "backbone_sha256": keras_model_file.backbone_digest(model)}}
     if net["backbone"] in efficientnet_lite.VARIANTS:  # of others, Keras alone has the weights
-        members, entries = _graphs(keras_model_file.assembled(head_file.with_scales(arrays), card), arrays, card)
+        members, entries = _graphs(keras_model_file.assembled(head_file.with_scales(arrays), card), arrays, card, parts)
         card = {**card, ENTRY: entries[ENTRY], "net": {**card["net"], "tensors": entries["tensors"]}}
+    if parts:
+        members[MEMBER] = parts.arrays()
     members[CARD] = json.dumps(card, indent=1).encode()
     for name, array in [*arrays.items(), *((f"{EXTRA}{name}", array) for name, array in (extra or {}).items())]:
         np.save(buffer := io.BytesIO(), np.asarray(array, order="C"), allow_pickle=False)
@@ -78,7 +83,7 @@ def _head_arrays(model: "keras.Model", precision: Precision) -> "dict[str, np.nd
 
 
 def _graphs(
-    model: "keras.Model", arrays: "Mapping[str, np.ndarray]", card: Mapping[str, Any]
+    model: "keras.Model", arrays: "Mapping[str, np.ndarray]", card: Mapping[str, Any], parts: Parts | None
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The model's ONNX graphs without the head's arrays and the backbone's weights, and what the card says of them.
 
@@ -86,6 +91,7 @@ def _graphs(
         model: The model that the file stands for.
         arrays: The head's arrays, as the file holds them.
         card: The card.
+        parts: How the detector judges parts.
     """
     from artdetect.model import onnx_graph
     from artdetect.model.artnet_model import BACKBONE
@@ -99,7 +105,7 @@ def _graphs(
     known = head_file.with_scales(arrays) | backbone
     members: dict[str, bytes] = {}
     missing: dict[str, list[str]] = {}
-    graphs = onnx_convert.graphs(model, card["geometry"]["size"])
+    graphs = onnx_convert.graphs(model, card["geometry"]["size"], parts)
     for name, graph in graphs.items():
         skeleton, missing[name] = onnx_graph.without_weights(graph, known)
         members[file_name(name)] = onnx_graph.content(skeleton)

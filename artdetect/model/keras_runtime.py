@@ -10,6 +10,7 @@ from artdetect.model import keras_model_file
 from artdetect.model.compiled import CompiledModel, outputs_of
 from artdetect.model.evidence import EvidenceNet
 from artdetect.model.frozen_backbone import LAYER, FrozenBackbone
+from artdetect.model.parts import Parts
 from artdetect.pictures import images
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ class KerasRuntime:
     def _compiled(self) -> CompiledModel:
         return CompiledModel(partial(outputs_of, self.keras_model), (self._size, self._size, 3), images.to_input)
 
-    def evidence_net(self) -> EvidenceNet:
+    def evidence_net(self, parts: Parts | None) -> EvidenceNet:
         """The model that gives its evidence with its verdict."""
-        return EvidenceNet.of_keras(self.keras_model, self._size)
+        return EvidenceNet.of_keras(self.keras_model, self._size, parts)
 
     def __reduce__(self) -> Any:
         if self._file is None:

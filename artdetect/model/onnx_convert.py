@@ -16,6 +16,7 @@ from artdetect.model.evidence import with_evidence
 from artdetect.model.frozen_backbone import LAYER
 from artdetect.model.onnx_runtime import BACKBONE, FEATURES, HEAD, MODEL, PICTURE, VERDICT, Graph, file_name
 from artdetect.model.output_check import Outputs
+from artdetect.model.parts import Parts
 
 if TYPE_CHECKING:
     import keras
@@ -31,7 +32,7 @@ def missing_packages() -> list[str]:
     return [name for name in PACKAGES if find_spec(name) is None]
 
 
-def graphs(model: "keras.Model", size: int) -> "dict[str, onnx.ModelProto]":
+def graphs(model: "keras.Model", size: int, parts: Parts | None = None) -> "dict[str, onnx.ModelProto]":
     """A model as ONNX graphs, by name. The same model gives the same bytes.
 
     `MODEL` maps pictures float32 [N, size, size, 3] in [0, 1] to the model's outputs by name, and to its evidence where
@@ -41,6 +42,7 @@ def graphs(model: "keras.Model", size: int) -> "dict[str, onnx.ModelProto]":
     Args:
         model: The model.
         size: Side of its pictures, in pixels.
+        parts: As `evidence.with_evidence` takes them.
 
     Raises:
         ModelError: It cannot be converted, or a graph gives other outputs than the model.
@@ -54,7 +56,7 @@ def graphs(model: "keras.Model", size: int) -> "dict[str, onnx.ModelProto]":
     features = {FEATURES: model.get_layer(LAYER).output} if frozen else {}
     with quiet("onnx"):
         plain = keras.Model(model.inputs[0], verdict | features)
-        whole = with_evidence(plain, size) or plain
+        whole = with_evidence(plain, size, parts) or plain
         net = _converted(partial(outputs_of, whole), size)
         found = {MODEL: _cut(net, picture, [name for name in sorted(whole.output) if name != FEATURES], MODEL)}
         if frozen:

@@ -17,6 +17,7 @@ from artdetect.core import digests
 from artdetect.core.errors import ModelError
 from artdetect.model import head_file
 from artdetect.model.evidence import EvidenceNet
+from artdetect.model.parts import Parts
 from artdetect.pictures import images
 
 if TYPE_CHECKING:
@@ -131,8 +132,8 @@ class OnnxRuntime:
 
         return keras_model_file.load(self._file, self._card)
 
-    def evidence_net(self) -> EvidenceNet:
-        """The model that gives its evidence with its verdict."""
+    def evidence_net(self, parts: Parts | None) -> EvidenceNet:
+        """The model that gives its evidence with its verdict. The parts are in its graph."""
         return EvidenceNet(self._graph(MODEL), self._card["geometry"]["size"])
 
     def _graph(self, name: str, prepare: Callable[[np.ndarray], np.ndarray] = np.asarray) -> Graph:

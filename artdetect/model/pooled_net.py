@@ -4,6 +4,7 @@ It is read from the graph of a model, so it holds for every preset and backbone 
 of earlier versions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,8 @@ from artdetect.pictures.labels import AI, HUMAN
 
 if TYPE_CHECKING:
     import keras
-    from numpy.typing import NDArray
 
-    Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
-
+Layers = Sequence[tuple[np.ndarray, np.ndarray]]
 _MEANS, _DEVIATIONS = ("Mean", "GlobalAveragePooling2D"), ("Sqrt",)
 _TRANSPARENT = ("Identity", "Dropout", "Average", "Softmax", "Activation")  # of several views, the first is followed
 
@@ -51,7 +50,7 @@ class PooledNet:
     picture: "keras.KerasTensor"
     features: "keras.KerasTensor"
     blocks: tuple[PooledBlock, ...]
-    layers: "Layers"
+    layers: Layers
     judged: "keras.KerasTensor | None"
 
     @staticmethod
@@ -85,7 +84,7 @@ class PooledNet:
             elif kind not in _TRANSPARENT:
                 break  # the features
             tensor = inputs[0]
-        blocks = _blocks(tensor)
+        blocks = blocks_behind(tensor)
         if not dense or not blocks:
             return None
         judged = None if averaged else tensor if judged is None else judged
@@ -98,7 +97,7 @@ def _origin(tensor: "keras.KerasTensor") -> tuple[Any, list[Any]]:
     return history.operation, history.operation._inbound_nodes[history.node_index].input_tensors
 
 
-def _blocks(features: "keras.KerasTensor") -> tuple[PooledBlock, ...]:
+def blocks_behind(features: "keras.KerasTensor") -> tuple[PooledBlock, ...]:
     """The activations behind features; none if these are no pooled statistics."""
     operation, inputs = _origin(features)
     found: list[PooledBlock] = []
@@ -114,7 +113,7 @@ def _blocks(features: "keras.KerasTensor") -> tuple[PooledBlock, ...]:
     return tuple(found)
 
 
-def _merged(dense: list[tuple[Any, Any, bool]], scale: float) -> "Layers":
+def _merged(dense: list[tuple[Any, Any, bool]], scale: float) -> Layers:
     """The layers in the order of their use, those without a ReLU between them as one."""
     kernel, bias, _ = dense[0]
     merged = [((kernel[:, [AI]] - kernel[:, [HUMAN]]) * scale, (bias[[AI]] - bias[[HUMAN]]) * scale)]
@@ -127,7 +126,7 @@ def _merged(dense: list[tuple[Any, Any, bool]], scale: float) -> "Layers":
     return [(kernel.astype(np.float32), bias.astype(np.float32)) for kernel, bias in merged]
 
 
-def after_first(layers: "Layers", x: Any) -> Any:
+def after_first(layers: Layers, x: Any) -> Any:
     """The margin [..., 1] from what the head's first layer gives, [..., K]."""
     from keras import ops
 
@@ -136,7 +135,7 @@ def after_first(layers: "Layers", x: Any) -> Any:
     return x
 
 
-def gradient(layers: "Layers", features: Any) -> Any:
+def gradient(layers: Layers, features: Any) -> Any:
     """The gradient of the margin by the features [N, D]: [N, D]."""
     from keras import ops
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from artdetect.model.evidence import EvidenceNet
+    from artdetect.model.parts import Parts
 
     Outputs = Mapping[str, np.ndarray]
 
@@ -56,8 +57,8 @@ class Runtime(Protocol):
     def keras_model(self) -> "keras.Model":
         """The Keras model, for gradients. It is loaded when it is first asked for, with TensorFlow."""
 
-    def evidence_net(self) -> "EvidenceNet":
-        """The model that gives its evidence with its verdict."""
+    def evidence_net(self, parts: "Parts | None") -> "EvidenceNet":
+        """The model that gives its evidence with its verdict, with the parts of its detector."""
 
     def __call__(self, pixels: "np.ndarray", /) -> "Outputs":
         """The outputs by name for canonical pictures uint8 [n, size, size, 3]."""

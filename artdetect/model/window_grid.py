@@ -42,7 +42,7 @@ class WindowGrid:
 
     @cached_property
     def sides(self) -> Mapping[int, int]:
-        """Side of the windows in pixels -> in cells, k. Where none of `SIDES` fits in, a single one: a third of the picture's."""
+        """Side of the windows in pixels -> in cells, k. Where none of `SIDES` fits, a third of the picture's."""
         fitting = {max(1, round(side / self.cell)): side for side in SIDES if side < self.size}
         cells = fitting or {max(1, self.cells // 3): 0}
         return {round(count * self.cell): count for count in cells}

@@ -21,7 +21,7 @@ from artdetect.model.feature_cache import FeatureCache, clean_view
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.pictures.source_folds import source_folds, source_weights
-from artdetect.train import heads, out_of_source
+from artdetect.train import heads, mixed, out_of_source, parts
 from artdetect.train.calibration import HeldOutPredictions, fit_calibration
 from artdetect.train.heads import FittedHead, Head
 from artdetect.train.inputs import TrainingInputs
@@ -46,6 +46,8 @@ def train(inputs: TrainingInputs) -> TrainingResult:
     extractor = make_extractor(config)
     views = cached_features(extractor, config.degraded_views, train, validation, inputs.progress, config.native_crops)
     fitted = fit(config, views, train, validation)
+    judged_parts = parts.fit(config, extractor, train, inputs.progress) if config.part_pictures else None
+    mixed_rule = judged_parts and mixed.fit(judged_parts, extractor, inputs.progress)
 
     def write_files(out: Path) -> None:
         np.savez(out / NEIGHBOURS, sha256=train.sha256.to_numpy("S64"), embedding=fitted.train)
@@ -56,13 +58,15 @@ def train(inputs: TrainingInputs) -> TrainingResult:
         build_model=lambda calibration: artnet_model.assemble(extractor, fitted, calibration, config.test_time_views),
         geometry=extractor.geometry,
         held_out=fitted.held_out,
-        metrics={"head": fitted.candidates[0]["head"], "candidates": fitted.candidates},
+        metrics={"head": fitted.candidates[0]["head"], "candidates": fitted.candidates}
+        | ({"parts": judged_parts.measured} if judged_parts else {}),
         families=fitted.families,
         write_files=write_files,
         out_of_source=fitted.out_of_source,
         validation=fitted.validation,
         card=artnet_model.description(extractor, fitted, config.test_time_views),
         native_crops=config.native_crops,
+        parts=judged_parts and mixed.with_rule(judged_parts, mixed_rule),
     )
 
 

@@ -30,13 +30,17 @@ OTHER_STAGES = {
         "explain.localisation",
         "explain.localisation.metrics",
         "explain.localisation.splices",
+        "explain.map_values",
         "explain.method_settings",
         "explain.methods.artworks",
         "explain.methods.evidence",
         "explain.methods.explainer",
-        "explain.methods.pixel_method",
         "explain.model_score",
         "explain.quality.deletion_insertion",
+        "explain.regions",
+        "explain.regions.compact",
+        "explain.regions.ranking",
+        "explain.regions.segmentation",
     },
 }
 # Rooms whose code shapes artifacts; services, monitoring and commands never do.

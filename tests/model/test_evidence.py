@@ -1,4 +1,4 @@
-"""The evidence of a verdict: exact sums, windows that are what the head says of a part alone, and unchanged verdicts."""
+"""The evidence of a verdict: exact sums, windows that are what the head says of a part alone, the same verdicts."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from PIL import Image
 from artdetect.explain.model_score import ExplainedScore
 from artdetect.model.detector import Detector
 from artdetect.model.evidence import ADDITIVE, with_evidence
-from artdetect.model.feature_cache import EPSILON
+from artdetect.model.extractor import EPSILON
 from artdetect.model.pooled_net import PooledNet
 from artdetect.model.window_grid import WindowGrid
 from artdetect.pictures import images

@@ -26,21 +26,34 @@ from artdetect.pictures.labels import AI
 if TYPE_CHECKING:
     import keras
 
+    from artdetect.model.parts import Parts
+
 
 class Evidence(Explainer):
     """The evidence: for each region the mean margin, in logits, of the parts of the picture around its places.
 
-    Regions are those of XRAI, ranked by the evidence. Arguments and errors as for `Explainer`.
+    Regions are those of XRAI, ranked by the evidence.
+
+    Args:
+        model: The model, as for every `Explainer`.
+        parts: How the model judges parts, see `artdetect.model.evidence.with_evidence`.
+        options: `batch_size`, and the fields of `EvidenceSettings`.
 
     Raises:
-        ValueError: A picture is not square.
+        ModelError, ValueError: As `Explainer`; also where a picture is not square.
     """
 
     settings_class = EvidenceSettings
 
-    def __init__(self, model: keras.Model, **options: Any):
+    def __init__(self, model: keras.Model, *, parts: Parts | None = None, **options: Any):
         super().__init__(model, **options)
-        self._net = lru_cache(maxsize=1)(lambda size: EvidenceNet.of_keras(model, size))
+        self.parts = parts
+        self._net = lru_cache(maxsize=1)(lambda size: EvidenceNet.of_keras(model, size, parts))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of every `Explainer`, and the parts."""
+        return super().options | {"parts": self.parts}
 
     def grain(self, side: int) -> float:
         """The side of the smallest windows, as a share of the picture's."""
