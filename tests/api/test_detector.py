@@ -88,9 +88,7 @@ def test_a_picture_that_cannot_be_read_is_a_row(detector: Detector, folder: Path
         ({"a": 1}, "dict"),
     ],
 )
-def test_something_else_is_an_error_that_names_what_is_taken(
-    detector: Detector, given: object, received: str
-) -> None:
+def test_something_else_is_an_error_that_names_what_is_taken(detector: Detector, given: object, received: str) -> None:
     with pytest.raises(TypeError, match=rf"expected a path, a folder, .* or a list of these\. Received: {received}$"):
         detector.predict(given)
 
