@@ -94,10 +94,13 @@ def storage_error(error: OSError) -> StorageError | None:
 
 
 # The extra of pyproject.toml that brings each module which the base install lacks. `pipeline` brings `explain` and
-# `export`, too.
+# `export`, too. `explain` is named for what it imports first and no other command does.
 EXTRAS = {
-    "pipeline": ("httpx", "keras", "prefect", "sklearn", "sqlalchemy", "supervisor", "tensorflow"),
-    "explain": ("matplotlib", "numba", "pandas", "pyarrow", "saliency", "scipy", "skimage", "threadpoolctl"),
+    "pipeline": (
+        *("httpx", "keras", "matplotlib", "pandas", "prefect", "pyarrow", "scipy", "sklearn", "sqlalchemy"),
+        *("supervisor", "tensorflow", "threadpoolctl"),
+    ),
+    "explain": ("numba", "saliency", "skimage"),
     "export": ("onnx", "tf2onnx"),
     "tune": ("optuna",),
     "cluster": ("dask", "distributed", "prefect_dask"),
