@@ -94,7 +94,7 @@ def storage_error(error: OSError) -> StorageError | None:
 
 
 # The extra of pyproject.toml that brings each module which the base install lacks. `pipeline` brings `explain` and
-# `export`, too. `explain` is named for what it imports first and no other command does.
+# `export`, too.
 EXTRAS = {
     "pipeline": (
         *("httpx", "keras", "matplotlib", "pandas", "prefect", "pyarrow", "scipy", "sklearn", "sqlalchemy"),

@@ -93,7 +93,7 @@ def test_serve_answers_with_verdict_and_evidence(base: Path, model: Path) -> Non
     ("arguments", "extra"),
     [
         (["run", "--config", "configs/notebook.toml"], "pipeline"),
-        (["explain", "a.jpg", "--out", "out", "--method", "evidence"], "explain"),
+        (["explain", "a.jpg", "--out", "out", "--method", "evidence"], "pipeline"),
         (["explain", "a.jpg", "--out", "out", "--method", "xrai"], "pipeline"),
         (["tune", "--config", "configs/notebook.toml"], "tune"),
     ],
