@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RECORD, MODEL_CARD = "record.json", "model_card.md"
 MAX_BYTES = 6_000_000  # of the model file: it is part of a Git repository
 TOLERANCE = 0.005  # by which rounding to float16 may move the p(AI) of a test picture
-PACKAGES = ("keras", "numpy", "pillow", "scikit-learn", "tensorflow")
+PACKAGES = ("keras", "numpy", "onnxruntime", "pillow", "scikit-learn", "tensorflow")
 SCORES = ("accuracy", "balanced_accuracy", "roc_auc", "average_precision")
 
 
