@@ -39,8 +39,8 @@ def write(folders: Mapping[str, Path], model_file: Path, source_tables: Sequence
 
     Returns:
         The record: name, version, packages, sources (see `count_sources`), notice, test (the scores on the test
-        pictures), out_of_source (those on sources left out of training), parts (how parts of pictures of these are judged), rounding (what float16 changes on them), and
-        the file's bytes and sha256.
+        pictures), out_of_source (those on sources left out of training), parts (how well parts of these pictures are
+        judged), rounding (what float16 changes on the test pictures), and the file's bytes and sha256.
 
     Raises:
         ModelError: The model is a demonstration, not of preset artnet, larger than `MAX_BYTES`, or changed by rounding
