@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from artdetect.core.errors import ConfigError
 from artdetect.gate import golden
 from artdetect.pictures import images
 from artdetect.pictures.file_types import SUFFIXES
@@ -146,6 +147,14 @@ def test_a_full_folder_of_feedback_keeps_nothing_more(running: Running, monkeypa
     answer = httpx.post(f"{address}/api/v1/feedback", files={"p": ("x.jpg", jpeg(8))}, data={"label": "AI"}, timeout=60)
     assert "full" in problem(answer, 507)
     assert sorted(folder.rglob("*.jpg")) == before
+
+
+def test_the_folder_of_golden_cases_takes_no_feedback(roots: Path) -> None:
+    with pytest.raises(ConfigError, match="a person must look"):
+        feedback.FeedbackFolder(roots / "data" / "golden" / "new")
+    (roots / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written to"):
+        feedback.FeedbackFolder(roots / "file")
 
 
 def test_every_format_has_a_suffix_that_ingest_takes() -> None:
