@@ -9,31 +9,38 @@ the only benchmark of maps that reads test pictures. Results are cached below WO
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import cpu_now, publish, table
+from benchmarks.map_methods import (
+    BEFORE,
+    CROPS,
+    EVIDENCE,
+    GRADCAM,
+    REGIONS,
+    XRAI,
+    Maps,
+    all_maps,
+    of_many_passes,
+    of_one_pass,
+    saliency_xrai,
+)
 from benchmarks.out_of_source import project_parser
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from artdetect.explain.explanation import Explanation
     from artdetect.explain.localisation import Pixels
     from artdetect.explain.localisation.splices import Splice
     from artdetect.model.detector import Detector
 
 SEED = 129
-CROP, STRIDE = 64, 16  # px, of crops that are judged alone
-EVIDENCE, BEFORE, REGIONS = "evidence", "evidence, the model before", "XRAI's regions ranked by evidence"
-XRAI, INTEGRATED, GRADCAM, CROPS = "XRAI, its defaults", "integrated gradients", "Grad-CAM", f"crops of {CROP} px"
 STABLE = 12  # pictures of each class whose maps are compared with those of their degraded versions
 TIMED = 32  # pictures
-
-Maps = Callable[[Iterable[Any], Iterable[int]], "Iterable[Explanation]"]  # as `Explainer.stream`
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ def main() -> None:
         detector = before if before and name == BEFORE else project.detector
         values[name] = measured(name, detector.digest, maps, chosen, project)
         publish("Maps: what they find", found(project, values, splices))
+    if project.detector.parts and project.detector.parts.mixed:
+        publish("Maps: pictures of mixed origin", mixed(project, splices))
     publish("Maps: cost", cost(project))
     streams = {name: maps for name, (maps, _) in methods.items()}
     publish("Maps: stability", stability(project, {name: maps for name, maps in streams.items() if name != CROPS}))
@@ -94,77 +103,6 @@ def opened(options: Any) -> Project:
     predictions = pd.read_parquet(folders["evaluate"] / file_names.PREDICTIONS)
     files = {row.sha256: paths.picture(root, row.path) for row in predictions.itertuples()}
     return Project(detector, localisation.pixels_of(detector.geometry, files), parents(predictions))
-
-
-def of_one_pass(detector: "Detector") -> dict[str, Maps]:
-    """Methods that cost about a verdict."""
-    from artdetect.explain.methods import make
-
-    explainers = {REGIONS: "evidence", GRADCAM: "gradcam"}
-    named = {name: make(method, detector.classifier).stream for name, method in explainers.items()}
-    return {EVIDENCE: partial(windows, detector)} | named
-
-
-def windows(detector: "Detector", pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
-    """The evidence as it is, without regions."""
-    from artdetect.explain.explanation import Explanation
-    from artdetect.explain.methods.artworks import enlarged
-    from artdetect.pictures.labels import AI
-
-    net = detector.evidence_net
-    for picture, target in zip(pictures, targets, strict=True):
-        (margin,) = net.evidence(net.outputs(picture[None])).margin
-        heatmap = enlarged(margin if target == AI else -margin, picture.shape[:2])
-        yield Explanation(heatmap, None, target, 0.0, None, {})
-
-
-def of_many_passes(detector: "Detector") -> dict[str, Maps]:
-    """Methods that cost many passes."""
-    from artdetect.explain.explanation import Explanation
-    from artdetect.explain.methods import make
-
-    explainer, known = make("xrai", detector.classifier), dict[tuple[bytes, int], Explanation]()
-
-    def xrai(pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
-        """XRAI, whose attributions are also those of integrated gradients: each picture once."""
-        for picture, target in zip(pictures, targets, strict=True):
-            key = picture.tobytes(), target
-            if key not in known:
-                (known[key],) = explainer(picture[None], [target])
-            yield known[key]
-
-    def integrated(pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
-        """The pixels' shares that XRAI sums over regions."""
-        for one in xrai(pictures, targets):
-            assert one.attributions is not None
-            yield Explanation(one.attributions.sum(axis=-1), None, one.target, one.score, None, {})
-
-    def crops(pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
-        for picture, target in zip(pictures, targets, strict=True):
-            heatmap = crop_margins(detector, picture)
-            yield Explanation(heatmap if target == 0 else -heatmap, None, target, 0.0, None, {})
-
-    return {XRAI: xrai, INTEGRATED: integrated, CROPS: crops}
-
-
-def crop_margins(detector: "Detector", picture: "np.ndarray") -> "np.ndarray":
-    """For each pixel the mean margin (AI less human) of the crops that hold it, each enlarged to a picture."""
-    import numpy as np
-    from PIL import Image
-
-    from artdetect.model.decision import logit
-
-    size = picture.shape[0]
-    whole = Image.fromarray(np.rint(picture * 255).astype(np.uint8))
-    starts = range(0, size - CROP + 1, STRIDE)
-    boxes = [(left, top, left + CROP, top + CROP) for top in starts for left in starts]
-    resized = [np.asarray(whole.resize((size, size), Image.Resampling.BICUBIC, box)) for box in boxes]
-    margins = logit(detector.p_ai(np.stack(resized)))
-    total, count = np.zeros((size, size)), np.zeros((size, size))
-    for (left, top, right, bottom), margin in zip(boxes, margins, strict=True):
-        total[top:bottom, left:right] += margin
-        count[top:bottom, left:right] += 1
-    return (total / np.maximum(count, 1)).astype(np.float32)
 
 
 def measured(name: str, digest: str, maps: Maps, splices: "Sequence[Splice]", project: Project) -> list[dict[str, Any]]:
@@ -346,6 +284,40 @@ def _inner(heatmap: "np.ndarray", margin: int) -> "np.ndarray":
     return np.asarray(inner.resize((size, size), Image.Resampling.BILINEAR))
 
 
+def mixed(project: Project, splices: "Sequence[Splice]") -> str:
+    """How many splices get the verdict mixed, by the size of the region; and how many pictures of one origin."""
+    from artdetect.explain.localisation import SIZES
+    from artdetect.explain.localisation.splices import spliced
+    from artdetect.model.mixed import region
+    from artdetect.pictures.labels import CLASSES
+    from artdetect.stats.confidence_intervals import share_interval
+
+    assert project.detector.parts
+    rule = project.detector.parts.mixed
+    assert rule
+
+    def share(name: str, pictures: "Iterable[np.ndarray]") -> list[str]:
+        regions = [region(project.detector.evidence(one[None]).margin[0]) for one in pictures]
+        called = [found is not None and found.firmness >= rule.firmness for found in regions]
+        return [name, f"{len(called):,}", _interval(share_interval(sum(called), len(called)))] if called else []
+
+    made: dict[str, list[np.ndarray]] = {name: [] for *_, name in SIZES}
+    controls: list[np.ndarray] = []
+    for splice in splices:
+        picture, mask = spliced(splice, project.pixels(splice.base), project.pixels(splice.donor))
+        group = next(name for _, end, name in SIZES if mask.mean() < end)
+        (controls if splice.control else made[group]).append(picture)
+    rows = [share(f"spliced, {name} of the area", pictures) for name, pictures in made.items()]
+    rows.append(share("controls: a part of the same class", controls))
+    for name, side in zip(CLASSES, project.parents, strict=True):
+        rows.append(share(f"unspliced, {name}", map(project.pixels, side)))
+    return (
+        f"The share with the verdict `mixed`, at the threshold fitted on left-out sources ({rule.false_alarms:.1%} "
+        "false alarms there). Test pictures are of known sources, and those that the model judges rightly.\n\n"
+        + table(["pictures", "N", "mixed (95 %)"], [row for row in rows if row])
+    )
+
+
 def cost(project: Project) -> str:
     """CPU of a verdict, of a verdict with its evidence, and of maps, in this process."""
     import numpy as np
@@ -357,11 +329,14 @@ def cost(project: Project) -> str:
     runs: dict[str, tuple[int, Callable[[np.ndarray], object]]] = {"verdict": (TIMED, detector.scores)}
     runs["verdict and evidence"] = TIMED, detector.evidence
     for name, maps in of_one_pass(detector).items():
-        runs[name] = TIMED, partial(_all_maps, maps)
+        runs[name] = TIMED, partial(all_maps, maps)
     many = of_many_passes(detector)
     compat = make("xrai", detector.classifier, compat="saliency")
-    runs |= {name: (2, partial(_all_maps, many[name])) for name in (XRAI, CROPS)}
-    runs |= {"XRAI, compat": (1, partial(_all_maps, compat.stream)), "saliency's XRAI": (1, partial(_saliency, compat))}
+    runs |= {name: (2, partial(all_maps, many[name])) for name in (XRAI, CROPS)}
+    runs |= {
+        "XRAI, compat": (1, partial(all_maps, compat.stream)),
+        "saliency's XRAI": (1, partial(saliency_xrai, compat)),
+    }
     seconds = {}
     for name, (count, run) in runs.items():
         if name != "saliency's XRAI":
@@ -375,33 +350,6 @@ def cost(project: Project) -> str:
     rows = [[name, f"{1000 * each:,.0f}", f"{each / seconds['verdict']:.2f}"] for name, each in seconds.items()]
     text = "CPU a picture, in one process; the least of three runs for methods of one pass."
     return f"{text}\n\n{table(['', 'ms', 'in verdicts'], rows)}"
-
-
-def _all_maps(maps: Maps, pixels: "np.ndarray") -> "list[Explanation]":
-    from artdetect.pictures.images import to_input
-
-    return list(maps((to_input(one) for one in pixels), [0] * len(pixels)))
-
-
-def _saliency(explainer: Any, pixels: "np.ndarray") -> None:
-    """The saliency package's own XRAI of the first picture, with the settings of `compat` and eager gradients."""
-    import numpy as np
-    import saliency.core as saliency
-    import tensorflow as tf
-
-    from artdetect.pictures.images import to_input
-
-    def call(pictures: Any, call_model_args: Any = None, expected_keys: Any = None) -> dict[str, Any]:
-        tensor = tf.convert_to_tensor(pictures, tf.float32)
-        with tf.GradientTape() as tape:
-            tape.watch(tensor)
-            logits = explainer.score.network(tensor)
-            margin = logits[:, 0] - logits[:, 1]
-        return {saliency.INPUT_OUTPUT_GRADIENTS: np.array(tape.gradient(margin, tensor))}
-
-    saliency.XRAI().GetMask(
-        to_input(pixels[0]), call, 0, batch_size=100, extra_parameters=saliency.XRAIParameters(steps=100)
-    )
 
 
 def _interval(value: Mapping[str, Any] | None, digits: int = 3) -> str:

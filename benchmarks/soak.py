@@ -38,8 +38,9 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="artdetect-", dir=os.environ.get("TMPDIR")) as place:
         os.environ |= {"ARTDETECT_DATA": f"{place}/data", "ARTDETECT_ARTIFACTS": f"{place}/artifacts"}
         os.environ["ARTDETECT_STARTER"] = "none"
-        import flows  # noqa: F401  before Prefect is imported
         from prefect.testing.utilities import prefect_test_harness
+
+        import flows  # noqa: F401  before Prefect is imported
 
         with prefect_test_harness(server_startup_timeout=300):
             rows = []

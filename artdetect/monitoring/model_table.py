@@ -109,7 +109,12 @@ def _starter() -> Iterator[dict[str, Any]]:
     row["other_art"] = _other_art(made, "its own")
     tested = made.get("test", {})
     if tested.keys() >= set(SCORES):
-        row["evaluation"] = {"key": None, "data": "its own", "data_set": None, **{name: tested[name] for name in SCORES}}
+        row["evaluation"] = {
+            "key": None,
+            "data": "its own",
+            "data_set": None,
+            **{name: tested[name] for name in SCORES},
+        }
     yield row | {"preset": card["preset"], "fault": None} | _said(card)
 
 

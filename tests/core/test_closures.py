@@ -14,13 +14,7 @@ OTHER_STAGES = {
     "train": set(),
     "evaluate": set(),
     "explain": set(),
-    "report": {  # it draws the explained pictures anew, at the page's sizes
-        "explain.explanation",
-        "explain.figures",
-        "explain.figures.colour_scale",
-        "explain.figures.overlay",
-        "explain.method_settings",  # the labels of the methods
-    },
+    "report": {"explain.method_settings"},  # the labels of the methods
     "gate": {  # it measures champion and challenger as evaluate does, and their maps as explain does
         "evaluate.calibration",
         "evaluate.metrics",
