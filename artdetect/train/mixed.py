@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FALSE_ALARMS = 0.01  # of human-made pictures of one origin
 MIN_HUMAN = 300  # of them: with fewer, a share of 1 % cannot be told from several
 MAX_HUMAN, SPLICES = 1000, 200
+LEAST_FOUND = 0.1  # of the splices of one size: a rule that finds less is not worth its false alarms
 AREAS = (0.05, 0.12, 0.25, 0.5)  # borders between sizes of spliced regions, as shares of a picture
 
 
@@ -63,7 +64,8 @@ def fit(fitted: FittedParts, extractor: Extractor, progress: Progress | None = N
         found[place] = judge.firmness(spliced, fitted.folds.folds[base])
         if done:
             done(len(human) + place + 1, len(human) + len(drawn))
-    return rule(alarms, found, np.array([mask.mean() for _, _, mask, _ in drawn]))
+    fitted_rule = rule(alarms, found, np.array([mask.mean() for _, _, mask, _ in drawn]))
+    return fitted_rule if max(fitted_rule.found.values(), default=0) >= LEAST_FOUND else None
 
 
 def rule(human: "NDArray[np.floating]", spliced: "NDArray[np.floating]", areas: "NDArray[np.floating]") -> MixedRule:

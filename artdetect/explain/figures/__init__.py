@@ -118,7 +118,7 @@ def panels(entry: Entry, path: Path, *, scale: float | None = None, note: str = 
         overlay.place(canvas, lit, lefts[0] + middle, y)
         below = _list(draw, lefts[1], y, entry.explanation, shown.colours)
         for number, colour in enumerate(shown.colours, 1):
-            column, row = overlay.deepest(shown.region_map == number)
+            column, row = _within(overlay.deepest(shown.region_map == number), (width, height))
             overlay.badge(draw, lefts[0] + middle + column, y + row, number, colour, _BADGE)
         y = max(y + height, below) + 12
     y = _lines(draw, _PAD, y, _TEXT.wrapped(note, inner)[:3], _TEXT)
@@ -216,6 +216,12 @@ def _list(draw: ImageDraw.ImageDraw, left: int, top: int, explanation: Explanati
             y = _lines(draw, left + indent, y, style.wrapped(text, _PANEL - indent), style)
         y += 14
     return y
+
+
+def _within(place: tuple[int, int], size: tuple[int, int]) -> list[float]:
+    """A place (x, y) for the number of a region, so that its disk lies in the picture of this size."""
+    radius = overlay.badge_radius(_BADGE)
+    return [max(radius, min(at, side - radius)) for at, side in zip(place, size, strict=True)]
 
 
 def _says(explanation: Explanation, region: Region) -> str:

@@ -177,9 +177,14 @@ def _near(mask: NDArray[np.bool_], distance: float) -> NDArray[np.bool_]:
     return ~mask & (ndimage.distance_transform_edt(~mask) <= distance) if mask.any() else mask
 
 
+def badge_radius(style: Style) -> float:
+    """The radius of the disk of `badge`; px."""
+    return 0.75 * style.size
+
+
 def badge(draw: ImageDraw.ImageDraw, x: float, y: float, number: int, colour: Colour, style: Style) -> None:
     """Draw the number of a region in a disk around (x, y)."""
-    radius = 0.75 * style.size
+    radius = badge_radius(style)
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour, "white", 2)
     draw.text((x, y), str(number), "white", _font(style.size, bold=True), anchor="mm")
 

@@ -307,6 +307,9 @@ def test_the_number_of_a_region_lies_within_it():
     ring[12:28, 12:48] = False
     column, row = overlay.deepest(ring)
     assert ring[row - 3 : row + 4, column - 3 : column + 4].all()
+    radius = overlay.badge_radius(figures._BADGE)
+    assert figures._within((2, 399), (500, 400)) == [radius, 400 - radius]
+    assert figures._within((250, 200), (500, 400)) == [250, 200]
 
 
 def test_a_note_stands_at_the_foot_and_changes_nothing_else(tmp_path, blocks, artwork, written):
