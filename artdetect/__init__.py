@@ -9,7 +9,6 @@
 package costs nothing.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from artdetect.core.version import __version__
@@ -22,21 +21,6 @@ if TYPE_CHECKING:
     from artdetect.core.errors import ArtdetectError
     from artdetect.explain.methods.xrai import XRAI
     from artdetect.model.predict import Verdict, find_model, find_pictures, predict
-
-_MODULES = {
-    "ArtdetectError": "artdetect.core.errors",
-    "Detector": "artdetect.api.detector",
-    "Evaluation": "artdetect.api.evaluation",
-    "ExplainedVerdict": "artdetect.api.detector",
-    "OnnxClassifier": "artdetect.api.outside_models",
-    "Pipeline": "artdetect.api.pipeline",
-    "Verdict": "artdetect.model.predict",
-    "XRAI": "artdetect.explain.methods.xrai",
-    "find_model": "artdetect.model.predict",
-    "find_pictures": "artdetect.model.predict",
-    "predict": "artdetect.model.predict",
-    "status": "artdetect.api.pipeline",
-}
 
 __all__ = [
     "XRAI",
@@ -56,9 +40,24 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    module: Any
+    if name in ("Detector", "ExplainedVerdict"):
+        from artdetect.api import detector as module
+    elif name in ("Pipeline", "status"):
+        from artdetect.api import pipeline as module
+    elif name == "Evaluation":
+        from artdetect.api import evaluation as module
+    elif name == "OnnxClassifier":
+        from artdetect.api import outside_models as module
+    elif name == "ArtdetectError":
+        from artdetect.core import errors as module
+    elif name == "XRAI":
+        from artdetect.explain.methods import xrai as module
+    elif name in __all__:
+        from artdetect.model import predict as module
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

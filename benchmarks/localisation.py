@@ -1,6 +1,6 @@
 """Whether maps find what was pasted: splices of the test pictures of real data sets.
 
-    python -m benchmarks.localisation WORK [--before MODEL] [--count 240] [--few 24] [--config configs/starter.toml]
+    python -m benchmarks.localisation WORK [--before MODEL] [--count 240] [--few 12] [--config configs/starter.toml]
         [--set KEY=VALUE ...]
 
 Runs the pipeline of the config below WORK, and measures the maps of its model. MODEL is another model, whose evidence
@@ -9,30 +9,38 @@ the only benchmark of maps that reads test pictures. Results are cached below WO
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import cpu_now, publish, table
+from benchmarks.map_methods import (
+    BEFORE,
+    CROPS,
+    EVIDENCE,
+    GRADCAM,
+    REGIONS,
+    XRAI,
+    Maps,
+    all_maps,
+    of_many_passes,
+    of_one_pass,
+    saliency_xrai,
+)
 from benchmarks.out_of_source import project_parser
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from artdetect.explain.explanation import Explanation
     from artdetect.explain.localisation import Pixels
     from artdetect.explain.localisation.splices import Splice
     from artdetect.model.detector import Detector
 
 SEED = 129
-CROP, STRIDE = 64, 16  # px, of crops that are judged alone
-EVIDENCE, BEFORE, REGIONS = "evidence", "evidence, the model before", "XRAI's regions ranked by evidence"
-XRAI, INTEGRATED, GRADCAM, CROPS = "XRAI, its defaults", "integrated gradients", "Grad-CAM", f"crops of {CROP} px"
 STABLE = 12  # pictures of each class whose maps are compared with those of their degraded versions
 TIMED = 32  # pictures
-
-Maps = Callable[[Iterable[Any], Iterable[int]], "Iterable[Explanation]"]  # as `Explainer.stream`
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ def main() -> None:
     parser = project_parser(__doc__)
     parser.add_argument("--before", type=Path)
     parser.add_argument("--count", type=int, default=240)
-    parser.add_argument("--few", type=int, default=24)
+    parser.add_argument("--few", type=int, default=12)
     options = parser.parse_args()
     project = opened(options)
     from artdetect.explain.localisation.splices import draw
@@ -58,22 +66,21 @@ def main() -> None:
     splices = draw(*project.parents, options.count, SEED)
     few = splices[: 2 * options.few]
     methods = {name: (maps, splices) for name, maps in of_one_pass(project.detector).items()}
-    methods |= {name: (maps, few) for name, maps in of_many_passes(project.detector).items()}
     if before:
         methods[BEFORE] = of_one_pass(before)[EVIDENCE], splices
-    values = {}
+    methods |= {name: (maps, few) for name, maps in of_many_passes(project.detector).items()}
+    values: dict[str, Any] = {}
     for name, (maps, chosen) in methods.items():
-        values[name] = measured(
-            name, (before if name == BEFORE and before else project.detector).digest, maps, chosen, project
-        )
-        print(name, flush=True)
-    publish("Maps: what they find", found(project, values, splices))
-    publish(
-        "Maps: deletion and insertion beside the truth",
-        agreement(project, {name: each for name, (each, _) in methods.items() if name != BEFORE}, values, few),
-    )
-    publish("Maps: stability", stability(project, {name: maps for name, (maps, _) in methods.items() if name != CROPS}))
+        detector = before if before and name == BEFORE else project.detector
+        values[name] = measured(name, detector.digest, maps, chosen, project)
+        publish("Maps: what they find", found(project, values, splices))
+    if project.detector.parts and project.detector.parts.mixed:
+        publish("Maps: pictures of mixed origin", mixed(project, splices))
     publish("Maps: cost", cost(project))
+    streams = {name: maps for name, (maps, _) in methods.items()}
+    publish("Maps: stability", stability(project, {name: maps for name, maps in streams.items() if name != CROPS}))
+    streams.pop(BEFORE, None)
+    publish("Maps: deletion and insertion beside the truth", agreement(project, streams, values, few))
 
 
 def opened(options: Any) -> Project:
@@ -96,64 +103,6 @@ def opened(options: Any) -> Project:
     predictions = pd.read_parquet(folders["evaluate"] / file_names.PREDICTIONS)
     files = {row.sha256: paths.picture(root, row.path) for row in predictions.itertuples()}
     return Project(detector, localisation.pixels_of(detector.geometry, files), parents(predictions))
-
-
-def of_one_pass(detector: "Detector") -> dict[str, Maps]:
-    """Methods that cost about a verdict."""
-    from artdetect.explain.methods import make, xrai
-
-    evidence, regions = make("evidence", detector.classifier), xrai.XRAI(detector.classifier)
-
-    def ranked(pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
-        from dataclasses import replace
-
-        kept: list[np.ndarray] = []
-        for explanation in evidence.stream(_kept(pictures, kept), targets):
-            heatmap, ranks = regions.rank_regions(explanation.heatmap[..., None], kept.pop(0), None)
-            yield replace(explanation, heatmap=heatmap, ranks=ranks)
-
-    return {EVIDENCE: evidence.stream, REGIONS: ranked, GRADCAM: make("gradcam", detector.classifier).stream}
-
-
-def of_many_passes(detector: "Detector") -> dict[str, Maps]:
-    """Methods that cost many passes."""
-    from artdetect.explain.explanation import Explanation
-    from artdetect.explain.methods import make
-
-    xrai = make("xrai", detector.classifier)
-
-    def integrated(pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
-        """The pixels' shares that XRAI sums over regions."""
-        for one in xrai.stream(pictures, targets):
-            assert one.attributions is not None
-            yield Explanation(one.attributions.sum(axis=-1), None, one.target, one.score, None, {})
-
-    def crops(pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
-        for picture, target in zip(pictures, targets, strict=True):
-            heatmap = crop_margins(detector, picture)
-            yield Explanation(heatmap if target == 0 else -heatmap, None, target, 0.0, None, {})
-
-    return {XRAI: xrai.stream, INTEGRATED: integrated, CROPS: crops}
-
-
-def crop_margins(detector: "Detector", picture: "np.ndarray") -> "np.ndarray":
-    """For each pixel the mean margin (AI less human) of the crops that hold it, each enlarged to a picture."""
-    import numpy as np
-    from PIL import Image
-
-    from artdetect.model.decision import logit
-
-    size = picture.shape[0]
-    whole = Image.fromarray(np.rint(picture * 255).astype(np.uint8))
-    starts = range(0, size - CROP + 1, STRIDE)
-    boxes = [(left, top, left + CROP, top + CROP) for top in starts for left in starts]
-    resized = [np.asarray(whole.resize((size, size), Image.Resampling.BICUBIC, box)) for box in boxes]
-    margins = logit(detector.p_ai(np.stack(resized)))
-    total, count = np.zeros((size, size)), np.zeros((size, size))
-    for (left, top, right, bottom), margin in zip(boxes, margins, strict=True):
-        total[top:bottom, left:right] += margin
-        count[top:bottom, left:right] += 1
-    return (total / np.maximum(count, 1)).astype(np.float32)
 
 
 def measured(name: str, digest: str, maps: Maps, splices: "Sequence[Splice]", project: Project) -> list[dict[str, Any]]:
@@ -285,8 +234,6 @@ def curve_areas(
 
 def stability(project: Project, methods: Mapping[str, Maps]) -> str:
     """How the maps of AI change when pictures are degraded: rank correlation."""
-    from functools import partial
-
     import numpy as np
     from PIL import Image
     from scipy.stats import spearmanr
@@ -302,7 +249,7 @@ def stability(project: Project, methods: Mapping[str, Maps]) -> str:
         inner = Image.fromarray(pixels[margin:-margin, margin:-margin])
         return np.asarray(inner.resize((size, size), Image.Resampling.BICUBIC))
 
-    changes = {
+    changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "JPEG 90": partial(degradations.save, format="JPEG", quality=90),
         "95 % size": partial(degradations.rescale, factor=0.95),
         "2 % cropped": cropped,
@@ -310,7 +257,7 @@ def stability(project: Project, methods: Mapping[str, Maps]) -> str:
     pictures = [project.pixels(sha256) for side in project.parents for sha256 in side[:STABLE]]
     rows = []
     for name, maps in methods.items():
-        chosen = pictures if name in (EVIDENCE, BEFORE, REGIONS, GRADCAM) else pictures[STABLE - 3 : STABLE + 3]
+        chosen = pictures if name in (EVIDENCE, BEFORE, REGIONS, GRADCAM) else pictures[STABLE - 2 : STABLE + 2]
         originals = [one.heatmap for one in maps((to_input(pixels) for pixels in chosen), [0] * len(chosen))]
         cells = []
         for change, degrade in changes.items():
@@ -337,27 +284,63 @@ def _inner(heatmap: "np.ndarray", margin: int) -> "np.ndarray":
     return np.asarray(inner.resize((size, size), Image.Resampling.BILINEAR))
 
 
+def mixed(project: Project, splices: "Sequence[Splice]") -> str:
+    """How many splices get the verdict mixed, by the size of the region; and how many pictures of one origin."""
+    from artdetect.explain.localisation import SIZES
+    from artdetect.explain.localisation.splices import spliced
+    from artdetect.model.mixed import region
+    from artdetect.pictures.labels import CLASSES
+    from artdetect.stats.confidence_intervals import share_interval
+
+    assert project.detector.parts
+    rule = project.detector.parts.mixed
+    assert rule
+
+    def share(name: str, pictures: "Iterable[np.ndarray]") -> list[str]:
+        regions = [region(project.detector.evidence(one[None]).margin[0]) for one in pictures]
+        called = [found is not None and found.firmness >= rule.firmness for found in regions]
+        return [name, f"{len(called):,}", _interval(share_interval(sum(called), len(called)))] if called else []
+
+    made: dict[str, list[np.ndarray]] = {name: [] for *_, name in SIZES}
+    controls: list[np.ndarray] = []
+    for splice in splices:
+        picture, mask = spliced(splice, project.pixels(splice.base), project.pixels(splice.donor))
+        group = next(name for _, end, name in SIZES if mask.mean() < end)
+        (controls if splice.control else made[group]).append(picture)
+    rows = [share(f"spliced, {name} of the area", pictures) for name, pictures in made.items()]
+    rows.append(share("controls: a part of the same class", controls))
+    for name, side in zip(CLASSES, project.parents, strict=True):
+        rows.append(share(f"unspliced, {name}", map(project.pixels, side)))
+    return (
+        f"The share with the verdict `mixed`, at the threshold fitted on left-out sources ({rule.false_alarms:.1%} "
+        "false alarms there). Test pictures are of known sources, and those that the model judges rightly.\n\n"
+        + table(["pictures", "N", "mixed (95 %)"], [row for row in rows if row])
+    )
+
+
 def cost(project: Project) -> str:
     """CPU of a verdict, of a verdict with its evidence, and of maps, in this process."""
     import numpy as np
 
     from artdetect.explain.methods import make
-    from artdetect.pictures.images import to_input
 
     detector = project.detector
     pixels = np.stack([project.pixels(sha256) for sha256 in project.parents[0][:TIMED]])
     runs: dict[str, tuple[int, Callable[[np.ndarray], object]]] = {"verdict": (TIMED, detector.scores)}
-    if hasattr(detector, "scores_and_evidence"):
-        runs["verdict and evidence"] = TIMED, detector.scores_and_evidence
-    for name, maps in (of_one_pass(detector) | of_many_passes(detector)).items():
-        if name != INTEGRATED:
-            count = TIMED if name in (EVIDENCE, REGIONS, GRADCAM) else 2
-            runs[name] = count, lambda part, maps=maps: list(maps((to_input(one) for one in part), [0] * len(part)))
+    runs["verdict and evidence"] = TIMED, detector.evidence
+    for name, maps in of_one_pass(detector).items():
+        runs[name] = TIMED, partial(all_maps, maps)
+    many = of_many_passes(detector)
     compat = make("xrai", detector.classifier, compat="saliency")
-    runs["XRAI, compat"] = 1, lambda part: list(compat.stream(to_input(one) for one in part))
+    runs |= {name: (2, partial(all_maps, many[name])) for name in (XRAI, CROPS)}
+    runs |= {
+        "XRAI, compat": (1, partial(all_maps, compat.stream)),
+        "saliency's XRAI": (1, partial(saliency_xrai, compat)),
+    }
     seconds = {}
     for name, (count, run) in runs.items():
-        run(pixels[:1])  # compiled
+        if name != "saliency's XRAI":
+            run(pixels[:1])  # compiled
         parts = []
         for _ in range(3 if count == TIMED else 1):
             start = cpu_now()
@@ -367,12 +350,6 @@ def cost(project: Project) -> str:
     rows = [[name, f"{1000 * each:,.0f}", f"{each / seconds['verdict']:.2f}"] for name, each in seconds.items()]
     text = "CPU a picture, in one process; the least of three runs for methods of one pass."
     return f"{text}\n\n{table(['', 'ms', 'in verdicts'], rows)}"
-
-
-def _kept(pictures: "Iterable[np.ndarray]", kept: "list[np.ndarray]") -> "Iterator[np.ndarray]":
-    for picture in pictures:
-        kept.append(picture)
-        yield picture
 
 
 def _interval(value: Mapping[str, Any] | None, digits: int = 3) -> str:

@@ -81,7 +81,7 @@ def prune(days: float, dry_run: bool) -> dict[str, int | None]:
                 count += 1
                 if not dry_run:
                     _delete(client, run)
-    return {"flow_runs": count, "database_bytes": _database_bytes()}
+    return {"flow_runs": count, "database_bytes": database_bytes()}
 
 
 def _ended(client: SyncPrefectClient, before: datetime, offset: int) -> list[FlowRun]:
@@ -97,7 +97,8 @@ def _delete(client: SyncPrefectClient, run: FlowRun) -> None:
         client.delete_flow_run(run.id)
 
 
-def _database_bytes() -> int | None:
+def database_bytes() -> int | None:
+    """The size of the server's database; None if it is not a local file."""
     _, sqlite, path = PREFECT_API_DATABASE_CONNECTION_URL.value().partition(":///")
     file = Path(path)
     return file.stat().st_size if sqlite and file.is_file() else None

@@ -1,13 +1,34 @@
-"""Import, predict, serve and a whole run connect to this machine only. The autouse fixture in conftest.py watches all
-other tests, too."""
+"""Import, predict, serve and a whole run connect to this machine only.
 
+The autouse fixture in conftest.py watches Python in all other tests, too. What libraries in C do is seen by strace, or
+stopped by a network namespace where strace is missing.
+"""
+
+import os
+import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
+import httpx
 import pytest
 
-from tests import connections
+from artdetect import config as configs
+from tests import PROJECT, connections
+from tests.flows.conftest import small
+from tests.tiny_dataset import jpeg, write
+
+CLI = [sys.executable, "-m", "artdetect.cli"]
+IMPORT_ALL = """
+import importlib, pkgutil
+import artdetect
+for module in pkgutil.walk_packages(artdetect.__path__, "artdetect."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
 
 
 def test_the_watch_sees_this_process_and_those_that_it_starts() -> None:
@@ -22,3 +43,62 @@ def test_the_watch_sees_this_process_and_those_that_it_starts() -> None:
     socket.create_connection(listening.getsockname()).close()
     listening.close()
     assert connections.taken() == ""
+
+
+def test_importing_every_module_connects_to_nobody() -> None:
+    subprocess.run([sys.executable, "-c", IMPORT_ALL], cwd=PROJECT, check=True)
+    assert connections.taken() == ""
+
+
+@pytest.mark.slow
+def test_predict_and_serve_connect_to_nobody(model: Path, tmp_path: Path) -> None:
+    picture = write(tmp_path / "a.jpg", jpeg(1))
+    predict = subprocess.run([*traced(tmp_path / "predict"), *CLI, "predict", str(picture)], cwd=PROJECT)
+    assert predict.returncode == 0
+    assert foreign(tmp_path / "predict") == []
+
+    command = [*traced(tmp_path / "serve"), *CLI, "serve", "--port", "0"]
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    address = process.stdout.readline().split()[0]
+    answer = httpx.post(f"{address}/predict", content=jpeg(1), timeout=60)
+    process.send_signal(signal.SIGTERM)
+    assert (answer.status_code, process.wait(60)) == (200, 0)
+    assert foreign(tmp_path / "serve") == []
+
+
+@pytest.mark.slow
+def test_a_whole_run_connects_to_nobody(pictures: Path, roots: Path) -> None:
+    """With the temporary server that Prefect starts."""
+    config = write(roots / "small.toml", configs.dump(small(pictures)).encode())
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {"PREFECT_HOME": str(roots), "PREFECT_PROFILES_PATH": str(roots / "none.toml")}
+    command = [*traced(roots / "run"), *CLI, "run", "--config", str(config)]
+    run = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True)
+    assert run.returncode == 0
+    assert "Report: " in run.stdout
+    assert foreign(roots / "run") == []
+
+
+def traced(record: Path) -> list[str]:
+    """What runs a command such that its connections, and those of all that it starts, are in `record`."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    return ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-e", "trace=connect,sendto,sendmsg", "-o", str(record)]
+
+
+def foreign(record: Path) -> list[str]:
+    """The lines with an address of another machine. Some commands open no socket at all."""
+    assert record.exists()
+    lines = record.read_text(errors="replace").splitlines()
+    addresses = re.compile(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
+    return [line for line in lines for pair in addresses.findall(line) if not connections.is_here("".join(pair))]
+
+
+def test_a_trace_shows_a_foreign_address(tmp_path: Path) -> None:
+    """A name is not looked up here: a resolver may be on this machine."""
+    code = "import socket; s = socket.socket(); s.setblocking(0); [s.connect_ex((a, 9)) for a in ('192.0.2.1', '127.0.0.1')]"
+    command = [*traced(tmp_path / "trace"), sys.executable, "-S", "-c", code]
+    subprocess.run(command, env={"PATH": os.environ["PATH"]}, check=True)
+    (line,) = foreign(tmp_path / "trace")
+    assert "192.0.2.1" in line

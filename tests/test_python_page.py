@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from artdetect import Pipeline
+from artdetect.model import choice
 from tests import PROJECT
 from tests.tiny_dataset import write
 
@@ -15,8 +17,6 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", (PROJECT / "docs" / "python.md").r
 def test_every_block_of_the_page_runs(
     server: str, roots: Path, archive: Path, unpacked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from artdetect import Pipeline
-
     config = write(
         roots / "art.toml",
         f'[download]\nurl = "{archive}"\n[train]\npreset = "notebook"\n[evaluate]\nrobustness_pictures = 0\n'
@@ -24,7 +24,7 @@ def test_every_block_of_the_page_runs(
     )
     monkeypatch.setenv("ARTDETECT_CONFIG", str(config))
     Pipeline(changes=["train.epochs=1"]).run()
-    monkeypatch.setenv("ARTDETECT_STARTER", str(PROJECT / "artdetect" / "starter" / "model.npz"))
+    monkeypatch.setattr(choice, "STARTER_FILE", PROJECT / "artdetect" / "starter" / "model.npz")
     pictures = next(path for path in sorted((unpacked / "test").iterdir()) if path.is_dir())
     (roots / "folder").symlink_to(pictures)
     monkeypatch.chdir(roots)

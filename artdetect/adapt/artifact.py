@@ -17,7 +17,7 @@ from artdetect.model.artnet_model import LOGITS
 from artdetect.model.detector import MODEL_FILE, Detector
 
 PRECISION = "precision"
-PACKAGES = ("keras", "numpy", "pillow", "scipy", "tensorflow")
+PACKAGES = ("keras", "numpy", "onnx", "onnxruntime", "pillow", "scipy", "tensorflow", "tf2onnx")
 
 
 @dataclass(frozen=True)

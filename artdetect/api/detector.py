@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect.api import given_pictures
 from artdetect.api.given_pictures import Picture, Pictures
-from artdetect.core.errors import ConfigError, DataError, PictureError
+from artdetect.core.errors import ConfigError, DataError, PictureError, missing_extra
 from artdetect.model import choice, predict
 from artdetect.model.predict import Verdict
 
@@ -83,10 +83,13 @@ class Detector:
 
         Raises:
             DataError: There are no pictures.
+            MissingExtra: pandas is not installed, which the base install lacks. `artdetect.predict` does without.
             TypeError: Something is no picture.
         """
-        import pandas as pd
-
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise missing_extra(error) or error from None
         rows = [verdict.as_dict() for verdict in self._verdicts(pictures)]
         if not rows:
             raise DataError(f"found no pictures in {pictures}")
@@ -98,7 +101,7 @@ class Detector:
             if not in_memory:
                 yield from predict.predict(self.model, (Path(source) for _, source in group))  # type: ignore[arg-type]
                 continue
-            while part := list(islice(group, predict.FIRST_CHUNK)):
+            while part := list(islice(group, predict.CHUNK)):
                 yield from predict.verdicts(self.model, [(name, self._load(source)) for name, source in part])
 
     def _load(self, source: Path | bytes) -> Any:

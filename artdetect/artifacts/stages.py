@@ -37,12 +37,24 @@ CHAIN = (
     Stage(
         "train",
         ("balance",),
-        ("keras", "numpy", "pandas", "pillow", "pyarrow", "scikit-learn", "scipy", "tensorflow"),
+        (
+            "keras",
+            "numpy",
+            "onnx",
+            "onnxruntime",
+            "pandas",
+            "pillow",
+            "pyarrow",
+            "scikit-learn",
+            "scipy",
+            "tensorflow",
+            "tf2onnx",
+        ),
     ),
     Stage(
         "evaluate",
         ("index", "balance", "train"),
-        ("keras", "numpy", "pandas", "pillow", "pyarrow", "scikit-learn", "scipy", "tensorflow"),
+        ("keras", "numpy", "onnxruntime", "pandas", "pillow", "pyarrow", "scikit-learn", "scipy", "tensorflow"),
     ),
     Stage(
         "explain",
@@ -52,6 +64,7 @@ CHAIN = (
             "matplotlib",
             "numba",
             "numpy",
+            "onnxruntime",
             "pandas",
             "pillow",
             "pyarrow",
@@ -75,7 +88,10 @@ GATE = Stage(  # part of a retraining; where there is no champion yet, its input
         *("reference", "reference_scores", "reference_balance"),
         "golden",
     ),
-    ("keras", "numpy", "pandas", "pillow", "pyarrow", "scipy", "tensorflow"),
+    (
+        *("keras", "numba", "numpy", "onnxruntime", "pandas", "pillow", "pyarrow"),
+        *("scikit-image", "scipy", "tensorflow"),
+    ),
 )
 STAGES = {stage.name: stage for stage in (*CHAIN, GATE)}
 MISSING_INPUT = "none"  # the digest of an optional input that is missing

@@ -23,6 +23,13 @@ def add(commands: Commands) -> None:
     gc.add_argument(
         "--keep-days", type=float, default=30, metavar="D", help="and of the runs of the last D days (default: 30)"
     )
+    gc.add_argument(
+        "--keep-champions",
+        type=int,
+        default=10,
+        metavar="N",
+        help="and the last N champions, beside the first one (default: 10)",
+    )
     gc.add_argument("--cache", action="store_true", help="also delete the caches in data/cache, which are recomputed")
     gc.add_argument(
         "--prune-prefect", action="store_true", help="also delete flow runs older than D days from Prefect's server"
@@ -51,6 +58,7 @@ def _gc(arguments: argparse.Namespace) -> int:
             dry_run=arguments.dry_run,
             keep_last=arguments.keep_last,
             keep_days=arguments.keep_days,
+            keep_champions=arguments.keep_champions,
             prune_prefect=arguments.prune_prefect,
         )
     except ValidationError as error:

@@ -13,7 +13,10 @@ def add(commands: Commands) -> None:
     serve = commands.add(
         "serve",
         "give verdicts on a web page and over HTTP; Ctrl-C stops it",
-        examples=[("serve --port 8080", "")],
+        examples=[
+            ("serve --port 8080", ""),
+            ("serve --feedback feedback", "keeps pictures whose verdict is called wrong"),
+        ],
     )
     serve.add_argument(
         "--host",

@@ -97,7 +97,7 @@ def storage_error(error: OSError) -> StorageError | None:
 # `export`, too.
 EXTRAS = {
     "pipeline": (
-        *("httpx", "keras", "pandas", "prefect", "prometheus_client", "pyarrow", "scipy", "sklearn", "sqlalchemy"),
+        *("httpx", "keras", "matplotlib", "pandas", "prefect", "pyarrow", "scipy", "sklearn", "sqlalchemy"),
         *("supervisor", "tensorflow", "threadpoolctl"),
     ),
     "explain": ("numba", "saliency", "skimage"),

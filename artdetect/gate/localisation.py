@@ -46,6 +46,7 @@ def aucs(
     for side, model in models.items():
         detector = Detector.load(model)
         pixels = localisation.pixels_of(detector.geometry, files)
-        rows = localisation.measured(detector.digest, Evidence(detector.classifier), splices, pixels)
+        explainer = Evidence(detector.classifier, parts=detector.parts)
+        rows = localisation.measured(detector.digest, explainer, splices, pixels)
         found[side] = [row["auc"] for row in rows]
     return found

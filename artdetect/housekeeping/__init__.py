@@ -15,4 +15,9 @@ class HousekeepingConfig(Section):
     dry_run: bool = Field(False, description="list what would be removed, and remove nothing")
     keep_last: int = Field(10, ge=0, description="keep the artifacts of the last N runs")
     keep_days: float = Field(30, ge=0, allow_inf_nan=False, description="and those of the runs of the last N days")
+    keep_champions: int = Field(
+        10,
+        ge=1,
+        description="keep the first champion and the last N that a rollback can reach, the current one included",
+    )
     prune_prefect: bool = Field(False, description="also delete older flow runs from Prefect's server")

@@ -101,7 +101,7 @@ def collect(config: HousekeepingConfig, caches: bool = False) -> GcReport:
     locks = [name for name in inventory.locks() if config.dry_run or _unlocked(*name)]
     old_runs = [
         _delete(run_ledger.file(run), config.dry_run)
-        for run in retention.prunable_runs(config.keep_last, config.keep_days)
+        for run in retention.prunable_runs(config.keep_last, config.keep_days, config.keep_champions)
     ]
     cleared_caches = {_display(path): _clear_cache(path, config.dry_run) for path in _caches()} if caches else {}
     return GcReport(
@@ -130,7 +130,7 @@ def _recover(config: HousekeepingConfig) -> dict[str, Path]:
 
 def _decide(config: HousekeepingConfig, items: Sequence[Item]) -> Iterator[Row]:
     """One row per item: what is to become of it as things are now."""
-    reasons = retention.reachable(inventory.intact(items), config.keep_last, config.keep_days)
+    reasons = retention.reachable(inventory.intact(items), config.keep_last, config.keep_days, config.keep_champions)
     since = datetime.now(UTC) - timedelta(days=config.keep_days)
     for item in items:
         reason, damaged = reasons.get((item.stage, item.key)), isinstance(item, DamagedFolder)

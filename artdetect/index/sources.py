@@ -162,7 +162,7 @@ def _parquet(file: Path) -> tuple[list[str], Rows]:
             names = [name for name in ("path", "folder", "source") if name in parquet.schema_arrow.names]
             columns = [parquet.read(columns=[name])[name].cast(pa.string()).to_pylist() for name in names]
             header = [*names, *(name for name in parquet.schema_arrow.names if name not in names)]
-    except (OSError, KeyError, pa.ArrowException) as error:
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:  # ValueError: texts that are not UTF-8
         reason = str(error).partition("\n")[0]
         raise DataError(f"{file} is not readable as a Parquet file of texts ({reason})") from error
     return header, zip(*columns, strict=True)

@@ -131,17 +131,31 @@ def with_evidence(model: "keras.Model", size: int, parts: Parts | None = None) -
 
 def _outputs(net: PooledNet, parts: Parts | None, statistics: WindowStatistics) -> "dict[str, Any]":
     """The evidence as a graph, by the names of the outputs."""
-    grid = statistics.grid
-    layers = net.layers if parts is None else parts.layers
-    calibrations = {side: parts and parts.calibrations.get(side) for side in grid.sides}
-    speaking = [side for side in grid.sides if calibrations[side]]
-    margins = {side: _margin(layers, statistics, side, calibrations[side]) for side in grid.sides}
-    found = {f"{WINDOWS}{side}": margin for side, margin in margins.items()}
-    found[ADDITIVE] = statistics.additive(pooled_net.gradient(net.layers, statistics.features))
-    found[MARGIN] = _covered(grid, {side: margins[side] for side in speaking or grid.sides})
-    if speaking:
-        found[P_AI] = _covered(grid, {side: _p_ai(margins[side], calibrations[side]) for side in speaking})
+    by_side, margin = margins(net.layers if parts is None else parts.layers, parts, statistics)
+    additive = statistics.additive(pooled_net.gradient(net.layers, statistics.features))
+    found = {f"{WINDOWS}{side}": x for side, x in by_side.items()} | {MARGIN: margin, ADDITIVE: additive}
+    calibrated = _calibrated(parts)
+    if p_ai := {side: _p_ai(x, calibrated[side]) for side, x in by_side.items() if side in calibrated}:
+        found[P_AI] = _covered(statistics.grid, p_ai)
     return found
+
+
+def margins(layers: Layers, parts: Parts | None, statistics: WindowStatistics) -> "tuple[dict[int, Any], Any]":
+    """What a head says of windows, by their side [N, g, g], and of places, by the sizes that are calibrated [N, G, G].
+
+    Args:
+        layers: The head.
+        parts: Its calibrations; None if there are none, then windows of all sizes count.
+        statistics: The statistics of the windows.
+    """
+    calibrated = _calibrated(parts)
+    by_side = {side: _margin(layers, statistics, side, calibrated.get(side)) for side in statistics.grid.sides}
+    counted = {side: x for side, x in by_side.items() if side in calibrated}
+    return by_side, _covered(statistics.grid, counted or by_side)
+
+
+def _calibrated(parts: Parts | None) -> "dict[int, Calibration]":
+    return {side: found for side, found in parts.calibrations.items() if found} if parts else {}
 
 
 def _margin(layers: Layers, statistics: WindowStatistics, side: int, calibration: Calibration | None) -> Any:
@@ -151,10 +165,9 @@ def _margin(layers: Layers, statistics: WindowStatistics, side: int, calibration
     return margin / calibration.temperature if calibration else margin
 
 
-def _p_ai(margin: Any, calibration: Calibration | None) -> Any:
+def _p_ai(margin: Any, calibration: Calibration) -> Any:
     from keras import ops
 
-    assert calibration
     return calibration.p_min + (calibration.p_max - calibration.p_min) * ops.sigmoid(margin)
 
 

@@ -90,7 +90,9 @@ def _write_onnx(detector: "Detector", folder: Path) -> Outputs:
     from artdetect.model import onnx_convert, onnx_graph
     from artdetect.model.onnx_runtime import Graph
 
-    content = onnx_graph.content(onnx_convert.graphs(detector.model, detector.geometry.size, detector.parts)[onnx_runtime.MODEL])
+    content = onnx_graph.content(
+        onnx_convert.graphs(detector.model, detector.geometry.size, detector.parts)[onnx_runtime.MODEL]
+    )
     (folder / ONNX_FILE).write_bytes(content)
     return Graph(content)
 

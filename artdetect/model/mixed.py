@@ -21,7 +21,7 @@ class MixedRule:
 
     Args:
         firmness: The least `MixedRegion.firmness`, in logits.
-        false_alarms: The share of human-made pictures of left-out sources, all of one origin, that the rule calls mixed.
+        false_alarms: The share of human-made pictures, of one origin and of left-out sources, that it calls mixed.
         upper: The upper end of the one-sided 95 % interval of that share.
         human_pictures: How many these are.
         found: Smallest share of the area that is pasted -> the share of spliced pictures of left-out sources that are
@@ -35,6 +35,11 @@ class MixedRule:
     human_pictures: int
     found: "dict[str, float]"
     spliced_pictures: int
+
+    def region(self, margin: "NDArray[np.floating]") -> "MixedRegion | None":
+        """The region of a picture of mixed origin, from the margin of its places [G, G]; None for other pictures."""
+        found = region(margin)
+        return found if found and found.firmness >= self.firmness else None
 
 
 @dataclass(frozen=True)

@@ -65,10 +65,10 @@ def graphs(model: "keras.Model", size: int, parts: Parts | None = None) -> "dict
         elif whole is not plain:
             found[VERDICT] = _cut(net, picture, names, VERDICT)
         expected = reference(partial(outputs_of, whole))
-        for received in [_run(found[name]) for name in (MODEL, VERDICT) if name in found] + [
-            _in_two_steps(found)
-        ] * frozen:
-            output_check.require_same(output_check.differences(expected, received, size), "onnx")
+        received = [_run(found[name]) for name in (MODEL, VERDICT) if name in found]
+        received += [_in_two_steps(found)] if frozen else []
+        for outputs in received:
+            output_check.require_same(output_check.differences(expected, outputs, size), "onnx")
     return found
 
 

@@ -56,7 +56,10 @@ class Parts:
             ModelError: They are damaged.
         """
         try:
-            with zipfile.ZipFile(file) as archive, np.load(io.BytesIO(archive.read(MEMBER)), allow_pickle=False) as named:
+            with (
+                zipfile.ZipFile(file) as archive,
+                np.load(io.BytesIO(archive.read(MEMBER)), allow_pickle=False) as named,
+            ):
                 layers = [(named[f"kernel{number}"], named[f"bias{number}"]) for number in range(len(named.files) // 2)]
             fitted = {int(side): values and Calibration(**values) for side, values in card["calibrations"].items()}
             return Parts(layers, fitted, card["mixed"] and MixedRule(**card["mixed"]))

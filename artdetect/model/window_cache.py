@@ -42,7 +42,7 @@ class WindowFeatureCache:
     def __init__(self, extractor: Extractor, view: int, folder: Path | None = None):
         whole = default_folder(extractor, view)
         grid = WindowGrid(extractor.geometry.size)
-        code = digests.code_digests("artdetect.model.window_statistics", "artdetect.model.window_grid")
+        code = digests.code_digests("artdetect.model.window_statistics")
         key = digests.value_digest({"sides": dict(grid.sides), "per_side": PER_SIDE, "code": code})[:16]
         self._cache = ArrayCache(
             folder or whole.with_name(f"{whole.name}-windows-{key}"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MIN_CELL = 4  # smallest side of a cell, in pixels
 MAX_CELLS = 14  # in a row: of 16 pixels at 224. With 28, a verdict with its evidence costs 1.6 of the verdict alone
-SIDES = (64, 96, 128)  # of windows, in pixels of the model's picture
+SIDES = (64, 96)  # of windows, in pixels of the model's picture: larger ones find no more, and cost more
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class WindowGrid:
 
     @cached_property
     def sides(self) -> Mapping[int, int]:
-        """Side of the windows in pixels -> in cells, k. Where none of `SIDES` fits in, one: a third of the picture's."""
+        """Side of the windows in pixels -> in cells, k. Where none of `SIDES` fits, a third of the picture's."""
         fitting = {max(1, round(side / self.cell)): side for side in SIDES if side < self.size}
         cells = fitting or {max(1, self.cells // 3): 0}
         return {round(count * self.cell): count for count in cells}

@@ -49,7 +49,9 @@ class WindowStatistics:
             deviations = means + len(means) if block.deviation else means[:0]
             start += len(means) + len(deviations)
             mean = ops.mean(x, axis=(1, 2), keepdims=True)
-            squared = grid.reduced(ops.square(x - mean)) if block.deviation else None  # as the net's own variance has it
+            squared = (
+                grid.reduced(ops.square(x - mean)) if block.deviation else None
+            )  # as the net's own variance has it
             centred = grid.reduced(x) - mean  # keeps the digits of small variances
             key = (*centred.shape[1:3], block.deviation)
             grouped.setdefault(key, []).append((centred, squared, means, deviations))

@@ -16,7 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect import ingest
 from artdetect.artifacts import active_runs, file_names, registry, run_ledger
 from artdetect.artifacts.run_ledger import Run
 from artdetect.artifacts.store import StoredArtifact
@@ -24,6 +23,7 @@ from artdetect.core import atomic, paths
 from artdetect.core.errors import ArtdetectError, ArtifactError
 from artdetect.formatting import other_art
 from artdetect.housekeeping import inventory
+from artdetect.ingest import incoming
 from artdetect.pictures.labels import CLASSES
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _known(model: StoredArtifact) -> Mapping[str, Any] | None:
 
 def _incoming() -> Values:
     with suppress(ArtdetectError):  # a folder that cannot be listed: the next ingest or run reports it
-        return {tuple(where.split("/")): count for where, count in ingest.added_since(None).items()}
+        return {tuple(where.split("/")): count for where, count in incoming.added_since(None).items()}
     return {}
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from artdetect.artifacts import active_runs
 from artdetect.artifacts.active_runs import ActiveRun
+from artdetect.artifacts.run_ledger import State
 from artdetect.monitoring import prometheus_metrics
 
 
@@ -22,10 +23,14 @@ def recorded(run_id: str, flow: str, name: str) -> Iterator[ActiveRun]:
     try:
         yield run
     except BaseException as error:
-        # what is no Exception comes from outside: SIGTERM, Ctrl-C, a cancellation
-        run.end("failed" if isinstance(error, Exception) else "crashed", f"{type(error).__name__}: {error}")
+        run.end(state_after(error), f"{type(error).__name__}: {error}")
         raise
     else:
         run.end("completed")
     finally:
         prometheus_metrics.write()
+
+
+def state_after(error: BaseException) -> State:
+    """How a run ended that raised this: what is no Exception comes from outside, as SIGTERM and Ctrl-C do."""
+    return "failed" if isinstance(error, Exception) else "crashed"

@@ -243,6 +243,10 @@ class ArrayCache:
                 self._mapped = mmap.mmap(file.fileno(), count * self._record, access=mmap.ACCESS_READ)
             self._array = np.frombuffer(self._mapped, self._dtype).reshape(count, *self._shape)
 
+    def close(self) -> None:
+        """Unmap the file, for whoever keeps this object longer than it is used; nothing can be read afterwards."""
+        self._map(0)
+
     def _release_pages(self) -> None:
         """Release mapped pages to the system, which still caches the file."""
         if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):

@@ -126,11 +126,17 @@ def _explanations(folder: Path) -> dict[str, Any]:
     shown = table.groupby(["label", "rule"], sort=False).head(SHOWN_PER_RULE)
     columns = ["path", "label", "predicted", "verdict", "p_ai", "rule", "name", "caption"]
     rows = shown[columns].to_dict("records")
+    scores = {row["method"]: localisation.interval(row["auc"]) for row in (found["rows"] if found else ())}
     others = [method for method in METHODS if (folder / method).is_dir()]
     for row in rows:
         row["figure"] = folder / f"{row['name']}.png"
         row["beside"] = [
-            {"label": METHODS[method].label, "figure": folder / method / f"{row['name']}.png"} for method in others
+            {
+                "label": METHODS[method].label,
+                "auc": scores.get(method),
+                "figure": folder / method / f"{row['name']}.png",
+            }
+            for method in others
         ]
     return {
         "count": len(table),

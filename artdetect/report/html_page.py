@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FIGURE_WIDTH = 780  # px of an explanation: a phone's page at density 2
 FIGURE_BYTES = 150_000
+BESIDE_WIDTH = 390  # px of another method's
+BESIDE_BYTES = 50_000
 SHEET_WIDTH = 1100  # px of a contact sheet
 SHEET_BYTES = 350_000
 # (share of the width, WebP quality), tried in turn until the image is small enough. The last one fits even noise.
@@ -82,16 +84,16 @@ def _sheet(path: Path | None) -> dict[str, Any] | None:
         return embedded(opened, SHEET_WIDTH, SHEET_BYTES)
 
 
-def _explanation(figure: Path) -> dict[str, Any]:
+def _explanation(figure: Path, width: int = FIGURE_WIDTH, size: int = FIGURE_BYTES) -> dict[str, Any]:
     from PIL import Image
 
     with Image.open(figure) as opened:
-        return embedded(opened, FIGURE_WIDTH, FIGURE_BYTES)
+        return embedded(opened, width, size)
 
 
 def _beside(others: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The figures of other methods."""
-    return [{"label": other["label"], "image": _explanation(other["figure"])} for other in others]
+    return [other | {"image": _explanation(other["figure"], BESIDE_WIDTH, BESIDE_BYTES)} for other in others]
 
 
 def embedded(image: "Image.Image", max_width: int, max_bytes: int) -> dict[str, Any]:

@@ -136,7 +136,7 @@ class _PrintableFormatter(logging.Formatter):
 
 def _logging(as_json: bool) -> dict[str, Any]:
     """The logging configuration: one line per request, warnings and errors."""
-    line = {"()": JsonFormatter if as_json else _PrintableFormatter}
+    line: dict[str, Any] = {"()": JsonFormatter if as_json else _PrintableFormatter}
     line |= {} if as_json else {"format": "%(asctime)s %(levelname)s %(message)s"}
     levels = {"uvicorn.access": "INFO", "uvicorn.error": "WARNING", "artdetect": "INFO"}
     return {

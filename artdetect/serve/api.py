@@ -23,6 +23,8 @@ EXAMPLE: dict[str, Any] = {
     "novelty": 0.87,
     "generator": "SDXL",
     "native_crops": 3,
+    "ai_region": None,
+    "ai_area": None,
     "headline": "Looks AI-generated",
     "explanation": "The model puts the probability of AI at 98.1 %; it says AI from 83.0 % on.",
     "meaning": "It is no proof: some works of people look like this to the model.",
@@ -72,7 +74,8 @@ PICTURES = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"picture": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                    "required": ["picture"],
+                    "properties": {"picture": {"type": "array", "items": BINARY["schema"], "minItems": 1}},
                 }
             },
         },
@@ -84,7 +87,6 @@ _WHY = {
     408: f"The body did not arrive within {intake.BODY_SECONDS:.0f} seconds",
     413: "The body is larger than the service accepts",
     422: "No picture can be read, or the form has none",
-    501: "The model in use has no evidence maps",
     503: f"The service is busy; `Retry-After` says when to try again. {intake.MAX_PICTURES} pictures may wait",
     507: "The folder of feedback is full",
 }
@@ -124,7 +126,7 @@ def router(service: Service) -> APIRouter:
     @api.post(
         "/api/v1/explain",
         response_model=evidence_view.Evidence,
-        responses=common | problems(501) | {200: {"content": {"image/png": BINARY}}},
+        responses=common | {200: {"content": {"image/png": BINARY}}},
         openapi_extra=PICTURES,
         tags=["verdicts"],
     )
@@ -158,7 +160,6 @@ def router(service: Service) -> APIRouter:
             "demonstration": detector.demonstration,
             "notice": detector.notice,
             "rule": detector.rule.as_dict() | {"unsure": detector.rule.band()},
-            "evidence": evidence_view.is_supported(current),
         }
 
     @api.get("/healthz", response_model=Health, tags=["operation"])

@@ -1,9 +1,9 @@
-"""The evidence for a verdict as JSON and as a figure, where the model in use can give it."""
+"""The evidence for a verdict as JSON and as a figure."""
 
 import asyncio
 import base64
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -11,13 +11,15 @@ from pydantic import BaseModel, Field
 
 from artdetect.pictures import palette
 from artdetect.serve import wording
-from artdetect.serve.live_model import BatchingModel
-from artdetect.serve.problems import Refused
 from artdetect.serve.service import Judged, PictureAnswer
+
+if TYPE_CHECKING:
+    from artdetect.model.evidence import Evidence as ModelEvidence
 
 SHOWN = 768  # pixels of the longer side of the picture for display
 JPEG_QUALITY = 85
 LEGEND = 64  # pixels below the figure's picture
+FULL_COLOUR = 2.0  # logits: weaker evidence never gets the full colour, so that weak maps look weak
 OPACITY = 0.7  # of the strongest evidence
 
 
@@ -31,27 +33,17 @@ class Evidence(BaseModel):
     p_ai: list[list[float | None]] = Field(
         description="the calibrated probability of AI of these parts alone; null where parts of this size say nothing"
     )
+    full_colour: float = Field(description="the size of a margin from which on it is drawn in full colour")
     image: str = Field(description="what the grid lies over, as a data URI: the picture, or the square that is judged")
 
 
-def is_supported(model: BatchingModel) -> bool:
-    """Whether a model can give the evidence for its verdicts."""
-    return bool(getattr(model.detector, "can_show_evidence", False))
-
-
-async def evidence(judged: Judged) -> Any:
-    """The evidence for the verdict on a picture.
-
-    Raises:
-        Refused: The model has none.
-    """
-    if not is_supported(judged.model):
-        raise Refused(501, f"the model in use, {judged.model.detector.id}, has no evidence maps")
+async def evidence(judged: Judged) -> "ModelEvidence":
+    """The evidence for the verdict on a picture."""
     assert judged.decoded
     return await judged.model.evidence(judged.decoded.views.whole)
 
 
-def as_dict(judged: Judged, found: Any) -> dict[str, Any]:
+def as_dict(judged: Judged, found: "ModelEvidence") -> dict[str, Any]:
     """An `Evidence` as JSON."""
     assert judged.decoded
     assert judged.decoded.artwork is not None
@@ -63,16 +55,21 @@ def as_dict(judged: Judged, found: Any) -> dict[str, Any]:
         "picture": judged.as_dict(),
         "margin": found.margin[0].round(4).tolist(),
         "p_ai": parts.tolist(),
+        "full_colour": _full_colour(found.margin[0]),
         "image": f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}",
     }
 
 
-async def figure(judged: Judged, found: Any) -> bytes:
+def _full_colour(margin: np.ndarray) -> float:
+    return max(float(np.abs(margin).max()), FULL_COLOUR)
+
+
+async def figure(judged: Judged, found: "ModelEvidence") -> bytes:
     """The evidence drawn over the picture, with the verdict below it: a PNG."""
     return await asyncio.to_thread(_draw, judged, found)
 
 
-def _draw(judged: Judged, found: Any) -> bytes:
+def _draw(judged: Judged, found: "ModelEvidence") -> bytes:
     assert judged.decoded
     assert judged.decoded.artwork is not None
     picture = Image.fromarray(judged.decoded.artwork)
@@ -97,7 +94,7 @@ def _draw(judged: Judged, found: Any) -> bytes:
 
 def _overlay(margin: np.ndarray, picture: Image.Image) -> tuple[Image.Image, Image.Image, Image.Image]:
     """Colours, picture and mask, as `Image.composite` takes them: more opaque for stronger evidence."""
-    strength = Image.fromarray((margin / max(float(np.abs(margin).max()), 1e-6)).astype(np.float32))
+    strength = Image.fromarray((margin / _full_colour(margin)).astype(np.float32))
     values = np.asarray(strength.resize(picture.size, Image.Resampling.BICUBIC)).clip(-1, 1)
     mask = Image.fromarray((np.abs(values) * OPACITY * 255).astype(np.uint8))
     ai, human = (Image.new("RGB", picture.size, colour) for colour in (palette.LIGHT.warn, palette.LIGHT.accent))

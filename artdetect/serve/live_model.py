@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from artdetect.artifacts import registry
 from artdetect.core import paths
@@ -20,6 +20,8 @@ from artdetect.usage.log import UsageLog
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from artdetect.model.evidence import Evidence
 
 BATCH = 64  # pictures that one call of the model judges at most
 RETRY_SECONDS = 60.0  # until a model that could not be loaded is tried again
@@ -83,10 +85,10 @@ class BatchingModel:
                 await self._answer_some()
         return answer.result()
 
-    async def evidence(self, whole: "np.ndarray") -> Any:
+    async def evidence(self, whole: "np.ndarray") -> "Evidence":
         """The evidence in a picture, given as its canonical pixels, uint8 `(S, S, 3)`."""
         async with self._turn:
-            return await asyncio.to_thread(self.detector.evidence, whole[None])  # type: ignore[attr-defined]
+            return await asyncio.to_thread(self.detector.evidence, whole[None])
 
     async def _answer_some(self) -> None:
         batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]

@@ -63,7 +63,7 @@ def router(service: Service) -> APIRouter:
     pages = APIRouter(include_in_schema=False)
 
     async def page(results: list[dict[str, Any]], problem: str = "", status: int = 200) -> Response:
-        model = await service.live.current()
+        await service.live.current()
         facts = await asyncio.to_thread(_facts, service)
         return _html(
             "page.html.jinja",
@@ -71,7 +71,6 @@ def router(service: Service) -> APIRouter:
             results=results,
             problem=problem,
             has_feedback=service.feedback is not None,
-            has_evidence=evidence_view.is_supported(model),
             max_bytes=service.intake.max_bytes,
             max_pictures=forms.MAX_PICTURES,
             accept=",".join(sorted(SUFFIXES)),
@@ -92,12 +91,10 @@ def router(service: Service) -> APIRouter:
     @pages.post("/results")
     async def results(request: Request) -> Response:
         shown = await _results(service, request)
-        model = await service.live.current()
         return _html(
             "results.html.jinja",
             results=shown,
             has_feedback=service.feedback is not None,
-            has_evidence=evidence_view.is_supported(model),
             classes=CLASSES,
             max_note=feedback.MAX_NOTE,
         )

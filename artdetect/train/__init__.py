@@ -76,7 +76,14 @@ def run(
     model = result.build_model(calibrated)
     runtime = KerasRuntime(model, result.geometry.size)
     without_onnx = Detector(
-        runtime, config.preset, result.geometry, metadata, rule, result.families, native_crops=result.native_crops
+        runtime,
+        config.preset,
+        result.geometry,
+        metadata,
+        rule,
+        result.families,
+        native_crops=result.native_crops,
+        parts=result.parts,
     ).write(out)
     result.write_files(out)
     metrics = result.metrics | {

@@ -4,8 +4,11 @@ Features come from the feature cache, so retraining costs the forward passes of 
 The saved model maps a picture to the probability of AI, its generator family, novelty and embedding.
 """
 
+import math
 import operator
+import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from artdetect.artifacts import file_names
+from artdetect.core import paths
 from artdetect.core.errors import DataError
 from artdetect.core.progress import Progress, with_label
 from artdetect.model import artnet_model
@@ -21,7 +25,7 @@ from artdetect.model.feature_cache import FeatureCache, clean_view
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.pictures.source_folds import source_folds, source_weights
-from artdetect.train import heads, out_of_source
+from artdetect.train import heads, mixed, out_of_source, parts
 from artdetect.train.calibration import HeldOutPredictions, fit_calibration
 from artdetect.train.heads import FittedHead, Head
 from artdetect.train.inputs import TrainingInputs
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 NEIGHBOURS = file_names.NEIGHBOURS  # sha256 and embedding of the training pictures
 SIZE = 224  # side of the canonical square, in pixels
 CHUNK = 4096  # pictures whose features are in memory at a time
+IN_MEMORY = 2**28  # bytes of embeddings up to which they are kept in memory
 PENALTIES: dict[str, tuple[float, ...]] = {"linear": (1e-3, 1e-2, 1e-1, 1.0), "mlp": (1e-2, 1e-1)}
 MIN_PER_GENERATOR = 20  # training pictures that a generator needs to be a family
 FAMILY_PENALTY = 1e-2
@@ -46,6 +51,8 @@ def train(inputs: TrainingInputs) -> TrainingResult:
     extractor = make_extractor(config)
     views = cached_features(extractor, config.degraded_views, train, validation, inputs.progress, config.native_crops)
     fitted = fit(config, views, train, validation)
+    judged_parts = parts.fit(config, extractor, train, inputs.progress) if config.part_pictures else None
+    mixed_rule = judged_parts and mixed.fit(judged_parts, extractor, inputs.progress)
 
     def write_files(out: Path) -> None:
         np.savez(out / NEIGHBOURS, sha256=train.sha256.to_numpy("S64"), embedding=fitted.train)
@@ -56,13 +63,15 @@ def train(inputs: TrainingInputs) -> TrainingResult:
         build_model=lambda calibration: artnet_model.assemble(extractor, fitted, calibration, config.test_time_views),
         geometry=extractor.geometry,
         held_out=fitted.held_out,
-        metrics={"head": fitted.candidates[0]["head"], "candidates": fitted.candidates},
+        metrics={"head": fitted.candidates[0]["head"], "candidates": fitted.candidates}
+        | ({"parts": judged_parts.measured | {"mixed": mixed_rule and asdict(mixed_rule)}} if judged_parts else {}),
         families=fitted.families,
         write_files=write_files,
         out_of_source=fitted.out_of_source,
         validation=fitted.validation,
         card=artnet_model.description(extractor, fitted, config.test_time_views),
         native_crops=config.native_crops,
+        parts=judged_parts and mixed.with_rule(judged_parts, mixed_rule),
     )
 
 
@@ -202,28 +211,46 @@ class _Space:
     ):
         self.embedding = heads.fit_embedding(moments, components)
         self.x = self.embedded(views, pictures)  # [V, N, K]
-        self.scale = float(np.square(self.x).mean()) or 1.0  # 0 where all features are constant
+        squares = sum(float(np.square(part).sum(dtype=np.float64)) for _, part in heads.chunks(self._rows))
+        self.scale = squares / self.x.size or 1.0  # 0 where all features are constant
+
+    @property
+    def _rows(self) -> np.ndarray:
+        return self.x.reshape(-1, self.x.shape[-1])
 
     def embedded(self, views: Sequence[FeatureCache], pictures: "pd.DataFrame") -> np.ndarray:
-        """The embeddings of V views of n pictures, float32 [V, n, K]."""
-        found = [self.embedding(chunk) for chunk in _chunks(views, pictures)]
-        return np.concatenate(found).reshape(len(views), len(pictures), -1)
+        """The embeddings of V views of n pictures, float32 [V, n, K], see `_scratch`."""
+        found = _scratch((len(views), len(pictures), self.embedding.matrix.shape[1]))
+        rows, start = found.reshape(-1, found.shape[-1]), 0
+        for chunk in _chunks(views, pictures):
+            rows[start : start + len(chunk)] = self.embedding(chunk)
+            start += len(chunk)
+        return found
 
     def novelty(self, x: np.ndarray) -> np.ndarray:
-        """The novelty scores of embeddings [..., K], 1 on average for the training pictures."""
-        return np.square(x).mean(axis=-1) / self.scale
+        """The novelty scores [...] of embeddings [..., K], 1 on average for the training pictures."""
+        found = [np.square(part).mean(axis=-1) for _, part in heads.chunks(x.reshape(-1, x.shape[-1]))]
+        return np.concatenate(found).reshape(x.shape[:-1]) / self.scale
 
     def fit(self, y: np.ndarray, weights: np.ndarray, kind: heads.Kind, penalty: float, seed: int) -> Head:
         """A head fitted on all views of the training pictures, with classes int [N] and weights float [N]."""
         repeats = len(self.x)
-        rows = self.x.reshape(-1, self.x.shape[-1])
-        return heads.fit(rows, np.tile(y, repeats), np.tile(weights, repeats), kind, penalty, seed)
+        return heads.fit(self._rows, np.tile(y, repeats), np.tile(weights, repeats), kind, penalty, seed)
 
     def precision(self, y: np.ndarray, weights: np.ndarray, head: Head, penalty: float) -> np.ndarray:
         """`heads.precision` of a linear head that `fit` returned."""
         repeats = len(self.x)
-        rows = self.x.reshape(-1, self.x.shape[-1])
-        return heads.precision(rows, np.tile(y, repeats), np.tile(weights, repeats), head, penalty)
+        return heads.precision(self._rows, np.tile(y, repeats), np.tile(weights, repeats), head, penalty)
+
+
+def _scratch(shape: tuple[int, ...]) -> np.ndarray:
+    """An array float32 of this shape, to be filled: in memory, or in a file without a name if it is large."""
+    if math.prod(shape) * 4 <= IN_MEMORY:
+        return np.empty(shape, np.float32)
+    folder = paths.cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:  # gone with the array, also after a kill
+        return np.memmap(file, np.float32, "w+", shape=shape)
 
 
 def _sum(moments: Sequence[heads.Moments], leaving_out: int | None = None) -> heads.Moments:
@@ -254,8 +281,9 @@ def _families(x: np.ndarray, train: "pd.DataFrame") -> tuple[tuple[str, ...], He
     families = tuple(sorted(counts.index[counts >= MIN_PER_GENERATOR]))
     if len(families) < 2:
         return (), None
-    rows = np.flatnonzero(train.generator.isin(families).to_numpy())
-    classes = np.tile(train.generator.iloc[rows].map(families.index).to_numpy(np.int64), len(x))
-    weights = heads.balanced_weights(classes, np.ones(len(classes), np.float32))
-    head = heads.fit(x[:, rows].reshape(-1, x.shape[-1]), classes, weights, "linear", FAMILY_PENALTY, 0)
+    numbers = {family: number for number, family in enumerate(families)}
+    known = np.tile(train.generator.isin(families).to_numpy(), len(x))
+    classes = np.tile(train.generator.map(numbers).fillna(0).to_numpy(np.int64), len(x))
+    weights = heads.balanced_weights(classes, known.astype(np.float32))  # pictures of other generators do not count
+    head = heads.fit(x.reshape(-1, x.shape[-1]), classes, weights, "linear", FAMILY_PENALTY, 0)
     return families, head

@@ -43,6 +43,9 @@ class TrainConfig(Section):
         le=MAX_CROPS,
         description="unresized crops of large pictures that artnet judges beside the whole picture; 0 for none",
     )
+    part_pictures: int = Field(
+        4000, ge=0, le=100_000, description="pictures on whose windows artnet learns to judge parts; 0 for none"
+    )
 
     epochs: int | None = Field(None, ge=1, description="finetune, compact, notebook: the largest number of epochs")
     crop: int | None = Field(None, ge=8, description="compact: side of random training crops in pixels")

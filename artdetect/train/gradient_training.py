@@ -69,6 +69,7 @@ def train_recipe(recipe: Recipe, inputs: TrainingInputs) -> TrainingResult:
     metrics: dict[str, Any] = {"epochs": len(fitted.history), "best_epoch": fitted.best_epoch}
     metrics |= {name: round(best[name], 6) for name in ("val_accuracy", "val_loss")}
     validation = validation_predictions(model, val_split, DEGRADED_VIEWS)
+    pixels.close()  # TensorFlow keeps what its pipelines read from until the process ends
     return TrainingResult(
         lambda calibration: calibrated(model, calibration),
         recipe.geometry,

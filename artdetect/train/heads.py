@@ -1,10 +1,10 @@
 """The trained part of `artnet`: features -> whitened principal components -> regularised linear or small MLP head.
 
-Whitening makes the optimisation well conditioned, so that a head is fitted in a fraction of a second. Fewer components
-than features also keep the memory small for many pictures.
+Whitening makes the optimisation well conditioned, so that a head is fitted in a fraction of a second. Moments and
+linear heads are fitted in chunks, so that memory does not grow with the pictures.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Kind = Literal["linear", "mlp"]
 SHRINKAGE = 0.3  # added to the correlation matrix's eigenvalues, whose mean is 1: keeps weak directions weak
 HIDDEN = 64  # units of the MLP
+CHUNK = 4096  # rows that are worked on at a time: bounds memory
+GRADIENT = 1e-6  # largest entry of the gradient at which a linear head counts as fitted
+MAX_STEPS = 100  # of Newton's method, which needs about ten
 
 
 @dataclass(frozen=True)
@@ -100,27 +103,102 @@ def fit_embedding(moments: Moments, components: int) -> Embedding:
 
 
 def fit(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", kind: Kind, penalty: float, seed: int) -> Head:
-    """Fit a head with one output per class.
+    """Fit a head with one output per class. A linear one reads the embeddings in chunks, a few times over.
 
     Args:
-        x: Embeddings, float [N, K].
+        x: Embeddings, float32 [N, K]; a memory map, if they are many.
         classes: int [N], from 0, at least two different ones.
-        weights: float [N], how much each row counts.
-        kind: "linear" for logistic regression, "mlp" for one hidden layer.
+        weights: float [N], how much each row counts. Rows of weight 0 do not.
+        kind: "linear" for logistic regression, "mlp" for one hidden layer, which needs all rows in memory.
         penalty: Weight of the L2 penalty on kernels, which is added to the mean weighted log loss.
         seed: Seed of the MLP.
     """
     if kind == "mlp":
         return _mlp(x, classes, weights, penalty, seed)
-    from sklearn.linear_model import LogisticRegression
-
     weights = weights / weights.sum()
-    solver = "newton-cholesky" if classes.max() == 1 else "lbfgs"  # the former's time grows with the classes' square
-    regression = LogisticRegression(C=1 / penalty, tol=1e-6, max_iter=1000, solver=solver).fit(x, classes, weights)
-    kernel, bias = regression.coef_.T, regression.intercept_
-    if kernel.shape[1] == 1:  # for two classes, scikit-learn has only the logit difference
-        kernel, bias = np.concatenate([-kernel / 2, kernel / 2], axis=1), np.concatenate([-bias / 2, bias / 2])
+    of_two = classes.max() == 1
+    kernel, bias = _of_two_classes(x, classes, weights, penalty) if of_two else _softmax(x, classes, weights, penalty)
     return Head(((kernel.astype(np.float32), bias.astype(np.float32)),))
+
+
+def chunks(x: "Floats") -> "Iterator[tuple[slice, Floats]]":
+    """The rows of x [N, K] in parts that fit in memory, each with its place."""
+    for start in range(0, len(x), CHUNK):
+        yield (rows := slice(start, start + CHUNK)), x[rows]
+
+
+def _of_two_classes(
+    x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", penalty: float
+) -> "tuple[Floats, Floats]":
+    """Logistic regression by Newton's method: kernel [K, 2] and bias [2], which sum to 0 over the classes.
+
+    Each step reads all rows once. What it adds up has K squared numbers, whatever N.
+    """
+    from scipy.special import expit
+
+    width = x.shape[1]
+    ridge = np.append(np.full(width, penalty), 0.0)  # the intercept is free
+
+    def derivatives(beta: "Floats") -> "tuple[float, Floats, Floats]":
+        """Loss, gradient and Hessian at the coefficients and intercept `beta` [K + 1]."""
+        loss, gradient, hessian = 0.0, np.zeros(width + 1), np.zeros((width + 1, width + 1))
+        for rows, part in chunks(x):
+            margins = part @ beta[:-1] + beta[-1]
+            p, truth, w = expit(margins), classes[rows], weights[rows]
+            loss += float(w @ (np.logaddexp(0, margins) - truth * margins))
+            slopes, curvatures = w * (p - truth), w * p * (1 - p)
+            gradient += np.append(slopes @ part, slopes.sum())
+            scaled = part * curvatures.astype(part.dtype)[:, None]
+            hessian[:-1, :-1] += scaled.T @ part
+            hessian[-1] += np.append(curvatures @ part, curvatures.sum())
+        hessian[:, -1] = hessian[-1]
+        return (
+            loss + float(ridge @ beta**2) / 2,
+            gradient + ridge * beta,
+            hessian + np.diag(np.maximum(ridge, 1e-12)),  # never singular, however sure the head is
+        )
+
+    beta = np.zeros(width + 1)
+    loss, gradient, hessian = derivatives(beta)
+    for _ in range(MAX_STEPS):
+        if np.abs(gradient).max() <= GRADIENT:
+            break
+        step, share = np.linalg.solve(hessian, gradient), 1.0
+        found = derivatives(beta - step)
+        while found[0] > loss - 1e-4 * share * float(gradient @ step) + 1e-12 and share > 1e-6:
+            share /= 2
+            found = derivatives(beta - share * step)
+        beta, (loss, gradient, hessian) = beta - share * step, found
+    half = np.stack([-beta, beta], axis=1) / 2
+    return half[:-1], half[-1]
+
+
+def _softmax(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", penalty: float) -> "tuple[Floats, Floats]":
+    """Multinomial logistic regression by L-BFGS, whose steps grow with the classes only: kernel [K, C] and bias [C]."""
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
+    shape = x.shape[1] + 1, int(classes.max()) + 1
+
+    def loss_and_gradient(flat: "Floats") -> "tuple[float, Floats]":
+        beta = flat.reshape(shape)
+        loss, gradient = 0.0, np.zeros(shape)
+        for rows, part in chunks(x):
+            logs = log_softmax(part @ beta[:-1] + beta[-1], axis=1)
+            truth, w = classes[rows], weights[rows]
+            each = np.arange(len(truth))
+            loss -= float(w @ logs[each, truth])
+            slopes = np.exp(logs)
+            slopes[each, truth] -= 1
+            slopes *= w[:, None]
+            gradient[:-1] += part.T @ slopes
+            gradient[-1] += slopes.sum(axis=0)
+        gradient[:-1] += penalty * beta[:-1]
+        return loss + penalty * float(np.square(beta[:-1]).sum()) / 2, gradient.ravel()
+
+    options = {"maxiter": 1000, "gtol": GRADIENT, "ftol": 64 * np.finfo(float).eps, "maxls": 50}
+    beta = minimize(loss_and_gradient, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options=options).x
+    return beta.reshape(shape)[:-1], beta.reshape(shape)[-1]
 
 
 def _mlp(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", penalty: float, seed: int) -> Head:
@@ -186,11 +264,11 @@ def precision(x: "Floats", classes: "NDArray[np.int64]", weights: "Floats", head
 
     width = x.shape[1]
     result = np.zeros((width + 1, width + 1))
-    for start in range(0, len(x), 4096):
-        part = np.concatenate([x[start : start + 4096], np.ones((len(x[start : start + 4096]), 1), x.dtype)], axis=1)
-        logits = head(part[:, :-1])
+    for rows, embedded in chunks(x):
+        part = np.concatenate([embedded, np.ones((len(embedded), 1), x.dtype)], axis=1)
+        logits = head(embedded)
         p = expit((logits[:, 1] - logits[:, 0]).astype(np.float64))
-        result += (part * (weights[start : start + 4096] * p * (1 - p))[:, None]).T @ part
+        result += (part * (weights[rows] * p * (1 - p))[:, None]).T @ part
     result /= weights.sum()
     result[np.arange(width), np.arange(width)] += penalty
     return result.astype(np.float32)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect.model.parts import Parts
 from artdetect.pictures.images import Geometry
 from artdetect.train.calibration import Calibration, HeldOutPredictions
 from artdetect.train.out_of_source import OutOfSource
@@ -28,6 +29,7 @@ class TrainingResult:
         write_files: Writes further files into the artifact's folder.
         out_of_source: What pictures of held-out sources are called; None where no source was held out.
         native_crops: Crops of large pictures that the model judges beside the whole, see `Detector`.
+        parts: How the model judges parts of a picture.
     """
 
     build_model: "Callable[[Calibration], keras.Model]"
@@ -40,3 +42,4 @@ class TrainingResult:
     write_files: Callable[[Path], None] = field(default=lambda out: None)
     out_of_source: OutOfSource | None = None
     native_crops: int = 0
+    parts: Parts | None = None

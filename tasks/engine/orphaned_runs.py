@@ -36,6 +36,7 @@ from artdetect.artifacts import active_runs, run_ledger
 from artdetect.formatting.text import printable
 from tasks.engine import run_record
 
+OWN_FLOWS = ("pipeline", "retrain", "ingest", "explain", "tune", "housekeeping", "watchdog")  # they say that they run
 PATIENCE = timedelta(minutes=10)  # for a run to reach its flow's code, and for the states of tasks to arrive
 HOLD_A_SLOT = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 PAGE_SIZE = 200  # runs per request
@@ -76,8 +77,14 @@ def end(patience: timedelta = PATIENCE) -> Ended:
         deployments = _deployments(client)
         for run in list(_flow_runs(client, HOLD_A_SLOT)):
             since = run.state.timestamp if run.state else before
-            if state := _end_of(run, before, run.deployment_id in deployments and since <= before):
-                _end_run(client, run, state, ended)
+            flow = client.read_flow(run.flow_id).name
+            pending = run.state is not None and run.state.is_pending()
+            here = run.deployment_id in deployments and (pending or flow in OWN_FLOWS)
+            if state := _end_of(run, before, here and since <= before):
+                client.set_flow_run_state(run.id, state)
+                if state.is_crashed() or state.is_failed():
+                    run_record.record_end(flow, run, state)
+                ended.runs.append(f"{flow} {printable(run.name)}: {state.name}")
         for task, state in list(_tasks_of_ended_runs(client, before)):
             client.set_task_run_state(task, state, force=True)
             ended.tasks += 1
@@ -91,8 +98,8 @@ def _end_of(run: FlowRun, before: datetime, given_up: bool) -> State[Any] | None
     Args:
         run: The run.
         before: Runs that say that they ended since are about to tell the server.
-        given_up: Whether a process that works on it would be in progress by now. Other runs than those of the
-            deployments may belong to another project, whose processes are not known here.
+        given_up: Whether a process that works on it would be on record as in progress by now. This is not known of
+            other runs than those of the deployments, which may be another project's, nor of a person's own flows.
     """
     if active_runs.is_running(str(run.id)):
         return None
@@ -109,14 +116,6 @@ def _end_of(run: FlowRun, before: datetime, given_up: bool) -> State[Any] | None
         return Cancelled(message="Its process is gone")
     doing = "being started" if run.state and run.state.is_pending() else "running"
     return Crashed(message=f"It was {doing} when the services stopped or its process was killed; start it again")
-
-
-def _end_run(client: SyncPrefectClient, run: FlowRun, state: State[Any], ended: Ended) -> None:
-    client.set_flow_run_state(run.id, state)
-    flow = client.read_flow(run.flow_id).name
-    if state.is_crashed() or state.is_failed():
-        run_record.record_end(flow, run, state)
-    ended.runs.append(f"{flow} {printable(run.name)}: {state.name}")
 
 
 def _deployments(client: SyncPrefectClient) -> dict[Any, Any]:

@@ -18,6 +18,7 @@ from artdetect import alerts
 from artdetect.artifacts import active_runs, run_ledger
 from artdetect.artifacts.run_ledger import Run
 from artdetect.core import errors
+from artdetect.formatting import markdown
 from artdetect.formatting.text import printable
 from artdetect.monitoring import prometheus_metrics, recorded_run
 from tasks.engine import events
@@ -44,9 +45,10 @@ def recorded(refresh: Sequence[str] = ()) -> Iterator[RunContext]:
             context = RunContext(record, frozenset(refresh))
             RUN_CONTEXT.set(context)
             yield context
-    except Exception as error:
+    except BaseException as error:
         # before Prefect sets the state, after which `prefect deployment run --watch` prints no more events
-        if problem := emit_failure(str(run.id), str(run.flow_name), "failed", str(error) or type(error).__name__):
+        reason = str(error) or type(error).__name__
+        if problem := emit_failure(str(run.id), str(run.flow_name), recorded_run.state_after(error), reason):
             get_run_logger().warning("%s", problem)
         raise
     finally:
@@ -157,4 +159,6 @@ def _advice(flow: str, crashed: bool, message: str) -> str:
         ]
     if flow == "retrain":
         steps.append("The champion is unchanged: `artdetect models` shows it.")
-    return "\n".join([f"> {message}", "", *(f"{number}. {step}" for number, step in enumerate(steps, 1))])
+    return "\n".join(
+        [f"> {markdown.escape(message)}", "", *(f"{number}. {step}" for number, step in enumerate(steps, 1))]
+    )

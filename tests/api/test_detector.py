@@ -1,5 +1,6 @@
 """Verdicts and explanations from Python."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import artdetect
 from artdetect import Detector
 from artdetect.api.detector import COLUMNS
 from artdetect.artifacts import registry
-from artdetect.core.errors import ConfigError, DataError, ModelError, PictureError
+from artdetect.core.errors import ArtdetectError, ConfigError, DataError, ModelError, PictureError
 from artdetect.pictures import images
 from tests.tiny_dataset import write
 
@@ -91,6 +92,14 @@ def test_a_picture_that_cannot_be_read_is_a_row(detector: Detector, folder: Path
 def test_something_else_is_an_error_that_names_what_is_taken(detector: Detector, given: object, received: str) -> None:
     with pytest.raises(TypeError, match=rf"expected a path, a folder, .* or a list of these\. Received: {received}$"):
         detector.predict(given)
+
+
+def test_without_pandas_one_line_says_what_to_install(
+    detector: Detector, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ArtdetectError, match=r"pip install 'artdetect\[pipeline\]'$"):
+        detector.predict(folder)
 
 
 def test_nothing_is_an_error(detector: Detector, tmp_path: Path) -> None:

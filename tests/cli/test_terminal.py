@@ -112,7 +112,7 @@ def test_relative_paths_stay_relative_in_every_command_that_names_pictures(
     assert names == ["in/a.jpg", "in/b.jpg", "in/c.jpg", str(mixed / "a.jpg")]
     main(["predict", "in/c.jpg", "--json"])
     assert json.loads(capsys.readouterr().out)["path"] == "in/c.jpg"
-    explain = ["explain", "in/a.jpg", "--out", "out", "--steps", "2", "--algorithm", "fast", "--quality", "0"]
+    explain = ["explain", "in/a.jpg", "--out", "out", "--method", "gradcam", "--quality", "0"]
     assert main(explain) == 0
     assert capsys.readouterr().out.split("\t")[::2] == ["in/a.jpg", "out/a.png\n"]
 

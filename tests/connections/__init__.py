@@ -5,12 +5,12 @@ import tempfile
 from pathlib import Path
 
 _NOTES = Path(tempfile.mkdtemp(prefix="artdetect-tests-"), "connections")
-os.environ["ARTDETECT_TEST_CONNECTIONS"] = str(_NOTES)  # of this process: pytest-xdist has several
+os.environ["CONNECTION_NOTES"] = str(_NOTES)  # of this process: pytest-xdist has several
 os.environ["PYTHONPATH"] = os.pathsep.join(
     dict.fromkeys(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
 )
 
-from tests.connections import sitecustomize as sitecustomize  # noqa: E402  it needs the variable
+from tests.connections.sitecustomize import is_here as is_here  # noqa: E402  from here on, this process is watched
 
 
 def taken() -> str:

@@ -10,7 +10,7 @@ import socket
 import sys
 from typing import Any
 
-VARIABLE = "ARTDETECT_TEST_CONNECTIONS"  # the file of notes; without it nothing is watched
+VARIABLE = "CONNECTION_NOTES"  # the file of notes; without it nothing is watched
 EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "socket.gethostbyname")
 HERE = {"", "localhost", "ip6-localhost", socket.gethostname()}
 

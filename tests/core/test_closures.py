@@ -14,13 +14,7 @@ OTHER_STAGES = {
     "train": set(),
     "evaluate": set(),
     "explain": set(),
-    "report": {  # it draws the explained pictures anew, at the page's sizes
-        "explain.explanation",
-        "explain.figures",
-        "explain.figures.colour_scale",
-        "explain.figures.overlay",
-        "explain.method_settings",  # the labels of the methods
-    },
+    "report": {"explain.method_settings"},  # the labels of the methods
     "gate": {  # it measures champion and challenger as evaluate does, and their maps as explain does
         "evaluate.calibration",
         "evaluate.metrics",
@@ -30,13 +24,17 @@ OTHER_STAGES = {
         "explain.localisation",
         "explain.localisation.metrics",
         "explain.localisation.splices",
+        "explain.map_values",
         "explain.method_settings",
         "explain.methods.artworks",
         "explain.methods.evidence",
         "explain.methods.explainer",
-        "explain.methods.pixel_method",
         "explain.model_score",
         "explain.quality.deletion_insertion",
+        "explain.regions",
+        "explain.regions.compact",
+        "explain.regions.ranking",
+        "explain.regions.segmentation",
     },
 }
 # Rooms whose code shapes artifacts; services, monitoring and commands never do.

@@ -126,11 +126,13 @@ def copy(base: Path, server: str, tmp_path: Path) -> Path:
 def start(project: Path, server: str, *arguments: str) -> "subprocess.Popen[str]":
     """The command line of a copied project, started from an unrelated folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ARTDETECT_")}
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(project), environment["PYTHONPATH"]]
+    )  # is watched as all tests are
     return subprocess.Popen(
         [sys.executable, "-m", "artdetect.cli", *arguments, "--config", str(project / "small.toml")],
         cwd="/",
-        env=environment
-        | {"PYTHONPATH": str(project), "PREFECT_API_URL": server, "PREFECT_HOME": str(project / ".prefect")},
+        env=environment | {"PREFECT_API_URL": server, "PREFECT_HOME": str(project / ".prefect")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

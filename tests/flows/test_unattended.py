@@ -117,8 +117,11 @@ def test_a_failure_says_what_to_do(up: Site) -> None:
 def test_a_watched_failure_ends_with_its_reason(up: Site) -> None:
     words = ["prefect", "deployment", "run", "pipeline/train", "--watch", "-p", "config=elsewhere.toml"]
     said = up.do(*words, code=1)
-    *_, reason, state, end = [line for line in said.splitlines() if "artdetect.run.failed" in line or "Failed" in line]
-    assert "elsewhere.toml: there is no such config file" in " ".join((reason, state, end))
+    _, event, after = "".join(said.split()).partition("artdetect.run.failed")  # the terminal breaks lines anywhere
+    assert event
+    reason, _, end = after.partition("prefect.flow-run.Failed")
+    assert "elsewhere.toml:thereisnosuchconfigfile" in reason
+    assert end.endswith("Flowrunfinishedinstate'Failed'.")
 
 
 def test_a_run_that_was_being_submitted_when_the_services_stopped_blocks_nothing(up: Site) -> None:

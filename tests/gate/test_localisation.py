@@ -32,7 +32,7 @@ def models(trained: Path, tmp_path: Path) -> dict[str, Path]:
     champion = trained / "artifacts" / "train" / "k1"
     detector = Detector.load(champion)
     (challenger := tmp_path / "challenger").mkdir()
-    replace(detector, model=randomised_model(detector.model, 3)).save(challenger / MODEL_FILE)
+    replace(detector, runtime=randomised_model(detector.model, 3)).save(challenger / MODEL_FILE)
     return {"champion": champion, "challenger": challenger}
 
 

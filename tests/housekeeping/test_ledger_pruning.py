@@ -76,8 +76,10 @@ def test_a_run_that_is_refreshed_during_a_collection_stays_on_record(monkeypatch
     last = record_run(chain("last"), 80)
     prunable_runs = retention.prunable_runs
 
-    def meanwhile(last: int, days: float) -> list[Run]:  # the real function, before `artdetect run` refreshes the run
-        runs = prunable_runs(last, days)
+    def meanwhile(
+        last: int, days: float, champions: int
+    ) -> list[Run]:  # the real function, before `artdetect run` refreshes the run
+        runs = prunable_runs(last, days, champions)
         assert [run.id for run in runs] == [used.id]
         run_ledger.refresh([store.load("index", "pinned")])
         return runs

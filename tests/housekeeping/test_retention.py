@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from artdetect import retrain
 from artdetect.artifacts import registry, run_ledger, store
 from artdetect.cli import main
-from artdetect.core.errors import ArtifactError, ConfigError
+from artdetect.core.errors import ArtifactError, ConfigError, ModelError
 from artdetect.housekeeping import HousekeepingConfig, pins
 from artdetect.housekeeping.garbage_collection import collect
 from tests.housekeeping.conftest import CHAIN, KEEP_NO_RUNS, chain, existing, make, names, reasons, record_run
@@ -76,6 +77,21 @@ def test_champions_that_a_rollback_can_reach_stay_and_a_rolled_back_one_is_remov
     assert existing() == names(first, second)
     assert (reasons(report)["second_train"], reasons(report)["first_train"]) == ("champion", "earlier champion, 1 back")
     registry.rollback("a person", "the first was best")
+
+
+def test_of_many_champions_the_first_and_the_last_ones_stay() -> None:
+    chains = [chain(f"c{number}") for number in range(5)]
+    for keys in chains:
+        registry.promote(keys["train"], keys, "a person", "better")
+    record_run(chains[-1])
+    collect(HousekeepingConfig(keep_last=0, keep_days=0, keep_champions=2))
+    assert existing() == names(chains[0], *chains[-2:])
+    registry.rollback("a person", "worse")
+    with pytest.raises(ModelError, match="train/c2_train cannot be the champion"):
+        registry.rollback("a person", "worse")
+    reference = retrain.reference()
+    assert reference
+    assert reference.train == "c0_train"
 
 
 def test_a_pin_keeps_an_artifact_and_its_sources_until_it_is_removed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -233,7 +233,11 @@ def test_what_the_maps_find_stands_beside_noise_chance_and_the_true_region(page:
 
 
 def test_other_methods_maps_of_the_pictures_stand_beside(page: str) -> None:
-    assert page.count("<summary>XRAI, for comparison</summary>") == page.count('<figure class="explained">') > 0
+    assert (
+        page.count("<summary>XRAI, for comparison: AUC 0.78 (0.76–0.80) on splices</summary>")
+        == page.count('<figure class="explained">')
+        > 0
+    )
 
 
 def weak(row: dict) -> dict:

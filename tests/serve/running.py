@@ -5,12 +5,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import httpx
+import pytest
 
 from artdetect import serve
+from artdetect.model import predict
 from artdetect.serve.feedback import FeedbackFolder
 from artdetect.serve.live_model import LiveModel
 from artdetect.serve.service import Service
@@ -50,6 +52,23 @@ def verdict(address: str, content: bytes, **query: str) -> dict[str, Any]:
 def get(address: str, path: str) -> Any:
     """The JSON at a path."""
     return httpx.get(address + path, timeout=60).raise_for_status().json()
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """While this lasts, no forward pass ends."""
+    free, verdicts = Event(), predict.verdicts
+
+    def waiting(*arguments: Any) -> Any:
+        free.wait()
+        return verdicts(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predict, "verdicts", waiting)
+        try:
+            yield
+        finally:
+            free.set()
 
 
 def vast() -> bytes:

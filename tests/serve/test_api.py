@@ -1,16 +1,20 @@
 """The API: bodies and forms, one shape of errors, HEAD, metrics, and a description that is true."""
 
+import base64
 import io
 import re
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
+from artdetect.core.errors import ConfigError
 from artdetect.gate import golden
+from artdetect.pictures import images
 from artdetect.pictures.file_types import SUFFIXES
-from artdetect.serve import feedback, forms
+from artdetect.serve import evidence_view, feedback, forms, page
 from artdetect.serve.service import COLUMNS, Service
 from artdetect.web import guard, problems
 from tests.pictures import declared_files
@@ -84,10 +88,27 @@ def test_a_picture_that_cannot_be_read_is_a_problem_that_has_its_row(address: st
 # --- evidence ---
 
 
-def test_a_model_without_evidence_says_so(address: str) -> None:
-    if get(address, "/api/v1/model")["evidence"]:
-        pytest.skip("the model has evidence")
-    assert "no evidence" in problem(post(address, jpeg(1), "/api/v1/explain"), 501)
+def test_the_evidence_is_that_of_the_model_as_numbers_and_as_a_figure(running: Running) -> None:
+    service, address, _ = running
+    content = jpeg(3, side=90)
+    answer = post(address, content, "/api/v1/explain", name="a.jpg")
+    assert answer.status_code == 200
+    body = answer.json()
+    detector = service.live.model.detector
+    expected = detector.evidence(images.load(content, detector.geometry)[None])
+    np.testing.assert_allclose(body["margin"], expected.margin[0], atol=1e-3)
+    assert np.shape(body["p_ai"]) == np.shape(body["margin"])
+    assert body["picture"] == verdict(address, content, name="a.jpg")
+    shown = Image.open(io.BytesIO(base64.b64decode(body["image"].partition(",")[2])))
+    assert shown.size == (90, 90)
+    figure = Image.open(io.BytesIO(post(address, content, "/api/v1/explain", format="png").content))
+    assert (figure.format, figure.height) == ("PNG", 90 + evidence_view.LEGEND)
+
+
+def test_evidence_is_for_one_picture_that_can_be_read(address: str) -> None:
+    two = {"a": jpeg(1), "b": jpeg(2)}
+    assert "one picture at a time" in problem(httpx.post(f"{address}/api/v1/explain", files=two), 422)
+    assert "web page" in problem(post(address, b"<html>", "/api/v1/explain"), 422)
 
 
 # --- feedback ---
@@ -126,6 +147,14 @@ def test_a_full_folder_of_feedback_keeps_nothing_more(running: Running, monkeypa
     answer = httpx.post(f"{address}/api/v1/feedback", files={"p": ("x.jpg", jpeg(8))}, data={"label": "AI"}, timeout=60)
     assert "full" in problem(answer, 507)
     assert sorted(folder.rglob("*.jpg")) == before
+
+
+def test_the_folder_of_golden_cases_takes_no_feedback(roots: Path) -> None:
+    with pytest.raises(ConfigError, match="a person must look"):
+        feedback.FeedbackFolder(roots / "data" / "golden" / "new")
+    (roots / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written to"):
+        feedback.FeedbackFolder(roots / "file")
 
 
 def test_every_format_has_a_suffix_that_ingest_takes() -> None:
@@ -183,14 +212,18 @@ def test_the_description_names_what_there_is(address: str) -> None:
     }  # fmt: skip
     schemas = described["components"]["schemas"]
     assert tuple(schemas["PictureAnswer"]["properties"]) == COLUMNS
-    assert set(schemas["Verdicts"]["examples"][0]["pictures"][0]) == set(COLUMNS) - {"error"}  # it is null
+    assert set(schemas["Verdicts"]["examples"][0]["pictures"][0]) == set(COLUMNS) - {
+        "error",
+        "ai_region",
+        "ai_area",
+    }  # they are null
     for path in described["paths"].values():
         for operation in path.values():
             for status, answer in operation["responses"].items():
                 assert int(status) < 400 or list(answer["content"]) == [problems.MEDIA_TYPE], (path, status)
-    page = httpx.get(f"{address}/docs").text
+    shown = httpx.get(f"{address}/docs").text
     for path in described["paths"]:
-        assert path in page
+        assert path in shown
 
 
 @pytest.mark.parametrize(("header", "value"), [("Host", "evil.example"), ("Origin", "http://evil.example")])
@@ -210,11 +243,7 @@ def test_foreign_hosts_and_pages_learn_nothing_and_every_page_is_secured(
         problem(answer, 403)
         assert service.live.model.detector.id not in answer.text
     for answer in (*foreign, *own):
-        assert (
-            "script-src 'self'" in answer.headers["content-security-policy"]
-            or answer.headers["content-security-policy"] == guard.NOTHING
-        )
-        assert (
-            answer.headers.items()
-            >= {name.lower(): text for name, text in guard.HEADERS.items() if name != "Content-Security-Policy"}.items()
-        )
+        is_page = answer.headers["content-type"].startswith("text/html")
+        changed = {"Content-Security-Policy": page.POLICY, "Referrer-Policy": "same-origin"} if is_page else {}
+        expected = {"Content-Security-Policy": guard.NOTHING} | guard.HEADERS | changed
+        assert answer.headers.items() >= {name.lower(): text for name, text in expected.items()}.items()

@@ -69,9 +69,9 @@ def test_pictures_get_verdicts_and_what_is_none_gets_its_reason(page: Page, serv
     ]
     text = judged(page, files)
     assert page.evaluate("document.querySelectorAll('.result .scale').length") == 9
-    assert "truncated: the file ends before the picture does" in text
+    assert "Truncated: the file ends before the picture does" in text
     assert "<b>page.jpg" in text
-    assert "not a picture but a web page" in text
+    assert "Not a picture but a web page" in text
     assert "made with a Stable Diffusion front end claims AI" in " ".join(text.split())
     assert "Nothing. That says nothing about how it was made." in text
     assert page.evaluate("document.title") != "bad"
@@ -106,6 +106,31 @@ def test_a_wrong_verdict_can_be_told_by_keyboard(page: Page, served, tmp_path: P
     (kept,) = [file for file in served[1].rglob("*.jpg") if file.read_bytes() == content]
     assert kept.parent == served[1] / "AI" / "feedback"
     assert "I painted it." in (served[1] / feedback.NOTES).read_text()
+
+
+@needs_chromium
+def test_the_evidence_lies_over_the_picture_and_follows_the_sliders(page: Page, tmp_path: Path) -> None:
+    page.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    judged(page, [write(tmp_path / "own.jpg", jpeg(5, side=64))])
+    page.evaluate("document.querySelector('.show-evidence').click()")
+    assert "Hide weaker" in page.wait(lambda text: "Hide weaker" in text)
+    label = page.evaluate("document.querySelector('canvas').getAttribute('aria-label')")
+    assert label.startswith("own.jpg with its evidence: ")
+
+    def drawn(opacity: int, threshold: int) -> str:
+        for name, value in (("opacity", opacity), ("threshold", threshold)):
+            slider = f"document.querySelector('.{name}')"
+            page.evaluate(f"{slider}.value = {value}; {slider}.dispatchEvent(new Event('input'))")
+        return page.evaluate("document.querySelector('canvas').toDataURL()")
+
+    plain, strong = drawn(0, 0), drawn(100, 0)
+    by_threshold = [drawn(100, percent) for percent in range(0, 96)]
+    assert by_threshold[0] == strong != plain
+    assert len({plain, *by_threshold}) > 2  # some evidence is hidden before all is
+    assert drawn(0, 30) == plain
+    page.evaluate("document.querySelector('.figure').click()")
+    saved = tmp_path / "own.jpg-evidence.png"
+    assert eventually(saved.exists)
 
 
 @needs_chromium

@@ -26,7 +26,7 @@ from artdetect.pictures.images import Geometry
 from artdetect.serve import live_model
 from artdetect.serve.live_model import LiveModel
 from tests.model.test_detector import net_with_all_outputs
-from tests.serve.running import PREDICT, get, post, serving, vast, verdict
+from tests.serve.running import PREDICT, get, held, post, serving, vast, verdict
 from tests.test_architecture import PROJECT, loaded
 from tests.tiny_dataset import jpeg, write
 
@@ -87,7 +87,7 @@ def test_large_pictures_are_judged_with_their_crops_as_predict_does(tmp_path: Pa
 def test_health_answers_while_pictures_are_processed(model: Path) -> None:
     with serving(model) as (service, address), ThreadPoolExecutor(5) as many:
         detector = service.live.model.detector
-        with detector._forward._lock:  # the forward pass does not end
+        with held():
             pending = [many.submit(post, address, jpeg(seed)) for seed in range(5)]
             assert get(address, "/healthz") == {"status": "ok", "model": detector.id, "fault": None}
             assert not any(answer.done() for answer in pending)
@@ -219,7 +219,7 @@ def test_the_command_answers_logs_and_ends_cleanly(model: Path, capfd: pytest.Ca
     finally:
         process.kill()
     assert (process.returncode, out) == (0, "")
-    first, line = map(json.loads, err.splitlines())
+    first, *_, line = map(json.loads, err.splitlines())
     assert first["message"] == f"model {detector.id}: the newest own one, train/k1"
     assert line.keys() == {"time", "level", "logger", "message"}
     assert line["message"].endswith('"POST /api/v1/predict?name=a.jpg HTTP/1.1" 200')
@@ -238,3 +238,18 @@ def test_options_out_of_range_are_one_line(
 
 def test_no_other_command_loads_the_web_framework() -> None:
     assert not loaded("import artdetect.cli, artdetect.cli.serve, artdetect.serve") & {"fastapi", "uvicorn", "asyncio"}
+
+
+def test_the_service_itself_needs_the_base_install_only() -> None:
+    found = loaded("import artdetect.serve.app, artdetect.serve.connections, artdetect.serve.decode_process")
+    assert not found & {
+        "httpx",
+        "keras",
+        "matplotlib",
+        "pandas",
+        "prefect",
+        "pyarrow",
+        "scipy",
+        "sklearn",
+        "tensorflow",
+    }

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from artdetect.serve import connections, edge, intake
-from tests.serve.running import PREDICT, get, post, serving, verdict
+from tests.serve.running import PREDICT, get, held, post, serving, verdict
 from tests.tiny_dataset import jpeg
 
 HALF = b"POST /api/v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nhalf"
@@ -156,7 +156,7 @@ def test_a_full_queue_answers_503_at_once_and_health_still_200(running, monkeypa
     monkeypatch.setattr(intake, "MAX_PICTURES", 4)
     service, address, _ = running
     with ThreadPoolExecutor(12) as many:
-        with service.live.model.detector._forward._lock:  # the forward pass does not end
+        with held():
             pending = [many.submit(post, address, jpeg(seed)) for seed in range(12)]
             while sum(one.done() for one in pending) < 8:
                 time.sleep(0.01)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,3 +206,19 @@ def test_balanced_weights_make_classes_equal_and_keep_the_total() -> None:
     found = heads.balanced_weights(y, weights)
     np.testing.assert_allclose(np.bincount(y, found), [4, 4, 4])
     np.testing.assert_allclose(found[:3] / found[0], [1, 2, 3])
+
+
+@pytest.mark.parametrize("classes", [(60, 90), (60, 40, 50)])
+def test_a_linear_head_is_the_same_from_a_file_in_chunks_and_with_rows_that_do_not_count(
+    classes: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = blobs(classes)
+    weights = np.random.default_rng(1).random(len(y)).astype(np.float32)
+    (whole,) = heads.fit(x, y, weights, "linear", 0.01, 0).layers
+    monkeypatch.setattr(heads, "CHUNK", 7)
+    mapped = np.memmap(tmp_path / "x", np.float32, "w+", shape=(2 * len(x), x.shape[1]))
+    mapped[: len(x)], mapped[len(x) :] = x, 100.0
+    none = np.zeros_like(weights)
+    (found,) = heads.fit(mapped, np.tile(y, 2), np.concatenate([weights, none]), "linear", 0.01, 0).layers
+    for mine, its in zip(found, whole, strict=True):
+        np.testing.assert_allclose(mine - mine.mean(), its - its.mean(), atol=2e-3)

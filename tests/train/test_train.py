@@ -26,6 +26,11 @@ from tests.train.training_helpers import run
 OUTPUTS = (MODEL_FILE, "history.csv", "metrics.json")
 
 
+def mapped_caches() -> int:
+    """How many pixel caches this process has mapped."""
+    return Path("/proc/self/maps").read_text().count("pixels.u8")
+
+
 def contents(out: Path) -> dict[str, str]:
     return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in OUTPUTS}
 
@@ -162,8 +167,12 @@ def test_a_calibrated_net_divides_its_logits_and_keeps_its_probabilities_within_
     assert calibrated.count_params() == net.count_params()
 
 
-def test_another_seed_is_another_model(inputs: tuple[Path, Path], model: Path, tmp_path: Path) -> None:
+def test_another_seed_is_another_model_and_a_training_leaves_no_cache_open(
+    inputs: tuple[Path, Path], model: Path, tmp_path: Path
+) -> None:
+    before = mapped_caches()
     other = Detector.load(run(TrainConfig(preset="notebook", epochs=1, seed=130), inputs, tmp_path))
+    assert mapped_caches() == before
     mine = Detector.load(model)
     assert all(
         not np.array_equal(one, another)

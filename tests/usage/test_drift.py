@@ -19,6 +19,7 @@ from artdetect.usage import log
 from artdetect.usage.config import UsageConfig
 from artdetect.usage.drift import Drift
 from artdetect.usage.log import UsageLog
+from tests.tiny_dataset import jpeg, write
 
 REASONS = {SURE: "AI", NEAR: "unsure", UNLIKE: "unsure"}
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
@@ -81,6 +82,25 @@ def test_lines_that_cannot_be_read_and_old_ones_are_left_out(tmp_path: Path) -> 
 def test_a_log_that_cannot_be_written_says_so_at_once(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="create it first"):
         UsageLog(tmp_path / "missing" / "use.jsonl")
+
+
+def test_predict_and_serve_log_if_they_are_told_to(model: Path, tmp_path: Path) -> None:
+    import asyncio
+
+    from artdetect.pictures import picture_views
+    from artdetect.serve.live_model import LiveModel
+
+    picture = write(tmp_path / "a.jpg", jpeg(1, side=64))
+    file = tmp_path / "use.jsonl"
+    assert main(["predict", str(picture), str(write(tmp_path / "b.jpg", b"none")), "--log", str(file)]) == 1
+    assert len(list(log.read(file, EVER))) == 1
+    live = LiveModel(model, UsageLog(file))
+    detector = live.model.detector
+    asyncio.run(live.model.verdict("a.jpg", picture_views.load(picture, detector.geometry, detector.native_crops)))
+    first, second = log.read(file, EVER)
+    assert (first.model, first.verdict, first.reason) == (second.model, second.verdict, second.reason)
+    assert first.p_ai == pytest.approx(second.p_ai)
+    assert "a.jpg" not in file.read_text()
 
 
 @pytest.mark.usefixtures("promised")

@@ -78,7 +78,7 @@ def check(
             insertion.
         parents: The contents to make splices of, AI and human, see `splices.parents`.
         pixels: Gives their pictures.
-        count: The most splices; methods of many passes get one in `FEW`.
+        count: The most splices; methods of many passes get one in `FEW`, and no controls.
         seed: The seed.
 
     Returns:
@@ -101,9 +101,9 @@ def check(
     if not splices:
         return found
     for name, explainer in explainers.items():
-        few = splices if explainer.settings.one_pass else splices[: 2 * max(2, len(splices) // 2 // FEW)]
-        values = measured(model, explainer, few, pixels)
-        found["rows"].append({"method": name, "label": explainer.settings.label, **summary(few, values, seed)})
+        chosen = splices if explainer.settings.one_pass else splices[::2][: max(2, len(splices) // 2 // FEW)]
+        values = measured(model, explainer, chosen, pixels)
+        found["rows"].append({"method": name, "label": explainer.settings.label, **summary(chosen, values, seed)})
     area = float(np.mean([splice.mask(64).mean() for splice in splices[::2]]))
     found["chance"] = metrics.expected_by_chance(area)
     found["curves"] = _cached_curves(model, next(iter(explainers.values())), splices, pixels, seed)
@@ -164,21 +164,23 @@ def summary(splices: Sequence[Splice], values: Sequence[Row], seed: int) -> dict
     """The means of a method's results.
 
     Args:
-        splices: The splices and their controls in turn, as `splices.draw` returns them.
+        splices: The splices, each with its control after it, as `splices.draw` returns them, or without.
         values: The results of `measured` for them.
         seed: Seed of the bootstrap over pictures.
 
     Returns:
         `splices`, N; `auc`, `pointing` and `iou`, each with value, low and high; `noise` and `controls`, which have the
         same three; `above_noise` and `above_controls`, the paired difference of the AUC; and `groups`, each with `by`
-        (size, edge, region or direction), `name`, `splices` and the three.
+        (size, edge, region or direction), `name`, `splices` and the three. What has no value is None.
     """
-    rows, controls = values[::2], values[1::2]
+    given = list(zip(splices, values, strict=True))
+    pasted = [splice for splice in splices if not splice.control]
+    rows, controls = ([row for splice, row in given if splice.control is control] for control in (False, True))
     names: dict[str, list[str]] = {
         "size": [next(name for _, end, name in SIZES if row["area"] < end) for row in rows],
-        "edge": [splice.edge for splice in splices[::2]],
-        "region": [splice.shape for splice in splices[::2]],
-        "direction": [_DIRECTIONS[splice.target] for splice in splices[::2]],
+        "edge": [splice.edge for splice in pasted],
+        "region": [splice.shape for splice in pasted],
+        "direction": [_DIRECTIONS[splice.target] for splice in pasted],
     }
     order: dict[str, list[str]] = {
         "size": [name for *_, name in SIZES],
@@ -197,7 +199,7 @@ def summary(splices: Sequence[Splice], values: Sequence[Row], seed: int) -> dict
         "noise": _means([row["noise"] for row in rows], seed),
         "controls": _means(controls, seed),
         "above_noise": _difference(rows, [row["noise"] for row in rows], seed),
-        "above_controls": _difference(rows, controls, seed),
+        "above_controls": _difference(rows, controls, seed) if controls else None,
         "groups": groups,
     }
 

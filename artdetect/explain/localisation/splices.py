@@ -12,7 +12,8 @@ such as "the centre", is exactly 0.5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -32,7 +33,10 @@ SHAPES: tuple[Shape, ...] = ("rectangle", "blob")
 AREAS = (0.05, 0.5)  # smallest and largest share of a picture that is pasted
 MIN_PARENTS = 8  # of each class: with fewer, a mean over splices says next to nothing
 FEATHER = 1 / 56  # standard deviation of a soft edge, as a share of the side: 4 px of 224
-_WAVE_GRID = 32
+_DRAFT = 32  # side on which cells are drawn, in pixels
+_JITTER = (0.7, 1.4)  # of the sides of cells
+_TYPICAL = 0.065  # smallest mean share of a partition's cells, some of which are smaller
+_ATTEMPTS = 100
 _MAX_GAIN = 2.0  # by which colour matching stretches or shrinks contrast at most
 
 
@@ -83,7 +87,7 @@ def draw(ai: Sequence[str], human: Sequence[str], count: int, seed: int) -> list
     }
     if shortage(len(by_class[AI]), len(by_class[HUMAN])):
         return []
-    each = min(count // 2, *(len(contents) - 1 for contents in by_class.values()))
+    each = min(max(1, count // 2), *(len(contents) - 1 for contents in by_class.values()))
     splices = []
     for number in range(each):
         for base_class, target in ((HUMAN, AI), (AI, HUMAN)):
@@ -121,35 +125,49 @@ def parents(predictions: pd.DataFrame) -> tuple[list[str], list[str]]:
 
 
 def partition(size: int, shape: Shape, draw: np.random.Generator) -> NDArray[np.int64]:
-    """Cut a square into cells whose shares of the area all lie in `AREAS`.
+    """Cut a square into cells whose shares of the area all lie in `AREAS`, up to the pixels at their borders.
 
     Args:
-        size: The side of the square in pixels.
+        size: The side of the square in pixels. The cells are the same for every size.
         shape: "rectangle" cuts it into columns and each of them into rows; "blob" bends these cuts.
         draw: Draws everything.
 
     Returns:
         The number of each pixel's cell, int64 [size, size].
     """
-    while True:  # half of the attempts or more succeed
-        share = float(np.exp(draw.uniform(*np.log(AREAS))))
-        x, y = np.meshgrid((np.arange(size) + 0.5) / size, (np.arange(size) + 0.5) / size)
-        if shape == "blob":
-            x, y = (values + _waves(size, share**0.5, draw) for values in (x, y))
-        if draw.random() < 0.5:
-            x, y = y, x
-        cells = max(2, round(1 / share))
-        columns = int(draw.integers(1, 4)) if cells < 4 else max(2, round(cells**0.5))
-        rows = np.diff(np.linspace(0, cells, min(columns, cells) + 1).round().astype(int))
-        column = _part(x, rows * draw.uniform(0.7, 1.4, len(rows)))
-        labels = np.zeros((size, size), np.int64)
-        for number, count in enumerate(rows):
-            inside = column == number
-            labels[inside] = number * cells + _part(y[inside], draw.uniform(0.7, 1.4, count))
-        _, labels = np.unique(labels, return_inverse=True)
-        areas = np.bincount(labels.ravel()) / labels.size
+    for attempt in itertools.count():
+        if attempt % _ATTEMPTS == 0:  # small cells rarely all reach the smallest share, so each size is tried often
+            share = float(np.exp(draw.uniform(*np.log((_TYPICAL, AREAS[1])))))
+        cells = _random_cells(share, shape, draw)
+        areas = np.bincount(cells(_DRAFT).ravel()) / _DRAFT**2
         if len(areas) > 1 and areas.min() >= AREAS[0] and areas.max() <= AREAS[1]:
-            return labels.reshape(size, size)
+            break
+    return cells(size)
+
+
+def _random_cells(share: float, shape: Shape, draw: np.random.Generator) -> Callable[[int], NDArray[np.int64]]:
+    """A partition into cells of about this share of the area: size -> the number of each pixel's cell."""
+    bends = [_waves(share**0.5, draw) for _ in range(2)] if shape == "blob" else []
+    transposed = draw.random() < 0.5
+    count = max(2, round(1 / share))
+    columns = int(draw.integers(1, 4)) if count < 4 else round(count**0.5)
+    rows = np.diff(np.linspace(0, count, min(columns, count) + 1).round().astype(int))
+    widths = rows * draw.uniform(*_JITTER, len(rows))
+    heights = [draw.uniform(*_JITTER, number) for number in rows]
+
+    def labels(size: int) -> NDArray[np.int64]:
+        centres = (np.arange(size) + 0.5) / size
+        axes = np.meshgrid(centres, centres)
+        if bends:
+            axes = [axis + _enlarged(bend, size) for axis, bend in zip(axes, bends, strict=True)]
+        x, y = axes[::-1] if transposed else axes
+        column, numbers = _part(x, widths), np.zeros((size, size), np.int64)
+        for number, (first, parts) in enumerate(zip(np.cumsum(rows) - rows, heights, strict=True)):
+            inside = column == number
+            numbers[inside] = first + _part(y[inside], parts)
+        return numbers
+
+    return labels
 
 
 def cell_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -217,11 +235,15 @@ def _part(values: NDArray[np.float64], widths: NDArray[np.float64]) -> NDArray[n
     return np.searchsorted(cuts, values, side="right")
 
 
-def _waves(size: int, reach: float, draw: np.random.Generator) -> NDArray[np.float64]:
-    """Smooth noise [size, size] that bends cuts between cells of about `reach`, a share of the side."""
-    from PIL import Image
+def _waves(reach: float, draw: np.random.Generator) -> NDArray[np.float32]:
+    """Smooth noise that bends cuts between cells of about `reach`, a share of the side."""
     from scipy.ndimage import gaussian_filter
 
-    noise = gaussian_filter(draw.standard_normal((_WAVE_GRID, _WAVE_GRID)), 0.35 * reach * _WAVE_GRID, mode="wrap")
-    picture = Image.fromarray((0.15 * reach * noise / noise.std()).astype(np.float32))
-    return np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC), np.float64)
+    noise = gaussian_filter(draw.standard_normal((_DRAFT, _DRAFT)), 0.35 * reach * _DRAFT, mode="wrap")
+    return (0.15 * reach * noise / noise.std()).astype(np.float32)
+
+
+def _enlarged(values: NDArray[np.float32], size: int) -> NDArray[np.float64]:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(values).resize((size, size), Image.Resampling.BICUBIC), np.float64)

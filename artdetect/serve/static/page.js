@@ -163,7 +163,7 @@ async function draw(part, found) {
   const share = values.filter(value => value > 0).length / values.length;
   canvas.setAttribute("aria-label", `${part.dataset.name} with its evidence: ${Math.round(100 * share)} % of the picture speak for AI`);
   const [opacity, threshold] = [part.querySelector(".opacity"), part.querySelector(".threshold")];
-  const paint = () => overlay(canvas, picture, found.margin, opacity.value / 100, threshold.value / 100);
+  const paint = () => overlay(canvas, picture, found, opacity.value / 100, threshold.value / 100);
   opacity.addEventListener("input", paint);
   threshold.addEventListener("input", paint);
   paint();
@@ -176,12 +176,12 @@ function asBlob(canvas) {
   return new Promise(resolve => { canvas.toBlob(resolve, "image/png"); });
 }
 
-function overlay(canvas, picture, margin, opacity, threshold) {
+function overlay(canvas, picture, found, opacity, threshold) {
+  const margin = found.margin;
   const [height, width] = [margin.length, margin[0].length];
-  const highest = Math.max(...margin.flat().map(Math.abs), 1e-6);
   const grid = new ImageData(width, height);
   margin.flat().forEach((value, place) => {
-    const strength = Math.abs(value) / highest;
+    const strength = Math.abs(value) / found.full_colour;
     const colour = value > 0 ? COLOURS.ai : COLOURS.human;
     grid.data.set([...colour, strength < threshold ? 0 : Math.round(255 * opacity * strength)], 4 * place);
   });

@@ -68,8 +68,10 @@ def test_controls_and_noise_score_one_half(found: dict) -> None:
         assert score["low"] - 0.03 <= 0.5 <= score["high"] + 0.03, name
 
 
-def test_a_method_of_many_passes_gets_fewer_splices(found: dict) -> None:
+def test_a_method_of_many_passes_gets_fewer_splices_and_no_controls(found: dict) -> None:
     assert [row["splices"] for row in found["rows"]] == [30, 6]
+    assert found["rows"][1]["controls"]["auc"] is None
+    assert found["rows"][1]["above_controls"] is None
 
 
 def test_groups_cover_all_splices_by_size_edge_region_and_direction(found: dict) -> None:

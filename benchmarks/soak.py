@@ -1,0 +1,125 @@
+"""Many retrainings one after the other: memory, open files, threads, disk, ledger and database stay level.
+
+    python -m benchmarks.soak [CYCLES]
+
+Each cycle is what a day of unattended running does, in accelerated time: the watchdog, a retraining with another seed,
+which the gate decides on, and housekeeping that keeps the last three runs and champions. The data set is a handful of pictures. All
+cycles run in one process against one Prefect server, although a worker gives each run a process of its own: what a
+process would lose is lost here 300 times.
+"""
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.harness import publish, table
+from tests.tiny_dataset import data_set
+
+CYCLES = 300
+WARM_UP = 5  # cycles that fill caches and load libraries
+CONFIG: dict[str, dict[str, Any]] = {
+    "train": {"preset": "notebook", "epochs": 1},
+    "evaluate": {"bootstrap_resamples": 100, "robustness_pictures": 0},
+    "explain": {"pictures_per_group": 0, "steps": 2, "algorithm": "fast", "quality_pictures": 0},
+    "gate": {"max_drop_known": 1, "max_drop_since_first": 1, "max_ece_rise": 1, "bootstrap_resamples": 100},
+}
+Row = dict[str, float]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the cycles and publish how the quantities moved."""
+    cycles = int(arguments[0]) if arguments else CYCLES
+    with tempfile.TemporaryDirectory(prefix="artdetect-", dir=os.environ.get("TMPDIR")) as place:
+        os.environ |= {"ARTDETECT_DATA": f"{place}/data", "ARTDETECT_ARTIFACTS": f"{place}/artifacts"}
+        os.environ["ARTDETECT_STARTER"] = "none"
+        from prefect.testing.utilities import prefect_test_harness
+
+        import flows  # noqa: F401  before Prefect is imported
+
+        with prefect_test_harness(server_startup_timeout=300):
+            rows = []
+            for row in _cycles(Path(place), cycles):
+                rows.append(row)
+                print(f"{len(rows)}: {row}", flush=True)
+    publish("Soak", report(rows))
+
+
+def _cycles(place: Path, cycles: int) -> Iterator[Row]:
+    from artdetect import config as configs
+    from artdetect.artifacts import registry, run_ledger
+    from artdetect.housekeeping import HousekeepingConfig
+    from flows.housekeeping import housekeeping
+    from flows.pipeline import pipeline
+    from flows.retrain import retrain
+    from flows.watchdog import watchdog
+
+    pictures = data_set(place / "data" / "raw" / "art", train=30, test=12)
+    config = configs.parse({"download": {"url": str(pictures)}, **CONFIG})
+    pipeline(config)
+    server = [child for child in psutil.Process().children(recursive=True) if "server" in " ".join(child.cmdline())]
+    for seed in range(1, cycles + 1):
+        watchdog()
+        retrain(configs.changed(config, [f"train.seed={seed}"]), force=True)
+        counts = housekeeping(HousekeepingConfig(keep_last=3, keep_days=0, keep_champions=3, prune_prefect=True))
+        process = psutil.Process()
+        yield {
+            "memory of the runs' process, MB": process.memory_info().rss / 1e6,
+            "its open files and sockets": process.num_fds(),
+            "its threads": threading.active_count(),
+            "memory of Prefect's server, MB": sum(child.memory_info().rss for child in server) / 1e6,
+            "its open files": sum(child.num_fds() for child in server),
+            "Prefect's database, MB": _database() / 1e6,
+            "artifacts, MB": _size(place / "artifacts") / 1e6,
+            "files in artifacts": _files(place / "artifacts"),
+            "data/cache, MB": _size(place / "data" / "cache") / 1e6,
+            "files in data/cache": _files(place / "data" / "cache"),
+            "runs in the ledger": len(run_ledger.read()),
+            "champions in the history": len(registry.history()),
+            "artifacts kept": counts["kept"],
+        }
+
+
+def report(rows: Sequence[Row]) -> str:
+    """The quantities after the warm-up, in the middle and at the end, and their rise per 100 cycles in the second half.
+
+    Args:
+        rows: A row per cycle.
+    """
+    import numpy as np
+
+    places = [min(WARM_UP, len(rows)) - 1, len(rows) // 2, len(rows) - 1]
+    half = range(len(rows) // 2, len(rows))
+    lines = []
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        slope = np.polyfit(list(half), [values[cycle] for cycle in half], 1)[0] if len(half) > 1 else float("nan")
+        lines.append([name, *(f"{values[place]:,.1f}" for place in places), f"{100 * slope:+,.1f}"])
+    heads = ["", *(f"cycle {place + 1}" for place in places), "rise per 100 cycles, second half"]
+    return (
+        f"{len(rows)} cycles of watchdog, retraining and housekeeping (keep 3 runs and 3 champions, prune Prefect) on a handful of "
+        f"pictures, in one process.\n\n{table(heads, lines)}"
+    )
+
+
+def _database() -> float:
+    from flows.housekeeping import database_bytes
+
+    return float(database_bytes() or 0)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _files(folder: Path) -> int:
+    return sum(1 for _ in folder.rglob("*"))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
