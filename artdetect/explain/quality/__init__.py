@@ -84,7 +84,7 @@ def check(
     *,
     seed: int,
     steps: int = 25,
-    artworks: Sequence[Artwork] | None = None,
+    artworks: Sequence[Artwork | None] | None = None,
 ) -> Quality:
     """Measure the explanations of a batch beside controls.
 
@@ -153,7 +153,7 @@ def _maps(
     images: NDArray[np.float32],
     explanations: Sequence[Explanation],
     seed: int,
-    artworks: Sequence[Artwork] | None,
+    artworks: Sequence[Artwork | None] | None,
 ) -> Iterator[Maps]:
     """For each picture, heatmap and ranks of each row."""
     randomised = rebuilt_for(explainer, randomised_model(explainer.model, seed))
