@@ -10,6 +10,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ def main() -> None:
         _save(figures.panels, first, DOCS / "explanation.webp", scale=figures.common_reach([first.explanation]))
         _save(
             figures.sheet,
-            [entry for method, options in METHODS for entry in explained(detector, method, one, **options)],
+            [_named(entry) for method, options in METHODS for entry in explained(detector, method, one, **options)],
             DOCS / "methods.webp",
         )
 
@@ -108,10 +109,9 @@ def trained(root: Path) -> tuple["Detector", list[Picture]]:
 
 
 def explained(detector: "Detector", method: str, pictures: Sequence[Picture], **options: Any) -> list["Entry"]:
-    """The pictures with their maps by a method; titles say verdict and method."""
+    """The pictures with their maps by a method; titles say the verdict."""
     import numpy as np
 
-    from artdetect.explain import map_values
     from artdetect.explain.figures import Entry
     from artdetect.explain.methods import make
     from artdetect.pictures import images
@@ -125,8 +125,15 @@ def explained(detector: "Detector", method: str, pictures: Sequence[Picture], **
         margin = one.score if CLASSES[target] == "AI" else -one.score
         p_ai = 1 / (1 + np.exp(-margin))
         verdict = f"{'AI' if margin > 0 else 'human'} {max(p_ai, 1 - p_ai):.1%}"
-        entries.append(Entry(Image.fromarray(picture), one, f"{verdict}\n({map_values.label(one)})", name))
+        entries.append(Entry(Image.fromarray(picture), one, verdict, name))
     return entries
+
+
+def _named(entry: "Entry") -> "Entry":
+    """The entry with the name of its method as the title."""
+    from artdetect.explain import map_values
+
+    return replace(entry, title=map_values.label(entry.explanation))
 
 
 def _save(draw_to: Any, drawn: Any, path: Path, **options: Any) -> None:

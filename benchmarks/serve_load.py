@@ -28,6 +28,7 @@ from artdetect import serve
 from artdetect.model.detector import Detector
 from artdetect.model.predict import predict
 from artdetect.serve import intake
+from artdetect.serve.feedback import FeedbackFolder
 from artdetect.serve.live_model import BATCH, LiveModel
 from artdetect.serve.service import Service
 from benchmarks.harness import publish, table
@@ -43,10 +44,13 @@ class Served:
     Args:
         model: What `LiveModel` takes.
         batch: Pictures that one call of the model judges at most.
+        feedback: The folder of feedback, if there is one.
     """
 
-    def __init__(self, model: Path, batch: int):
-        self.service = Service(LiveModel(model, batch=batch), 64 * 10**6)
+    def __init__(self, model: Path, batch: int, feedback: Path | None = None):
+        self.service = Service(
+            LiveModel(model, batch=batch), 64 * 10**6, FeedbackFolder(feedback) if feedback else None
+        )
         self._socket = serve.reserve("127.0.0.1", 0)
         serve.listen(self._socket)
         self.address = serve.address(self._socket)

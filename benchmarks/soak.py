@@ -3,7 +3,7 @@
     python -m benchmarks.soak [CYCLES]
 
 Each cycle is what a day of unattended running does, in accelerated time: the watchdog, a retraining with another seed,
-which the gate decides on, and housekeeping that keeps the last three runs. The data set is a handful of pictures. All
+which the gate decides on, and housekeeping that keeps the last three runs and champions. The data set is a handful of pictures. All
 cycles run in one process against one Prefect server, although a worker gives each run a process of its own: what a
 process would lose is lost here 300 times.
 """
@@ -66,7 +66,7 @@ def _cycles(place: Path, cycles: int) -> Iterator[Row]:
     for seed in range(1, cycles + 1):
         watchdog()
         retrain(configs.changed(config, [f"train.seed={seed}"]), force=True)
-        counts = housekeeping(HousekeepingConfig(keep_last=3, keep_days=0, prune_prefect=True))
+        counts = housekeeping(HousekeepingConfig(keep_last=3, keep_days=0, keep_champions=3, prune_prefect=True))
         process = psutil.Process()
         yield {
             "memory of the runs' process, MB": process.memory_info().rss / 1e6,
@@ -102,7 +102,7 @@ def report(rows: Sequence[Row]) -> str:
         lines.append([name, *(f"{values[place]:,.1f}" for place in places), f"{100 * slope:+,.1f}"])
     heads = ["", *(f"cycle {place + 1}" for place in places), "rise per 100 cycles, second half"]
     return (
-        f"{len(rows)} cycles of watchdog, retraining and housekeeping (keep 3 runs, prune Prefect) on a handful of "
+        f"{len(rows)} cycles of watchdog, retraining and housekeeping (keep 3 runs and 3 champions, prune Prefect) on a handful of "
         f"pictures, in one process.\n\n{table(heads, lines)}"
     )
 

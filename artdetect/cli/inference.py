@@ -81,14 +81,14 @@ def add(commands: Commands) -> None:
 def _predict(arguments: argparse.Namespace) -> int:
     from artdetect.cli import picture_paths
     from artdetect.model import predict
-    from artdetect.model.decision import VERDICTS, in_words
+    from artdetect.model.decision import MIXED, VERDICTS, in_words
     from artdetect.usage.log import UsageLog
 
     sources = picture_paths.expand(arguments.paths, arguments.null)
     log = UsageLog(arguments.log) if arguments.log else None
     detector = chosen_model.load(arguments.model)
     count = _count(sources)
-    counts = dict.fromkeys((*VERDICTS, "error"), 0)
+    counts = dict.fromkeys((*VERDICTS, MIXED, "error"), 0)
     with ExitStack() as stack:
         table = csv.writer(stack.enter_context(_open_table(arguments.csv))) if arguments.csv else None
         if table:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 DELAY = 1.0  # seconds of work before it is announced
-COLOURS = {"AI": "magenta", "human": "green", "unsure": "yellow", "error": "red"}
+COLOURS = {"AI": "magenta", "human": "green", "unsure": "yellow", "mixed": "cyan", "error": "red"}
 
 _quiet = False
 

@@ -62,7 +62,7 @@ def title(verdict: str, reason: str, predicted: str, p_ai: float, label: str | N
     Maps explain the score of the whole picture, so the heading says where crops contributed to the verdict.
 
     Args:
-        verdict: "AI", "human" or "unsure".
+        verdict: "AI", "human", "unsure" or "mixed".
         reason: Why, which is said of an unsure verdict.
         predicted: The class on whose side of the threshold the picture lies, "AI" or "human".
         p_ai: The probability of AI.

@@ -1,4 +1,7 @@
-"""The decision: from a model's scores and a picture's properties to a verdict, AI, human or unsure, with its reason."""
+"""The decision: from a model's scores and a picture's properties to a verdict with its reason.
+
+A verdict is AI, human or unsure, or mixed: a region of the picture says AI firmly and the rest human.
+"""
 
 import math
 from collections.abc import Mapping
@@ -10,13 +13,14 @@ from artdetect.pictures.labels import AI, CLASSES, HUMAN
 if TYPE_CHECKING:
     import numpy as np
 
-UNSURE = "unsure"
-VERDICTS = (*CLASSES, UNSURE)
+UNSURE, MIXED = "unsure", "mixed"
+VERDICTS = (*CLASSES, UNSURE)  # on pictures of one origin, as those of a test set are
 
-# The reasons of verdicts. Those of an unsure one from the weightiest: the first that holds is given.
+# The reasons of verdicts, but for a sure one from the weightiest: the first that holds is given.
 SURE = "sure"
+IN_PARTS = "parts differ"  # of a mixed one
 FLAT, TOO_SMALL, UNLIKE, NEAR = "flat", "too small", "unlike the training art", "near the threshold"
-REASONS = (SURE, FLAT, TOO_SMALL, UNLIKE, NEAR)
+REASONS = (SURE, FLAT, TOO_SMALL, UNLIKE, IN_PARTS, NEAR)
 
 
 @dataclass(frozen=True)
@@ -66,14 +70,16 @@ class DecisionRule:
         novelty: "np.ndarray | None" = None,
         sides: "np.ndarray | None" = None,
         contrasts: "np.ndarray | None" = None,
+        mixed: "np.ndarray | None" = None,
     ) -> "np.ndarray":
-        """Why each picture gets its verdict: `SURE`, or why it gets none; str [N].
+        """Why each picture gets its verdict: `SURE`, `IN_PARTS`, or why it gets none; str [N].
 
         Args:
             p_ai: float [N].
             novelty: Novelty scores [N], where the model has them.
             sides: The shorter sides of the files' pictures in pixels [N], where they are known.
             contrasts: `images.contrast` [N], where it is known.
+            mixed: Whether parts of each picture speak firmly for different classes, bool [N], where that is known.
         """
         import numpy as np
 
@@ -85,17 +91,18 @@ class DecisionRule:
                 nothing if contrasts is None else contrasts < self.min_contrast,
                 nothing if sides is None else sides < self.min_side,
                 nothing if novelty is None or self.novelty is None else ~(novelty <= self.novelty),
+                nothing if mixed is None else mixed,
                 (p_ai >= low) & (p_ai < high),
             ],
-            [FLAT, TOO_SMALL, UNLIKE, NEAR],
+            [FLAT, TOO_SMALL, UNLIKE, IN_PARTS, NEAR],
             SURE,
         )
 
     def verdicts(self, p_ai: "np.ndarray", reasons: "np.ndarray") -> "np.ndarray":
-        """AI, human or unsure: str [N] from p(AI) [N] and the pictures' `reasons`."""
+        """AI, human, unsure or mixed: str [N] from p(AI) [N] and the pictures' `reasons`."""
         import numpy as np
 
-        return np.where(reasons == SURE, self.predicted(p_ai), UNSURE)
+        return np.select([reasons == SURE, reasons == IN_PARTS], [self.predicted(p_ai), MIXED], UNSURE)
 
     def band(self) -> tuple[float, float]:
         """`human_below` and `ai_from`: in between, a picture is unsure."""

@@ -158,6 +158,18 @@ class Detector:
         """What the places of canonical pictures, uint8 [N, size, size, 3], say: the maps of `evidence.Evidence`."""
         return self.evidence_net.evidence(self.evidence_net.outputs(images.to_input(pixels)))
 
+    def scores_with_evidence(self, pictures: "Sequence[PictureViews]") -> "tuple[Scores, Evidence]":
+        """`scores_of` pictures and the evidence of their wholes. Without crops, one forward pass gives both."""
+        import numpy as np
+
+        wholes = np.stack([views.whole for views in pictures])
+        batches = [self.evidence_net.outputs(images.to_input(part)) for part in self._batches(wholes)]
+        outputs = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+        evidence = self.evidence_net.evidence(outputs)
+        if any(len(views.crops) for views in pictures):
+            return self.scores_of(pictures), evidence
+        return self._finite(_to_scores({name: outputs[name] for name in self.runtime.outputs})), evidence
+
     @cached_property
     def evidence_net(self) -> "EvidenceNet":
         """The model that gives its evidence with its verdict."""
@@ -181,9 +193,11 @@ class Detector:
         return self._scores(self.frozen.head, features)
 
     def _scores(self, forward: "Callable[[np.ndarray], Mapping[str, np.ndarray]]", arrays: "np.ndarray") -> Scores:
+        return self._finite(Scores.concatenate([_to_scores(forward(part)) for part in self._batches(arrays)]))
+
+    def _finite(self, scores: Scores) -> Scores:
         import numpy as np
 
-        scores = Scores.concatenate([_to_scores(forward(part)) for part in self._batches(arrays)])
         if not np.isfinite(scores.p_ai).all():
             raise ModelError(
                 f"model {self.id}: its probabilities are not finite, so its weights are damaged. Retrain it"

@@ -36,6 +36,11 @@ class MixedRule:
     found: "dict[str, float]"
     spliced_pictures: int
 
+    def region(self, margin: "NDArray[np.floating]") -> "MixedRegion | None":
+        """The region of a picture of mixed origin, from the margin of its places [G, G]; None for other pictures."""
+        found = region(margin)
+        return found if found and found.firmness >= self.firmness else None
+
 
 @dataclass(frozen=True)
 class MixedRegion:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from artdetect import compute
 from artdetect.core.errors import PictureError
 from artdetect.model import choice
+from artdetect.model.decision import IN_PARTS
 from artdetect.pictures import file_types, images, picture_views
 from artdetect.pictures.labels import AI, CLASSES
 from artdetect.pictures.picture_views import PictureViews
 
 if TYPE_CHECKING:
-    from artdetect.model.detector import Detector
+    from artdetect.model.detector import Detector, Scores
+    from artdetect.model.mixed import MixedRegion
 
 CHUNK = 32  # pictures that a worker judges at a time: verdicts appear soon
 
@@ -25,7 +27,7 @@ class Verdict:
     """The row of one picture. With an `error`, everything else but path and model is None."""
 
     path: str  # as it was given
-    verdict: str | None  # AI, human or unsure
+    verdict: str | None  # AI, human, unsure or mixed
     reason: str | None  # why, in words; see `artdetect.model.decision.REASONS`
     p_ai: float | None
     model: str
@@ -34,6 +36,9 @@ class Verdict:
     novelty: float | None = None  # distance from the training data, on average 1 within it
     generator: str | None = None  # the likeliest generator family, where AI is predicted
     native_crops: int | None = None  # unresized crops that were judged beside the whole, 0 for all but large pictures
+    ai_region: tuple[float, float, float, float] | None = None  # of a mixed one: left, top, right, bottom of what says
+    # AI, as shares of the sides of the square that the model sees
+    ai_area: float | None = None  # and its share of that square
 
     def as_dict(self) -> dict[str, Any]:
         """The row as JSON and CSV show it."""
@@ -107,13 +112,16 @@ def _rows(detector: "Detector", pictures: Sequence[PictureViews]) -> Iterator[di
     """The columns that depend on what the model judges."""
     import numpy as np
 
-    scores, rule = detector.scores_of(pictures), detector.rule
+    rule = detector.rule
+    scores, regions = _scores_and_regions(detector, pictures)
     sides = np.array([views.side for views in pictures])
     contrasts = np.array([images.contrast(views.whole) for views in pictures])
-    reasons, predicted = rule.reasons(scores.p_ai, scores.novelty, sides, contrasts), rule.predicted(scores.p_ai)
+    mixed = np.array([region is not None for region in regions])
+    reasons, predicted = rule.reasons(scores.p_ai, scores.novelty, sides, contrasts, mixed), rule.predicted(scores.p_ai)
     verdicts = rule.verdicts(scores.p_ai, reasons)
     families = None if scores.generators is None else detector.predicted_generator(scores)[0]
     for row, p_ai in enumerate(scores.p_ai):
+        region = regions[row] if reasons[row] == IN_PARTS else None
         yield {
             "verdict": str(verdicts[row]),
             "reason": str(reasons[row]),
@@ -122,4 +130,16 @@ def _rows(detector: "Detector", pictures: Sequence[PictureViews]) -> Iterator[di
             "novelty": None if scores.novelty is None else float(scores.novelty[row]),
             "generator": None if families is None or predicted[row] != CLASSES[AI] else str(families[row]),
             "native_crops": len(pictures[row].crops),
+            "ai_region": region and region.box,
+            "ai_area": region and region.area,
         }
+
+
+def _scores_and_regions(
+    detector: "Detector", pictures: Sequence[PictureViews]
+) -> "tuple[Scores, list[MixedRegion | None]]":
+    """The scores of pictures, and of those of mixed origin the region."""
+    if detector.parts is None or detector.parts.mixed is None:
+        return detector.scores_of(pictures), [None] * len(pictures)
+    scores, evidence = detector.scores_with_evidence(pictures)
+    return scores, [detector.parts.mixed.region(margin) for margin in evidence.margin]

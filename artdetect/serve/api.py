@@ -23,6 +23,8 @@ EXAMPLE: dict[str, Any] = {
     "novelty": 0.87,
     "generator": "SDXL",
     "native_crops": 3,
+    "ai_region": None,
+    "ai_area": None,
     "headline": "Looks AI-generated",
     "explanation": "The model puts the probability of AI at 98.1 %; it says AI from 83.0 % on.",
     "meaning": "It is no proof: some works of people look like this to the model.",

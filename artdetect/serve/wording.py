@@ -9,11 +9,13 @@ HEADLINES = {
     "AI": "Looks AI-generated",
     "human": "Looks human-made",
     decision.UNSURE: "Unsure",
+    decision.MIXED: "Looks AI-generated in part",
 }
 MEANING = {
     "AI": "It is no proof: some works of people look like this to the model. Do not accuse anybody on its word alone.",
     "human": "It is no proof: the model does not know every generator, and a picture may be AI-made in part.",
     decision.UNSURE: "This is no verdict: the picture may be either. On pictures like it, the model errs too often.",
+    decision.MIXED: "It is no proof: parts of one person's work may differ like this. Look at the region yourself.",
 }
 
 
@@ -43,6 +45,8 @@ def reason(verdict: Verdict, rule: DecisionRule) -> str:
         return f"The picture is too small: its shorter side must have at least {rule.min_side} pixels."
     if verdict.reason == decision.UNLIKE:
         return "The picture is unlike everything that the model learnt from, so its answer would be a guess."
+    if verdict.reason == decision.IN_PARTS:
+        return f"{percent(verdict.ai_area or 0)} of the picture speak firmly for AI, the rest firmly for human."
     if verdict.reason == decision.NEAR:
         return f"The model puts {p_ai}; between {percent(low)} and {percent(high)} it gives no verdict."
     raise ArtdetectError(f"there are no words for the reason {verdict.reason!r}")

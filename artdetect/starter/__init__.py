@@ -39,8 +39,8 @@ def write(folders: Mapping[str, Path], model_file: Path, source_tables: Sequence
 
     Returns:
         The record: name, version, packages, sources (see `count_sources`), notice, test (the scores on the test
-        pictures), out_of_source (those on sources left out of training), rounding (what float16 changes on them), and
-        the file's bytes and sha256.
+        pictures), out_of_source (those on sources left out of training), parts (how well parts of these pictures are
+        judged), rounding (what float16 changes on the test pictures), and the file's bytes and sha256.
 
     Raises:
         ModelError: The model is a demonstration, not of preset artnet, larger than `MAX_BYTES`, or changed by rounding
@@ -55,6 +55,7 @@ def write(folders: Mapping[str, Path], model_file: Path, source_tables: Sequence
             "section download of the config"
         )
     metrics = json.loads((folders["evaluate"] / file_names.METRICS).read_text())
+    training = json.loads((folders["train"] / file_names.METRICS).read_text())
     record: dict[str, Any] = {
         "name": "starter",
         "made_from": whole.id,
@@ -63,7 +64,8 @@ def write(folders: Mapping[str, Path], model_file: Path, source_tables: Sequence
         "notice": whole.notice,
         "sources": count_sources(pd.read_parquet(folders["balance"] / file_names.BALANCE), licences(source_tables)),
         "test": {name: metrics[name] for name in ("pictures", *SCORES, "unsure", "calibration") if name in metrics},
-        "out_of_source": json.loads((folders["train"] / file_names.METRICS).read_text()).get("out_of_source"),
+        "out_of_source": training.get("out_of_source"),
+        "parts": training.get("parts"),
     }
     model_file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(model_file) as temporary:

@@ -8,6 +8,7 @@ import math
 import operator
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ def train(inputs: TrainingInputs) -> TrainingResult:
         geometry=extractor.geometry,
         held_out=fitted.held_out,
         metrics={"head": fitted.candidates[0]["head"], "candidates": fitted.candidates}
-        | ({"parts": judged_parts.measured} if judged_parts else {}),
+        | ({"parts": judged_parts.measured | {"mixed": mixed_rule and asdict(mixed_rule)}} if judged_parts else {}),
         families=fitted.families,
         write_files=write_files,
         out_of_source=fitted.out_of_source,

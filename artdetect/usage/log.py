@@ -12,10 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from artdetect.core import paths
 from artdetect.core.errors import StorageError, storage_error
-from artdetect.model.predict import Verdict
+
+if TYPE_CHECKING:
+    from artdetect.model.predict import Verdict
 
 MAX_READ = 100_000  # newest lines that are looked at
 
@@ -46,7 +49,7 @@ class UsageLog:
         self.path = path
         self._write(b"")  # fails now rather than after the first picture
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: "Verdict") -> None:
         """Append a verdict; one with an error has none, and is left out."""
         if verdict.error is None:
             line = {

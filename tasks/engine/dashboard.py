@@ -62,7 +62,20 @@ def publish(outcomes: Sequence[StageOutcome]) -> None:
     former = artifacts.get("evaluate champion") or _champions_evaluation(artifacts)
     training = _read(artifacts["train"])
     metrics = f"{_other_art(training)}\n\n{_metrics(scores, _read(former) if former else None)}"
-    create_markdown_artifact(metrics, key="metrics", description=other_art.sentences(training)[0])
+    create_markdown_artifact(metrics, key="metrics", description=f"{result(scores)} {other_art.sentences(training)[0]}")
+
+
+def result(metrics: Mapping[str, Any]) -> str:
+    """The outcome of a test in one sentence.
+
+    Args:
+        metrics: The content of evaluate's metrics.json.
+    """
+    accuracy = metrics["accuracy"]
+    return (
+        f"{100 * accuracy['value']:.1f} % of {metrics['pictures']:,} test pictures right "
+        f"({100 * accuracy['low']:.0f}–{100 * accuracy['high']:.0f} %)."
+    )
 
 
 def _captions(metrics: Mapping[str, Any]) -> dict[str, str]:

@@ -11,9 +11,8 @@ from prefect.runtime import flow_run
 from artdetect.artifacts import file_names
 from artdetect.artifacts.store import Artifact
 from artdetect.formatting import markdown, other_art
-from artdetect.formatting.text import printable
 from tasks.engine.caching import RunContext, StageOutcome
-from tasks.engine.dashboard import address
+from tasks.engine.dashboard import address, result
 
 HISTORIES = {"metrics": "metrics", "stages": "stages", "gate": "gate decisions"}  # key of an artifact -> its name
 
@@ -29,19 +28,6 @@ def publish_summary(run: RunContext, outcome: str = "") -> None:
     tested = result(_read(artifacts["evaluate"]))
     page = _page(run.outcomes, artifacts, tested, outcome)
     create_markdown_artifact(page, key="summary", description=f"{outcome} {tested}".strip())
-
-
-def result(metrics: Mapping[str, Any]) -> str:
-    """The outcome of a test in one sentence.
-
-    Args:
-        metrics: The content of evaluate's metrics.json.
-    """
-    accuracy = metrics["accuracy"]
-    return (
-        f"{100 * accuracy['value']:.1f} % of {metrics['pictures']:,} test pictures right "
-        f"({100 * accuracy['low']:.0f}–{100 * accuracy['high']:.0f} %)."
-    )
 
 
 def name_outcome(run: RunContext, outcome: str) -> None:
@@ -69,18 +55,23 @@ def _page(outcomes: Sequence[StageOutcome], artifacts: Mapping[str, Artifact], t
     findings = json.loads((artifacts["audit"].folder / file_names.AUDIT).read_text())["findings"]
     found = [finding["name"].replace("_", " ") for finding in findings if finding["fired"]]
     others = other_art.sentences(_read(artifacts["train"]))
-    rows = [
-        ["test", tested],
-        ["art from other sources", markdown.escape(printable(others[0]))],
-        ["model", f"train/{artifacts['train'].key}"],
-        ["stages that ran", ", ".join(ran) or "none, all are current"],
-        ["audit", ", ".join(found) or "no finding"],
-    ]
-    links = [f"[{name} of all runs](/artifacts/key/{key})" for key, name in HISTORIES.items()]
+    facts = {
+        "Test": tested,
+        "Art from other sources": others[0],
+        "Model": f"train/{artifacts['train'].key}",
+        "Stages that ran": ", ".join(ran) or "none, all are current",
+        "Audit": ", ".join(found) or "no finding",
+    }
+    paragraphs = [f"**{markdown.escape(outcome)}**"] if outcome else []
+    paragraphs += [f"**{name}:** {markdown.escape(said)}" for name, said in facts.items()]  # cells would be cut off
     if "report" in artifacts:
-        links.insert(0, f"[report]({address(artifacts['report'].folder / file_names.REPORT)})")
-    parts = [f"**{markdown.escape(outcome)}**"] if outcome else []
-    return "\n\n".join([*parts, markdown.table(["", ""], rows), *links])
+        paragraphs.append(f"[report]({address(artifacts['report'].folder / file_names.REPORT)})")
+    paragraphs += [
+        f"[{name} of all runs](/artifacts/key/{key})"
+        for key, name in HISTORIES.items()
+        if key != "gate" or "gate" in artifacts
+    ]
+    return "\n\n".join(paragraphs)
 
 
 def _read(artifact: Artifact) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from artdetect.ingest.candidates import NOT_A_PICTURE, NOT_REGULAR, Candidate
 from artdetect.ingest.known_pictures import KnownPictures
 from artdetect.ingest.provenance import provenance_of
 from artdetect.pictures import labels
+from artdetect.serve.feedback import FeedbackFolder
 from tests.tiny_dataset import jpeg, write
 
 from .conftest import files, provenance, stored
@@ -37,6 +38,13 @@ def saved_again(content: bytes) -> bytes:
     """The same picture, compressed again."""
     Image.open(io.BytesIO(content)).save(file := io.BytesIO(), "JPEG", quality=90)
     return file.getvalue()
+
+
+def test_pictures_kept_as_feedback_are_taken_with_the_label_of_their_folder(config: Config, roots: Path) -> None:
+    row = {"verdict": "AI", "reason": "sure", "p_ai": 0.9, "model": "m-1"}
+    kept = FeedbackFolder(roots / "feedback").add(jpeg(900), "human", "I painted it", row)
+    ingest.folder(roots / "feedback" / "human" / "feedback", provenance_of("human", "feedback"), config)
+    assert stored(roots) == [kept] == [stored_name(jpeg(900), "human/feedback")]
 
 
 def test_a_picture_is_stored_under_the_name_of_its_content_with_its_provenance(config: Config, roots: Path) -> None:

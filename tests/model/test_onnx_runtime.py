@@ -85,7 +85,7 @@ def test_nothing_in_nothing_out(artifact: Path) -> None:
 def test_a_model_without_a_frozen_part_has_one_graph(tmp_path: Path) -> None:
     detector = Detector(net_with_all_outputs(), "compact", Geometry(32, "squash"), {}, families=("a", "b", "c"))
     assert detector.write(tmp_path) is None
-    assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "model.onnx", "verdict.onnx"}
+    assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "model.onnx"}  # this net has no evidence
     loaded = Detector.load(tmp_path)
     pixels = PIXELS[:, :32, :32]
     assert (loaded.runtime.name, loaded.frozen) == ("onnxruntime", None)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from artdetect.core.errors import ConfigError
 from artdetect.gate import golden
 from artdetect.pictures import images
 from artdetect.pictures.file_types import SUFFIXES
@@ -148,6 +149,14 @@ def test_a_full_folder_of_feedback_keeps_nothing_more(running: Running, monkeypa
     assert sorted(folder.rglob("*.jpg")) == before
 
 
+def test_the_folder_of_golden_cases_takes_no_feedback(roots: Path) -> None:
+    with pytest.raises(ConfigError, match="a person must look"):
+        feedback.FeedbackFolder(roots / "data" / "golden" / "new")
+    (roots / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written to"):
+        feedback.FeedbackFolder(roots / "file")
+
+
 def test_every_format_has_a_suffix_that_ingest_takes() -> None:
     for format in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"):
         file = io.BytesIO()
@@ -203,7 +212,11 @@ def test_the_description_names_what_there_is(address: str) -> None:
     }  # fmt: skip
     schemas = described["components"]["schemas"]
     assert tuple(schemas["PictureAnswer"]["properties"]) == COLUMNS
-    assert set(schemas["Verdicts"]["examples"][0]["pictures"][0]) == set(COLUMNS) - {"error"}  # it is null
+    assert set(schemas["Verdicts"]["examples"][0]["pictures"][0]) == set(COLUMNS) - {
+        "error",
+        "ai_region",
+        "ai_area",
+    }  # they are null
     for path in described["paths"].values():
         for operation in path.values():
             for status, answer in operation["responses"].items():

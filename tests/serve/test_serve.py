@@ -238,3 +238,18 @@ def test_options_out_of_range_are_one_line(
 
 def test_no_other_command_loads_the_web_framework() -> None:
     assert not loaded("import artdetect.cli, artdetect.cli.serve, artdetect.serve") & {"fastapi", "uvicorn", "asyncio"}
+
+
+def test_the_service_itself_needs_the_base_install_only() -> None:
+    found = loaded("import artdetect.serve.app, artdetect.serve.connections, artdetect.serve.decode_process")
+    assert not found & {
+        "httpx",
+        "keras",
+        "matplotlib",
+        "pandas",
+        "prefect",
+        "pyarrow",
+        "scipy",
+        "sklearn",
+        "tensorflow",
+    }

@@ -1,0 +1,113 @@
+"""How a model judges parts of a picture: stored with the model, calibrated by size, and pictures of mixed origin."""
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from artdetect.core.errors import ModelError
+from artdetect.model import mixed, predict
+from artdetect.model.decision import DecisionRule
+from artdetect.model.detector import Detector
+from artdetect.model.mixed import MixedRule
+from artdetect.model.parts import MEMBER, Parts
+from artdetect.model.probabilities import Calibration
+from artdetect.pictures.picture_views import PictureViews
+from tests.model.test_head_file import PIXELS, made
+
+RULE = MixedRule(0.5, 0.01, 0.02, 300, {"0.25": 0.4}, 200)
+SIDE = 18  # of the windows on pictures of 64 px
+
+
+def parts(detector: Detector, calibration: Calibration | None, rule: MixedRule | None = None) -> Parts:
+    width = detector.frozen.width
+    kernel = np.random.default_rng(9).standard_normal((width, 1)).astype(np.float32) / 30
+    return Parts([(kernel, np.float32([0.1]))], {SIDE: calibration}, rule)
+
+
+def with_parts(calibration: Calibration | None, rule: MixedRule | None = None) -> Detector:
+    detector = made((), views=1)
+    return replace(detector, parts=parts(detector, calibration, rule), rule=DecisionRule(0.5, 0.2, 0.8))
+
+
+def test_parts_have_a_head_and_a_calibration_of_their_own_and_the_verdict_stays() -> None:
+    plain, detector = made((), views=1), with_parts(Calibration(2.0, 0.1, 0.9))
+    raw, found = with_parts(None).evidence(PIXELS), detector.evidence(PIXELS)
+    np.testing.assert_allclose(found.windows[SIDE], raw.windows[SIDE] / 2, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found.additive, plain.evidence(PIXELS).additive)
+    np.testing.assert_array_equal(detector.p_ai(PIXELS), plain.p_ai(PIXELS))
+    assert not np.allclose(raw.margin, plain.evidence(PIXELS).margin)
+    assert np.isnan(raw.p_ai).all()  # windows of a size that is not calibrated say nothing
+    assert ((found.p_ai > 0.1) & (found.p_ai < 0.9)).all()
+    assert np.corrcoef(found.p_ai.ravel(), found.margin.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_a_model_file_holds_the_parts(head: bool, tmp_path: Path) -> None:
+    detector = with_parts(Calibration(2.0, 0.1, 0.9), RULE)
+    path = tmp_path / "model.npz"
+    (detector.save_head if head else detector.save)(path)
+    loaded = Detector.load(path)
+    assert loaded.parts is not None
+    assert loaded.parts.calibrations == {SIDE: Calibration(2.0, 0.1, 0.9)}
+    assert loaded.parts.mixed == RULE
+    np.testing.assert_allclose(loaded.evidence(PIXELS).margin, detector.evidence(PIXELS).margin, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(loaded.evidence(PIXELS).p_ai, detector.evidence(PIXELS).p_ai, atol=1e-4)
+    first = path.read_bytes()
+    (detector.save_head if head else detector.save)(path)
+    assert path.read_bytes() == first
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, b"no arrays" if name == MEMBER else content)
+    with pytest.raises(ModelError, match="how it judges parts of a picture is damaged"):
+        Detector.load(path)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_region_is_mixed_if_it_and_the_rest_are_firm(sign: int) -> None:
+    margin = np.full((14, 14), -2.0 * sign)
+    margin[2:6, 4:11] = 3.0 * sign
+    margin[12, 1] = 0.1 * sign  # a speck is part of the rest
+    found = mixed.region(margin)
+    assert found is not None
+    if sign > 0:
+        assert found.box == (4 / 14, 2 / 14, 11 / 14, 6 / 14)
+        assert found.area == pytest.approx(28 / 196)
+    else:
+        assert found.area == pytest.approx(1 - 28 / 196)
+    assert found.firmness == pytest.approx((2 * 167 - 0.1) / 168)
+    assert RULE.region(margin) == found
+    assert replace(RULE, firmness=2.5).region(margin) is None
+
+
+def test_a_picture_of_one_side_or_with_a_speck_alone_has_no_region() -> None:
+    assert mixed.region(np.ones((14, 14))) is None
+    speck = np.ones((14, 14))
+    speck[3, 3] = -5
+    assert mixed.region(speck) is None
+
+
+def test_a_mixed_picture_is_called_so_with_its_region_unless_it_is_unlike_the_training_art() -> None:
+    found = {}
+    for firmness in (0.0, 50.0):
+        detector = with_parts(Calibration(1.0), replace(RULE, firmness=firmness))
+        loaded = [(f"{number}", PictureViews(pixels, pixels[:0, None], 64)) for number, pixels in enumerate(PIXELS)]
+        rows = list(predict.verdicts(detector, loaded))
+        regions = [mixed.region(margin) for margin in detector.evidence(PIXELS).margin]
+        found[firmness] = [row.verdict == "mixed" for row in rows]
+        assert found[firmness] == [region is not None and region.firmness >= firmness for region in regions]
+        for row, region in zip(rows, regions, strict=True):
+            if row.verdict == "mixed":
+                assert (row.reason, row.ai_region, row.ai_area) == ("parts differ", region.box, region.area)
+            else:
+                assert row.ai_region is None
+        plain = predict.verdicts(replace(detector, parts=None), loaded)
+        assert [row.p_ai for row in rows] == pytest.approx([row.p_ai for row in plain], abs=1e-6)
+        stern = replace(detector, rule=replace(detector.rule, novelty=1e-9))
+        assert {row.reason for row in predict.verdicts(stern, loaded)} == {"unlike the training art"}
+    assert any(found[0.0])
+    assert not any(found[50.0])
