@@ -218,7 +218,7 @@ async def _one(service: Service, form: forms.Form, artwork: int = 0) -> Judged:
     """The only picture of a form, judged; Refused if there are several, or it cannot be read."""
     if len(form.pictures) != 1:
         raise Refused(422, f"one picture at a time. Received: {len(form.pictures)}")
-    (judged,) = await service.judge(form.pictures, artwork)
+    (judged,) = await service.judge(form.pictures, artwork, again=True)
     if judged.verdict.error:
         raise Refused(422, judged.verdict.error)
     return judged

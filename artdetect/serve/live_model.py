@@ -64,22 +64,23 @@ class BatchingModel:
         size = detector.geometry.size
         detector.scores(np.zeros((1, size, size, 3), np.uint8))  # compiles the model, and fails on damaged weights
         self.usage: UsageLog | None = None  # where its verdicts are logged
-        self._waiting: list[tuple[str, PictureViews | str, asyncio.Future[Verdict]]] = []
+        self._waiting: list[tuple[str, PictureViews | str, bool, asyncio.Future[Verdict]]] = []
         self._turn = asyncio.Lock()
 
     def introduction(self) -> list[str]:
         """What a person must know of it, a line each without control characters."""
         return [printable(line) for line in choice.introduction(self.detector, self.role, self.train)]
 
-    async def verdict(self, name: str, loaded: PictureViews | str) -> Verdict:
+    async def verdict(self, name: str, loaded: PictureViews | str, again: bool = False) -> Verdict:
         """The verdict on a picture.
 
         Args:
             name: The picture's name, which the row repeats.
             loaded: What the model judges of the picture, or why it cannot be read.
+            again: Whether the client has this verdict already, so that it is not logged.
         """
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._waiting.append((name, loaded, answer))
+        self._waiting.append((name, loaded, again, answer))
         async with self._turn:
             while not answer.done():
                 await self._answer_some()
@@ -92,16 +93,16 @@ class BatchingModel:
 
     async def _answer_some(self) -> None:
         batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
-        pictures = [(name, loaded) for name, loaded, _ in batch]
+        pictures = [(name, loaded) for name, loaded, *_ in batch]
         try:
             rows = await asyncio.to_thread(lambda: list(predict.verdicts(self.detector, pictures)))
         except BaseException as error:  # no request may wait forever
-            for _, _, answer in batch:
+            for *_, answer in batch:
                 answer.set_exception(error)
         else:
-            for (_, _, answer), row in zip(batch, rows, strict=True):
+            for (*_, answer), row in zip(batch, rows, strict=True):
                 answer.set_result(row)
-            self._log(rows)
+            self._log([row for (_, _, again, _), row in zip(batch, rows, strict=True) if not again])
 
     def _log(self, rows: Sequence[Verdict]) -> None:
         if self.usage is None:

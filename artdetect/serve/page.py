@@ -132,7 +132,9 @@ async def _results(service: Service, request: Request) -> list[dict[str, Any]]:
 def _result(judged: Judged, number: int) -> dict[str, Any]:
     verdict = judged.verdict
     low, high = judged.model.detector.rule.band()
-    return judged.as_dict() | {
+    answer = judged.as_dict()
+    return answer | {
+        "answer": answer,
         "number": number,
         "name": printable(verdict.path) or "picture",
         "thumbnail": _data_uri(judged) if judged.decoded else "",

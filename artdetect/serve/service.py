@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -67,31 +66,31 @@ class Service:
         self.metrics = ServiceMetrics()
         self.metrics.watch(self.intake, self.pool)
 
-    async def judge(self, pictures: Sequence[tuple[str, bytes]], artwork: int = 0, places: bool = True) -> list[Judged]:
+    async def judge(self, pictures: Sequence[tuple[str, bytes]], artwork: int = 0, again: bool = False) -> list[Judged]:
         """The verdicts on some pictures, in order.
 
         Args:
             pictures: Name and content of each.
             artwork: The longest side in pixels at which `Decoded.artwork` is wanted; 0 for none.
-            places: Whether to take places in the queue for them.
+            again: Whether the client has these verdicts already: they are neither counted nor logged.
 
         Raises:
             Refused: The queue has no place for them.
         """
-        with self.intake.places(len(pictures)) if places else nullcontext():
+        with self.intake.places(len(pictures)):
             model = await self.live.current()
-            return list(await asyncio.gather(*(self._judge(model, *picture, artwork) for picture in pictures)))
+            return list(await asyncio.gather(*(self._judge(model, *picture, artwork, again) for picture in pictures)))
 
-    async def _judge(self, model: BatchingModel, name: str, content: bytes, artwork: int) -> Judged:
+    async def _judge(self, model: BatchingModel, name: str, content: bytes, artwork: int, again: bool) -> Judged:
         detector = model.detector
         decoded = await self.pool.decode(content, detector.geometry, detector.native_crops, artwork)
         if isinstance(decoded, str):
-            verdict = await model.verdict(name, f"{name}: {decoded}" if name else decoded)
+            verdict = await model.verdict(name, f"{name}: {decoded}" if name else decoded, again)
+        else:
+            verdict = await model.verdict(name, decoded.views, again)
+        if not again:
             self.metrics.count(verdict)
-            return Judged(verdict, model, None)
-        verdict = await model.verdict(name, decoded.views)
-        self.metrics.count(verdict)
-        return Judged(verdict, model, decoded)
+        return Judged(verdict, model, None if isinstance(decoded, str) else decoded)
 
 
 COLUMNS = tuple(column.name for column in fields(PictureAnswer))

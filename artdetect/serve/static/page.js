@@ -114,7 +114,7 @@ function sentence(text) {
 
 function connect(part, file) {
   const json = part.querySelector(".json");
-  if (json) json.addEventListener("click", event => download(event, json, async () => (await send("/api/v1/predict", file)).blob()));
+  if (json) json.addEventListener("click", event => download(event, json, () => new Blob([part.dataset.answer], { type: "application/json" })));
   const button = part.querySelector(".show-evidence");
   if (button) button.addEventListener("click", () => showEvidence(part, file, button));
   const feedback = part.querySelector(".feedback form");
