@@ -20,6 +20,7 @@ endef
 
 help:
 	@echo "make demo       set up, then run the whole pipeline on the drawn demo data set"
+	@echo "make base       set up only what predict and serve need: no TensorFlow, no Prefect"
 	@echo "make test       set up, then run the tests"
 	@echo "make test-slow  the long proofs: kills at many moments, processes, full sizes"
 	@echo "make test-bits  the tests that compare bits once more, with TensorFlow's kernels capped at AVX2"
@@ -37,12 +38,12 @@ base: $(BASE)
 
 # The stamps make set-up free the second time; new pins or dependencies set up again.
 $(READY): pyproject.toml constraints.txt constraints-hashes.txt
-	@echo "Setting up .venv, once, with TensorFlow and Prefect: about 4 GB"
+	@echo "Setting up .venv, once, with TensorFlow and Prefect: 3.4 GB"
 	$(INSTALL) dev
 	@touch $@
 
 $(BASE): pyproject.toml constraints.txt constraints-hashes.txt
-	@echo "Setting up .venv, once, with what predict, explain and serve need"
+	@echo "Setting up .venv, once, with what predict and serve need: 260 MB"
 	$(INSTALL)
 	@touch $@
 

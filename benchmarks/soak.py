@@ -3,9 +3,9 @@
     python -m benchmarks.soak [CYCLES]
 
 Each cycle is what a day of unattended running does, in accelerated time: the watchdog, a retraining with another seed,
-which the gate decides on, and housekeeping that keeps the last three runs and champions. The data set is a handful of pictures. All
-cycles run in one process against one Prefect server, although a worker gives each run a process of its own: what a
-process would lose is lost here 300 times.
+which the gate decides on, and housekeeping that keeps the last three runs and champions. The data set is a handful of
+pictures. All cycles run in one process against one Prefect server, although a worker gives each run a process of its
+own: what a process would lose is lost here 300 times.
 """
 
 import os
@@ -102,8 +102,8 @@ def report(rows: Sequence[Row]) -> str:
         lines.append([name, *(f"{values[place]:,.1f}" for place in places), f"{100 * slope:+,.1f}"])
     heads = ["", *(f"cycle {place + 1}" for place in places), "rise per 100 cycles, second half"]
     return (
-        f"{len(rows)} cycles of watchdog, retraining and housekeeping (keep 3 runs and 3 champions, prune Prefect) on a handful of "
-        f"pictures, in one process.\n\n{table(heads, lines)}"
+        f"{len(rows)} cycles of watchdog, retraining and housekeeping (keep 3 runs and 3 champions, prune Prefect) on "
+        f"a handful of pictures, in one process.\n\n{table(heads, lines)}"
     )
 
 

@@ -5,7 +5,7 @@ proxy go on counting, they are translated. With a setting that has no counterpar
 pip installs. uv checks the sha256 of every package; where one is wrong, nothing is installed. The environment is still
 empty, so this is the standard library only.
 
-    .venv/bin/python tools/install.py        # what predict, explain and serve need
+    .venv/bin/python tools/install.py        # what predict and serve need
     .venv/bin/python tools/install.py dev    # everything
 """
 

@@ -103,7 +103,7 @@ def _explain(
     pictures: Sequence[ExplainedPicture],
     out: Path,
     progress: Callable[[int], None] | None,
-) -> list[dict[str, float | None]]:
+) -> list[dict[str, float | str | None]]:
     """Explain pictures by one method, and check its maps; return the `summary.measures` of each."""
     from artdetect.explain import explanation as explanations
     from artdetect.explain import figures, summary

@@ -50,7 +50,9 @@ def speaking(explanation: Explanation, values: NDArray[np.float32]) -> float:
 def reach(explanation: Explanation) -> float | None:
     """The value of the strongest colour, where it does not depend on the picture: that of probabilities and logits."""
     method = METHODS.get(explanation.config.get("method", ""))
-    return 1.0 if explanation.p_ai is not None else method and method.reach
+    if explanation.p_ai is not None:
+        return 1.0
+    return method.reach if method else None
 
 
 def label(explanation: Explanation) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MIN_AREA = 0.04  # of a picture: the least share of a region, and of what is left
+MIN_AREA = 0.04  # of a picture: the least share of a region
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class MixedRule:
 
 @dataclass(frozen=True)
 class MixedRegion:
-    """The region of a picture that stands out most from the rest.
+    """A region of a picture that stands out from the rest.
 
     Args:
         ai: Which places say AI, bool [G, G].
@@ -60,28 +60,26 @@ class MixedRegion:
 
 
 def region(margin: "NDArray[np.floating]") -> MixedRegion | None:
-    """The region of AI that stands out most from a human rest, or the reverse; None if all places are on one side.
+    """The region that stands out from a rest of the other class; None if none is large enough.
 
-    Either the places of the region are one connected piece, or those of the rest are.
+    It is the largest connected piece of the class that has fewer places.
 
     Args:
         margin: float [G, G], the logit of AI minus that of human of each place.
     """
     from scipy.ndimage import label
 
-    best = None
-    for sign in (1, -1):
-        pieces, count = label(margin * sign > 0)
-        if not count:
-            continue
-        largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-        if not MIN_AREA <= largest.mean() <= 1 - MIN_AREA:
-            continue
-        ai = largest if sign > 0 else ~largest
-        firmness = float(min(margin[ai].mean(), -margin[~ai].mean()))
-        if best is None or firmness > best.firmness:
-            rows, columns = np.flatnonzero(ai.any(axis=1)), np.flatnonzero(ai.any(axis=0))
-            height, width = ai.shape
-            box = (columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height)
-            best = MixedRegion(ai, tuple(float(edge) for edge in box), float(ai.mean()), firmness)
-    return best
+    of_ai = (margin > 0).mean() <= 0.5
+    pieces, count = label(margin > 0 if of_ai else margin < 0)
+    if not count:
+        return None
+    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+    if largest.mean() < MIN_AREA:
+        return None
+    ai = largest if of_ai else ~largest
+    rows, columns = np.flatnonzero(ai.any(axis=1)), np.flatnonzero(ai.any(axis=0))
+    height, width = ai.shape
+    left, right = float(columns[0] / width), float((columns[-1] + 1) / width)
+    top, bottom = float(rows[0] / height), float((rows[-1] + 1) / height)
+    firmness = float(min(margin[ai].mean(), -margin[~ai].mean()))
+    return MixedRegion(ai, (left, top, right, bottom), float(ai.mean()), firmness)

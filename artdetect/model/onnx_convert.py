@@ -66,9 +66,10 @@ def graphs(model: "keras.Model", size: int, parts: Parts | None = None) -> "dict
             found[VERDICT] = _cut(net, picture, names, VERDICT)
         expected = reference(partial(outputs_of, whole))
         received = [_run(found[name]) for name in (MODEL, VERDICT) if name in found]
-        received += [_in_two_steps(found)] if frozen else []
-        for outputs in received:
-            output_check.require_same(output_check.differences(expected, outputs, size), "onnx")
+        if frozen:
+            received.append(_in_two_steps(found))
+        for each in received:
+            output_check.require_same(output_check.differences(expected, each, size), "onnx")
     return found
 
 

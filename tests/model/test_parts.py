@@ -13,6 +13,7 @@ from artdetect.model.decision import DecisionRule
 from artdetect.model.detector import Detector
 from artdetect.model.mixed import MixedRule
 from artdetect.model.parts import MEMBER, Parts
+from artdetect.model.pooled_net import Layers
 from artdetect.model.probabilities import Calibration
 from artdetect.pictures.picture_views import PictureViews
 from tests.model.test_head_file import PIXELS, made
@@ -21,20 +22,24 @@ RULE = MixedRule(0.5, 0.01, 0.02, 300, {"0.25": 0.4}, 200)
 SIDE = 18  # of the windows on pictures of 64 px
 
 
-def parts(detector: Detector, calibration: Calibration | None, rule: MixedRule | None = None) -> Parts:
-    width = detector.frozen.width
-    kernel = np.random.default_rng(9).standard_normal((width, 1)).astype(np.float32) / 30
-    return Parts([(kernel, np.float32([0.1]))], {SIDE: calibration}, rule)
-
-
-def with_parts(calibration: Calibration | None, rule: MixedRule | None = None) -> Detector:
+@pytest.fixture(scope="module")
+def layers() -> Layers:
+    """A random head for windows, whose median over these pictures is 0."""
     detector = made((), views=1)
-    return replace(detector, parts=parts(detector, calibration, rule), rule=DecisionRule(0.5, 0.2, 0.8))
+    assert detector.frozen
+    kernel = np.random.default_rng(9).standard_normal((detector.frozen.width, 1)).astype(np.float32)
+    zero = replace(detector, parts=Parts([(kernel, np.zeros(1, np.float32))], {})).evidence(PIXELS).margin
+    return [(kernel, -np.median(zero, keepdims=True)[0, 0])]
 
 
-def test_parts_have_a_head_and_a_calibration_of_their_own_and_the_verdict_stays() -> None:
-    plain, detector = made((), views=1), with_parts(Calibration(2.0, 0.1, 0.9))
-    raw, found = with_parts(None).evidence(PIXELS), detector.evidence(PIXELS)
+def with_parts(layers: Layers, calibration: Calibration | None, rule: MixedRule | None = None) -> Detector:
+    parts = Parts(layers, {SIDE: calibration}, rule)
+    return replace(made((), views=1), parts=parts, rule=DecisionRule(0.5, 0.2, 0.8))
+
+
+def test_parts_have_a_head_and_a_calibration_of_their_own_and_the_verdict_stays(layers: Layers) -> None:
+    plain, detector = made((), views=1), with_parts(layers, Calibration(2.0, 0.1, 0.9))
+    raw, found = with_parts(layers, None).evidence(PIXELS), detector.evidence(PIXELS)
     np.testing.assert_allclose(found.windows[SIDE], raw.windows[SIDE] / 2, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(found.additive, plain.evidence(PIXELS).additive)
     np.testing.assert_array_equal(detector.p_ai(PIXELS), plain.p_ai(PIXELS))
@@ -45,9 +50,9 @@ def test_parts_have_a_head_and_a_calibration_of_their_own_and_the_verdict_stays(
 
 
 @pytest.mark.parametrize("head", [False, True])
-def test_a_model_file_holds_the_parts(head: bool, tmp_path: Path) -> None:
-    detector = with_parts(Calibration(2.0, 0.1, 0.9), RULE)
-    path = tmp_path / "model.npz"
+def test_a_model_file_holds_the_parts(head: bool, layers: Layers, tmp_path: Path) -> None:
+    detector = with_parts(layers, Calibration(2.0, 0.1, 0.9), RULE)
+    path = tmp_path / ("model.npz" if head else "model.keras")
     (detector.save_head if head else detector.save)(path)
     loaded = Detector.load(path)
     assert loaded.parts is not None
@@ -91,10 +96,10 @@ def test_a_picture_of_one_side_or_with_a_speck_alone_has_no_region() -> None:
     assert mixed.region(speck) is None
 
 
-def test_a_mixed_picture_is_called_so_with_its_region_unless_it_is_unlike_the_training_art() -> None:
+def test_a_mixed_picture_is_called_so_with_its_region_unless_it_is_unlike_the_training_art(layers: Layers) -> None:
     found = {}
     for firmness in (0.0, 50.0):
-        detector = with_parts(Calibration(1.0), replace(RULE, firmness=firmness))
+        detector = with_parts(layers, Calibration(1.0), replace(RULE, firmness=firmness))
         loaded = [(f"{number}", PictureViews(pixels, pixels[:0, None], 64)) for number, pixels in enumerate(PIXELS)]
         rows = list(predict.verdicts(detector, loaded))
         regions = [mixed.region(margin) for margin in detector.evidence(PIXELS).margin]

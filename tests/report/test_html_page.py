@@ -229,7 +229,7 @@ def test_what_the_maps_find_stands_beside_noise_chance_and_the_true_region(page:
     assert "XRAI 8 0.78" in text
     assert "by chance 0.50 0.21 0.12" in text
     assert "edge: feathered 0.78 (0.76–0.80), N = 13" in text
-    assert "true region -1.31 and 1.42. Insertion does not agree with this truth" in text
+    assert "true region -1.31 and 1.42. Insertion does not agree with this truth, and deletion not reliably" in text
 
 
 def test_other_methods_maps_of_the_pictures_stand_beside(page: str) -> None:

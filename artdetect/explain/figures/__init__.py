@@ -190,7 +190,8 @@ def _sheet_head(title: str, scales: tuple[ColourScale, ...], *, shared: bool) ->
         low, middle, high = (max(texts, key=len) for texts in zip(*(scale.ends for scale in scales), strict=True))
         key, last = replace(key, ends=(low, middle, high)), "All maps have the same scale."
     else:
-        key, last = replace(key, ends=("", "", "")), "Each map has its own scale, printed below it."
+        unit = key.unit if len({scale.unit for scale in scales}) == 1 else ""  # maps of several methods
+        key, last = replace(key, ends=("", "", ""), unit=unit), "Each map has its own scale, printed below it."
     y = key.draw(canvas, _PAD, y + 8, inner, _BAR, _TEXT)
     how_to_read = f"Each artwork, and its map with the regions that it points at. {last}"
     y = _lines(draw, _PAD, y + 4, _TEXT.wrapped(how_to_read, inner), _TEXT)

@@ -109,7 +109,7 @@ class ColourScale:
         grey = np.full((height, width, 3), 128, np.uint8)
         canvas.paste(Image.fromarray(overlay.heat(grey, values, signed=self.signed)), (left, top))
         y = top + height + style.size // 4
-        for row in (self.words, self.ends):
+        for row in filter(any, (self.words, self.ends)):
             for text, x, align in zip(row, (left, left + width / 2, left + width), ALIGN, strict=True):
                 style.write(draw, x, y, text, align)
             y += style.line

@@ -52,7 +52,7 @@ def segmented_picture(
     """
     if artwork is None or max(artwork.shape[:2]) < max(image.shape[:2]):
         return image
-    return bounded(artwork, longest).astype(np.float32) / 255
+    return bounded(artwork, longest).astype(np.float32) / np.float32(255)
 
 
 def bounded_shape(shape: tuple[int, ...], longest: int) -> tuple[int, int]:

@@ -66,7 +66,7 @@ class Explainer(ABC):
         self,
         images: NDArray[np.float32],
         targets: Sequence[int] | NDArray[np.integer] | None = None,
-        artworks: Sequence[Artwork] | None = None,
+        artworks: Sequence[Artwork | None] | None = None,
     ) -> list[Explanation]:
         """Explain a batch.
 

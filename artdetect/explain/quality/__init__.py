@@ -27,7 +27,7 @@ from artdetect.stats.bootstrap import mean_interval
 HOW_TO_READ = (
     "A map explains the model if its deletion is lower and its insertion higher than those of random pixels, of noise "
     "and of the randomised model, by more than chance, and if it hardly correlates with the randomised model's map. "
-    "Insertion does not agree with the truth of spliced pictures; deletion does, so it says more."
+    "Insertion does not agree with the truth of spliced pictures, and deletion not reliably."
 )
 EXPLANATION, RANDOM, NOISE, RANDOMISED = ROWS = ("explanation", "random pixels", "XRAI of noise", "randomised model")
 AREAS = ("deletion", "insertion", "deletion_margin", "insertion_margin")
@@ -84,7 +84,7 @@ def check(
     *,
     seed: int,
     steps: int = 25,
-    artworks: Sequence[Artwork] | None = None,
+    artworks: Sequence[Artwork | None] | None = None,
 ) -> Quality:
     """Measure the explanations of a batch beside controls.
 
@@ -153,7 +153,7 @@ def _maps(
     images: NDArray[np.float32],
     explanations: Sequence[Explanation],
     seed: int,
-    artworks: Sequence[Artwork] | None,
+    artworks: Sequence[Artwork | None] | None,
 ) -> Iterator[Maps]:
     """For each picture, heatmap and ranks of each row."""
     randomised = rebuilt_for(explainer, randomised_model(explainer.model, seed))

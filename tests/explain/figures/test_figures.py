@@ -386,6 +386,15 @@ def test_a_sheet_of_one_scale_prints_it_once(tmp_path, artwork, blocks, written)
     assert "All maps have the same scale." in read(written)
 
 
+def test_a_sheet_of_several_methods_prints_no_unit_that_holds_for_one_alone(tmp_path, artwork, blocks, written):
+    other = replace(blocks, config={"method": "smoothgrad"})
+    sheet([Entry(artwork, blocks, "XRAI"), Entry(artwork, other, "SmoothGrad")], tmp_path / "a.png")
+    assert not {"log-odds per 1,000 pixels", "without a unit"} & {text for text, _ in written}
+    written.clear()
+    sheet([Entry(artwork, blocks, "XRAI")] * 2, tmp_path / "a.png")
+    assert "log-odds per 1,000 pixels" in {text for text, _ in written}
+
+
 def test_a_sheet_of_nothing_is_refused(tmp_path):
     with pytest.raises(ValueError, match="one entry or more"):
         sheet([], tmp_path / "a.png")
