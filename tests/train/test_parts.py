@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from artdetect.model.feature_cache import EPSILON
+from artdetect.model.extractor import EPSILON
 from artdetect.model.window_cache import PER_SIDE, WindowFeatureCache
 from artdetect.model.window_grid import WindowGrid
 from artdetect.pictures.labels import CLASSES
