@@ -86,15 +86,17 @@ def _may_become_an_export(out: Path) -> bool:
 
 
 def _write_onnx(detector: "Detector", folder: Path) -> Outputs:
-    """Write the graph `MODEL`, and load it."""
+    """Write the graph `MODEL`, and load it without the evidence, which `onnx_convert.graphs` has checked."""
     from artdetect.model import onnx_convert, onnx_graph
+    from artdetect.model.evidence import MARGIN
     from artdetect.model.onnx_runtime import Graph
 
     content = onnx_graph.content(
         onnx_convert.graphs(detector.model, detector.geometry.size, detector.parts)[onnx_runtime.MODEL]
     )
     (folder / ONNX_FILE).write_bytes(content)
-    return Graph(content)
+    graph = Graph(content)
+    return lambda pictures: {name: its for name, its in graph(pictures).items() if not name.startswith(MARGIN)}
 
 
 def _write_saved_model(detector: "Detector", folder: Path) -> Outputs:
