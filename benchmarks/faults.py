@@ -110,6 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         targets = dict.fromkeys(f"tests/{target}" for *_, targets in ROWS for target in targets)
         chosen = [] if options.slow or options.full else ["-m", "not slow"]
         command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", *chosen, f"--junit-xml={report}"]
+        command += ["-o", "junit_family=xunit1"]  # has room for the tries
         environment = os.environ | (FULL if options.full else {})
         subprocess.run([*command, *targets], cwd=PROJECT, env=environment, check=False)
         cases = list(read(report))

@@ -97,7 +97,8 @@ def foreign(record: Path) -> list[str]:
 
 def test_a_trace_shows_a_foreign_address(tmp_path: Path) -> None:
     """A name is not looked up here: a resolver may be on this machine."""
-    code = "import socket; s = socket.socket(); s.setblocking(0); [s.connect_ex((a, 9)) for a in ('192.0.2.1', '127.0.0.1')]"
+    code = "import socket; s = socket.socket(); s.setblocking(False)"
+    code += "; [s.connect_ex((host, 9)) for host in ('192.0.2.1', '127.0.0.1')]"
     command = [*traced(tmp_path / "trace"), sys.executable, "-S", "-c", code]
     subprocess.run(command, env={"PATH": os.environ["PATH"]}, check=True)
     (line,) = foreign(tmp_path / "trace")

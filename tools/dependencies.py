@@ -109,7 +109,7 @@ def by_extra() -> Iterator[tuple[str, list[str]]]:
 def closure(extra: str) -> set[str]:
     """The packages that an extra of this project needs, directly or not, on this machine."""
     project = tomllib.loads((install.PROJECT / "pyproject.toml").read_text())["project"]
-    wanted = defaultdict(set)  # package -> its extras that were followed
+    wanted: dict[str, set[str]] = defaultdict(set)  # package -> its extras that were followed
     queue = [*project["dependencies"], *project["optional-dependencies"].get(extra, ())]
     queue = [(Requirement(line), "") for line in queue]
     while queue:
@@ -118,7 +118,7 @@ def closure(extra: str) -> set[str]:
         if requirement.marker and not requirement.marker.evaluate({**default_environment(), "extra": of}):
             continue
         if name == "artdetect":
-            lines = (line for wanted in requirement.extras for line in project["optional-dependencies"][wanted])
+            lines = (line for extra in requirement.extras for line in project["optional-dependencies"][extra])
             queue += [(Requirement(line), "") for line in lines]
             continue
         for new in ({"", *requirement.extras}) - wanted[name]:
@@ -129,15 +129,18 @@ def closure(extra: str) -> set[str]:
 
 def licence(found: Distribution) -> str:
     """What a package says of its licence, on one line: as an SPDX expression, in classifiers, words or a file."""
-    if expression := found.metadata.get("License-Expression"):
-        return expression
-    marks = [line for line in found.metadata.get_all("Classifier", ()) if line.startswith("License :: ")]
+    marks = [mark for mark in _stated(found, "Classifier") if mark.startswith("License :: ")]
+    if expressions := _stated(found, "License-Expression"):
+        return expressions[0]
     if marks:
         return ", ".join(sorted({mark.rpartition(" :: ")[2] for mark in marks}))
-    words = found.metadata.get("License") or "UNKNOWN"
     files = (file for file in found.files or () if file.name.upper().startswith("LICEN"))
-    texts = [words, *(file.read_text() for file in files)]
+    texts = [*_stated(found, "License"), *(file.read_text() for file in files)]
     return next((text.strip().partition("\n")[0] for text in texts if text.strip() != "UNKNOWN"), "not stated")
+
+
+def _stated(found: Distribution, field: str) -> list[str]:
+    return [str(value) for value in found.metadata.get_all(field) or ()]
 
 
 def megabytes(found: Distribution) -> float:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artdetect.model import window_grid
+from artdetect.model.extractor import EPSILON
 from artdetect.model.pooled_net import PooledBlock
 from artdetect.model.window_grid import WindowGrid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-EPSILON = 1e-6  # added to variances, as `feature_cache` does
 
 
 @dataclass(frozen=True)

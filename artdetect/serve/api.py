@@ -4,65 +4,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
 
 from artdetect.pictures.labels import CLASSES
-from artdetect.serve import evidence_view, feedback, forms, intake, metrics
+from artdetect.serve import answers, evidence_view, feedback, forms, intake, metrics
 from artdetect.serve.problems import Problem, Refused
-from artdetect.serve.service import Judged, PictureAnswer, Service
+from artdetect.serve.service import Judged, Service
 from artdetect.web.problems import MEDIA_TYPE
-
-EXAMPLE: dict[str, Any] = {
-    "path": "castle.png",
-    "verdict": "AI",
-    "reason": "sure",
-    "p_ai": 0.981,
-    "model": "artnet-1a2b3c4d",
-    "error": None,
-    "predicted": "AI",
-    "novelty": 0.87,
-    "generator": "SDXL",
-    "native_crops": 3,
-    "ai_region": None,
-    "ai_area": None,
-    "headline": "Looks AI-generated",
-    "explanation": "The model puts the probability of AI at 98.1 %; it says AI from 83.0 % on.",
-    "meaning": "It is no proof: some works of people look like this to the model.",
-    "declared": [
-        {
-            "source": "IPTC DigitalSourceType (XMP)",
-            "claim": "made by a generative model",
-            "kind": "AI",
-            "value": "trainedAlgorithmicMedia",
-        }
-    ],
-}
-
-
-class Verdicts(BaseModel):
-    """The verdicts on the pictures of a request, in their order."""
-
-    model: str = Field(description="the id of the model that judged them")
-    pictures: list[PictureAnswer]
-
-    model_config = {"json_schema_extra": {"examples": [{"model": "artnet-1a2b3c4d", "pictures": [EXAMPLE]}]}}
-
-
-class Kept(BaseModel):
-    """A picture that was kept as a candidate for a golden case."""
-
-    path: str = Field(
-        description="its file in the folder of feedback", examples=["human/feedback/0a1b2c3d4e5f6071.jpg"]
-    )
-
-
-class Health(BaseModel):
-    """Whether the service is well."""
-
-    status: Literal["ok", "degraded"]
-    model: str = Field(description="the id of the model in use")
-    fault: str | None = Field(description="why the champion is not the model in use")
-
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 PICTURES = {
@@ -108,7 +55,9 @@ def router(service: Service) -> APIRouter:
     api = APIRouter()
     common = problems(400, 403, 408, 413, 422, 503)
 
-    @api.post("/api/v1/predict", response_model=Verdicts, responses=common, openapi_extra=PICTURES, tags=["verdicts"])
+    @api.post(
+        "/api/v1/predict", response_model=answers.Verdicts, responses=common, openapi_extra=PICTURES, tags=["verdicts"]
+    )
     async def predict(request: Request, name: Name = "") -> JSONResponse:
         """Verdicts on one or several pictures.
 
@@ -125,7 +74,7 @@ def router(service: Service) -> APIRouter:
 
     @api.post(
         "/api/v1/explain",
-        response_model=evidence_view.Evidence,
+        response_model=answers.Evidence,
         responses=common | {200: {"content": {"image/png": BINARY}}},
         openapi_extra=PICTURES,
         tags=["verdicts"],
@@ -162,7 +111,7 @@ def router(service: Service) -> APIRouter:
             "rule": detector.rule.as_dict() | {"unsure": detector.rule.band()},
         }
 
-    @api.get("/healthz", response_model=Health, tags=["operation"])
+    @api.get("/healthz", response_model=answers.Health, tags=["operation"])
     async def health(later: BackgroundTasks) -> dict[str, Any]:
         """Answers at once, however many pictures wait."""
         later.add_task(service.live.current)  # so that a champion that cannot be loaded shows without other requests
@@ -187,7 +136,7 @@ def _add_feedback(api: APIRouter, service: Service, folder: feedback.FeedbackFol
     @api.post(
         "/api/v1/feedback",
         status_code=201,
-        response_model=Kept,
+        response_model=answers.Kept,
         responses=problems(400, 403, 408, 413, 422, 503, 507),
         openapi_extra=body,
         tags=["verdicts"],

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from pydantic import BaseModel, Field
 
 from artdetect.pictures import palette
 from artdetect.serve import wording
-from artdetect.serve.service import Judged, PictureAnswer
+from artdetect.serve.service import Judged
 
 if TYPE_CHECKING:
     from artdetect.model.evidence import Evidence as ModelEvidence
@@ -23,20 +22,6 @@ FULL_COLOUR = 2.0  # logits: weaker evidence never gets the full colour, so that
 OPACITY = 0.7  # of the strongest evidence
 
 
-class Evidence(BaseModel):
-    """Where the evidence for a verdict lies, on a grid over the picture as the model sees it."""
-
-    picture: PictureAnswer
-    margin: list[list[float]] = Field(
-        description="rows from the top: what each place and its surroundings say, in logits; above 0 for AI"
-    )
-    p_ai: list[list[float | None]] = Field(
-        description="the calibrated probability of AI of these parts alone; null where parts of this size say nothing"
-    )
-    full_colour: float = Field(description="the size of a margin from which on it is drawn in full colour")
-    image: str = Field(description="what the grid lies over, as a data URI: the picture, or the square that is judged")
-
-
 async def evidence(judged: Judged) -> "ModelEvidence":
     """The evidence for the verdict on a picture."""
     assert judged.decoded
@@ -44,7 +29,7 @@ async def evidence(judged: Judged) -> "ModelEvidence":
 
 
 def as_dict(judged: Judged, found: "ModelEvidence") -> dict[str, Any]:
-    """An `Evidence` as JSON."""
+    """An `answers.Evidence` as JSON."""
     assert judged.decoded
     assert judged.decoded.artwork is not None
     file = io.BytesIO()

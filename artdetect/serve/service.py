@@ -2,27 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from artdetect.model.predict import Verdict
-from artdetect.pictures.declared_provenance import Declaration
 from artdetect.serve import wording
 from artdetect.serve.decoding import Decoded, DecodePool
 from artdetect.serve.feedback import FeedbackFolder
 from artdetect.serve.intake import Intake
-from artdetect.serve.live_model import BatchingModel, LiveModel
 from artdetect.serve.metrics import ServiceMetrics
 
-
-@dataclass(frozen=True)
-class PictureAnswer(Verdict):
-    """The row of one picture: what `artdetect predict --json` prints, and the same in words."""
-
-    headline: str = ""  # the verdict in a few words
-    explanation: str = ""  # why, as a sentence
-    meaning: str = ""  # what it does not mean
-    declared: tuple[Declaration, ...] = ()  # what the file itself claims; no part of the verdict
+if TYPE_CHECKING:
+    from artdetect.model.predict import Verdict
+    from artdetect.serve.live_model import BatchingModel, LiveModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +26,12 @@ class Judged:
         decoded: The decoded picture; None if it cannot be read.
     """
 
-    verdict: Verdict
-    model: BatchingModel
+    verdict: "Verdict"
+    model: "BatchingModel"
     decoded: Decoded | None
 
     def as_dict(self) -> dict[str, Any]:
-        """A `PictureAnswer` as JSON."""
+        """An `answers.PictureAnswer` as JSON."""
         return self.verdict.as_dict() | {
             "headline": wording.headline(self.verdict),
             "explanation": wording.reason(self.verdict, self.model.detector.rule),
@@ -58,7 +49,7 @@ class Service:
         feedback: Where verdicts that somebody calls wrong are kept; None to keep none.
     """
 
-    def __init__(self, live: LiveModel, max_bytes: int, feedback: FeedbackFolder | None = None):
+    def __init__(self, live: "LiveModel", max_bytes: int, feedback: FeedbackFolder | None = None):
         self.live = live
         self.feedback = feedback
         self.intake = Intake(max_bytes)
@@ -81,7 +72,7 @@ class Service:
             model = await self.live.current()
             return list(await asyncio.gather(*(self._judge(model, *picture, artwork, again) for picture in pictures)))
 
-    async def _judge(self, model: BatchingModel, name: str, content: bytes, artwork: int, again: bool) -> Judged:
+    async def _judge(self, model: "BatchingModel", name: str, content: bytes, artwork: int, again: bool) -> Judged:
         detector = model.detector
         decoded = await self.pool.decode(content, detector.geometry, detector.native_crops, artwork)
         if isinstance(decoded, str):
@@ -91,6 +82,3 @@ class Service:
         if not again:
             self.metrics.count(verdict)
         return Judged(verdict, model, None if isinstance(decoded, str) else decoded)
-
-
-COLUMNS = tuple(column.name for column in fields(PictureAnswer))

@@ -1,9 +1,13 @@
 """A verdict as a person reads it: what it is, why, and what it does not mean."""
 
+from typing import TYPE_CHECKING
+
 from artdetect.core.errors import ArtdetectError
 from artdetect.model import decision
 from artdetect.model.decision import DecisionRule
-from artdetect.model.predict import Verdict
+
+if TYPE_CHECKING:
+    from artdetect.model.predict import Verdict
 
 HEADLINES = {
     "AI": "Looks AI-generated",
@@ -19,12 +23,12 @@ MEANING = {
 }
 
 
-def headline(verdict: Verdict) -> str:
+def headline(verdict: "Verdict") -> str:
     """The verdict in a few words."""
     return HEADLINES[verdict.verdict] if verdict.verdict else "Cannot be read"
 
 
-def reason(verdict: Verdict, rule: DecisionRule) -> str:
+def reason(verdict: "Verdict", rule: DecisionRule) -> str:
     """Why a picture got its verdict, as a sentence.
 
     Args:
@@ -52,7 +56,7 @@ def reason(verdict: Verdict, rule: DecisionRule) -> str:
     raise ArtdetectError(f"there are no words for the reason {verdict.reason!r}")
 
 
-def meaning(verdict: Verdict) -> str:
+def meaning(verdict: "Verdict") -> str:
     """What a verdict does not mean."""
     return MEANING[verdict.verdict] if verdict.verdict else ""
 

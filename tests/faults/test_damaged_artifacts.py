@@ -80,5 +80,5 @@ def test_a_flipped_bit_in_what_names_the_champion_never_names_another(
         except ArtdetectError:
             found.append(None)
     assert set(found) <= {expected, None}
-    assert len(found) > 8
+    assert len(found) >= 8
     record_property("tries", len(found))

@@ -15,7 +15,8 @@ from artdetect.gate import golden
 from artdetect.pictures import images
 from artdetect.pictures.file_types import SUFFIXES
 from artdetect.serve import evidence_view, feedback, forms, page
-from artdetect.serve.service import COLUMNS, Service
+from artdetect.serve.answers import COLUMNS
+from artdetect.serve.service import Service
 from artdetect.web import guard, problems
 from tests.pictures import declared_files
 from tests.serve.running import PREDICT, get, post, verdict

@@ -1,0 +1,87 @@
+"""The structures of the API's answers, from which its description is made."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from artdetect.model.predict import Verdict
+from artdetect.pictures.declared_provenance import Declaration
+
+EXAMPLE: dict[str, Any] = {
+    "path": "castle.png",
+    "verdict": "AI",
+    "reason": "sure",
+    "p_ai": 0.981,
+    "model": "artnet-1a2b3c4d",
+    "error": None,
+    "predicted": "AI",
+    "novelty": 0.87,
+    "generator": "SDXL",
+    "native_crops": 3,
+    "ai_region": None,
+    "ai_area": None,
+    "headline": "Looks AI-generated",
+    "explanation": "The model puts the probability of AI at 98.1 %; it says AI from 83.0 % on.",
+    "meaning": "It is no proof: some works of people look like this to the model.",
+    "declared": [
+        {
+            "source": "IPTC DigitalSourceType (XMP)",
+            "claim": "made by a generative model",
+            "kind": "AI",
+            "value": "trainedAlgorithmicMedia",
+        }
+    ],
+}
+
+
+@dataclass(frozen=True)
+class PictureAnswer(Verdict):
+    """The row of one picture: what `artdetect predict --json` prints, and the same in words."""
+
+    headline: str = ""  # the verdict in a few words
+    explanation: str = ""  # why, as a sentence
+    meaning: str = ""  # what it does not mean
+    declared: tuple[Declaration, ...] = ()  # what the file itself claims; no part of the verdict
+
+
+COLUMNS = tuple(column.name for column in fields(PictureAnswer))
+
+
+class Verdicts(BaseModel):
+    """The verdicts on the pictures of a request, in their order."""
+
+    model: str = Field(description="the id of the model that judged them")
+    pictures: list[PictureAnswer]
+
+    model_config = {"json_schema_extra": {"examples": [{"model": "artnet-1a2b3c4d", "pictures": [EXAMPLE]}]}}
+
+
+class Kept(BaseModel):
+    """A picture that was kept as a candidate for a golden case."""
+
+    path: str = Field(
+        description="its file in the folder of feedback", examples=["human/feedback/0a1b2c3d4e5f6071.jpg"]
+    )
+
+
+class Health(BaseModel):
+    """Whether the service is well."""
+
+    status: Literal["ok", "degraded"]
+    model: str = Field(description="the id of the model in use")
+    fault: str | None = Field(description="why the champion is not the model in use")
+
+
+class Evidence(BaseModel):
+    """Where the evidence for a verdict lies, on a grid over the picture as the model sees it."""
+
+    picture: PictureAnswer
+    margin: list[list[float]] = Field(
+        description="rows from the top: what each place and its surroundings say, in logits; above 0 for AI"
+    )
+    p_ai: list[list[float | None]] = Field(
+        description="the calibrated probability of AI of these parts alone; null where parts of this size say nothing"
+    )
+    full_colour: float = Field(description="the size of a margin from which on it is drawn in full colour")
+    image: str = Field(description="what the grid lies over, as a data URI: the picture, or the square that is judged")

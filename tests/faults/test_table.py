@@ -1,0 +1,28 @@
+"""The table of faults counts what pytest reports, and names tests that exist."""
+
+from pathlib import Path
+
+from benchmarks import faults
+from tests import PROJECT
+
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.faults.test_kills" name="test_killed"><properties>
+<property name="tries" value="100"/><property name="note" value="slowly"/></properties></testcase>
+<testcase classname="tests.faults.test_kills" name="test_other[1]"><failure>no</failure></testcase>
+<testcase classname="tests.faults.test_kills" name="test_other[2]"><skipped/></testcase>
+<testcase classname="tests.web.test_guard" name="test_a"/>
+</testsuite></testsuites>"""
+
+
+def test_a_row_counts_tries_survivors_and_what_was_skipped(tmp_path: Path) -> None:
+    (report := tmp_path / "junit.xml").write_text(REPORT)
+    cases = list(faults.read(report))
+    assert faults.tally(cases, ["faults/test_kills.py"]) == faults.Tally(3, 101, 100, 1, ["slowly"])
+    assert faults.tally(cases, ["faults/test_kills.py::test_other"]) == faults.Tally(2, 1, 0, 1)
+
+
+def test_every_row_names_tests_that_exist_and_the_page_has_a_place_for_the_table() -> None:
+    for *_, targets in faults.ROWS:
+        for file, _, name in (target.partition("::") for target in targets):
+            assert f"def {name}(" in (PROJECT / "tests" / file).read_text() or not name
+    assert faults.PLACE.search(faults.PAGE.read_text())
