@@ -67,7 +67,7 @@ def _draw(judged: Judged, found: "ModelEvidence") -> bytes:
     place = 10.0
     for text, colour in (
         ("orange speaks for AI,", palette.LIGHT.warn),
-        ("blue for human;", palette.LIGHT.accent),
+        ("purple for human;", palette.FOR_HUMAN),
         (judged.verdict.model, palette.MUTED),
     ):
         write.text((place, picture.height + 36), text, colour, second)
@@ -82,5 +82,5 @@ def _overlay(margin: np.ndarray, picture: Image.Image) -> tuple[Image.Image, Ima
     strength = Image.fromarray((margin / _full_colour(margin)).astype(np.float32))
     values = np.asarray(strength.resize(picture.size, Image.Resampling.BICUBIC)).clip(-1, 1)
     mask = Image.fromarray((np.abs(values) * OPACITY * 255).astype(np.uint8))
-    ai, human = (Image.new("RGB", picture.size, colour) for colour in (palette.LIGHT.warn, palette.LIGHT.accent))
+    ai, human = (Image.new("RGB", picture.size, colour) for colour in (palette.FOR_AI, palette.FOR_HUMAN))
     return Image.composite(ai, human, Image.fromarray(((values > 0) * 255).astype(np.uint8))), picture, mask

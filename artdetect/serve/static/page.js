@@ -3,7 +3,7 @@
 
 const PARALLEL = 3;
 const TRIES = 8;
-const COLOURS = { ai: [180, 83, 26], human: [37, 99, 168] };  // of artdetect/pictures/palette.py, light
+const COLOURS = { ai: [230, 97, 1], human: [94, 60, 153] };  // FOR_AI and FOR_HUMAN of artdetect/pictures/palette.py
 
 const form = document.getElementById("pictures");
 const input = document.getElementById("files");
