@@ -196,7 +196,7 @@ def test_a_config_cannot_be_changed_once_made(file: Path) -> None:
 
 
 def test_there_is_a_section_for_every_stage_then_those_for_other_flows_and_for_who_computes() -> None:
-    others = ["retrain", "gate", "tune", "ingest", "compute"]
+    others = ["retrain", "gate", "tune", "ingest", "alerts", "usage", "compute"]
     assert list(configs.Config.model_fields) == [*(stage.name for stage in CHAIN), *others]
     assert {"train.epochs", "download.url", "balance"} <= set(known_keys())
 

@@ -143,7 +143,7 @@ class OnnxRuntime:
         content = self._read(name)
         if digests.bytes_digest(content) != self._card[ENTRY]["graphs"][name]:
             raise ModelError(
-                f"{_place(self._file, name)}: it is damaged, or belongs to another model than {self._file.name}. "
+                f"{self._named(name)}: it is damaged, or belongs to another model than {self._file.name}. "
                 "Restore both, or train the model again"
             )
         missing = self._card[ENTRY].get("weights", {}).get(name, ())
@@ -154,7 +154,11 @@ class OnnxRuntime:
             raise
         except Exception as error:  # whatever NumPy and ONNX Runtime raise on damaged arrays and foreign graphs
             reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise ModelError(f"{_place(self._file, name)}: ONNX Runtime cannot load it ({reason})") from error
+            raise ModelError(f"{self._named(name)}: ONNX Runtime cannot load it ({reason})") from error
+
+    def _named(self, graph: str) -> str:
+        """A graph's file, for messages."""
+        return f"{self._file}: {graph}" if head_file.is_head_file(self._file) else str(_place(self._file, graph))
 
     def _read(self, graph: str) -> bytes:
         if not head_file.is_head_file(self._file):

@@ -34,12 +34,15 @@ def test_a_full_disk_under_the_output_is_one_line(config: Path, roots: Path) -> 
     assert "the disk is full" in one_line(ended.stderr)
 
 
-def test_a_file_that_must_not_grow_is_one_line(failing: Callable[..., str], model: Path, mixed: Path) -> None:
-    """`ulimit -f`, which stops root too; Keras unpacks the weights to a temporary file."""
+def test_a_file_that_must_not_grow_is_one_line(failing: Callable[..., str], model: Path, tmp_path: Path) -> None:
+    """`ulimit -f`, which stops root too."""
+    (folder := tmp_path / "in").mkdir()
+    for number in range(200):
+        (folder / f"{number}.jpg").touch()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
-        message = failing("predict", mixed)
+        message = failing("predict", folder, "--csv", tmp_path / "out.csv")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "ulimit" in message

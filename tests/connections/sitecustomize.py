@@ -16,9 +16,11 @@ HERE = {"", "localhost", "ip6-localhost", socket.gethostname()}
 
 
 def is_here(host: object) -> bool:
-    """Whether a host is this machine."""
+    """Whether a host is this machine, or none."""
     name = host.decode() if isinstance(host, bytes) else host
     if name is None or name in HERE:
+        return True
+    if str(name).endswith(".invalid"):  # no machine has such a name: RFC 6761
         return True
     try:
         address = ipaddress.ip_address(str(name).partition("%")[0])

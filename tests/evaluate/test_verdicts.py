@@ -23,7 +23,7 @@ def test_the_measures_are_shares_of_verdicts_with_both_classes_counted_the_same(
         assert metric["low"] < metric["value"] < metric["high"]
     unsure = int((table.verdict == "unsure").sum())
     assert found["reasons"] == {
-        "flat": 0, "too small": 0, "unlike the training art": 0, "near the threshold": unsure,
+        "flat": 0, "too small": 0, "unlike the training art": 0, "near the threshold": unsure, "parts differ": 0,
     }  # fmt: skip
 
 

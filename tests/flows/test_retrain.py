@@ -1,5 +1,6 @@
 """A retraining on a real server: the gate decides first, and pages are made for a model that was promoted."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,15 @@ def decisions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def events(name: str, run_id: object) -> list[dict[str, Any]]:
-    chosen = {"filter": {"event": {"name": [name]}}}
-    with get_client(sync_client=True) as client:
-        found = client.request("POST", "/events/filter", json=chosen).json()["events"]
-    wanted = f"prefect.flow-run.{run_id}"
-    return [event for event in found if wanted in [related["prefect.resource.id"] for related in event["related"]]]
+    """The events of a run with this name, once there is one: Prefect stores them a moment later."""
+    chosen, wanted = {"filter": {"event": {"name": [name]}}}, f"prefect.flow-run.{run_id}"
+    for _ in range(200):
+        with get_client(sync_client=True) as client:
+            found = client.request("POST", "/events/filter", json=chosen).json()["events"]
+        if of_run := [event for event in found if wanted in [one["prefect.resource.id"] for one in event["related"]]]:
+            return of_run
+        time.sleep(0.1)
+    return []
 
 
 def retrained(config: Config, **train: object) -> tuple[list[str], Any]:

@@ -22,10 +22,10 @@ PREDICT = "/api/v1/predict"
 
 @contextmanager
 def serving(
-    path: Path | None = None, max_bytes: int = 10**6, feedback: Path | None = None, live: LiveModel | None = None
+    path: Path | None = None, max_bytes: int = 10**6, feedback: Path | None = None
 ) -> Iterator[tuple[Service, str]]:
     """The service, and its address."""
-    service = Service(live or LiveModel(path), max_bytes, FeedbackFolder(feedback) if feedback else None)
+    service = Service(LiveModel(path), max_bytes, FeedbackFolder(feedback) if feedback else None)
     reserved = serve.reserve("127.0.0.1", 0)
     serve.listen(reserved)
     server = serve.server(service, log_config=None)

@@ -24,7 +24,7 @@ START = "AI-generated or human-made?"
 def served(running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The address of a service that takes 64 MB, and its folder of feedback."""
     folder = tmp_path_factory.mktemp("kept")
-    with serving(max_bytes=64 * 10**6, feedback=folder, live=running[0].live) as (_, address):
+    with serving(max_bytes=64 * 10**6, feedback=folder) as (_, address):
         yield address, folder
 
 
