@@ -53,8 +53,7 @@ def render(title: str, values: Mapping[str, Any], charts: Charts) -> str:
             "audit_sheet": _sheet(values["audit_sheet"]),
         },
         title=title,
-        palettes={"light": asdict(LIGHT), "dark": asdict(DARK)},
-        style=(config.TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        **look(),
         charts={
             name: {f"{theme}_{shape}": _chart(png) for (theme, shape), png in variants.items()}
             for name, variants in charts.items()
@@ -62,6 +61,14 @@ def render(title: str, values: Mapping[str, Any], charts: Charts) -> str:
         metric_names=METRICS,
         verdicts=VERDICTS,
     )
+
+
+def look() -> dict[str, Any]:
+    """What `head.html.jinja` needs: the colours, light and dark, and the style sheet."""
+    return {
+        "palettes": {"light": asdict(LIGHT), "dark": asdict(DARK)},
+        "style": (config.TEMPLATES / "report.css").read_text(encoding="utf-8"),
+    }
 
 
 def data_uri(content: bytes, kind: str) -> str:
