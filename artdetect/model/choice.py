@@ -14,7 +14,6 @@ from artdetect.core import digests, paths
 from artdetect.core.errors import ModelError
 from artdetect.model import head_file
 from artdetect.model.detector import MODEL_FILE, is_demonstration, read_card
-from artdetect.model.onnx_runtime import OnnxRuntime
 
 if TYPE_CHECKING:
     from artdetect.model.detector import Detector
@@ -160,6 +159,6 @@ def introduction(detector: "Detector", role: Role, key: str | None) -> list[str]
         )
     if detector.notice:
         lines.append(f"model {detector.id}: its training data say: {' '.join(detector.notice.split())}")
-    if detector.runtime.name != OnnxRuntime.name:
+    if detector.runtime.name == "tensorflow":
         lines.append(f"model {detector.id}: it has no ONNX graphs, so TensorFlow answers, which takes longer to start")
     return lines

@@ -15,7 +15,6 @@ import numpy as np
 
 from artdetect.core import atomic, digests, json_cache, paths
 from artdetect.core.errors import ModelError
-from artdetect.model import onnx_convert
 from artdetect.model.compiled import CompiledModel
 from artdetect.model.extractor import Extractor
 from artdetect.model.onnx_runtime import FEATURES, Graph, OnnxRuntime
@@ -75,7 +74,8 @@ def _graph(extractor: Extractor, weights_id: str) -> bytes | None:
     key = {
         "extractor": asdict(extractor) | {"weights": weights_id},
         "packages": digests.versions(PACKAGES),
-        "code": digests.code_digests(onnx_convert.__name__) | digests.code_digests("artdetect.model.extractor"),
+        "code": digests.code_digests("artdetect.model.onnx_convert")
+        | digests.code_digests("artdetect.model.extractor"),
     }
     convert = partial(_converted, extractor)
     found = json_cache.cached_json("backbone", key, convert)
@@ -90,7 +90,7 @@ def _graph(extractor: Extractor, weights_id: str) -> bytes | None:
 
 def _converted(extractor: Extractor) -> dict[str, Any]:
     """Write the ONNX file. Returns its sha256, or why the net cannot be converted."""
-    from artdetect.model import onnx_graph
+    from artdetect.model import onnx_convert, onnx_graph
 
     net = extractor.build()
     try:

@@ -20,11 +20,9 @@ from artdetect.core.errors import ModelError
 from artdetect.model import head_file, reproducible_keras
 from artdetect.model.decision import DecisionRule
 from artdetect.model.frozen_backbone import with_crops
-from artdetect.model.onnx_runtime import ENTRY
 from artdetect.model.parts import CARD as PARTS
 from artdetect.model.parts import MEMBER as PARTS_MEMBER
 from artdetect.model.parts import Parts
-from artdetect.model.runtime import FrozenPart, Runtime, open_runtime
 from artdetect.pictures import images, labels
 from artdetect.pictures.images import Geometry
 from artdetect.pictures.native_crops import MAX_CROPS
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from artdetect.model.evidence import Evidence, EvidenceNet
+    from artdetect.model.runtime import FrozenPart, Runtime
     from artdetect.pictures.picture_views import PictureViews
 
 MODEL_FILE = file_names.MODEL
@@ -85,7 +84,7 @@ class Detector:
         parts: How parts of a picture are judged, where training has fitted that.
     """
 
-    runtime: Runtime
+    runtime: "Runtime"
     preset: str
     geometry: Geometry
     metadata: Mapping[str, Any]
@@ -176,7 +175,7 @@ class Detector:
         return self.runtime.evidence_net(self.parts)
 
     @property
-    def frozen(self) -> FrozenPart | None:
+    def frozen(self) -> "FrozenPart | None":
         """The part that training does not change, where the model has one."""
         return self.runtime.frozen
 
@@ -275,6 +274,7 @@ class Detector:
             None, or why there are no graphs: the model has an operation that ONNX lacks.
         """
         from artdetect.model import onnx_convert
+        from artdetect.model.onnx_runtime import ENTRY
 
         try:
             graphs = onnx_convert.graphs(self.model, self.geometry.size, self.parts)
@@ -292,6 +292,9 @@ class Detector:
         Raises:
             ModelError: There is no such file, or it is not a model file of artdetect.
         """
+        from artdetect.model.onnx_runtime import ENTRY
+        from artdetect.model.runtime import open_runtime
+
         path = path / MODEL_FILE if path.is_dir() else path
         if not path.is_file():
             raise ModelError(f"{path}: no such model. Train one with `artdetect run`, or name another with --model")

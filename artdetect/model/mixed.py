@@ -42,7 +42,7 @@ class MixedRule:
         return found if found and found.firmness >= self.firmness else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # eq=False: arrays do not compare to one truth value
 class MixedRegion:
     """A region of a picture that stands out from the rest.
 

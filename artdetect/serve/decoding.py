@@ -21,6 +21,7 @@ from artdetect.pictures.picture_views import PictureViews
 from artdetect.serve import decode_process
 
 WALL_SECONDS = 120.0  # on a busy machine, processor time takes longer
+EXIT_SECONDS = 5.0  # until a process whose output has ended has an exit code
 MAX_HEADER = 2**20
 
 TOO_SLOW = f"it takes more than {decode_process.CPU_SECONDS} seconds to decode"
@@ -93,7 +94,7 @@ class DecodePool:
             return TOO_SLOW
         except (EOFError, ConnectionError, asyncio.IncompleteReadError):
             self.replaced += 1
-            code = await process.end()
+            code = await process.end(patience=EXIT_SECONDS)
             return TOO_SLOW if code == -signal.SIGXCPU else ENDED
         finally:
             self._free.put_nowait(process)
@@ -117,11 +118,14 @@ class _Process:
             )
         return self._process
 
-    async def end(self) -> int | None:
-        """Kill the process; its exit code."""
+    async def end(self, patience: float = 0.0) -> int | None:
+        """Kill the process, unless it ends by itself within some seconds; its exit code."""
         process, self._process = self._process, None
         if process is None:
             return None
+        if patience:
+            with suppress(TimeoutError):
+                return await asyncio.wait_for(process.wait(), patience)
         with suppress(ProcessLookupError):
             process.kill()
         return await process.wait()

@@ -79,7 +79,7 @@ def cached() -> dict[Path, int]:
 
 def test_a_folder_becomes_figures_arrays_a_table_a_sheet_and_a_check(detector: Detector, source: Path) -> None:
     out = source.parent / "out"
-    config = ExplainConfig(steps=2, algorithm="fast", quality_pictures=2)
+    config = ExplainConfig(method="xrai", steps=2, algorithm="fast", quality_pictures=2)
     assert run(detector, out, source, config=config) == ["a", "b", "deep/er/a"]
     rows = table(out)
     assert rows.error.isna().all()

@@ -1,9 +1,12 @@
 """What training adds for parts of pictures: heads that know no source of what they judge, and honest silence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from artdetect.model.extractor import EPSILON
+from artdetect.model.probabilities import Calibration
 from artdetect.model.window_cache import PER_SIDE, WindowFeatureCache
 from artdetect.model.window_grid import WindowGrid
 from artdetect.pictures.labels import CLASSES
@@ -89,6 +92,9 @@ def test_the_rule_for_mixed_pictures_allows_one_false_alarm_in_a_hundred() -> No
 def test_the_rule_is_fitted_on_pictures_that_the_heads_do_not_know(
     judged: FittedParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    calibrations = dict.fromkeys(WindowGrid(64).sides, Calibration(1.0))
+    by_fold = {number: replace(each, calibrations=calibrations) for number, each in judged.by_fold.items()}
+    judged = replace(judged, parts=replace(judged.parts, calibrations=calibrations), by_fold=by_fold)
     assert mixed.fit(judged, EXTRACTOR) is None  # too few human-made pictures to state one in a hundred
     monkeypatch.setattr(mixed, "MIN_HUMAN", 20)
     monkeypatch.setattr(mixed, "LEAST_FOUND", 0)
