@@ -22,8 +22,8 @@ from artdetect.report.filters import environment
 if TYPE_CHECKING:
     from PIL import Image
 
-FIGURE_WIDTH = 780  # px of an explanation: a phone's page at density 2
-FIGURE_BYTES = 150_000
+FIGURE_WIDTH = 1170  # px of an explanation: enlarged, a laptop's window
+FIGURE_BYTES = 200_000
 BESIDE_WIDTH = 390  # px of another method's
 BESIDE_BYTES = 50_000
 SHEET_WIDTH = 1100  # px of a contact sheet
