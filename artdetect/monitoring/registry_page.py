@@ -17,7 +17,7 @@ from artdetect.artifacts.stages import MISSING_INPUT
 from artdetect.core import atomic, paths
 from artdetect.formatting.text import printable
 from artdetect.model import choice
-from artdetect.monitoring import model_table
+from artdetect.monitoring import model_table, reproduction
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_TESTS = 40  # newest tests of a data set in its plot
@@ -44,11 +44,13 @@ def gather() -> dict[str, Any]:
 
     Returns:
         `made` (ISO 8601, UTC); `champion`: its key or None; `data_sets`, the one of the newest model first: name,
-        models (rows of `model_table.table`), tests (rows of `model_table.tests` with their number), notices and plot;
-        `promotions`, newest first; `gates`, newest first: at, challenger and champion (keys or
-        "gone"; champion None if there was none), verdict and sentence (None if the file is damaged).
+        models (rows of `model_table.table`, with the `provenance` of `reproduction` or None), tests (rows of
+        `model_table.tests` with their number), notices and plot; `promotions`, newest first; `gates`, newest first: at,
+        challenger and champion (keys or "gone"; champion None if there was none), verdict and sentence (None if the
+        file is damaged).
     """
-    models, tests, history = model_table.table(), model_table.tests(), registry.history()
+    tests, history, made = model_table.tests(), registry.history(), reproduction.provenance()
+    models = [row | {"provenance": made.get(row["key"])} for row in model_table.table()]
     out_of_source = {row["key"]: row["other_art"] for row in models}
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in models:

@@ -1,16 +1,20 @@
 """The page of the registry: data sets apart, no claim across pictures, the champion's history, no script."""
 
+import html
 import json
 import re
+import shlex
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from artdetect import config as configs
 from artdetect.artifacts import registry, run_ledger, store
 from artdetect.cli import main
-from artdetect.monitoring import registry_page
+from artdetect.monitoring import registry_page, reproduction
+from artdetect.train.config import TrainConfig
 
 NASTY = "<script>alert(1)</script>\x1b & \u202eart"
 CARD = {"preset": "artnet", "geometry": {"size": 64, "fit": "crop"}, "classes": ["AI", "human"]}
@@ -20,9 +24,16 @@ def metric(value: float) -> dict[str, float]:
     return {"value": value, "low": round(value - 0.06, 3), "high": round(value + 0.03, 3)}
 
 
+ABSTAIN = {"min_accuracy": 0.9, "max_share": None}
+SHA256 = "0" * 64
+URL = "https://example.org/art; rm.zip"
+
+
 def data_set(name: str, balance: str) -> None:
     with store.build("download", f"d-{balance}", {}) as out:
-        (out / "dataset.json").write_text(json.dumps({"folder": "raw", "name": name}))
+        (out / "dataset.json").write_text(
+            json.dumps({"folder": "raw", "name": name, "url": URL, "archive_sha256": SHA256})
+        )
     with store.build("balance", balance, {}) as out:
         (out / "table").write_text(balance)
     run_ledger.refresh([store.load("download", f"d-{balance}"), store.load("balance", balance)])
@@ -34,7 +45,8 @@ def trained(key: str, balance: str, auc: float | None) -> None:
         "pictures": 3052, "sources": {"AI": 14, "human": 27}, "enough_sources": True, "firm": metric(0.4),
         "right_ai": metric(0.93), "right_human": None, "roc_auc": metric(auc),
     }  # fmt: skip
-    parts = {"config": {"preset": "artnet"}, "inputs": {"balance": store.load("balance", balance).digest}}
+    settings = {"preset": "compact", "epochs": 7, "seed": TrainConfig().seed, "abstain": ABSTAIN}
+    parts = {"config": settings, "inputs": {"balance": store.load("balance", balance).digest}}
     with store.build("train", key, parts) as out:
         with zipfile.ZipFile(out / "model.keras", "w") as archive:
             archive.writestr("artdetect.json", json.dumps(CARD | {"name": key, "notice": f"Note of {NASTY}"}))
@@ -112,6 +124,23 @@ def test_the_history_of_the_champion_and_the_gates_verdicts(history: Path) -> No
     assert [(row["challenger"], row["champion"], row["verdict"]) for row in registry_page.gather()["gates"]] == [
         ("t4", None, "promote"), ("t3", "t2", None), ("t2", "t1", "promote")
     ]  # fmt: skip
+
+
+def test_the_command_that_makes_a_model_again_has_its_settings_and_data(history: Path) -> None:
+    store_used = [store.load(stage, key) for stage, key in (("download", "d-b1"), ("balance", "b1"), ("train", "t1"))]
+    run_ledger.refresh(store_used)
+    made = reproduction.provenance()
+    assert made["t1"]["data_sets"] == [{"name": NASTY, "url": URL, "sha256": SHA256}]
+    assert made["t1"]["commit"] == store.load("train", "t1").record["revision"]
+    words = shlex.split(made["t1"]["command"])
+    assert words[:4] == ["artdetect", "run", "--config", "/dev/null"]
+    config = configs.load(Path(words[3]), words[5::2])
+    assert set(words[4::2]) == {"--set"}
+    assert (config.download.url, config.download.sha256) == (URL, SHA256)
+    assert config.train == TrainConfig.model_validate({"preset": "compact", "epochs": 7, "abstain": ABSTAIN})
+    assert made["t3"]["command"] is None
+    page = registry_page.render(registry_page.gather())
+    assert made["t1"]["command"] in html.unescape(page)
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
