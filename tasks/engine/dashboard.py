@@ -59,20 +59,13 @@ def publish(outcomes: Sequence[StageOutcome]) -> None:
         for name, caption in _captions(scores).items():
             if (figure := report / "figures" / f"{name}.png").is_file():
                 create_markdown_artifact(_image(figure, caption), key=name, description=caption)
-    publish_models()
+    description = "All models, the history of the champion and the gate's verdicts"
+    create_link_artifact(address(registry_page.file()), key="models", link_text="models", description=description)
     publish_stages(outcomes)
     former = artifacts.get("evaluate champion") or _champions_evaluation(artifacts)
     training = _read(artifacts["train"])
     metrics = f"{_other_art(training)}\n\n{_metrics(scores, _read(former) if former else None)}"
     create_markdown_artifact(metrics, key="metrics", description=f"{result(scores)} {other_art.sentences(training)[0]}")
-
-
-def publish_models() -> None:
-    """Write the page of all models as they are now, and link to it."""
-    page = registry_page.file()
-    registry_page.write(page)
-    description = "All models, the history of the champion and the gate's verdicts"
-    create_link_artifact(address(page), key="models", link_text="models", description=description)
 
 
 def result(metrics: Mapping[str, Any]) -> str:

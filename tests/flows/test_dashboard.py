@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect.client.orchestration import get_client
 
 from artdetect.artifacts import run_ledger
+from artdetect.monitoring import registry_page
 from flows.pipeline import pipeline
 from tasks.engine.server import number_artifacts
 
@@ -26,6 +27,10 @@ def test_a_cached_run_shows_stages_metrics_audit_and_report(pictures: Path) -> N
     assert "| **shortcut** | warn |" in found["audit"].data
     assert found["model-card"].data.startswith("# Model card: notebook-")
     assert "report.html" in found["report"].data
+    assert registry_page.file().as_uri() in found["models"].data
+    page = registry_page.file().read_text(encoding="utf-8")
+    assert "<h2><bdi>drawn</bdi></h2>" in page  # the run that names the data set is on record when it is written
+    assert "<code>artdetect run --config /dev/null --set download.url=" in page
     assert "8 test pictures of each class" in found["localisation"].data
     accuracy = re.search(r"[\d.]+ % right|[\d.]+ %", str(found["summary"].description))
     assert accuracy
