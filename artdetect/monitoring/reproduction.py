@@ -10,6 +10,7 @@ from artdetect import download
 from artdetect.artifacts import lineage, run_ledger, store
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.config import Config
+from artdetect.core import paths
 from artdetect.core.errors import ArtifactError
 
 NO_CONFIG = "/dev/null"  # an empty config, so that the project's own does not count
@@ -53,11 +54,16 @@ def _data_sets(key: str | None) -> list[dict[str, Any]]:
         content = download.dataset(store.place("download", key))
         records = content["sets"].items() if "sets" in content else [(content.get("name"), content)]
         return [
-            {"name": name, "url": record["url"], "sha256": record.get("archive_sha256")}
+            {"name": name, "url": _address(record), "sha256": record.get("archive_sha256")}
             for name, record in records
             if record.get("url")
         ]
     return []
+
+
+def _address(record: Mapping[str, Any]) -> str:
+    """The address of a data set; a folder's is its place on this machine."""
+    return str(paths.located(record["url"])) if record.get("kind") == "folder" else record["url"]
 
 
 def _addresses(data_sets: Sequence[Mapping[str, Any]]) -> list[str]:
