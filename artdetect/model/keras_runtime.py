@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect.model import keras_model_file
+from artdetect.model import evidence_graph, keras_model_file
 from artdetect.model.compiled import CompiledModel, outputs_of
 from artdetect.model.evidence import EvidenceNet
 from artdetect.model.frozen_backbone import LAYER, FrozenBackbone
@@ -60,7 +60,7 @@ class KerasRuntime:
 
     def evidence_net(self, parts: Parts | None) -> EvidenceNet:
         """The model that gives its evidence with its verdict."""
-        return EvidenceNet.of_keras(self.keras_model, self._size, parts)
+        return evidence_graph.evidence_net(self.keras_model, self._size, parts)
 
     def __reduce__(self) -> Any:
         if self._file is None:

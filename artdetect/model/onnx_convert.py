@@ -12,7 +12,7 @@ from artdetect.core import digests
 from artdetect.core.errors import ModelError, storage_error
 from artdetect.model import output_check, tensorflow_setup
 from artdetect.model.compiled import outputs_of
-from artdetect.model.evidence import with_evidence
+from artdetect.model.evidence_graph import with_evidence
 from artdetect.model.frozen_backbone import LAYER
 from artdetect.model.onnx_runtime import BACKBONE, FEATURES, HEAD, MODEL, PICTURE, VERDICT, Graph, file_name
 from artdetect.model.output_check import Outputs
@@ -35,14 +35,15 @@ def missing_packages() -> list[str]:
 def graphs(model: "keras.Model", size: int, parts: Parts | None = None) -> "dict[str, onnx.ModelProto]":
     """A model as ONNX graphs, by name. The same model gives the same bytes.
 
-    `MODEL` maps pictures float32 [N, size, size, 3] in [0, 1] to the model's outputs by name, and to its evidence where
-    `evidence.with_evidence` gives one. The others give the outputs without the evidence: if the model has a frozen
-    part, `BACKBONE` maps pictures to its features, and `HEAD` features to the outputs; else `VERDICT` pictures to them.
+    `MODEL` maps pictures float32 [N, size, size, 3] in [0, 1] to the model's outputs by name, and to its evidence if
+    `evidence_graph.with_evidence` gives one. The others give the outputs without the evidence: if the model has a
+    frozen part, `BACKBONE` maps pictures to its features, and `HEAD` features to the outputs; else `VERDICT` pictures
+    to them.
 
     Args:
         model: The model.
         size: Side of its pictures, in pixels.
-        parts: As `evidence.with_evidence` takes them.
+        parts: As `evidence_graph.with_evidence` takes them.
 
     Raises:
         ModelError: It cannot be converted, or a graph gives other outputs than the model.

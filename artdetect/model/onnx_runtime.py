@@ -16,12 +16,13 @@ import numpy as np
 from artdetect.core import digests
 from artdetect.core.errors import ModelError
 from artdetect.model import head_file
-from artdetect.model.evidence import EvidenceNet
-from artdetect.model.parts import Parts
 from artdetect.pictures import images
 
 if TYPE_CHECKING:
     import keras
+
+    from artdetect.model.evidence import EvidenceNet
+    from artdetect.model.parts import Parts
 
 PICTURE, FEATURES = "picture", "features"  # names of inputs
 MODEL, VERDICT, BACKBONE, HEAD = "model", "verdict", "backbone", "head"  # names of graphs, see `onnx_convert.graphs`
@@ -132,8 +133,10 @@ class OnnxRuntime:
 
         return keras_model_file.load(self._file, self._card)
 
-    def evidence_net(self, parts: Parts | None) -> EvidenceNet:
+    def evidence_net(self, parts: "Parts | None") -> "EvidenceNet":
         """The model that gives its evidence with its verdict. The parts are in its graph."""
+        from artdetect.model.evidence import EvidenceNet
+
         return EvidenceNet(self._graph(MODEL), self._card["geometry"]["size"])
 
     def _graph(self, name: str, prepare: Callable[[np.ndarray], np.ndarray] = np.asarray) -> Graph:

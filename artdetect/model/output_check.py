@@ -29,7 +29,8 @@ def differences(expected: Outputs, received: Outputs, size: int) -> dict[str, fl
     """
     pictures = _pictures(size)
     wanted, found = expected(pictures), received(pictures)
-    return {name: _difference(name, wanted.get(name), found[name]) for name in sorted(found)}
+    names = sorted(found, key=lambda name: (name != "probabilities", name))  # the first to be named in an error
+    return {name: _difference(name, wanted.get(name), found[name]) for name in names}
 
 
 def require_same(differences: Mapping[str, float], format: str) -> None:

@@ -52,7 +52,7 @@ def train(inputs: TrainingInputs) -> TrainingResult:
     views = cached_features(extractor, config.degraded_views, train, validation, inputs.progress, config.native_crops)
     fitted = fit(config, views, train, validation)
     judged_parts = parts.fit(config, extractor, train, inputs.progress) if config.part_pictures else None
-    mixed_rule = judged_parts and mixed.fit(judged_parts, extractor, inputs.progress)
+    mixed_rule = mixed.fit(judged_parts, extractor, inputs.progress) if judged_parts else None
 
     def write_files(out: Path) -> None:
         np.savez(out / NEIGHBOURS, sha256=train.sha256.to_numpy("S64"), embedding=fitted.train)
@@ -71,7 +71,7 @@ def train(inputs: TrainingInputs) -> TrainingResult:
         validation=fitted.validation,
         card=artnet_model.description(extractor, fitted, config.test_time_views),
         native_crops=config.native_crops,
-        parts=judged_parts and mixed.with_rule(judged_parts, mixed_rule),
+        parts=mixed.with_rule(judged_parts, mixed_rule) if judged_parts else None,
     )
 
 

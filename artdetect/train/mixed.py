@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from artdetect.core.progress import Progress, with_label
-from artdetect.model import evidence
+from artdetect.model import evidence_graph
 from artdetect.model.compiled import CompiledModel
 from artdetect.model.feature_cache import Extractor
 from artdetect.model.mixed import MixedRule, region
@@ -55,15 +55,13 @@ def fit(fitted: FittedParts, extractor: Extractor, progress: Progress | None = N
     drawn = list(_splices(fitted, ai, human))
     done = with_label(progress, "pictures of mixed origin")
     alarms, found = np.empty(len(human)), np.empty(len(drawn))
-    for place, row in enumerate(human):
+    for place, row in enumerate(human.tolist()):
         alarms[place] = judge.firmness(pixels(row), fitted.folds.folds[row])
-        if done:
-            done(place + 1, len(human) + len(drawn))
+        done(place + 1, len(human) + len(drawn))
     for place, (base, donor, mask, feather) in enumerate(drawn):
         spliced = _spliced(pixels(base), pixels(donor), mask, feather)
         found[place] = judge.firmness(spliced, fitted.folds.folds[base])
-        if done:
-            done(len(human) + place + 1, len(human) + len(drawn))
+        done(len(human) + place + 1, len(human) + len(drawn))
     fitted_rule = rule(alarms, found, np.array([mask.mean() for _, _, mask, _ in drawn]))
     return fitted_rule if max(fitted_rule.found.values(), default=0) >= LEAST_FOUND else None
 
@@ -116,7 +114,9 @@ class _Judge:
 
         size = extractor.geometry.size
         picture, statistics = window_statistics(extractor.build(), size)
-        maps = {str(number): evidence.margins(parts.layers, parts, statistics)[1] for number, parts in by_fold.items()}
+        maps = {
+            str(number): evidence_graph.margins(parts.layers, parts, statistics)[1] for number, parts in by_fold.items()
+        }
         self._maps = CompiledModel(
             partial(keras.Model(picture, maps), training=False), (size, size, 3), images.to_input
         )

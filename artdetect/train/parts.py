@@ -185,7 +185,7 @@ class _Windows:
         embedded = [(embedding(x), owners) for x, owners in self._chunks(rows)]
         x, owners = (np.concatenate(column) for column in zip(*embedded, strict=True))
         balanced = heads.balanced_weights(y[owners], weights[owners].astype(np.float32))
-        found = []
+        found: list[Layers] = []
         for penalty in penalties:
             ((kernel, bias),) = heads.fit(x, y[owners], balanced, "linear", penalty, 0).layers
             margin = kernel[:, [AI]] - kernel[:, [HUMAN]]

@@ -7,7 +7,8 @@ from PIL import Image
 
 from artdetect.explain.model_score import ExplainedScore
 from artdetect.model.detector import Detector
-from artdetect.model.evidence import ADDITIVE, with_evidence
+from artdetect.model.evidence import ADDITIVE
+from artdetect.model.evidence_graph import with_evidence
 from artdetect.model.extractor import EPSILON
 from artdetect.model.pooled_net import PooledNet
 from artdetect.model.window_grid import WindowGrid

@@ -157,7 +157,7 @@ def _random_cells(share: float, shape: Shape, draw: np.random.Generator) -> Call
 
     def labels(size: int) -> NDArray[np.int64]:
         centres = (np.arange(size) + 0.5) / size
-        axes = np.meshgrid(centres, centres)
+        axes = list(np.meshgrid(centres, centres))
         if bends:
             axes = [axis + _enlarged(bend, size) for axis, bend in zip(axes, bends, strict=True)]
         x, y = axes[::-1] if transposed else axes

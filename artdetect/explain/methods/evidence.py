@@ -20,7 +20,7 @@ from artdetect.explain.methods.artworks import enlarged, segmented_picture
 from artdetect.explain.methods.explainer import Explainer
 from artdetect.explain.regions import from_picture
 from artdetect.explain.regions.ranking import rank
-from artdetect.model.evidence import EvidenceNet
+from artdetect.model.evidence_graph import evidence_net
 from artdetect.pictures.labels import AI
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Evidence(Explainer):
 
     Args:
         model: The model, as for every `Explainer`.
-        parts: How the model judges parts, see `artdetect.model.evidence.with_evidence`.
+        parts: How the model judges parts, see `artdetect.model.evidence_graph.with_evidence`.
         options: `batch_size`, and the fields of `EvidenceSettings`.
 
     Raises:
@@ -48,7 +48,7 @@ class Evidence(Explainer):
     def __init__(self, model: keras.Model, *, parts: Parts | None = None, **options: Any):
         super().__init__(model, **options)
         self.parts = parts
-        self._net = lru_cache(maxsize=1)(lambda size: EvidenceNet.of_keras(model, size, parts))
+        self._net = lru_cache(maxsize=1)(lambda size: evidence_net(model, size, parts))
 
     @property
     def options(self) -> dict[str, Any]:
