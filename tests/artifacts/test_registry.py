@@ -379,7 +379,7 @@ def test_the_table_of_models_has_scores_marks_and_missing_models(capsys: pytest.
     assert list(rows) == ["bbbb3", "aaaa2", "aaaa1"]
     assert {key: row["mark"] for key, row in rows.items()} == {"bbbb3": None, "aaaa2": "champion", "aaaa1": "previous"}
     assert rows["aaaa2"]["evaluation"] == {
-        "key": "e1", "pictures": 1234, "data": "b1", "accuracy": share, "roc_auc": share,
+        "key": "e1", "pictures": 1234, "data": "b1", "data_set": None, "accuracy": share, "roc_auc": share,
     }  # fmt: skip
     assert (rows["aaaa1"]["fault"], rows["aaaa1"]["trained"], rows["bbbb3"]["why"]) == ("missing", None, None)
     assert rows["aaaa2"]["fault"] == f"{MODEL_FILE}: not a model"
