@@ -14,9 +14,15 @@ from artdetect.formatting.text import printable
 def add(commands: Commands) -> None:
     """Add these commands' parsers."""
     models = commands.add(
-        "models", "list the trained models: scores, the data they are from, and which one is the champion"
+        "models",
+        "list the trained models: scores, the data they are from, and which one is the champion",
+        examples=[("models", ""), ("models --html models.html", "with tests over time, promotions and gate verdicts")],
     )
-    models.add_argument("--json", action="store_true", help="print JSON")
+    form = models.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument(
+        "--html", type=Path, metavar="FILE", help="write them as a page, with their history, to this file"
+    )
     models.set_defaults(command=_models)
 
     promote = commands.add(
@@ -88,8 +94,12 @@ def add(commands: Commands) -> None:
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from artdetect.monitoring import model_table
+    from artdetect.monitoring import model_table, registry_page
 
+    if arguments.html:
+        registry_page.write(arguments.html)
+        print(arguments.html)
+        return 0
     rows = model_table.table()
     if arguments.json:
         print(json.dumps(rows, indent=1, allow_nan=False))

@@ -68,6 +68,22 @@ def table() -> list[dict[str, Any]]:
     return [*rows, *_starter()]
 
 
+def tests() -> list[dict[str, Any]]:
+    """One row per evaluation that is on disk, oldest first; a model may have several.
+
+    Returns:
+        Rows of JSON values: `train` (key of the model, None if it is gone), `at` (start of the evaluation, ISO 8601,
+        UTC), and what `evaluation` has in `table`.
+    """
+    sources, names = lineage.read(), _data_set_names()
+    rows = []
+    for evaluation in store.stored("evaluate"):
+        if scores := _scores(evaluation, sources, names):
+            model = sources.sources(evaluation.inputs, evaluation.record["started"]).get("train")
+            rows.append({"train": model and model.folder.name, "at": evaluation.record["started"], **scores})
+    return rows
+
+
 def render(rows: Sequence[Mapping[str, Any]]) -> str:
     """The table for a terminal, and below it what the models' data sets say of themselves."""
     names = ["ROC-AUC on other art", "verdicts there", "test accuracy", "ROC-AUC"]

@@ -1,12 +1,13 @@
-"""A run on record: in progress while it lasts, then in the run ledger and in the metrics, however it ends."""
+"""A run on record: in progress while it lasts, then in ledger, metrics and the page of models, however it ends."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from artdetect.artifacts import active_runs
 from artdetect.artifacts.active_runs import ActiveRun
 from artdetect.artifacts.run_ledger import State
-from artdetect.monitoring import prometheus_metrics
+from artdetect.core.errors import ArtifactError
+from artdetect.monitoring import prometheus_metrics, registry_page
 
 
 @contextmanager
@@ -29,6 +30,8 @@ def recorded(run_id: str, flow: str, name: str) -> Iterator[ActiveRun]:
         run.end("completed")
     finally:
         prometheus_metrics.write()
+        with suppress(ArtifactError):  # the alias is damaged, which `artdetect models` and `status` say
+            registry_page.write(registry_page.file())
 
 
 def state_after(error: BaseException) -> State:

@@ -1,6 +1,7 @@
 """Template filters: how the page and the model card write shares, counts, probabilities, intervals and names."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.report import config
@@ -61,16 +62,17 @@ _FILTERS = {
 }
 
 
-def environment(**options: Any) -> "jinja2.Environment":
+def environment(*folders: Path, **options: Any) -> "jinja2.Environment":
     """The Jinja environment of the report's templates, with the filters of this module.
 
     Args:
+        folders: further folders of templates, searched first.
         options: passed on to `jinja2.Environment`, such as autoescape or finalize.
     """
     import jinja2
 
     templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(config.TEMPLATES),
+        loader=jinja2.FileSystemLoader([*folders, config.TEMPLATES]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -22,8 +22,8 @@ from artdetect.report.filters import environment
 if TYPE_CHECKING:
     from PIL import Image
 
-FIGURE_WIDTH = 780  # px of an explanation: a phone's page at density 2
-FIGURE_BYTES = 150_000
+FIGURE_WIDTH = 1170  # px of an explanation: enlarged, a laptop's window
+FIGURE_BYTES = 200_000
 BESIDE_WIDTH = 390  # px of another method's
 BESIDE_BYTES = 50_000
 SHEET_WIDTH = 1100  # px of a contact sheet
@@ -53,8 +53,7 @@ def render(title: str, values: Mapping[str, Any], charts: Charts) -> str:
             "audit_sheet": _sheet(values["audit_sheet"]),
         },
         title=title,
-        palettes={"light": asdict(LIGHT), "dark": asdict(DARK)},
-        style=(config.TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        **look(),
         charts={
             name: {f"{theme}_{shape}": _chart(png) for (theme, shape), png in variants.items()}
             for name, variants in charts.items()
@@ -62,6 +61,14 @@ def render(title: str, values: Mapping[str, Any], charts: Charts) -> str:
         metric_names=METRICS,
         verdicts=VERDICTS,
     )
+
+
+def look() -> dict[str, Any]:
+    """What `head.html.jinja` needs: the colours, light and dark, and the style sheet."""
+    return {
+        "palettes": {"light": asdict(LIGHT), "dark": asdict(DARK)},
+        "style": (config.TEMPLATES / "report.css").read_text(encoding="utf-8"),
+    }
 
 
 def data_uri(content: bytes, kind: str) -> str:

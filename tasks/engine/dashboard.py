@@ -18,6 +18,7 @@ from artdetect.core import paths
 from artdetect.core.errors import ArtdetectError
 from artdetect.formatting import localisation, markdown, other_art
 from artdetect.formatting.text import metric_rows, printable
+from artdetect.monitoring import registry_page
 from artdetect.pictures.labels import CLASSES
 from tasks.engine.caching import StageOutcome
 
@@ -41,7 +42,7 @@ def run_name() -> str:
 
 
 def publish(outcomes: Sequence[StageOutcome]) -> None:
-    """Show a finished run: if there is a report, its link, card and figures; metrics beside the champion's; stages.
+    """Show a finished run: its report's link, card and figures, all models, metrics beside the champion's, stages.
 
     The run's page shows what is made last first.
     """
@@ -58,6 +59,8 @@ def publish(outcomes: Sequence[StageOutcome]) -> None:
         for name, caption in _captions(scores).items():
             if (figure := report / "figures" / f"{name}.png").is_file():
                 create_markdown_artifact(_image(figure, caption), key=name, description=caption)
+    description = "All models, the history of the champion and the gate's verdicts"
+    create_link_artifact(address(registry_page.file()), key="models", link_text="models", description=description)
     publish_stages(outcomes)
     former = artifacts.get("evaluate champion") or _champions_evaluation(artifacts)
     training = _read(artifacts["train"])

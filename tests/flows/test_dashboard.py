@@ -1,12 +1,17 @@
 """What a run leaves on the Prefect server: its artifacts, also when every stage was cached."""
 
+import html
 import re
+import shlex
 import time
 from pathlib import Path
 
 from prefect.client.orchestration import get_client
 
+from artdetect import config as configs
+from artdetect import download
 from artdetect.artifacts import run_ledger
+from artdetect.monitoring import registry_page, reproduction
 from flows.pipeline import pipeline
 from tasks.engine.server import number_artifacts
 
@@ -26,6 +31,15 @@ def test_a_cached_run_shows_stages_metrics_audit_and_report(pictures: Path) -> N
     assert "| **shortcut** | warn |" in found["audit"].data
     assert found["model-card"].data.startswith("# Model card: notebook-")
     assert "report.html" in found["report"].data
+    assert registry_page.file().as_uri() in found["models"].data
+    page = registry_page.file().read_text(encoding="utf-8")
+    assert "<h2><bdi>drawn</bdi></h2>" in page  # the run that names the data set is on record when it is written
+    (made,) = reproduction.provenance().values()
+    assert made["command"] in html.unescape(page)
+    again = configs.load(Path("/dev/null"), shlex.split(made["command"])[5::2])
+    used = small(pictures)
+    assert download.fingerprint(again.download) == download.fingerprint(used.download)
+    assert (again.balance, again.train, again.evaluate) == (used.balance, used.train, used.evaluate)
     assert "8 test pictures of each class" in found["localisation"].data
     accuracy = re.search(r"[\d.]+ % right|[\d.]+ %", str(found["summary"].description))
     assert accuracy

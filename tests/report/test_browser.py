@@ -7,12 +7,35 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-MEASURE = """<script>addEventListener("load", () => parent.postMessage({
+from .conftest import Folders
+
+MEASURE = """<script>
+function explained() {
+  const shown = [...document.querySelectorAll(".explained")].filter(figure => figure.getClientRects().length)
+  const at = figure => figure.getBoundingClientRect()
+  return shown.sort((a, b) => at(a).top - at(b).top || at(a).left - at(b).left).map(figure => figure.id)
+}
+function choices() {
+  return Object.fromEntries([...document.querySelectorAll(".choices input")].map(input => {
+    input.checked = true
+    const shown = explained()
+    document.querySelector(`input[name=${input.name}]`).checked = true
+    return [input.id, shown]
+  }))
+}
+function zoomed() {
+  location.hash = document.querySelector(".enlarge").getAttribute("href")
+  const figure = document.querySelector(".explained:target")
+  return figure && `${getComputedStyle(figure).position} ${figure.querySelector("img").clientWidth}`
+}
+addEventListener("load", () => parent.postMessage({
   width: innerWidth, content: document.documentElement.scrollWidth, shown: document.documentElement.clientWidth,
   executed: window.executed || 0,
-  broken: [...document.images].filter(image => !image.naturalWidth).length}, "*"))</script>"""
+  broken: [...document.images].filter(image => !image.naturalWidth).length,
+  choices: choices(), zoomed: zoomed()}, "*"))</script>"""
 COLLECT = """<!doctype html><body><script>addEventListener("message", ({data}) => {
   document.body.append(Object.assign(document.createElement("pre"), {textContent: JSON.stringify(data)}))})</script>"""
 
@@ -26,6 +49,29 @@ def test_a_browser_shows_it_at_phone_and_desktop_width_without_sideways_scrollin
         assert row["content"] <= row["shown"], f"{row['content'] - row['shown']} px too wide at {row['width']} px"
         assert row["executed"] == 0
         assert row["broken"] == 0
+
+
+def test_explanations_are_filtered_sorted_and_enlarged_without_scripts(
+    folders: Folders, page: str, tmp_path: Path
+) -> None:
+    rows = pd.read_parquet(folders["explain"] / "explanations.parquet")
+    assert 0 < (rows.predicted == rows.label).sum() < len(rows)
+    (measured,) = _in_chromium((page,), (1280,), tmp_path)
+    shown = {choice: [name.removeprefix("picture-") for name in names] for choice, names in measured["choices"].items()}
+    right = rows.predicted == rows.label
+    wanted = {"outcome-right": right, "outcome-wrong": ~right}
+    for column, name in (("label", "class"), ("verdict", "verdict")):
+        wanted |= {f"{name}-{value}": rows[column] == value for value in ("AI", "human")}
+    wanted["verdict-unsure"] = rows.verdict == "unsure"
+    for choice, chosen in wanted.items():
+        assert sorted(shown[choice]) == sorted(rows.name[chosen]), choice
+    p_ai = (rows.set_index("name").p_ai * 10000).round()
+    assert list(p_ai[shown["order-rising"]]) == sorted(p_ai)
+    assert list(p_ai[shown["order-falling"]]) == sorted(p_ai, reverse=True)
+    assert len(shown["outcome-all"]) == len(rows)
+    position, width = measured["zoomed"].split()
+    assert position == "fixed"
+    assert int(width) >= 900
 
 
 def _in_chromium(pages: tuple[str, ...], widths: tuple[int, ...], folder: Path) -> list[dict]:
