@@ -1,10 +1,13 @@
 """What all tests share: a tiny drawn data set, roots of their own, and one Prefect server for those that run flows."""
 
 import os
+import pickle
 import shutil
 import zipfile
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +96,30 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ARTDETECT_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(tmp_path / "artifacts"))
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def _conversions() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture
+def conversions_kept(_conversions: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal models are converted to ONNX once: each conversion takes seconds, and equal models give equal bytes."""
+    from artdetect.core import digests
+    from artdetect.model import onnx_convert, reproducible_keras
+
+    convert = onnx_convert.graphs
+
+    def kept(model: Any, size: int, parts: Any = None) -> Any:
+        weights = pickle.dumps([model.get_weights(), size, parts])
+        architecture = reproducible_keras.without_object_ids(model.to_json().encode())
+        key = digests.bytes_digest(architecture + weights)
+        if key not in _conversions:
+            _conversions[key] = convert(model, size, parts)
+        return deepcopy(_conversions[key])
+
+    monkeypatch.setattr(onnx_convert, "graphs", kept)
 
 
 @pytest.fixture(scope="session")

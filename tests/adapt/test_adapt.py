@@ -22,6 +22,8 @@ from artdetect.monitoring import model_table
 from artdetect.pictures import images, picture_views
 from tests.adapt.conftest import adapted_to
 
+pytestmark = pytest.mark.usefixtures("conversions_kept")
+
 Own = Callable[..., Path]
 Done = tuple[Adapted, Artifact]
 
@@ -146,6 +148,7 @@ def test_crops_count_where_the_model_judges_them(base: Path, own: Own, tmp_path:
     assert Detector.load(artifact.folder).native_crops == 2
 
 
+@pytest.mark.slow
 def test_a_head_file_is_enough(base: Path, own: Own, own_folder: Path, adapted: Done, tmp_path: Path) -> None:
     """It is what the starter is. Its kernels are rounded, so the outcome is about the same."""
     others, whole = own(first=700), Detector.load(base)

@@ -49,7 +49,7 @@ def root(roots: Path) -> Path:
     return roots / "artifacts"
 
 
-@pytest.fixture(params=["with exchange", "without exchange"])
+@pytest.fixture(params=["with exchange", pytest.param("without exchange", marks=pytest.mark.slow)])
 def exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> bool:
     """Whether the file system can exchange two names."""
     if request.param == "without exchange":

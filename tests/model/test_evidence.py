@@ -17,7 +17,7 @@ from artdetect.pictures.images import Geometry
 from artdetect.train import presets
 from tests.model.test_head_file import PIXELS, made
 
-each_head = pytest.mark.parametrize("hidden", [(), (9, 5)])
+each_head = pytest.mark.parametrize("hidden", [(), pytest.param((9, 5), marks=pytest.mark.slow)])
 
 
 def parts(detector: Detector) -> PooledNet:

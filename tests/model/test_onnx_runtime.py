@@ -123,6 +123,7 @@ def test_gradients_still_come_from_the_keras_model(artifact: Path) -> None:
 # --- the files ---
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes_in_a_process_with_another_past(artifact: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; import keras; keras.layers.Dense(3)(keras.Input((4,)));"

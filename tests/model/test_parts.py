@@ -18,6 +18,8 @@ from artdetect.model.probabilities import Calibration
 from artdetect.pictures.picture_views import PictureViews
 from tests.model.test_head_file import PIXELS, made
 
+pytestmark = pytest.mark.usefixtures("conversions_kept")
+
 RULE = MixedRule(0.5, 0.01, 0.02, 300, {"0.25": 0.4}, 200)
 SIDE = 18  # of the windows on pictures of 64 px
 
@@ -49,7 +51,7 @@ def test_parts_have_a_head_and_a_calibration_of_their_own_and_the_verdict_stays(
     assert np.corrcoef(found.p_ai.ravel(), found.margin.ravel())[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("head", [False, True])
+@pytest.mark.parametrize("head", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_model_file_holds_the_parts(head: bool, layers: Layers, tmp_path: Path) -> None:
     detector = with_parts(layers, Calibration(2.0, 0.1, 0.9), RULE)
     path = tmp_path / ("model.npz" if head else "model.keras")

@@ -68,7 +68,7 @@ def test_an_interval_is_that_of_resamples_of_whole_clusters_class_by_class() -> 
     found = measured(truth, p_ai, called, weights, clusters, 0)
     rng = np.random.default_rng(9)
     resampled = []
-    for _ in range(3000):
+    for _ in range(1200):
         rows = []
         for members in (np.flatnonzero(truth), np.flatnonzero(~truth)):
             drawn = rng.choice(20, 20)
@@ -77,7 +77,7 @@ def test_an_interval_is_that_of_resamples_of_whole_clusters_class_by_class() -> 
     low, high = np.quantile(resampled, [0.025, 0.975])
     auc = found["roc_auc"]
     assert auc is not None
-    assert (auc["low"], auc["high"]) == pytest.approx((low, high), abs=0.012)
+    assert (auc["low"], auc["high"]) == pytest.approx((low, high), abs=0.016)
 
 
 def test_intervals_over_sources_are_wider_than_over_pictures_where_a_sources_pictures_are_alike() -> None:

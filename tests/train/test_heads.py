@@ -173,6 +173,7 @@ def test_separable_pictures_are_solved_without_a_warning() -> None:
             assert (head(x).argmax(axis=1) == y).all()
 
 
+@pytest.mark.slow
 def test_an_mlp_is_the_same_for_a_seed_another_for_another_and_learns_what_no_line_can() -> None:
     rng = np.random.default_rng(2)
     x = rng.uniform(-1, 1, (1000, 2)).astype(np.float32)

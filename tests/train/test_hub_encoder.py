@@ -163,6 +163,7 @@ def test_an_export_gives_the_same_outputs(detector: Detector, format: Format, tm
     assert differences["probabilities"] < 1e-4
 
 
+@pytest.mark.slow
 def test_the_mirror_image_can_be_averaged(
     vit: str, config: TrainConfig, data: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -64,6 +64,7 @@ def test_a_converted_vit_gives_what_timm_gives(suffix: str, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="ARTDETECT_REAL_DATA names no folder that has it")
+@pytest.mark.slow
 def test_the_real_vit_tiny_gives_what_timm_gives(tmp_path: Path) -> None:
     """Also its classifier, whose weights the folder leaves out, so that the numbers are those of a working net."""
     timm_vit.convert(REAL, tmp_path / "folder", [0.5], [0.5])
