@@ -61,7 +61,7 @@ def test_predict_and_serve_connect_to_nobody(model: Path, tmp_path: Path) -> Non
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     address = process.stdout.readline().split()[0]
-    answer = httpx.post(f"{address}/predict", content=jpeg(1), timeout=60)
+    answer = httpx.post(f"{address}/api/v1/predict", content=jpeg(1), timeout=60)
     process.send_signal(signal.SIGTERM)
     assert (answer.status_code, process.wait(60)) == (200, 0)
     assert foreign(tmp_path / "serve") == []

@@ -31,7 +31,7 @@ STARTER = "The starter’s own test pictures"
 
 def file() -> Path:
     """The file of the page that runs write."""
-    return paths.artifacts() / "models" / "registry.html"
+    return paths.artifacts() / "registry.html"
 
 
 def write(path: Path) -> None:

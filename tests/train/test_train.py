@@ -123,7 +123,7 @@ def test_a_model_trained_in_bfloat16_is_stored_like_any_other(
             configs[place] = configs[place].replace(f'"{name}": {value}', "")
     assert configs[0] == configs[1]
     assert [card.pop("precision") for card in cards] == ["bfloat16", "float32"]
-    fitted = {"temperature": 0, "p_min": 0, "p_max": 1, "rule": {}}
+    fitted = {"temperature": 0, "p_min": 0, "p_max": 1, "rule": {}, "onnx": {}}
     assert [card | fitted for card in cards] == [cards[0] | fitted] * 2
     mine, yours = (Detector.load(folder).model.get_weights() for folder in (out, model))
     assert any(not np.array_equal(one, other) for one, other in zip(mine, yours, strict=True))
