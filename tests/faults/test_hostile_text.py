@@ -3,6 +3,8 @@
 import json
 import logging.config
 import shutil
+import subprocess
+import sys
 import unicodedata
 import zipfile
 from pathlib import Path
@@ -14,6 +16,7 @@ from artdetect.cli import main
 from artdetect.core.errors import ModelError
 from artdetect.formatting.text import columns
 from artdetect.model.head_file import CARD
+from tests import PROJECT
 from tests.flows.conftest import small
 from tests.tiny_dataset import jpeg, write
 
@@ -61,7 +64,6 @@ def test_no_command_prints_control_characters_of_a_data_set(
         (["explain", str(inbox), "--out", str(roots / "out"), "--method", "gradcam", "--quality", "0"], {1}),
         (["adapt", str(pictures)], {2}),
         (["gc"], {0}),
-        (["run", *chosen, "--set", "audit.duplicates=stop"], {2}),
     ]
     found = {}
     for command, codes in commands:
@@ -73,6 +75,10 @@ def test_no_command_prints_control_characters_of_a_data_set(
         if lines := [line for line in printed.split("\n") if dangerous(line)]:
             found[command[0]] = lines
     assert found == {}
+    stopped = [sys.executable, "-m", "artdetect.cli", "run", *chosen, "--set", "audit.duplicates=stop"]
+    ended = subprocess.run(stopped, cwd=PROJECT, capture_output=True, text=True)
+    assert ended.returncode == 2, ended.stderr
+    assert not any(map(dangerous, (ended.stdout + ended.stderr).split("\n")))
 
 
 def test_a_table_is_printable() -> None:
