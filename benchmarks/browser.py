@@ -72,9 +72,9 @@ class Page:
 
     def choose(self, selector: str, files: Sequence[Path]) -> None:
         """Choose files in an input of the page, as the file dialogue does."""
-        root = self.call("DOM.getDocument")["root"]["nodeId"]
-        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
-        self.call("DOM.setFileInputFiles", files=[str(file) for file in files], nodeId=node)
+        chosen = self.call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")["result"]
+        # By object: numbers of nodes change under a page that is still loading.
+        self.call("DOM.setFileInputFiles", files=[str(file) for file in files], objectId=chosen["objectId"])
 
     def requests(self) -> list[str]:
         """The addresses that were asked for since the domain Network was enabled, but data and blobs in the page."""
