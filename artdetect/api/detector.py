@@ -102,15 +102,9 @@ class Detector:
                 yield from predict.predict(self.model, (Path(source) for _, source in group))  # type: ignore[arg-type]
                 continue
             while part := list(islice(group, predict.CHUNK)):
-                yield from predict.verdicts(self.model, [(name, self._load(source)) for name, source in part])
-
-    def _load(self, source: Path | bytes) -> Any:
-        from artdetect.pictures import picture_views
-
-        try:
-            return picture_views.load(source, self.model.geometry, self.model.native_crops)
-        except PictureError as error:
-            return str(error)
+                yield from predict.verdicts(
+                    self.model, [(name, predict.load(self.model, source)) for name, source in part]
+                )
 
     def explain(self, picture: Picture, **settings: Any) -> ExplainedVerdict:
         """Show which regions led to a verdict. In a notebook the result shows its figure.

@@ -5,7 +5,7 @@ activations. Each pair of extractor and view has its own folder, which may be de
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import compress
@@ -27,6 +27,8 @@ from artdetect.pictures.crop_cache import CropCache
 
 CACHE_VERSION = 4  # part of every cached feature's key: raise it when a change here alters features
 CHUNK = 256  # pictures written at once, and the most that a killed process loses
+
+Extract = Callable[[Sequence[tuple[str, np.ndarray]]], list[bytes]]  # (sha256, canonical pixels) each -> records
 
 
 def default_folder(extractor: Extractor, view: int, runtime: str = OnnxRuntime.name) -> Path:
@@ -52,26 +54,15 @@ def default_folder(extractor: Extractor, view: int, runtime: str = OnnxRuntime.n
     return paths.cache() / "features" / f"{name}-{view}-{digests.value_digest(key)[:16]}"
 
 
-class FeatureCache:
-    """The features of one view of many pictures, float16 `(D,)` each, stored by the sha256 of the picture file.
+class StoredFeatures:
+    """Features of many pictures in a cache of float16 records, by the sha256 of the picture file.
 
     Args:
-        extractor: How features are extracted.
-        view: 0 for the clean picture, else the number of a degraded view.
-        folder: The cache folder, by default `default_folder`.
+        cache: The records, whose shape is that of one picture's features.
     """
 
-    def __init__(self, extractor: Extractor, view: int, folder: Path | None = None):
-        weights_id = extractor.identity["weights"]
-        net = converted_backbone.load(extractor, weights_id)
-        self._cache = ArrayCache(
-            folder or default_folder(extractor, view, net.runtime),
-            "feature",
-            (net.width,),
-            np.float16,
-            partial(_records, extractor, weights_id, view),
-            CHUNK,
-        )
+    def __init__(self, cache: ArrayCache):
+        self._cache = cache
 
     def __len__(self) -> int:
         return len(self._cache)
@@ -85,7 +76,7 @@ class FeatureCache:
         self._cache.ensure(items, progress)
 
     def read(self, sha256s: Sequence[str]) -> np.ndarray:
-        """The features of the pictures with these contents (hex digests), float32 `(len(sha256s), D)`.
+        """The features of the pictures with these contents (hex digests), float32 `(len(sha256s), *shape)`.
 
         Raises:
             DataError: A picture is not in the cache. Call `ensure` first.
@@ -97,7 +88,31 @@ class FeatureCache:
         return self._cache.verify()
 
 
-class CropFeatureCache:
+class FeatureCache(StoredFeatures):
+    """The features of one view of many pictures, float16 `(D,)` each, stored by the sha256 of the picture file.
+
+    Args:
+        extractor: How features are extracted.
+        view: 0 for the clean picture, else the number of a degraded view.
+        folder: The cache folder, by default `default_folder`.
+    """
+
+    def __init__(self, extractor: Extractor, view: int, folder: Path | None = None):
+        weights_id = extractor.identity["weights"]
+        net = converted_backbone.load(extractor, weights_id)
+        super().__init__(
+            ArrayCache(
+                folder or default_folder(extractor, view, net.runtime),
+                "feature",
+                (net.width,),
+                np.float16,
+                partial(pixel_records, extractor, partial(_extract, extractor, weights_id, view)),
+                CHUNK,
+            )
+        )
+
+
+class CropFeatureCache(StoredFeatures):
     """The features of each native crop of many pictures, float16 `(k, D)` each. Pictures that are not large have none.
 
     Args:
@@ -111,13 +126,15 @@ class CropFeatureCache:
         net = converted_backbone.load(extractor, weights_id)
         clean = default_folder(extractor, 0, net.runtime)
         self._crops = CropCache(extractor.geometry, count)
-        self._cache = ArrayCache(
-            folder or clean.with_name(f"{clean.name}-crops-{self._crops.folder.name}"),
-            "feature",
-            (count, net.width),
-            np.float16,
-            partial(_crop_records, extractor, weights_id, self._crops),
-            max(1, CHUNK // count),
+        super().__init__(
+            ArrayCache(
+                folder or clean.with_name(f"{clean.name}-crops-{self._crops.folder.name}"),
+                "feature",
+                (count, net.width),
+                np.float16,
+                partial(_crop_records, extractor, weights_id, self._crops),
+                max(1, CHUNK // count),
+            )
         )
 
     def ensure(self, items: Sequence[PictureRef], progress: Count | None = None) -> None:
@@ -128,19 +145,11 @@ class CropFeatureCache:
         """
         self._crops.ensure(items)
         large = self.large([sha256 for sha256, _ in items])
-        self._cache.ensure(list(compress(items, large)), progress)
+        super().ensure(list(compress(items, large)), progress)
 
     def large(self, sha256s: Sequence[str]) -> np.ndarray:
         """Which pictures with these contents (hex digests) have crops: bool `(len(sha256s),)`. Call `ensure` first."""
         return self._crops.large(sha256s)
-
-    def read(self, sha256s: Sequence[str]) -> np.ndarray:
-        """The features of the large pictures with these contents (hex digests), float32 `(len(sha256s), k, D)`.
-
-        Raises:
-            DataError: A picture is not in the cache. Call `ensure` first.
-        """
-        return self._cache.read(self._cache.rows(sha256s)).astype(np.float32)
 
 
 class NativeScaleCache(FeatureCache):
@@ -176,12 +185,19 @@ def clean_view(extractor: Extractor, native_crops: int) -> FeatureCache:
     return NativeScaleCache(extractor, native_crops) if native_crops else FeatureCache(extractor, 0)
 
 
-def _records(extractor: Extractor, weights_id: str, view: int, items: Sequence[PictureRef]) -> Iterator[bytes]:
+def pixel_records(extractor: Extractor, extract: Extract, items: Sequence[PictureRef]) -> Iterator[bytes]:
+    """The records of pictures, in order, from their cached pixels.
+
+    Args:
+        extractor: How features are extracted.
+        extract: Runs in a worker.
+        items: The pictures.
+    """
     cache = pixel_cache.PixelCache(extractor.geometry)
     cache.ensure(items)
     sha256s = [sha256 for sha256, _ in items]
     pictures = ((sha256, cache.read(row)[0]) for sha256, row in zip(sha256s, cache.rows(sha256s)[:, None], strict=True))
-    for _, records in compute.chunks(partial(_extract, extractor, weights_id, view), pictures, extractor.batch):
+    for _, records in compute.chunks(extract, pictures, extractor.batch):
         yield from records
 
 
@@ -207,10 +223,16 @@ def _extract(
 ) -> list[bytes]:
     """Runs in a worker: the features of pictures, which come as (sha256, canonical pixels)."""
     views = np.stack([degraded_views.degraded_view(canonical, sha256, view) for sha256, canonical in pictures])
+    features = as_float16(extractor, converted_backbone.load(extractor, weights_id).features(views))
+    return [record.tobytes() for record in features]
+
+
+def as_float16(extractor: Extractor, features: np.ndarray) -> np.ndarray:
+    """Features as they are stored; ModelError where one is not finite or does not fit."""
     with np.errstate(over="ignore"):
-        features = converted_backbone.load(extractor, weights_id).features(views).astype(np.float16)
+        features = features.astype(np.float16)
     if not np.isfinite(features).all():
         raise ModelError(
             f"{extractor.backbone}: features are not finite or too large. Check its weights, or choose other blocks"
         )
-    return [record.tobytes() for record in features]
+    return features

@@ -83,13 +83,15 @@ def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
 
 def _judge(detector: "Detector", paths: Sequence[Path]) -> list[Verdict]:
     """Runs in a worker: the verdict of each picture."""
-    loaded: list[PictureViews | str] = []
-    for path in paths:
-        try:
-            loaded.append(picture_views.load(path, detector.geometry, detector.native_crops))
-        except PictureError as error:
-            loaded.append(str(error))
-    return list(verdicts(detector, list(zip(paths, loaded, strict=True))))
+    return list(verdicts(detector, [(path, load(detector, path)) for path in paths]))
+
+
+def load(detector: "Detector", source: Path | bytes) -> PictureViews | str:
+    """What a model judges of a picture, a file or its content, or the reason why it cannot be read."""
+    try:
+        return picture_views.load(source, detector.geometry, detector.native_crops)
+    except PictureError as error:
+        return str(error)
 
 
 def verdicts(detector: "Detector", loaded: Sequence[tuple[Path | str, PictureViews | str]]) -> Iterator[Verdict]:

@@ -4,25 +4,22 @@ The windows are those of the evidence, cut from the activations of the whole pic
 each view of a picture, by its content alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artdetect import compute
 from artdetect.core import digests
-from artdetect.core.errors import ModelError
-from artdetect.core.progress import Count
 from artdetect.model.compiled import CompiledModel
-from artdetect.model.feature_cache import CHUNK, Extractor, default_folder
+from artdetect.model.extractor import Extractor
+from artdetect.model.feature_cache import CHUNK, StoredFeatures, as_float16, default_folder, pixel_records
 from artdetect.model.pooled_net import blocks_behind
 from artdetect.model.window_grid import WindowGrid
 from artdetect.model.window_statistics import WindowStatistics
 from artdetect.pictures import content_draw, degraded_views, images
-from artdetect.pictures.array_cache import ArrayCache, PictureRef
-from artdetect.pictures.pixel_cache import PixelCache
+from artdetect.pictures.array_cache import ArrayCache
 
 if TYPE_CHECKING:
     import keras
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
 PER_SIDE = 2  # windows of each size that are drawn from a view of a picture
 
 
-class WindowFeatureCache:
+class WindowFeatureCache(StoredFeatures):
     """The features of some windows of one view of many pictures, float16 `(sides, PER_SIDE, D)` each.
 
     Args:
@@ -44,30 +41,16 @@ class WindowFeatureCache:
         grid = WindowGrid(extractor.geometry.size)
         code = digests.code_digests("artdetect.model.window_statistics")
         key = digests.value_digest({"sides": dict(grid.sides), "per_side": PER_SIDE, "code": code})[:16]
-        self._cache = ArrayCache(
-            folder or whole.with_name(f"{whole.name}-windows-{key}"),
-            "feature",
-            (len(grid.sides), PER_SIDE, _net(extractor).width),
-            np.float16,
-            partial(_records, extractor, view),
-            CHUNK,
+        super().__init__(
+            ArrayCache(
+                folder or whole.with_name(f"{whole.name}-windows-{key}"),
+                "feature",
+                (len(grid.sides), PER_SIDE, _net(extractor).width),
+                np.float16,
+                partial(pixel_records, extractor, partial(_extract, extractor, view)),
+                CHUNK,
+            )
         )
-
-    def ensure(self, items: Sequence[PictureRef], progress: Count | None = None) -> None:
-        """Compute the missing features of `items`, filling the pixel cache first.
-
-        Raises:
-            ModelError: A feature is not finite or does not fit float16.
-        """
-        self._cache.ensure(items, progress)
-
-    def read(self, sha256s: Sequence[str]) -> np.ndarray:
-        """The features of these pictures' windows (hex digests), float32 `(len(sha256s), sides, PER_SIDE, D)`.
-
-        Raises:
-            DataError: A picture is not in the cache. Call `ensure` first.
-        """
-        return self._cache.read(self._cache.rows(sha256s)).astype(np.float32)
 
 
 def window_statistics(net: "keras.Model", size: int) -> "tuple[keras.KerasTensor, WindowStatistics]":
@@ -86,15 +69,6 @@ def window_statistics(net: "keras.Model", size: int) -> "tuple[keras.KerasTensor
     return picture, WindowStatistics.of(blocks, features, activations, WindowGrid(size))
 
 
-def _records(extractor: Extractor, view: int, items: Sequence[PictureRef]) -> Iterator[bytes]:
-    cache = PixelCache(extractor.geometry)
-    cache.ensure(items)
-    sha256s = [sha256 for sha256, _ in items]
-    pictures = ((sha256, cache.read(row)[0]) for sha256, row in zip(sha256s, cache.rows(sha256s)[:, None], strict=True))
-    for _, records in compute.chunks(partial(_extract, extractor, view), pictures, extractor.batch):
-        yield from records
-
-
 def _extract(extractor: Extractor, view: int, pictures: Sequence[tuple[str, np.ndarray]]) -> list[bytes]:
     """Runs in a worker: the features of windows of pictures, which come as (sha256, canonical pixels)."""
     net, grid = _net(extractor), WindowGrid(extractor.geometry.size)
@@ -106,13 +80,7 @@ def _extract(extractor: Extractor, view: int, pictures: Sequence[tuple[str, np.n
         for side in grid.sides:
             rows, columns = draw.integers(0, windows[str(side)].shape[1], (2, PER_SIDE))
             drawn.append(windows[str(side)][0, rows, columns])
-        with np.errstate(over="ignore"):
-            features = np.stack(drawn).astype(np.float16)
-        if not np.isfinite(features).all():
-            raise ModelError(
-                f"{extractor.backbone}: features are not finite or too large. Check its weights, or choose other blocks"
-            )
-        found.append(features.tobytes())
+        found.append(as_float16(extractor, np.stack(drawn)).tobytes())
     return found
 
 

@@ -30,8 +30,9 @@ def recorded(run_id: str, flow: str, name: str) -> Iterator[ActiveRun]:
         run.end("completed")
     finally:
         prometheus_metrics.write()
-        with suppress(ArtifactError):  # the alias is damaged, which `artdetect models` and `status` say
-            registry_page.write(registry_page.file())
+        if not run.idle:  # else nothing that the page shows has changed; the watchdog looks every few minutes
+            with suppress(ArtifactError):  # the alias is damaged, which `artdetect models` and `status` say
+                registry_page.write(registry_page.file())
 
 
 def state_after(error: BaseException) -> State:

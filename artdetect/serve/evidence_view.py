@@ -30,10 +30,6 @@ async def evidence(judged: Judged) -> "ModelEvidence":
 
 def as_dict(judged: Judged, found: "ModelEvidence") -> dict[str, Any]:
     """An `answers.Evidence` as JSON."""
-    assert judged.decoded
-    assert judged.decoded.artwork is not None
-    file = io.BytesIO()
-    Image.fromarray(judged.decoded.artwork).save(file, "JPEG", quality=JPEG_QUALITY)
     parts = found.p_ai[0].astype(object)
     parts[~np.isfinite(found.p_ai[0])] = None
     return {
@@ -41,8 +37,17 @@ def as_dict(judged: Judged, found: "ModelEvidence") -> dict[str, Any]:
         "margin": found.margin[0].round(4).tolist(),
         "p_ai": parts.tolist(),
         "full_colour": _full_colour(found.margin[0]),
-        "image": f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}",
+        "image": data_uri(judged),
     }
+
+
+def data_uri(judged: Judged) -> str:
+    """The picture for display as a data URI."""
+    assert judged.decoded
+    assert judged.decoded.artwork is not None
+    file = io.BytesIO()
+    Image.fromarray(judged.decoded.artwork).save(file, "JPEG", quality=JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _full_colour(margin: np.ndarray) -> float:

@@ -4,8 +4,6 @@ Its scripts and styles come from this service alone, and its policy lets the bro
 """
 
 import asyncio
-import base64
-import io
 import json
 from dataclasses import asdict
 from functools import cache
@@ -14,7 +12,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
-from PIL import Image
 from starlette.staticfiles import StaticFiles
 
 from artdetect.core.version import __version__
@@ -137,19 +134,11 @@ def _result(judged: Judged, number: int) -> dict[str, Any]:
         "answer": answer,
         "number": number,
         "name": printable(verdict.path) or "picture",
-        "thumbnail": _data_uri(judged) if judged.decoded else "",
+        "thumbnail": evidence_view.data_uri(judged) if judged.decoded else "",
         "percent": wording.percent(verdict.p_ai) if verdict.p_ai is not None else "",
         "low": low,
         "high": high,
     }
-
-
-def _data_uri(judged: Judged) -> str:
-    assert judged.decoded
-    assert judged.decoded.artwork is not None
-    file = io.BytesIO()
-    Image.fromarray(judged.decoded.artwork).save(file, "JPEG", quality=evidence_view.JPEG_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _facts(service: Service) -> dict[str, Any]:
