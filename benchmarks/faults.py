@@ -1,4 +1,4 @@
-"""What was tried to break it, how often, and what survived: the table of docs/reliability.md.
+"""What was tried to break it, how often, and what survived: the table of docs/explanation/reliability.md.
 
     python -m benchmarks.faults            # what `make test` tries
     python -m benchmarks.faults --slow     # all that `make test-all` tries
@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 from benchmarks.harness import PROJECT, stamp, table
 
-PAGE = PROJECT / "docs" / "reliability.md"
+PAGE = PROJECT / "docs" / "explanation" / "reliability.md"
 PLACE = re.compile(r"(?<=<!-- faults -->\n).*(?=<!-- end of faults -->)", re.DOTALL)
 FULL = {"FAULTS_KILLS": "100", "FAULTS_PICTURES": "50000"}
 
