@@ -54,6 +54,7 @@ method = "gradcam"
 beside = []
 localisation = 0
 """
+SERVICES = ("make up", "make down", "artdetect serve", "prefect ")
 LONGEST = 900  # seconds for a command
 
 
@@ -63,6 +64,7 @@ class Project:
     def __init__(self, folder: Path, home: Path):
         self.folder = folder
         self.service: subprocess.Popen[str] | None = None
+        self.ran: set[str] = set()
         port, self.page_port = free_ports()
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("ARTDETECT_", "PREFECT_"))
@@ -79,7 +81,10 @@ class Project:
         self.environment = inherited | mine
 
     def run(self, line: str) -> str | None:
-        """Run a line as a shell does; what went wrong, or None."""
+        """Run a line as a shell does, unless it ran before; what went wrong, or None."""
+        if line in self.ran and not line.startswith(SERVICES):
+            return None
+        self.ran.add(line)
         line = self._filled_in(line)
         if line.startswith("artdetect serve"):
             return self._serve(line)
