@@ -30,6 +30,7 @@ EXTRAS = (
     "pipeline",
     "tune",
     "cluster",
+    "credentials",
     "hub",
     "docs",
     "dev",
