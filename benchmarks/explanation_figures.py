@@ -66,11 +66,11 @@ def trained(root: Path) -> tuple["Detector", list[Picture]]:
 
     from artdetect import audit, balance, index, train
     from artdetect.artifacts import store
-    from artdetect.explain.localisation.splices import Splice, spliced
     from artdetect.index import scan
     from artdetect.model.detector import Detector
     from artdetect.pictures import images
     from artdetect.pictures.labels import AI, HUMAN
+    from artdetect.pictures.splices import Splice, spliced
 
     archive = draw(root / "drawn", train=40, test=SPLICES)
     with zipfile.ZipFile(archive) as file:
