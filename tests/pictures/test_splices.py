@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from artdetect.explain.localisation import metrics, splices
+from artdetect.explain.localisation import metrics
+from artdetect.pictures import splices
 from artdetect.pictures.labels import AI, HUMAN
 
 AI_ART = [f"{number:064x}" for number in range(100, 112)]

@@ -31,6 +31,7 @@ Shape = Literal["rectangle", "blob"]
 EDGES: tuple[Edge, ...] = ("hard", "feathered", "colour-matched")
 SHAPES: tuple[Shape, ...] = ("rectangle", "blob")
 AREAS = (0.05, 0.5)  # smallest and largest share of a picture that is pasted
+SIZES = ((0.0, 0.1, "below 10 %"), (0.1, 0.25, "10 to 25 %"), (0.25, 1.0, "25 to 50 %"))  # of the area, in tables
 MIN_PARENTS = 8  # of each class: with fewer, a mean over splices says next to nothing
 FEATHER = 1 / 56  # standard deviation of a soft edge, as a share of the side: 4 px of 224
 _DRAFT = 32  # side on which cells are drawn, in pixels
