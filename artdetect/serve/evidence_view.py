@@ -37,17 +37,26 @@ def as_dict(judged: Judged, found: "ModelEvidence") -> dict[str, Any]:
         "margin": found.margin[0].round(4).tolist(),
         "p_ai": parts.tolist(),
         "full_colour": _full_colour(found.margin[0]),
-        "image": data_uri(judged),
+        "image": artwork_uri(judged),
     }
 
 
-def data_uri(judged: Judged) -> str:
+def artwork_uri(judged: Judged) -> str:
     """The picture for display as a data URI."""
     assert judged.decoded
     assert judged.decoded.artwork is not None
+    return _data_uri(Image.fromarray(judged.decoded.artwork))
+
+
+def _data_uri(picture: Image.Image) -> str:
     file = io.BytesIO()
-    Image.fromarray(judged.decoded.artwork).save(file, "JPEG", quality=JPEG_QUALITY)
+    picture.save(file, "JPEG", quality=JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def share_for_ai(found: "ModelEvidence") -> float:
+    """The share of the picture whose evidence speaks for AI."""
+    return float((found.margin[0] > 0).mean())
 
 
 def _full_colour(margin: np.ndarray) -> float:
@@ -56,10 +65,21 @@ def _full_colour(margin: np.ndarray) -> float:
 
 async def figure(judged: Judged, found: "ModelEvidence") -> bytes:
     """The evidence drawn over the picture, with the verdict below it: a PNG."""
-    return await asyncio.to_thread(_draw, judged, found)
+
+    def png() -> bytes:
+        file = io.BytesIO()
+        _draw(judged, found).save(file, "PNG")
+        return file.getvalue()
+
+    return await asyncio.to_thread(png)
 
 
-def _draw(judged: Judged, found: "ModelEvidence") -> bytes:
+async def figure_uri(judged: Judged, found: "ModelEvidence") -> str:
+    """The same as a data URI."""
+    return await asyncio.to_thread(lambda: _data_uri(_draw(judged, found)))
+
+
+def _draw(judged: Judged, found: "ModelEvidence") -> Image.Image:
     assert judged.decoded
     assert judged.decoded.artwork is not None
     picture = Image.fromarray(judged.decoded.artwork)
@@ -77,9 +97,7 @@ def _draw(judged: Judged, found: "ModelEvidence") -> bytes:
     ):
         write.text((place, picture.height + 36), text, colour, second)
         place += write.textlength(text, second) + 6
-    file = io.BytesIO()
-    sheet.save(file, "PNG")
-    return file.getvalue()
+    return sheet
 
 
 def _overlay(margin: np.ndarray, picture: Image.Image) -> tuple[Image.Image, Image.Image, Image.Image]:
