@@ -37,7 +37,7 @@ SIZES = ((0.0, 0.1, "below 10 %"), (0.1, 0.25, "10 to 25 %"), (0.25, 1.0, "25 to
 FEW = 5  # one in so many splices is explained by a method that takes many passes
 CURVES = 8  # splices whose true region is removed and added
 CURVE_STEPS = 13
-PACKAGES = ("keras", "numba", "numpy", "pillow", "scikit-image", "scipy", "tensorflow")
+PACKAGES = ("keras", "numba", "numpy", "onnxruntime", "pillow", "scikit-image", "scipy", "tensorflow")
 _DIRECTIONS = ("AI in human", "human in AI")  # by the class of the donor
 _CODE = ("artdetect.explain.localisation", "artdetect.explain.localisation.splices")
 
