@@ -26,6 +26,7 @@ MAX_HEADER = 2**20
 
 TOO_SLOW = f"it takes more than {decode_process.CPU_SECONDS} seconds to decode"
 ENDED = "decoding it ended the process that tried, as damage or too little memory do"
+UNREAD = {"source": "metadata", "claim": "reading them took too much time or memory", "kind": None, "value": ""}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,9 @@ class DecodePool:
         }
         process = await self._free.get()
         try:
-            return await process.ask(request, content)
+            answer = await process.ask(request, content)
+            self.replaced += not process.alive
+            return answer
         except TimeoutError:
             self.replaced += 1
             return TOO_SLOW
@@ -103,6 +106,11 @@ class DecodePool:
 class _Process:
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is ready for another picture."""
+        return self._process is not None
 
     async def start(self) -> asyncio.subprocess.Process:
         if self._process is None:
@@ -147,13 +155,17 @@ class _Process:
                 if "error" in header:
                     return str(header["error"])
                 arrays = [await _array(process.stdout, shape) for shape in header["shapes"]]
+                declared = await process.stdout.readline()
         except (EOFError, ConnectionError, asyncio.IncompleteReadError):
             raise  # the exit code says why
         except BaseException:
             await self.end()
             raise
+        complete = declared.endswith(b"\n")
+        if not complete:
+            await self.end()
         views = PictureViews(arrays[0], arrays[1], header["side"])
-        return Decoded(views, arrays[2] if request["artwork"] else None, header["declared"])
+        return Decoded(views, arrays[2] if request["artwork"] else None, json.loads(declared) if complete else [UNREAD])
 
 
 async def _array(stream: asyncio.StreamReader, shape: list[int]) -> np.ndarray:

@@ -40,7 +40,7 @@ def test_a_picture_is_the_same_as_without_a_process() -> None:
             np.testing.assert_array_equal(got.views.crops, expected.crops)
             np.testing.assert_array_equal(got.artwork, np.asarray(images.artwork(content, 100, fit="crop")))
             assert got.views.side == expected.side
-        assert [one["kind"] for one in got.declared] == [None, "AI"]
+        assert [one["value"] for one in got.declared][1:] == ["valid", "trainedAlgorithmicMedia"]
         assert await pool.decode(b"<html>", SQUARE, 0) == "not a picture but a web page or other markup"
         assert "scans" in await pool.decode(slow_files.scans(1000, 13_000), SQUARE, 0)
         assert pool.replaced == 0
@@ -72,6 +72,20 @@ def test_a_process_that_dies_is_replaced() -> None:
         os.kill(first._process.pid, signal.SIGKILL)
         assert await asked == decoding.ENDED
         assert isinstance(await pool.decode(jpeg(1), SQUARE, 0), Decoded)
+
+    with_pool(act, size=1)
+
+
+def test_metadata_that_end_the_process_cost_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_process, "__name__", "tests.serve.aborting_decode_process")
+
+    async def act(pool: DecodePool) -> None:
+        got = await pool.decode(jpeg(1), SQUARE, 0)
+        assert isinstance(got, Decoded)
+        np.testing.assert_array_equal(got.views.whole, picture_views.load(jpeg(1), SQUARE, 0).whole)
+        assert got.declared == [decoding.UNREAD]
+        assert pool.replaced == 1
+        assert isinstance(await pool.decode(jpeg(2), SQUARE, 0), Decoded)
 
     with_pool(act, size=1)
 
