@@ -35,10 +35,10 @@ def missing_packages() -> list[str]:
 def graphs(model: "keras.Model", size: int, parts: Parts | None = None) -> "dict[str, onnx.ModelProto]":
     """A model as ONNX graphs, by name. The same model gives the same bytes.
 
-    `MODEL` maps pictures float32 [N, size, size, 3] in [0, 1] to the model's outputs by name, and to its evidence if
-    `evidence_graph.with_evidence` gives one. The others give the outputs without the evidence: if the model has a
-    frozen part, `BACKBONE` maps pictures to its features, and `HEAD` features to the outputs; else `VERDICT` pictures
-    to them.
+    `MODEL` maps pictures float32 [N, size, size, 3] in [0, 1] to the model's outputs by name, to its evidence if
+    `evidence_graph.with_evidence` gives one, and to the features of its frozen part if it has one. The others give the
+    outputs without the evidence: if the model has a frozen part, `BACKBONE` maps pictures to its features, and `HEAD`
+    features to the outputs; else `VERDICT` pictures to them.
 
     Args:
         model: The model.
@@ -59,7 +59,7 @@ def graphs(model: "keras.Model", size: int, parts: Parts | None = None) -> "dict
         plain = keras.Model(model.inputs[0], verdict | features)
         whole = with_evidence(plain, size, parts) or plain
         net = _converted(partial(outputs_of, whole), size)
-        found = {MODEL: _cut(net, picture, [name for name in sorted(whole.output) if name != FEATURES], MODEL)}
+        found = {MODEL: _cut(net, picture, sorted(whole.output), MODEL)}
         if frozen:
             found[BACKBONE] = _cut(net, picture, [FEATURES], BACKBONE)
             found[HEAD] = _cut(net, {FEATURES: (int(features[FEATURES].shape[-1]),)}, names, HEAD)

@@ -16,8 +16,9 @@ from artdetect.pictures.labels import AI, CLASSES
 from artdetect.pictures.picture_views import PictureViews
 
 if TYPE_CHECKING:
-    from artdetect.model.detector import Detector, Scores
+    from artdetect.model.detector import Detector
     from artdetect.model.mixed import MixedRegion
+    from artdetect.model.scores import Scores
 
 CHUNK = 32  # pictures that a worker judges at a time: verdicts appear soon
 

@@ -11,8 +11,9 @@ import pytest
 
 from artdetect.core.errors import ModelError
 from artdetect.model import choice, runtime
+from artdetect.model.card import read_card
 from artdetect.model.decision import logit
-from artdetect.model.detector import MODEL_FILE, Detector, read_card
+from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.model.onnx_runtime import ENTRY
 from artdetect.pictures.images import Geometry
 from tests import PROJECT
