@@ -54,20 +54,26 @@ ROWS = (
         "pictures/test_pixel_cache.py", "model/test_feature_cache.py",
         "train/test_artnet.py::test_flipped_bits_in_the_caches_give_the_same_model",
     ]),
-    ("disk full at each part of a whole run, then more room", f"{LINE}; then {BYTES}", [
-        "faults/test_disks.py::test_a_full_disk_at_any_stage_is_one_line_and_with_more_room_the_run_ends",
-    ]),
-    ("disk read-only at each stage, then writable", f"{LINE}; then {BYTES}", [
-        "faults/test_disks.py::test_a_read_only_disk_at_any_stage_is_one_line_and_writable_the_run_ends",
-    ]),
+    ("disk full or read-only at each stage, then not", f"{LINE}; then {BYTES}", ["faults/test_disks.py"]),
     ("disk full in download, unpacking, tables and output", LINE, ["download/test_faults.py", "cli/test_output.py"]),
     ("pictures vanished, replaced, touched, added", "only what depends on them runs", [
         "flows/test_incremental_runs.py", "flows/test_errors.py",
     ]),
-    ("runs at once, champions promoted under requests", "one builds, all agree", [
+    ("eight runs of four configs and collections at once", "one builds, nothing is taken away", [
+        "flows/test_at_once.py::test_eight_runs_of_four_configs_beside_collections",
         "flows/test_code_changes_and_crashes.py::test_two_runs_at_once_build_nothing_twice",
-        "artifacts/test_registry.py::test_concurrent_promotions_are_all_in_the_history",
+    ]),
+    ("ingests beside a retraining", "nothing lost, the next one finds them", [
+        "flows/test_at_once.py::test_ingests_beside_a_retraining",
+    ]),
+    ("promotions beside requests to `serve`, and at once", "each answer is one champion's", [
+        "serve/test_serve.py::test_twenty_promotions_beside_a_thousand_requests",
         "serve/test_serve.py::test_a_promotion_and_a_rollback_take_effect_with_the_next_request",
+        "artifacts/test_registry.py::test_concurrent_promotions_are_all_in_the_history",
+    ]),
+    ("the clock set back by 90 days", "all goes on, `doctor` says it", [
+        "flows/test_clock.py",
+        "artifacts/test_run_ledger.py::test_runs_of_the_future_are_no_recent_ones_and_the_clock_is_named",
     ]),
     ("mutated pictures through `predict`", "a verdict or a reason each", [
         "faults/test_mutated_files.py::test_mutated_pictures_get_a_verdict_or_a_reason_each",
@@ -85,6 +91,9 @@ ROWS = (
     ("control characters in names, notices, cards, requests", "escaped on terminals", ["faults/test_hostile_text.py"]),
     ("foreign Host and Origin, pages of other sites", "refused", ["web/test_guard.py", "flows/test_web_attacks.py"]),
     ("slow, idle and greedy connections", "nobody else waits", ["serve/test_starvation.py"]),
+    ("Prefect's server killed, its database locked or deleted", "goes on, or one line and then goes on", [
+        "flows/test_server_lost.py",
+    ]),
     ("stopped and killed services and runs of Prefect", "slots are free again", [
         "flows/test_orphaned_runs.py",
         "flows/test_unattended.py::test_a_run_that_was_being_submitted_when_the_services_stopped_blocks_nothing",
