@@ -88,7 +88,7 @@ def end(patience: timedelta = PATIENCE) -> Ended:
                 client.set_flow_run_state(run.id, state)
                 if state.is_crashed() or state.is_failed():
                     run_record.record_end(flow, run, state)
-                ended.runs.append(f"{flow} {printable(run.name)}: {state.name}")
+                ended.runs.append(printable(f"{flow} {run.name}: {state.name}, {state.message}"))
         for task, state in list(_tasks_of_ended_runs(client, is_past)):
             client.set_task_run_state(task, state, force=True)
             ended.tasks += 1

@@ -3,6 +3,7 @@
 A library that is loaded before all others shifts what a process reads as the time of day. Times of files are real.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -80,7 +81,11 @@ def test_a_run_that_was_being_submitted_frees_its_deployment(server: str, roots:
         stuck = client.create_flow_run_from_deployment(deployment)
         client.set_flow_run_state(stuck.id, Pending(name="Submitting"))
         ended = subprocess.run(
-            [sys.executable, "-m", "tasks.engine.orphaned_runs"], cwd=PROJECT, capture_output=True, text=True
+            [sys.executable, "-m", "tasks.engine.orphaned_runs"],
+            cwd=PROJECT,
+            env=os.environ | {"PREFECT_API_URL": server},
+            capture_output=True,
+            text=True,
         )
         client.delete_deployment(deployment)
     assert f"ended ingest {stuck.name}: Crashed" in ended.stdout, ended.stderr

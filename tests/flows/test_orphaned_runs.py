@@ -73,9 +73,10 @@ def test_a_run_that_was_being_submitted_frees_its_deployment(client: SyncPrefect
     stuck, waiting = submitted(client, deployment), submitted(client, deployment)
     assert [run.state and run.state.name for run in (stuck, waiting)] == ["Submitting", "AwaitingConcurrencySlot"]
     assert orphaned_runs.end().runs == []  # a worker may be about to start it
-    assert orphaned_runs.end(timedelta()).runs == [f"ingest {stuck.name}: Crashed"]
+    (ended,) = orphaned_runs.end(timedelta()).runs
     state = client.read_flow_run(stuck.id).state
     assert state is not None
+    assert ended == f"ingest {stuck.name}: Crashed, {state.message}"
     assert "start it again" in str(state.message)
     assert [(run.id, run.flow, run.state, run.error) for run in run_ledger.read()] == [
         (str(stuck.id), "ingest", "crashed", state.message)
@@ -113,8 +114,8 @@ def test_the_watchdog_ends_a_killed_run_and_its_tasks(client: SyncPrefectClient,
         process.wait()
     assert run_ledger.read() == []
     state = watchdog(return_state=True)
-    assert state.result() == ["ended pipeline to be killed: Crashed"]
     (crashed, watched) = run_ledger.read()
+    assert state.result() == [f"ended pipeline to be killed: Crashed, {crashed.error}"]
     assert [(run.flow, run.state) for run in (crashed, watched)] == [("pipeline", "crashed"), ("watchdog", "completed")]
     run = client.read_flow_run(crashed.id)
     assert run.state is not None
