@@ -97,6 +97,7 @@ ROWS = (
     ("stopped and killed services and runs of Prefect", "slots are free again", [
         "flows/test_orphaned_runs.py",
         "flows/test_unattended.py::test_a_run_that_was_being_submitted_when_the_services_stopped_blocks_nothing",
+        "flows/test_unattended.py::test_a_killed_server_and_a_killed_worker_come_back",
     ]),
     ("connections to other machines", "none", ["test_no_connections.py"]),
 )  # fmt: skip

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate, WorkPoolCreate
-from prefect.states import Pending
+from prefect.states import AwaitingRetry, Cancelling, Crashed, Paused, Pending, Running, Scheduled, State
 
 from artdetect import services
 from artdetect.artifacts import active_runs, run_ledger
@@ -26,6 +26,7 @@ from .conftest import artifacts, task_states
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
+LATER = datetime.now(UTC) + timedelta(days=1)
 TRAINS = {"train": ("Running", "RUNNING")}
 KILLED = """
 import time
@@ -81,6 +82,23 @@ def test_a_run_that_was_being_submitted_frees_its_deployment(client: SyncPrefect
     assert [(run.id, run.flow, run.state, run.error) for run in run_ledger.read()] == [
         (str(stuck.id), "ingest", "crashed", state.message)
     ]
+    next_state = submitted(client, deployment).state
+    assert next_state is not None
+    assert next_state.name == "Submitting"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [Scheduled(), AwaitingRetry(), Pending(), Running(), Paused(pause_expiration_time=LATER), Cancelling(), Crashed()],
+    ids=lambda state: state.name,
+)
+def test_in_whatever_state_the_services_stopped_a_run_the_next_one_starts(
+    client: SyncPrefectClient, deployment: Any, state: State
+) -> None:
+    """No worker runs, so whatever had a slot is nobody's."""
+    run = submitted(client, deployment)
+    client.set_flow_run_state(run.id, state, force=True)
+    orphaned_runs.end(timedelta())
     next_state = submitted(client, deployment).state
     assert next_state is not None
     assert next_state.name == "Submitting"
