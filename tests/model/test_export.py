@@ -15,8 +15,8 @@ from artdetect.model import onnx_convert, output_check, tensorflow_setup
 from artdetect.model.card import read_card
 from artdetect.model.detector import Detector
 from artdetect.model.evidence import MARGIN
-from artdetect.model.onnx_runtime import FEATURES
 from artdetect.model.export import CARD, FORMATS, ONNX_FILE, ExportResult, Format, export
+from artdetect.model.onnx_runtime import FEATURES
 from artdetect.model.output_check import TOLERANCE
 from artdetect.pictures.images import Geometry
 from tests.tiny_dataset import write
