@@ -90,15 +90,12 @@ def card_entry(graphs: "Mapping[str, onnx.ModelProto]") -> dict[str, Any]:
     return {"graphs": found, "frozen": found.get(BACKBONE, "")[:16]}
 
 
-def backbone_graph(net: "keras.Model", size: int) -> "onnx.ModelProto":
-    """A net that maps pictures to features, as the graph `BACKBONE`. Arguments and errors as for `graphs`."""
-
-    def features(pictures: Any) -> dict[str, Any]:
-        return {FEATURES: net(pictures, training=False)}
-
+def net_graph(net: "keras.Model", size: int) -> "onnx.ModelProto":
+    """A net that maps pictures to a dict of outputs, as the graph `BACKBONE`. Arguments and errors as for `graphs`."""
+    function = partial(outputs_of, net)
     with quiet("onnx"):
-        graph = _cut(_converted(features, size), {PICTURE: (size, size, 3)}, [FEATURES], BACKBONE)
-        output_check.require_same(output_check.differences(reference(features), _run(graph), size), "onnx")
+        graph = _cut(_converted(function, size), {PICTURE: (size, size, 3)}, sorted(net.output), BACKBONE)
+        output_check.require_same(output_check.differences(reference(function), _run(graph), size), "onnx")
     return graph
 
 

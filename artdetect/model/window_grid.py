@@ -95,6 +95,15 @@ class WindowGrid:
             weights[start : start + count, start] = profile
         return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
+    def covered(self, windows: "Mapping[int, NDArray[np.float32]]") -> "NDArray[np.float32]":
+        """The mean at each place of the windows that cover it, and over their sizes: [..., G, G].
+
+        Args:
+            windows: Side of the windows -> their values, [..., g, g].
+        """
+        by_side = [self.cover(side) @ values @ self.cover(side).T for side, values in windows.items()]
+        return np.mean(by_side, axis=0)
+
 
 def _overlaps(cells: int, count: int, rows: int) -> "NDArray[np.float32]":
     """The share of each of `rows` equal intervals in each run of `count` of `cells` equal intervals."""
