@@ -1,6 +1,6 @@
-"""The page of `artdetect serve` in a real browser: its screenshots for docs/, and what axe-core says of it.
+"""The page of `artdetect serve` in a real browser: its screenshots for docs/images/, and what axe-core says of it.
 
-    python -m benchmarks.serve_page             writes docs/page-*.webp and publishes the result of axe-core
+    python -m benchmarks.serve_page             writes docs/images/page-*.webp and publishes the result of axe-core
     python -m benchmarks.serve_page --axe FILE  with another version of axe-core: its axe.min.js
 
 axe-core (MPL-2.0) checks a page against WCAG. The pictures are drawn; what the starter says of drawn pictures means
@@ -95,7 +95,7 @@ def main() -> None:
                         passed, violated = checked(page, script)
                         rows.append([path, scheme, f"{width}", f"{passed}", ", ".join(violated) or "none"])
                         if (path, scheme, width) in (("/", "light", 1280), ("/", "dark", 390)):
-                            shoot(page, PROJECT / "docs" / f"page-{scheme}.webp", width)
+                            shoot(page, PROJECT / "docs" / "images" / f"page-{scheme}.webp", width)
     heads = ["page", "scheme", "width px", "rules passed", "violations"]
     publish(
         "The page and axe-core",

@@ -32,9 +32,9 @@ def aucs(
     if not count:
         return "gate.localisation is 0"
     from artdetect.explain import localisation
-    from artdetect.explain.localisation.splices import draw, parents, shortage
     from artdetect.explain.methods.evidence import Evidence
     from artdetect.model.detector import Detector
+    from artdetect.pictures.splices import draw, parents, shortage
 
     right = table[table.right_champion & table.right_challenger]
     contents = parents(right.assign(predicted=right.label))

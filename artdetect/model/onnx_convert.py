@@ -157,7 +157,7 @@ def _converted(function: Any, size: int) -> "onnx.ModelProto":
         "remove_identity": optimizer.IdentityOptimizer,
         "remove_back_to_back": optimizer.BackToBackOptimizer,
     }
-    return optimizer.optimize_graph(converted, optimizers=steps).make_model(MODEL)
+    return optimizer.optimize_graph(converted, catch_errors=False, optimizers=steps).make_model(MODEL)
 
 
 def _cut(

@@ -147,10 +147,14 @@ def test_onnx_takes_pictures_of_the_geometrys_size_and_old_runtimes_read_it(plai
 
 
 @every_format
-def test_converters_are_quiet(
+@pytest.mark.usefixtures("conversions")
+def test_converters_are_quiet_and_the_same_model_gives_the_same_bytes(
     plain: Detector, format: Format, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    export(plain, format, tmp_path / "out")
+    exported = export(plain, format, tmp_path / "out")
+    if format == "onnx":
+        again = export(plain, format, tmp_path / "again")
+        assert again.path.read_bytes() == exported.path.read_bytes()
     print("still shown", file=sys.stderr)
     assert capfd.readouterr() == ("", "still shown\n")
 

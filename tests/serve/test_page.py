@@ -1,8 +1,7 @@
 """The page, driven in a real Chromium: what a person sees of one picture, ten, broken, large and false ones."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,6 +15,7 @@ from benchmarks.browser import Page, browser, executable
 from tests.pictures import declared_files
 from tests.serve.running import serving
 from tests.tiny_dataset import jpeg, write
+from tests.waiting import awaited
 
 needs_chromium = pytest.mark.skipif(executable() is None, reason="no chromium on this machine")
 START = "AI-generated or human-made?"
@@ -50,14 +50,6 @@ def judged(page: Page, files: list[Path]) -> str:
     text = page.wait(lambda text: f"{len(files)} judged." in text, 120)
     assert f"{len(files)} judged." in text, text
     return text
-
-
-def eventually(check: Callable[[], object]) -> bool:
-    for _ in range(200):
-        if check():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @needs_chromium
@@ -132,7 +124,7 @@ def test_the_evidence_lies_over_the_picture_and_follows_the_sliders(page: Page, 
     assert drawn(0, 30) == plain
     page.evaluate("document.querySelector('.figure').click()")
     saved = tmp_path / "own.jpg-evidence.png"
-    assert eventually(saved.exists)
+    assert awaited(saved.exists)
 
 
 @needs_chromium
@@ -141,7 +133,7 @@ def test_the_answer_can_be_saved(page: Page, tmp_path: Path) -> None:
     judged(page, [write(tmp_path / "own.jpg", jpeg(5, side=64))])
     page.evaluate("document.querySelector('.json').click()")
     saved = tmp_path / "own.jpg.json"
-    assert eventually(lambda: saved.exists() and saved.read_text())
+    assert awaited(lambda: saved.exists() and saved.read_text())
     assert json.loads(saved.read_text())["path"] == "own.jpg"
 
 

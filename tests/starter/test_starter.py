@@ -23,8 +23,6 @@ from artdetect.pictures import images
 from artdetect.train.config import TrainConfig
 from tests.tiny_dataset import no_groups
 
-pytestmark = pytest.mark.usefixtures("conversions_kept")
-
 STAGES = ("index", "balance", "train", "evaluate", "report")
 CARD = "# Model card of the whole model\n"
 
