@@ -170,7 +170,7 @@ def main() -> None:
                 said = overload(served, contents)
             print(said)
     heads = ["batching", "clients", "median ms", "95 % ms", "requests a second", "lost", "other p(AI)", "memory MB"]
-    text = f"`artdetect serve` with {model}, JPEGs of {chosen.side} pixels, {chosen.requests:,} requests a row, on this machine."
+    text = f"`artdetect serve` with {model}, JPEGs of {chosen.side} pixels, {chosen.requests:,} requests a row."
     publish(f"Serving {model.partition('-')[0]}", f"{text}\n\n{table(heads, rows)}\n\n{said}")
 
 
