@@ -105,8 +105,8 @@ class ExplainConfig(Section):
         from artdetect.explain.methods import make
 
         method = method or self.method
-        parts = {"parts": detector.parts} if method == "evidence" else {}
-        return make(method, detector.classifier, batch_size=self.batch_size, **parts, **self.settings(method))
+        model = detector if method == "evidence" else detector.classifier
+        return make(method, model, batch_size=self.batch_size, **self.settings(method))
 
     def explainers(self, detector: Detector) -> dict[str, Explainer]:
         """The explainers of all methods by name, the chosen one first; errors as for `explainer`."""

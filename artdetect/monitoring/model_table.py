@@ -17,7 +17,8 @@ from artdetect.formatting import other_art
 from artdetect.formatting.intervals import estimate
 from artdetect.formatting.text import columns, printable
 from artdetect.model import choice
-from artdetect.model.detector import MODEL_FILE, is_demonstration, read_card
+from artdetect.model.card import is_demonstration, read_card
+from artdetect.model.detector import MODEL_FILE
 from artdetect.pictures.labels import CLASSES
 
 SCORES = ("pictures", "accuracy", "roc_auc")
