@@ -9,9 +9,12 @@
 importing the package costs nothing.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from artdetect.core.version import __version__
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reports to Microsoft from its import on
 
 if TYPE_CHECKING:
     from artdetect.api.detector import Detector, ExplainedVerdict
