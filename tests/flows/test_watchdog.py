@@ -9,8 +9,9 @@ import pytest
 from artdetect import alerts
 from artdetect.artifacts import run_ledger
 from artdetect.core import digests
+from artdetect.model.card import model_id, read_card
 from artdetect.model.decision import UNLIKE
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.model.detector import MODEL_FILE
 from artdetect.model.predict import Verdict
 from artdetect.usage.log import UsageLog
 from flows.watchdog import watchdog

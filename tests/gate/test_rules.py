@@ -10,7 +10,6 @@ from artdetect.core.errors import DataError
 from artdetect.gate import paired_predictions, rules
 from artdetect.gate.config import GateConfig
 from artdetect.gate.rules import RuleResult
-from artdetect.stats.bootstrap import Bootstrap
 from tests.gate.synthetic_artifacts import artifacts
 
 from .applied_rules import KNOWN, NO_GOLDEN, apply_all
@@ -213,11 +212,3 @@ def test_a_content_counts_once_as_a_known_picture_and_not_at_all_under_two_label
     table, left_out = paired_predictions.read(made["index"], made["balance"], scores)
     assert left_out == 1
     assert table["set"].value_counts().to_dict() == {"known": 7, "new": 1}
-
-
-def test_a_difference_is_resampled_within_each_part() -> None:
-    """The interval of a mean of two shares: a small part with all the uncertainty, and a large one with none."""
-    small, large = np.array([1.0, 0, 0, 0]), np.zeros(1000)
-    interval = paired_predictions.difference([small, large], Bootstrap(2000, 1))
-    assert interval["value"] == pytest.approx(0.125)
-    assert (interval["low"], interval["high"]) == (0, pytest.approx(0.375, abs=0.13))

@@ -12,9 +12,11 @@ from artdetect.cli import main
 from artdetect.core.errors import ConfigError, ModelError, StorageError
 from artdetect.model import export as exports
 from artdetect.model import onnx_convert, output_check, tensorflow_setup
-from artdetect.model.detector import Detector, read_card
+from artdetect.model.card import read_card
+from artdetect.model.detector import Detector
 from artdetect.model.evidence import MARGIN
 from artdetect.model.export import CARD, FORMATS, ONNX_FILE, ExportResult, Format, export
+from artdetect.model.onnx_runtime import FEATURES
 from artdetect.model.output_check import TOLERANCE
 from artdetect.pictures.images import Geometry
 from tests.tiny_dataset import write
@@ -76,7 +78,7 @@ def run(exported: ExportResult, pictures: np.ndarray) -> dict[str, np.ndarray]:
         import onnxruntime
 
         session = onnxruntime.InferenceSession(exported.path)
-        names = [output.name for output in session.get_outputs() if not output.name.startswith(MARGIN)]
+        names = [output.name for output in session.get_outputs() if not output.name.startswith((MARGIN, FEATURES))]
         return dict(zip(names, session.run(names, {"picture": pictures}), strict=True))
     import tensorflow as tf
 

@@ -15,10 +15,12 @@ import pytest
 from artdetect.core.errors import ModelError
 from artdetect.model import artnet_model, head_file, keras_model_file
 from artdetect.model.artnet_model import Embedding, Head
+from artdetect.model.card import read_card
 from artdetect.model.decision import DecisionRule
-from artdetect.model.detector import Detector, Scores, read_card
+from artdetect.model.detector import Detector
 from artdetect.model.extractor import Extractor
 from artdetect.model.probabilities import Calibration
+from artdetect.model.scores import Scores
 from artdetect.pictures.images import Geometry
 from tests.tiny_dataset import jpeg
 

@@ -16,8 +16,9 @@ from artdetect.evaluate.config import EvaluateConfig
 from artdetect.gate import paired_predictions
 from artdetect.index import scan
 from artdetect.model import choice, head_file
+from artdetect.model.card import read_card
 from artdetect.model.choice import STARTER
-from artdetect.model.detector import Detector, read_card
+from artdetect.model.detector import Detector
 from artdetect.monitoring import model_table
 from artdetect.pictures import images
 from artdetect.train.config import TrainConfig

@@ -82,11 +82,11 @@ def test_large_sources_are_cut_to_the_size_of_small_ones(parts: Parts) -> None:
 
 def test_the_rule_for_mixed_pictures_allows_one_false_alarm_in_a_hundred() -> None:
     firmness = np.arange(1000) / 1000
-    rule = mixed.rule(firmness, np.array([2.0, 0.5, 0.5, 2.0]), np.array([0.06, 0.2, 0.3, 0.4]))
+    rule = mixed.rule(mixed.Judged(firmness, np.array([2.0, 0.5, 0.5, 2.0]), np.array([0.06, 0.2, 0.3, 0.4])))
     assert (firmness >= rule.firmness).mean() == rule.false_alarms == 0.01
     assert 0.01 < rule.upper < 0.02
-    assert rule.found == {"0.05": 1.0, "0.12": 0.0, "0.25": 0.5}
-    assert mixed.rule(np.full(300, -np.inf), np.array([0.1]), np.array([0.3])).false_alarms == 0
+    assert rule.found == {"below 10 %": 1.0, "10 to 25 %": 0.0, "25 to 50 %": 0.5}
+    assert mixed.rule(mixed.Judged(np.full(300, -np.inf), np.array([0.1]), np.array([0.3]))).false_alarms == 0
 
 
 def test_the_rule_is_fitted_on_pictures_that_the_heads_do_not_know(
@@ -97,10 +97,12 @@ def test_the_rule_is_fitted_on_pictures_that_the_heads_do_not_know(
     judged = replace(judged, parts=replace(judged.parts, calibrations=calibrations), by_fold=by_fold)
     assert mixed.fit(judged, EXTRACTOR) is None  # too few human-made pictures to state one in a hundred
     monkeypatch.setattr(mixed, "MIN_HUMAN", 20)
-    monkeypatch.setattr(mixed, "LEAST_FOUND", 0)
     monkeypatch.setattr(mixed, "SPLICES", 12)
     found = mixed.fit(judged, EXTRACTOR)
     assert found is not None
     assert found.false_alarms <= 0.01
     assert 40 <= found.human_pictures <= 48
-    assert found.spliced_pictures <= 12
+    assert 1 <= found.spliced_pictures <= 12
+    worthless = replace(found, found={"25 to 50 %": 0.09})
+    assert mixed.with_rule(judged, worthless).mixed is None
+    assert mixed.with_rule(judged, replace(found, found={"25 to 50 %": 0.1})).mixed is not None
