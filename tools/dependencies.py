@@ -48,8 +48,12 @@ versions alone are checked.
 To look for known vulnerabilities, on a machine that reaches a vulnerability service:
 
 ```sh
-pip install pip-audit; pip-audit --no-deps --disable-pip -r constraints.txt
+uv tool run pip-audit --strict --no-deps --disable-pip -r constraints.txt
 ```
+
+`--strict` is needed: without it, pip-audit ends with "No known vulnerabilities found" where it could look up nothing.
+On 2026-11-27 it could look up none of the packages: the package index answered 404 to questions about
+vulnerabilities, and OSV was out of reach. So nothing is known about them here.
 
 The package `tensorflow-cpu` would take 300 MB less to download and 600 MB less on disk than `tensorflow`. It is not
 used because the extras `hub` and `gpu` require `tensorflow`, which writes the same folder.

@@ -59,8 +59,8 @@ def sentences(metrics: Metrics) -> list[str]:
     found = metrics["out_of_source"]
     number = sum(found["sources"].values())
     result = [
-        f"On art from sources that it has never seen, the model gives a verdict on {percent(found['firm']['value'])} of "
-        f"the pictures (95 % interval over {number:,} sources: {percent_span(found['firm'])}). "
+        f"On art from sources that it has never seen, the model gives a verdict on {percent(found['firm']['value'])} "
+        f"of the pictures (95 % interval over {number:,} sources: {percent_span(found['firm'])}). "
         + " ".join(_right(found, label) for label in ("AI", "human"))
     ]
     if held := found["held"]:

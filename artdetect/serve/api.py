@@ -1,5 +1,6 @@
 """The API of the service, version 1: verdicts, evidence and feedback as JSON, health and metrics."""
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
@@ -144,8 +145,6 @@ def _add_feedback(api: APIRouter, service: Service, folder: feedback.FeedbackFol
     )
     async def feed_back(request: Request) -> JSONResponse:
         """Keep a picture whose verdict is wrong, with its true label and a note, for a person to look at."""
-        import asyncio
-
         async with service.intake.body(request) as body:
             form = await forms.parse(request.headers, body)
             label, note = form.fields.get("label", ""), form.fields.get("note", "")

@@ -1,4 +1,4 @@
-"""The process that decodes pictures for the service: python -m artdetect.serve.decode_process
+"""The process that decodes pictures for the service: python -m artdetect.serve.decode_process MAX_MEMORY
 
 Decoders are the code that strangers' bytes reach first. Here each picture has a limit of processor time, the process
 has one of memory, it can write no file, and the service starts another one when it ends. It takes requests from its
@@ -24,9 +24,13 @@ MAX_MEMORY = 6 * 2**30  # of addresses; 178 megapixels with transparency take ha
 MAX_FILES = 64
 
 
-def limit() -> None:
-    """Limit what this process may use. The kernel ends it, not the service, when the machine runs out of memory."""
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+def limit(max_memory: int) -> None:
+    """Limit what this process may use. The kernel ends it, not the service, when the machine runs out of memory.
+
+    Args:
+        max_memory: Bytes of addresses.
+    """
+    resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_FILES, MAX_FILES))
@@ -70,7 +74,7 @@ def main() -> None:
     """Answer until the standard input ends."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a decoder prints must not get between the answers
-    limit()
+    limit(int(sys.argv[1]))
     while line := requests.readline():
         request = json.loads(line)
         content = requests.read(request["bytes"])

@@ -51,13 +51,19 @@ class DecodePool:
         size: The number of processes; by default one more than there are processors, so that a picture that takes all
             its time leaves the others theirs.
         cpu_seconds: The processor time of a picture.
+        max_memory: The memory of a process, in bytes of addresses.
     """
 
-    def __init__(self, size: int | None = None, cpu_seconds: int = decode_process.CPU_SECONDS):
+    def __init__(
+        self,
+        size: int | None = None,
+        cpu_seconds: int = decode_process.CPU_SECONDS,
+        max_memory: int = decode_process.MAX_MEMORY,
+    ):
         self._size = size or compute.processors() + 1
         self._cpu_seconds = cpu_seconds
         self._free: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
-        self._all = [_Process() for _ in range(self._size)]
+        self._all = [_Process(max_memory) for _ in range(self._size)]
         for process in self._all:
             self._free.put_nowait(process)
         self.replaced = 0  # processes that a picture ended
@@ -104,7 +110,8 @@ class DecodePool:
 
 
 class _Process:
-    def __init__(self) -> None:
+    def __init__(self, max_memory: int) -> None:
+        self._max_memory = max_memory
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -116,7 +123,7 @@ class _Process:
         if self._process is None:
             # A BLAS of many threads would take as many stacks out of the memory that decoding has.
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", decode_process.__name__),
+                *(sys.executable, "-m", decode_process.__name__, str(self._max_memory)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,  # C libraries write text from pictures there

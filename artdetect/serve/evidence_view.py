@@ -33,31 +33,47 @@ def as_dict(judged: Judged, found: "ModelEvidence") -> dict[str, Any]:
         "margin": found.margin[0].round(4).tolist(),
         "p_ai": parts.tolist(),
         "full_colour": evidence_figures.full_colour(found.margin[0]),
-        "image": data_uri(judged),
+        "image": artwork_uri(judged),
     }
 
 
-def data_uri(judged: Judged) -> str:
+def artwork_uri(judged: Judged) -> str:
     """The picture for display as a data URI."""
     assert judged.decoded
     assert judged.decoded.artwork is not None
+    return _data_uri(Image.fromarray(judged.decoded.artwork))
+
+
+def _data_uri(picture: Image.Image) -> str:
     file = io.BytesIO()
-    Image.fromarray(judged.decoded.artwork).save(file, "JPEG", quality=JPEG_QUALITY)
+    picture.save(file, "JPEG", quality=JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def share_for_ai(found: "ModelEvidence") -> float:
+    """The share of the picture whose evidence speaks for AI."""
+    return float((found.margin[0] > 0).mean())
 
 
 async def figure(judged: Judged, found: "ModelEvidence") -> bytes:
     """The evidence drawn over the picture, with the verdict below it: a PNG."""
-    return await asyncio.to_thread(_draw, judged, found)
+
+    def png() -> bytes:
+        file = io.BytesIO()
+        _draw(judged, found).save(file, "PNG")
+        return file.getvalue()
+
+    return await asyncio.to_thread(png)
 
 
-def _draw(judged: Judged, found: "ModelEvidence") -> bytes:
+async def figure_uri(judged: Judged, found: "ModelEvidence") -> str:
+    """The same as a data URI."""
+    return await asyncio.to_thread(lambda: _data_uri(_draw(judged, found)))
+
+
+def _draw(judged: Judged, found: "ModelEvidence") -> Image.Image:
     assert judged.decoded
     assert judged.decoded.artwork is not None
     heading = wording.headline(judged.verdict)
-    drawn = evidence_figures.figure(
-        Image.fromarray(judged.decoded.artwork), found.margin[0], heading, judged.verdict.model
-    )
-    file = io.BytesIO()
-    drawn.save(file, "PNG")
-    return file.getvalue()
+    picture = Image.fromarray(judged.decoded.artwork)
+    return evidence_figures.figure(picture, found.margin[0], heading, judged.verdict.model)

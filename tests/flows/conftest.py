@@ -134,13 +134,18 @@ def copy(base: Path, server: str, tmp_path: Path) -> Path:
 
 
 def start(project: Path, server: str, *arguments: str) -> "subprocess.Popen[str]":
-    """The command line of a copied project, started from an unrelated folder."""
+    """The command line of a copied project, with its config, started from an unrelated folder."""
+    return start_command(project, server, *arguments, "--config", str(project / "small.toml"))
+
+
+def start_command(project: Path, server: str, *arguments: str) -> "subprocess.Popen[str]":
+    """The same for commands that take no config."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ARTDETECT_")}
     environment["PYTHONPATH"] = os.pathsep.join(
         [str(project), environment["PYTHONPATH"]]
     )  # is watched as all tests are
     return subprocess.Popen(
-        [sys.executable, "-m", "artdetect.cli", *arguments, "--config", str(project / "small.toml")],
+        [sys.executable, "-m", "artdetect.cli", *arguments],
         cwd="/",
         env=environment | {"PREFECT_API_URL": server, "PREFECT_HOME": str(project / ".prefect")},
         stdout=subprocess.PIPE,

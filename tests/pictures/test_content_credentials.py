@@ -23,6 +23,11 @@ def test_both_readers_find_the_claim_and_one_says_that_its_signature_is_valid(fo
     assert manifest_store.read(data) == (VALID.generator, VALID.source_types)
 
 
+@pytest.mark.parametrize("format", ["GIF", "TIFF"])
+def test_the_library_reads_more_formats(format: str) -> None:
+    assert content_credentials.read(signed(encoded(format), format), f"image/{format.lower()}") == VALID
+
+
 def test_without_the_library_the_signature_was_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "c2pa", None)  # as where it is not installed
     assert content_credentials.read(FILES["C2PA in JPEG"], "image/jpeg") == Claim(VALID.generator, VALID.source_types)

@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
@@ -133,6 +135,27 @@ def test_a_promotion_and_a_rollback_take_effect_with_the_next_request(two: Path)
     assert after["digest"] == Detector.load(store.place("train", "k2")).digest
     assert answers
     assert all(answer in rows.values() for answer in answers)
+
+
+@pytest.mark.slow
+def test_twenty_promotions_beside_a_thousand_requests(
+    two: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Each answer is that of one champion, whole."""
+    file = write(two / "a.jpg", jpeg(1))
+    rows = {
+        key: next(predict.predict(Detector.load(store.place("train", key)), [file])).as_dict() for key in ("k1", "k2")
+    }
+    with serving() as (_, address), ThreadPoolExecutor(8) as threads:
+        answers = threads.map(lambda _: row_of(address, file), range(1000))
+        for move in range(20):
+            registry.promote(("k2", "k1")[move % 2], {}, "me", "to try it")
+            time.sleep(0.1)
+        answered = list(answers)
+        assert row_of(address, file) == rows["k1"]
+    assert all(answer in rows.values() for answer in answered)
+    assert {answer["model"] for answer in answered} == {row["model"] for row in rows.values()}
+    record_property("tries", len(answered))
 
 
 def test_if_a_champion_cannot_be_loaded_the_earlier_one_stays_in_use(
