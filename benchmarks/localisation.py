@@ -140,8 +140,10 @@ def opened(options: Any) -> Project:
     used = pd.read_parquet(folders["balance"] / file_names.BALANCE)
     used["file"] = [paths.picture(root, path) for path in used.path]
     train, test = (used[used.split == split].reset_index(drop=True) for split in ("train", "test"))
-    pixels = PixelCache(detector.geometry)
-    pixels.ensure(list(zip(test.sha256, test.file, strict=True)))
+    pixels, crops = PixelCache(detector.geometry), cached_scores.crop_cache(detector)
+    for cache in (pixels, crops):
+        if cache is not None:
+            cache.ensure(list(zip(test.sha256, test.file, strict=True)))
     p_ai = cached_scores.scores(detector, pixels, list(test.sha256)).p_ai
     test = test.assign(predicted=detector.rule.predicted(p_ai))
     data_set = test.path.str.partition("/")[0].str.partition("-")[0]  # realart-incoming is realart's, too
