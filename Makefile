@@ -15,12 +15,13 @@ define INSTALL
 @$(BIN)/python tools/install.py
 endef
 
-.PHONY: help setup base demo test test-slow test-bits test-all check starter up down bench bench-full clean
+.PHONY: help setup base demo docs test test-slow test-bits test-all check starter up down bench bench-full clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       set up, then run the whole pipeline on the drawn demo data set"
 	@echo "make base       set up only what predict and serve need: no TensorFlow, no Prefect"
+	@echo "make docs       set up, then build the site of the documentation in site/html"
 	@echo "make test       set up, then run the tests"
 	@echo "make test-slow  the long proofs: kills at many moments, processes, full sizes"
 	@echo "make test-bits  the tests that compare bits once more, with TensorFlow's kernels capped at AVX2"
@@ -53,6 +54,9 @@ $(SAMPLE): $(READY) $(wildcard artdetect/demo_data/*.py)
 
 demo: $(SAMPLE)
 	@$(BIN)/artdetect run --config configs/sample.toml
+
+docs: $(READY)
+	@$(BIN)/python -m tools.site
 
 test: $(READY)
 	@$(PYTEST) -m "not slow"

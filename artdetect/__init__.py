@@ -5,8 +5,8 @@
     detector = Detector.load()
     detector.predict("folder")
 
-`__all__` has the public names, docs/python.md shows them. Each is loaded when it is first used, so that importing the
-package costs nothing.
+`__all__` has the public names, docs/how-to/python.md shows them. Each is loaded when it is first used, so that
+importing the package costs nothing.
 """
 
 from typing import TYPE_CHECKING, Any

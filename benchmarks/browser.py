@@ -54,8 +54,9 @@ class Page:
             until: whether the visible text is complete.
             seconds: how long to wait at most.
         """
+        self.evaluate("window.leaving = true")  # the text of the page before does not count
         self.call("Page.navigate", url=address)
-        return self.wait(until, seconds)
+        return self.wait(lambda text: until(text) and not self.evaluate("window.leaving"), seconds)
 
     def wait(self, until: Callable[[str], bool], seconds: float = 60) -> str:
         """The visible text as soon as `until` is true of it, or after `seconds`."""

@@ -1,6 +1,6 @@
-"""Makes the pictures of docs/explanations.md: spliced pictures of the demo data set, explained by a model of it.
+"""Makes the pictures of docs/explanation/explanations.md: spliced pictures of the demo set, explained by a model of it.
 
-    python -m benchmarks.explanation_figures            writes docs/explanation.webp, sheet.webp and methods.webp
+    python -m benchmarks.explanation_figures    writes docs/images/explanation.webp, sheet.webp and methods.webp
 
 The pictures are drawn by a program, and the parts of them that are pasted are known. Such maps say nothing about real
 art. There are only two simulated generators and three painters, so parts are calibrated with one of them left out in
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from artdetect.explain.figures import Entry
     from artdetect.model.detector import Detector
 
-DOCS = PROJECT / "docs"
+IMAGES = PROJECT / "docs" / "images"
 SIDE = 224
 SEED = 11
 SPLICES = 6  # on the sheet, half of them into each class
@@ -47,14 +47,14 @@ def main() -> None:
         os.environ["ARTDETECT_DATA"], os.environ["ARTDETECT_ARTIFACTS"] = str(root / "data"), str(root / "artifacts")
         detector, pictures = trained(root)
         entries = explained(detector, "evidence", pictures)
-        _save(figures.sheet, entries, DOCS / "sheet.webp", scale=figures.common_reach(e.explanation for e in entries))
+        _save(figures.sheet, entries, IMAGES / "sheet.webp", scale=figures.common_reach(e.explanation for e in entries))
         one = pictures[:1]
         (first,) = entries[:1]
-        _save(figures.panels, first, DOCS / "explanation.webp", scale=figures.common_reach([first.explanation]))
+        _save(figures.panels, first, IMAGES / "explanation.webp", scale=figures.common_reach([first.explanation]))
         _save(
             figures.sheet,
             [_named(entry) for method, options in METHODS for entry in explained(detector, method, one, **options)],
-            DOCS / "methods.webp",
+            IMAGES / "methods.webp",
         )
 
 

@@ -4,7 +4,7 @@ import os
 import pickle
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,8 @@ def _no_connection_to_other_machines() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A zip in AI-ArtBench's layout: two styles, 6 + 6 + 6 pictures each to train, 3 + 3 + 3 to test."""
-    return draw(tmp_path_factory.mktemp("drawn"), styles=("impressionism", "ukiyo_e"), train=6, test=3)
+    folder = tmp_path_factory.mktemp("drawn")
+    return draw(folder, styles=("impressionism", "ukiyo_e"), train=6, test=3, workers=1)
 
 
 @pytest.fixture(scope="session")
@@ -98,28 +99,37 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
-def _conversions() -> dict[str, Any]:
-    return {}
+@pytest.fixture(scope="session", autouse=True)
+def _conversions() -> Iterator[Callable[..., Any]]:
+    """Equal models are converted to ONNX once: each conversion takes seconds, and equal models give equal bytes.
 
-
-@pytest.fixture
-def conversions_kept(_conversions: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Equal models are converted to ONNX once: each conversion takes seconds, and equal models give equal bytes."""
+    The real function is the value.
+    """
     from artdetect.core import digests
     from artdetect.model import onnx_convert, reproducible_keras
 
     convert = onnx_convert.graphs
+    kept: dict[str, Any] = {}
 
-    def kept(model: Any, size: int, parts: Any = None) -> Any:
+    def graphs(model: Any, size: int, parts: Any = None) -> Any:
         weights = pickle.dumps([model.get_weights(), size, parts])
         architecture = reproducible_keras.without_object_ids(model.to_json().encode())
         key = digests.bytes_digest(architecture + weights)
-        if key not in _conversions:
-            _conversions[key] = convert(model, size, parts)
-        return deepcopy(_conversions[key])
+        if key not in kept:
+            kept[key] = convert(model, size, parts)
+        return deepcopy(kept[key])
 
-    monkeypatch.setattr(onnx_convert, "graphs", kept)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_convert, "graphs", graphs)
+        yield convert
+
+
+@pytest.fixture
+def conversions(_conversions: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each model is converted to ONNX anew, for tests of the conversion."""
+    from artdetect.model import onnx_convert
+
+    monkeypatch.setattr(onnx_convert, "graphs", _conversions)
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def aucs(
     for side, model in models.items():
         detector = Detector.load(model)
         pixels = localisation.pixels_of(detector.geometry, files)
-        explainer = Evidence(detector.classifier, parts=detector.parts)
+        explainer = Evidence(detector)
         rows = localisation.measured(detector.digest, explainer, splices, pixels)
         found[side] = [row["auc"] for row in rows]
     return found

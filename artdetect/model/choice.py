@@ -13,7 +13,8 @@ from artdetect.artifacts import file_names, registry, store
 from artdetect.core import digests, paths
 from artdetect.core.errors import ModelError
 from artdetect.model import head_file
-from artdetect.model.detector import MODEL_FILE, is_demonstration, read_card
+from artdetect.model.card import is_demonstration, read_card
+from artdetect.model.detector import MODEL_FILE
 
 if TYPE_CHECKING:
     from artdetect.model.detector import Detector

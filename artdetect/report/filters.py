@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect.formatting import intervals
 from artdetect.report import config
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ NBSP = "\u00a0"
 
 def percent(share: float, digits: int = 1) -> str:
     """0.7445 -> "74.4 %", with a no-break space."""
-    return f"{100 * share:.{digits}f}{NBSP}%"
+    return unbroken(intervals.percent(share, digits))
 
 
 def number(count: int) -> str:
@@ -38,12 +39,12 @@ def digits(value: float) -> str:
 
 def interval(metric: Mapping[str, float]) -> str:
     """{"low": 0.9, "high": 0.95} -> "0.900–0.950"."""
-    return f"{metric['low']:.3f}–{metric['high']:.3f}"
+    return intervals.span(metric)
 
 
 def interval_percent(metric: Mapping[str, float], digits: int = 1) -> str:
     """{"low": 0.9, "high": 0.95} -> "90.0–95.0 %"."""
-    return f"{100 * metric['low']:.{digits}f}–{percent(metric['high'], digits)}"
+    return unbroken(intervals.percent_span(metric, digits))
 
 
 def humanise(name: str) -> str:

@@ -5,19 +5,17 @@ alarms, and splices of two pictures of one fold for what is found.
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from artdetect.core.progress import Progress, with_label
-from artdetect.model import evidence_graph
-from artdetect.model.compiled import CompiledModel
+from artdetect.model import converted_backbone
 from artdetect.model.feature_cache import Extractor
 from artdetect.model.mixed import MixedRule, region
 from artdetect.model.parts import Parts
-from artdetect.model.window_cache import window_statistics
-from artdetect.pictures import content_draw, images, splices
+from artdetect.model.window_grid import WindowGrid
+from artdetect.pictures import content_draw, splices
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.pictures.pixel_cache import PixelCache
 from artdetect.pictures.splices import Splice
@@ -114,17 +112,9 @@ class HeldOutJudge:
     """
 
     def __init__(self, extractor: Extractor, fitted: FittedParts):
-        import keras
-
-        size = extractor.geometry.size
-        picture, statistics = window_statistics(extractor.build(), size)
-        maps = {
-            str(number): evidence_graph.margins(parts.layers, parts, statistics)[1]
-            for number, parts in fitted.by_fold.items()
-        }
-        self._maps = CompiledModel(
-            partial(keras.Model(picture, maps), training=False), (size, size, 3), images.to_input
-        )
+        self._grid = WindowGrid(extractor.geometry.size)
+        self._net = converted_backbone.load_windows(extractor, extractor.identity["weights"])
+        self._by_fold = fitted.by_fold
         self._fold = dict(zip(fitted.pictures.sha256, fitted.folds.folds, strict=True))
         self._cache = PixelCache(extractor.geometry)
         self._cache.ensure(list(zip(fitted.pictures.sha256, fitted.pictures.file, strict=True)))
@@ -135,7 +125,15 @@ class HeldOutJudge:
 
     def margin(self, pixels: "Pixels", sha256: str) -> "NDArray[np.float32]":
         """The margin of the places of a picture [G, G], judged without the fold of the picture with this content."""
-        return self._maps(pixels[None])[str(self._fold[sha256])][0]
+        parts = self._by_fold[self._fold[sha256]]
+        ((kernel, bias),) = parts.layers
+        windows = self._net.windows(pixels[None])
+        margins = {
+            side: (windows[str(side)][0] @ kernel + bias)[..., 0] / (found.temperature if found else 1)
+            for side, found in parts.calibrations.items()
+            if found or not any(parts.calibrations.values())
+        }
+        return self._grid.covered(margins).astype(np.float32)
 
     def firmness(self, pixels: "Pixels", sha256: str) -> float:
         """`MixedRegion.firmness`, judged likewise; -inf where there is no region."""

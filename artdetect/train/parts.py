@@ -44,9 +44,9 @@ class FittedParts:
         by_fold: Fold -> the same, fitted without its pictures, their sources and generators, and calibrated without it.
         pictures: The training pictures that took part, rows of the training table.
         folds: Their folds.
-        measured: For metrics.json: pictures; components and penalty; and for each size of windows auc, log_loss, gain
-            (what is left of the log loss of a coin), gain_from (the lower end of its one-sided 95 % interval over
-            sources), speaks.
+        measured: For metrics.json: pictures; runtime; components and penalty; and for each size of windows auc,
+            log_loss, gain (what is left of the log loss of a coin), gain_from (the lower end of its one-sided 95 %
+            interval over sources), speaks.
     """
 
     parts: Parts
@@ -121,7 +121,13 @@ def fit(
     silent = {name: None for name, found in calibrations.items() if found is None}
     by_fold = {number: replace(each, calibrations={**each.calibrations, **silent}) for number, each in by_fold.items()}
     (layers,) = windows.heads(np.arange(len(y)), y, weights, [trials[best]])
-    summary = {"pictures": int(judged.sum()), "components": components, "penalty": penalty, "windows": measured}
+    summary = {
+        "pictures": int(judged.sum()),
+        "runtime": windows.runtime,
+        "components": components,
+        "penalty": penalty,
+        "windows": measured,
+    }
     return FittedParts(Parts(layers, calibrations), by_fold, chosen, folds, summary)
 
 
@@ -202,6 +208,11 @@ class _Windows:
             label = "features of windows" + (f" of degraded view {view}" if view else "")
             cache.ensure(items, with_label(progress, label))
         self._sha256s = list(pictures.sha256)
+
+    @property
+    def runtime(self) -> str:
+        """What computes the features."""
+        return self._caches[0].runtime
 
     def heads(self, rows: np.ndarray, y: np.ndarray, weights: np.ndarray, trials: Sequence[Trial]) -> list[Layers]:
         """A head on features of windows for each trial, fitted on the windows of the pictures `rows`, int [n]."""

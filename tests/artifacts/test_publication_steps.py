@@ -125,16 +125,19 @@ def cut_power(root: Path, before: dict[int, int], synced: set[int]) -> None:
 
 def prefixes(act: Act, root: Path) -> Iterator[str]:
     """Put `root` into each state that a kill or a power cut during `act` leaves; yields what happened."""
-    template = Path(shutil.copytree(root, root.with_name("template")))
+    template, killed = Path(shutil.copytree(root, root.with_name("template"))), root.with_name("killed")
     for at in itertools.count(1):
-        for power in (True, False):
-            shutil.rmtree(root)
-            shutil.copytree(template, root)
-            before = sizes(root)
-            finished, taken, synced = steps(act, root, at)
-            if not power:
-                cut_power(root, before, synced)
-            yield f"power {power}, after {taken[-1] if taken else 'nothing'}"
+        shutil.rmtree(root)
+        shutil.copytree(template, root)
+        before = sizes(root)
+        finished, taken, synced = steps(act, root, at)
+        shutil.copytree(root, killed)
+        last = taken[-1] if taken else "nothing"
+        cut_power(root, before, synced)
+        yield f"power cut after {last}"
+        shutil.rmtree(root)
+        killed.rename(root)
+        yield f"killed after {last}"
         if finished:
             assert at > 5
             return

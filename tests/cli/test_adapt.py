@@ -16,8 +16,6 @@ from tests.adapt.conftest import base, base_root, own
 from tests.model.test_choice import with_card
 from tests.tiny_dataset import write
 
-pytestmark = pytest.mark.usefixtures("conversions_kept")
-
 Own = Callable[..., Path]
 __all__ = ["base", "base_root", "own"]
 

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from artdetect.core.errors import ConfigError
+from artdetect.explain import evidence_figures
 from artdetect.gate import golden
 from artdetect.pictures import images
 from artdetect.pictures.file_types import SUFFIXES
-from artdetect.serve import evidence_view, feedback, forms, page
+from artdetect.serve import feedback, forms, page
 from artdetect.serve.answers import COLUMNS
 from artdetect.serve.service import Service
 from artdetect.web import guard, problems
@@ -103,7 +104,7 @@ def test_the_evidence_is_that_of_the_model_as_numbers_and_as_a_figure(running: R
     shown = Image.open(io.BytesIO(base64.b64decode(body["image"].partition(",")[2])))
     assert shown.size == (90, 90)
     figure = Image.open(io.BytesIO(post(address, content, "/api/v1/explain", format="png").content))
-    assert (figure.format, figure.height) == ("PNG", 90 + evidence_view.LEGEND)
+    assert (figure.format, figure.height) == ("PNG", 90 + evidence_figures.LEGEND)
 
 
 def test_evidence_is_for_one_picture_that_can_be_read(address: str) -> None:

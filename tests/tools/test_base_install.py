@@ -89,11 +89,18 @@ def test_serve_answers_with_verdict_and_evidence(base: Path, model: Path) -> Non
 
 
 @pytest.mark.slow
+def test_explain_draws_the_evidence(base: Path, model: Path, tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.jpg", jpeg(1))
+    ended = command(base, "explain", tmp_path / "in", "--out", tmp_path / "out", "--model", model)
+    assert ended.returncode == 0, ended.stderr
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"a.png", "a.json"}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
         (["run", "--config", "configs/notebook.toml"], "pipeline"),
-        (["explain", "a.jpg", "--out", "out", "--method", "evidence"], "pipeline"),
         (["explain", "a.jpg", "--out", "out", "--method", "xrai"], "pipeline"),
         (["tune", "--config", "configs/notebook.toml"], "tune"),
     ],

@@ -36,7 +36,7 @@ HOW_TO_READ = (
 FEW = 5  # one in so many splices is explained by a method that takes many passes
 CURVES = 8  # splices whose true region is removed and added
 CURVE_STEPS = 13
-PACKAGES = ("keras", "numba", "numpy", "pillow", "scikit-image", "scipy", "tensorflow")
+PACKAGES = ("keras", "numba", "numpy", "onnxruntime", "pillow", "scikit-image", "scipy", "tensorflow")
 _DIRECTIONS = ("AI in human", "human in AI")  # by the class of the donor
 _CODE = ("artdetect.explain.localisation", "artdetect.pictures.splices")
 
