@@ -72,9 +72,9 @@ def test_predict_and_serve_connect_to_nobody(model: Path, tmp_path: Path) -> Non
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     address = process.stdout.readline().split()[0]
-    answers = [httpx.post(f"{address}/api/v1/predict", content=content, timeout=60) for content in (jpeg(1), away)]
+    answers = [httpx.post(f"{address}/api/v1/predict", content=content, timeout=180) for content in (jpeg(1), away)]
     process.send_signal(signal.SIGTERM)
-    assert ([answer.status_code for answer in answers], process.wait(60)) == ([200, 200], 0)
+    assert ([answer.status_code for answer in answers], process.wait(180)) == ([200, 200], 0)
     assert "not fetched" in answers[1].text
     assert foreign(tmp_path / "serve") == []
 
