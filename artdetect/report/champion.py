@@ -3,7 +3,7 @@
 from artdetect.artifacts import file_names, registry, store
 from artdetect.artifacts.store import Artifact
 from artdetect.core import digests
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.model.card import model_id, read_card
 from artdetect.report.beside import CHAMPION, Other
 
 Inputs = dict[str, Artifact | None]
@@ -51,6 +51,6 @@ def other(champion: Artifact | None, scores: Artifact | None, balance: Artifact 
     """The second model of a report, from these inputs of its."""
     if champion is None or scores is None:
         return None
-    file = champion.folder / MODEL_FILE
+    file = champion.folder / file_names.MODEL
     known = model_id(read_card(file), digests.file_digest(file))
     return Other(scores.folder, champion.folder, balance.folder if balance else None, CHAMPION, known)
