@@ -3,8 +3,8 @@
     python -m benchmarks.explanation_figures    writes docs/images/explanation.webp, sheet.webp and methods.webp
 
 The pictures are drawn by a program, and the parts of them that are pasted are known. Such maps say nothing about real
-art. There are only two simulated generators, so parts are calibrated with one of them left out in turn: fewer sources
-than `artdetect.train.parts` asks for.
+art. There are only two simulated generators and three painters, so parts are calibrated with one of them left out in
+turn: fewer sources than `artdetect.train.parts` asks for.
 """
 
 import os
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from artdetect.demo_data import ROOT, draw
+from artdetect.demo_data.styles import STYLES
 from benchmarks.harness import PROJECT
 
 if TYPE_CHECKING:
@@ -77,6 +78,9 @@ def trained(root: Path) -> tuple["Detector", list[Picture]]:
     with zipfile.ZipFile(archive) as file:
         file.extractall(root / "data" / "raw")
     data = root / "data" / "raw" / ROOT
+    (data / "sources.csv").write_text(
+        "\n".join(["folder,source", *(f"{style},painter of {style}" for style in STYLES)])
+    )
     with store.build("index", "k1", {}) as out:
         index.run(index.IndexConfig(), scan.scan(data), out)
     with store.build("audit", "k1", {}) as out:

@@ -1,6 +1,6 @@
 """Whether maps find what was pasted: splices of real pictures, of known sources and of sources left out of training.
 
-    python -m benchmarks.localisation WORK [--model FILE] [--count 240] [--few 120] [--minutes 60] [--only SECTION ...]
+    python -m benchmarks.localisation WORK [--model FILE] [--count 120] [--few 120] [--minutes 60] [--only SECTION ...]
         [--config configs/starter.toml] [--set KEY=VALUE ...]
 
 Runs the pipeline of the config below WORK, and measures the maps of its model; or those of another model, such as the
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SEED = 129
 PART = 12  # splices whose results are one file of the cache
-SECTIONS = ("found", "left-out", "cost", "stability", "agreement")
+SECTIONS = ("found", "left-out", "mixed", "cost", "stability", "agreement")
 LEFT_OUT = 480  # splices of sources that the judging head does not know, beside as many controls
 
 
@@ -87,7 +87,7 @@ def main() -> None:
 
     parser = project_parser(__doc__)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--count", type=int, default=240)
+    parser.add_argument("--count", type=int, default=120)
     parser.add_argument("--few", type=int, default=120)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
@@ -105,6 +105,8 @@ def main() -> None:
             publish("Maps: what they find", found_tables(project, found))
     if "left-out" in options.only:
         publish("Maps: sources that the model does not know", left_out(project))
+    if "mixed" in options.only:
+        publish("Maps: pictures of mixed origin", map_checks.mixed(project, project.splices(options.count)))
     if "stability" in options.only:
         publish("Maps: stability", map_checks.stability(project, one_pass, many))
     if "agreement" in options.only:
@@ -140,8 +142,10 @@ def opened(options: Any) -> Project:
     used = pd.read_parquet(folders["balance"] / file_names.BALANCE)
     used["file"] = [paths.picture(root, path) for path in used.path]
     train, test = (used[used.split == split].reset_index(drop=True) for split in ("train", "test"))
-    pixels = PixelCache(detector.geometry)
-    pixels.ensure(list(zip(test.sha256, test.file, strict=True)))
+    pixels, crops = PixelCache(detector.geometry), cached_scores.crop_cache(detector)
+    for cache in (pixels, crops):
+        if cache is not None:
+            cache.ensure(list(zip(test.sha256, test.file, strict=True)))
     p_ai = cached_scores.scores(detector, pixels, list(test.sha256)).p_ai
     test = test.assign(predicted=detector.rule.predicted(p_ai))
     data_set = test.path.str.partition("/")[0].str.partition("-")[0]  # realart-incoming is realart's, too

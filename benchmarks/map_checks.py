@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STABLE, STABLE_FEW = 24, 3  # pictures of each class whose maps are compared with those of their degraded versions
 CHECKED = 12  # splices for deletion and insertion
 TIMED = 32  # pictures
+UNSPLICED = 150  # pictures of each class and data set
 
 
 def agreement(project: Project, methods: Mapping[str, Maps], found: Mapping[str, Found]) -> str:
@@ -132,6 +133,36 @@ def stability(project: Project, one_pass: Mapping[str, Maps], many: Mapping[str,
     return (
         "Rank correlation of the map of AI with that of the same test picture after a change; of a cropped picture, "
         f"with the same part of the map.\n\n{table(['map', 'pictures', *changes], rows)}"
+    )
+
+
+def mixed(project: Project, splices: "Mapping[str, Sequence[Splice]]") -> str:
+    """The share of spliced and of unspliced test pictures that get the verdict mixed, by the size of the region."""
+    from artdetect.pictures.labels import CLASSES
+    from artdetect.pictures.splices import SIZES, spliced
+    from artdetect.stats.confidence_intervals import share_interval
+
+    assert project.detector.parts
+    rule = project.detector.parts.mixed
+    if rule is None:
+        return "The model has no such verdict."
+
+    def called(pixels: "np.ndarray") -> bool:
+        return rule.region(project.detector.evidence(pixels[None]).margin[0]) is not None
+
+    found: dict[str, list[bool]] = {f"spliced, {name} of the area": [] for *_, name in SIZES}
+    controls = found.setdefault("spliced, of the same class", [])
+    for splice in (each for of_set in splices.values() for each in of_set):
+        picture, mask = spliced(splice, project.pixels(splice.base), project.pixels(splice.donor))
+        size = next(name for _, end, name in SIZES if mask.mean() < end)
+        (controls if splice.control else found[f"spliced, {size} of the area"]).append(called(picture))
+    for number, name in enumerate(CLASSES):
+        unspliced = [sha256 for parents in project.parents.values() for sha256 in parents[number][:UNSPLICED]]
+        found[f"unspliced, {name}"] = [called(project.pixels(sha256)) for sha256 in unspliced]
+    rows = [[name, len(each), interval(share_interval(sum(each), len(each)))] for name, each in found.items() if each]
+    return (
+        "The share with the verdict `mixed` of test pictures. They are of known sources, and the model judges them "
+        f"rightly. The rule was fitted on left-out sources.\n\n{table(['pictures', 'N', 'mixed (95 %)'], rows)}"
     )
 
 

@@ -53,8 +53,8 @@ def test_each_fold_is_judged_by_heads_that_were_fitted_without_it(judged: Fitted
     y = judged.pictures.label.map(CLASSES.index).to_numpy(np.int64)
     weights = source_weights(judged.folds.groups, y)
     windows = training._Windows(EXTRACTOR, 2, judged.pictures.iloc[rest].reset_index(drop=True), None)
-    penalties = [judged.measured["penalty"]]
-    ((again,),) = windows.heads(np.arange(len(rest)), y[rest], weights[rest], CONFIG.pca_components, penalties)
+    trial = judged.measured["components"], judged.measured["penalty"]
+    ((again,),) = windows.heads(np.arange(len(rest)), y[rest], weights[rest], [trial])
     ((kernel, _),) = judged.by_fold[number].layers
     np.testing.assert_allclose(kernel, again[0], rtol=1e-3, atol=1e-3 * np.abs(kernel).max())
 
@@ -69,6 +69,14 @@ def test_a_size_whose_windows_are_no_better_than_a_coin_says_nothing(
     assert found is not None
     assert set(found.parts.calibrations.values()) == {None}
     assert mixed.fit(found, EXTRACTOR) is None
+
+
+def test_the_simplest_head_is_taken_that_is_not_worse_by_more_than_its_standard_error() -> None:
+    groups, shares = np.repeat(["a", "b", "c", "d"], 5), np.full(20, 0.05)
+    best = np.linspace(0.4, 0.6, 20)
+    of_chance = best + np.repeat([0.3, -0.2, 0.2, -0.2], 5)  # worse by 0.025 on average, in two of four sources
+    assert training._simplest([best + 0.01, of_chance, best], shares, groups) == 1
+    assert training._simplest([best, of_chance], shares, groups) == 0
 
 
 def test_large_sources_are_cut_to_the_size_of_small_ones(parts: Parts) -> None:
