@@ -3,7 +3,8 @@
 from artdetect.artifacts import file_names, registry, store
 from artdetect.artifacts.store import Artifact
 from artdetect.core import digests
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.model.card import model_id, read_card
+from artdetect.model.detector import MODEL_FILE
 from artdetect.report.beside import CHAMPION, Other
 
 Inputs = dict[str, Artifact | None]
