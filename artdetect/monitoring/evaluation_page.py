@@ -7,7 +7,8 @@ from artdetect import download, report
 from artdetect.artifacts import lineage, registry, run_ledger, store
 from artdetect.core import digests
 from artdetect.core.errors import ArtifactError
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.model.card import model_id, read_card
+from artdetect.model.detector import MODEL_FILE
 from artdetect.monitoring import reproduction
 from artdetect.report.beside import CHAMPION, Other
 
