@@ -9,7 +9,7 @@ import pytest
 
 from artdetect.artifacts import registry, store
 from artdetect.report import beside, champion, charts, context, html_page
-from artdetect.report.beside import Other
+from artdetect.report.champion import Other
 
 from .conftest import RULE, Folders, copy_of, evaluation, visible_text
 
