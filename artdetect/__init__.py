@@ -5,13 +5,16 @@
     detector = Detector.load()
     detector.predict("folder")
 
-`__all__` has the public names, docs/python.md shows them. Each is loaded when it is first used, so that importing the
-package costs nothing.
+`__all__` has the public names, docs/how-to/python.md shows them. Each is loaded when it is first used, so that
+importing the package costs nothing.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from artdetect.core.version import __version__
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reports to Microsoft from its import on
 
 if TYPE_CHECKING:
     from artdetect.api.detector import Detector, ExplainedVerdict

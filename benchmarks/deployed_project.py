@@ -138,7 +138,7 @@ def site(folder: Path, config: str) -> Iterator[Site]:
     shutil.copy(PROJECT / "prefect.yaml", folder)
     (folder / "artdetect.toml").write_text(f'config = "{CONFIG}"\n')
     (folder / CONFIG).write_text(config)
-    up = Site(folder, _port())
+    up = Site(folder, free_port())
     try:
         up.do("artdetect.services", "up")
         yield up
@@ -146,7 +146,7 @@ def site(folder: Path, config: str) -> Iterator[Site]:
         up.do("artdetect.services", "down")
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 120) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 300) -> bool:
     """Whether a condition becomes true within so many seconds."""
     until = time.monotonic() + seconds
     while not condition():
@@ -156,7 +156,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 120) -> bool:
     return True
 
 
-def _port() -> int:
+def free_port() -> int:
     """A free port; the one after it is free, too."""
     while True:
         with socket.socket() as one, socket.socket() as two:

@@ -1,28 +1,33 @@
-"""What was tried to break it, how often, and what survived: the table of docs/reliability.md.
+"""What was tried to break it, how often, and what survived: the table of docs/explanation/reliability.md.
 
     python -m benchmarks.faults            # what `make test` tries
     python -m benchmarks.faults --slow     # all that `make test-all` tries
     python -m benchmarks.faults --full     # the same with 100 kills and 50,000 pictures; hours
 
 A row is a kind of fault and the tests that make it. A test may say how often it tries (`record_property("tries", n)`);
-otherwise it counts once.
+otherwise it counts once. Each row's result is kept in faults.json as soon as it is there, with its commit. So the
+command goes on where it was stopped: it runs the rows that have no result of this commit and size.
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
-from benchmarks.harness import PROJECT, stamp, table
+from benchmarks.harness import PROJECT, commit, stamp, table
 
-PAGE = PROJECT / "docs" / "reliability.md"
+PAGE = PROJECT / "docs" / "explanation" / "reliability.md"
 PLACE = re.compile(r"(?<=<!-- faults -->\n).*(?=<!-- end of faults -->)", re.DOTALL)
+RESULTS = PROJECT / "benchmarks" / "faults.json"
+SIZES = ("quick", "slow", "full")
 FULL = {"FAULTS_KILLS": "100", "FAULTS_PICTURES": "50000"}
 
 BYTES, LINE, NOTICED = "the bytes of an undisturbed run", "one clear line, nothing half there", "noticed, file named"
@@ -46,23 +51,29 @@ ROWS = (
         "explain/test_explanation.py::test_no_flipped_bit_in_a_file_gives_another_explanation",
     ]),
     ("bits flipped in first, middle and last records of caches", BYTES, [
-        "pictures/test_pixel_cache.py", "model/test_feature_cache.py",
+        "pictures/test_pixel_cache_writers.py", "pictures/test_pixel_cache_damage.py", "model/test_feature_cache.py",
         "train/test_artnet.py::test_flipped_bits_in_the_caches_give_the_same_model",
     ]),
-    ("disk full at each part of a whole run, then more room", f"{LINE}; then {BYTES}", [
-        "faults/test_disks.py::test_a_full_disk_at_any_stage_is_one_line_and_with_more_room_the_run_ends",
-    ]),
-    ("disk read-only at each stage, then writable", f"{LINE}; then {BYTES}", [
-        "faults/test_disks.py::test_a_read_only_disk_at_any_stage_is_one_line_and_writable_the_run_ends",
-    ]),
+    ("disk full or read-only at each stage, then not", f"{LINE}; then {BYTES}", ["faults/test_disks.py"]),
     ("disk full in download, unpacking, tables and output", LINE, ["download/test_faults.py", "cli/test_output.py"]),
     ("pictures vanished, replaced, touched, added", "only what depends on them runs", [
         "flows/test_incremental_runs.py", "flows/test_errors.py",
     ]),
-    ("runs at once, champions promoted under requests", "one builds, all agree", [
+    ("eight runs of four configs and collections at once", "one builds, nothing is taken away", [
+        "flows/test_at_once.py::test_eight_runs_of_four_configs_beside_collections",
         "flows/test_code_changes_and_crashes.py::test_two_runs_at_once_build_nothing_twice",
-        "artifacts/test_registry.py::test_concurrent_promotions_are_all_in_the_history",
+    ]),
+    ("ingests beside a retraining", "nothing lost, the next one finds them", [
+        "flows/test_at_once.py::test_ingests_beside_a_retraining",
+    ]),
+    ("promotions beside requests to `serve`, and at once", "each answer is one champion's", [
+        "serve/test_serve.py::test_twenty_promotions_beside_a_thousand_requests",
         "serve/test_serve.py::test_a_promotion_and_a_rollback_take_effect_with_the_next_request",
+        "artifacts/test_registry.py::test_concurrent_promotions_are_all_in_the_history",
+    ]),
+    ("the clock set back by 90 days", "all goes on, `doctor` says it", [
+        "flows/test_clock.py",
+        "artifacts/test_run_ledger.py::test_runs_of_the_future_are_no_recent_ones_and_the_clock_is_named",
     ]),
     ("mutated pictures through `predict`", "a verdict or a reason each", [
         "faults/test_mutated_files.py::test_mutated_pictures_get_a_verdict_or_a_reason_each",
@@ -80,9 +91,13 @@ ROWS = (
     ("control characters in names, notices, cards, requests", "escaped on terminals", ["faults/test_hostile_text.py"]),
     ("foreign Host and Origin, pages of other sites", "refused", ["web/test_guard.py", "flows/test_web_attacks.py"]),
     ("slow, idle and greedy connections", "nobody else waits", ["serve/test_starvation.py"]),
+    ("Prefect's server killed, its database locked or deleted", "goes on, or one line and then goes on", [
+        "flows/test_server_lost.py",
+    ]),
     ("stopped and killed services and runs of Prefect", "slots are free again", [
         "flows/test_orphaned_runs.py",
         "flows/test_unattended.py::test_a_run_that_was_being_submitted_when_the_services_stopped_blocks_nothing",
+        "flows/test_unattended.py::test_a_killed_server_and_a_killed_worker_come_back",
     ]),
     ("connections to other machines", "none", ["test_no_connections.py"]),
 )  # fmt: skip
@@ -97,35 +112,80 @@ class Tally:
     survived: int = 0
     skipped: int = 0
     notes: list[str] = field(default_factory=list)
+    size: str = "quick"  # one of SIZES
+    commit: str = ""
+    day: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tests, and write the table; the exit code is 1 if something did not survive."""
+    """Run the tests of the rows that need it, and write the table; the exit code is 1 if something did not survive."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description="The table of faults.")
-    parser.add_argument("--slow", action="store_true", help="also the tests that are marked slow")
-    parser.add_argument("--full", action="store_true", help="all tests, with 100 kills and 50,000 pictures")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--slow", action="store_const", dest="size", const="slow", help="also the tests marked slow")
+    size.add_argument("--full", action="store_const", dest="size", const="full", help="100 kills, 50,000 pictures")
+    parser.add_argument("--rows", default="", metavar="TEXT", help="only rows with this text in their name")
+    parser.add_argument("--keep", action="store_true", help="results of earlier commits count, too")
+    parser.set_defaults(size="quick")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="artdetect-") as scratch:
-        report = Path(scratch) / "junit.xml"
-        targets = dict.fromkeys(f"tests/{target}" for *_, targets in ROWS for target in targets)
-        chosen = [] if options.slow or options.full else ["-m", "not slow"]
-        command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", *chosen, f"--junit-xml={report}"]
-        command += ["-o", "junit_family=xunit1"]  # has room for the tries
-        environment = os.environ | (FULL if options.full else {})
-        subprocess.run([*command, *targets], cwd=PROJECT, env=environment, check=False)
-        cases = list(read(report))
-    rows, failed = [], 0
-    for fault, expected, targets in ROWS:
-        found = tally(cases, targets)
-        failed += found.survived < found.tried
-        counts = [f"{found.tests:,}", f"{found.tried:,}", f"{found.survived:,}", f"{found.skipped:,}"]
-        rows.append([fault, expected, *counts, "; ".join(found.notes)])
-    heads = ["what is done", "what it must give", "tests", "tries", "survived", "skipped", "note"]
-    which = "all tests, at full size" if options.full else "all tests" if options.slow else "the quick tests"
-    text = f"{table(heads, rows)}\n\n{which.capitalize()}. {stamp()}\n"
+    results = kept()
+    for fault, _, targets in ROWS:
+        if options.rows in fault and not _is_done(results.get(fault), options.size, options.keep):
+            print(f"{fault}: ...", flush=True)
+            results[fault] = measured(targets, options.size)
+            RESULTS.write_text(json.dumps({name: asdict(found) for name, found in results.items()}, indent=1) + "\n")
+    text = page(results)
     PAGE.write_text(PLACE.sub(lambda _: text, PAGE.read_text()))
     print(text)
-    return int(failed > 0)
+    return int(any(found.survived < found.tried for found in results.values()))
+
+
+def kept() -> dict[str, Tally]:
+    """The results that are kept, by the name of the row."""
+    content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return {fault: Tally(**content[fault]) for fault, *_ in ROWS if fault in content}
+
+
+def _is_done(found: Tally | None, size: str, keep: bool) -> bool:
+    return (
+        found is not None
+        and found.survived == found.tried
+        and SIZES.index(found.size) >= SIZES.index(size)
+        and (keep or found.commit == commit())
+    )
+
+
+def measured(targets: Sequence[str], size: str) -> Tally:
+    """Run the tests of a row.
+
+    Args:
+        targets: The tests, as in `ROWS`.
+        size: One of `SIZES`.
+    """
+    with tempfile.TemporaryDirectory(prefix="artdetect-") as scratch:
+        report = Path(scratch) / "junit.xml"
+        chosen = ["-m", "not slow"] if size == "quick" else []
+        command = [sys.executable, "-m", "pytest", "-q", *chosen, f"--junit-xml={report}"]
+        command += ["-o", "junit_family=xunit1"]  # has room for the tries
+        environment = os.environ | (FULL if size == "full" else {})
+        at, files = commit(), [f"tests/{target}" for target in targets]
+        subprocess.run([*command, *files], cwd=PROJECT, env=environment, check=False)
+        found = tally(list(read(report)), targets)
+    found.size, found.commit, found.day = size, at, f"{datetime.now(UTC):%Y-%m-%d}"
+    return found
+
+
+def page(results: dict[str, Tally]) -> str:
+    """The table, with a line per row that has a result."""
+    rows = []
+    for fault, expected, _ in ROWS:
+        if found := results.get(fault):
+            counts = [f"{count:,}" for count in (found.tests, found.tried, found.survived, found.skipped)]
+            measured_at = f"{found.day}, {found.commit.removeprefix('Commit ')}, {found.size}"
+            rows.append([fault, expected, *counts, "; ".join(found.notes), measured_at])
+        else:
+            rows.append([fault, expected, *(["-"] * 4), "", "not measured"])
+    heads = ["what is done", "what it must give", "tests", "tries", "survived", "skipped", "note", "measured"]
+    return f"{table(heads, rows)}\n\n{stamp()}\n"
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
 RESULTS = PROJECT / "benchmarks" / "results.md"
+WRITTEN = ("benchmarks/results.md", "benchmarks/faults.json", "docs/explanation/reliability.md")  # by the benchmarks
 HEAD = "# Results\n\nWritten by the scripts beside it; `make bench` and `make bench-full` run them all.\n"
 
 
@@ -75,7 +76,7 @@ def measure(target: str, *arguments: Any, data: Path | None = None) -> Measured:
 
 def timed(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Cost:
     """The cost of a command, run in the project folder. If it fails, exit with its output."""
-    _commit()  # now, because the working tree may change during the run
+    commit()  # now, because the working tree may change during the run
     before, start = _cpu(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, errors="replace")
     cost = Cost(_cpu(resource.RUSAGE_CHILDREN) - before, time.perf_counter() - start)
@@ -151,18 +152,18 @@ def stamp() -> str:
     """A line with commit, time, machine and versions."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "pillow", "numpy"))
     return (
-        f"*{_commit()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {_processor()}, {os.cpu_count()} cores, "
+        f"*{commit()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {_processor()}, {os.cpu_count()} cores, "
         f"{_memory_gb():.0f} GB, load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}, {versions}.*"
     )
 
 
 @cache
-def _commit() -> str:
-    """The commit at the first measurement, and whether the working tree differed from it, except for the results."""
+def commit() -> str:
+    """The commit at the first measurement, and whether the working tree differed from it, except for results."""
     git = ["git", "-C", str(PROJECT)]
     try:
         name = subprocess.check_output([*git, "describe", "--always"], text=True, stderr=subprocess.DEVNULL).strip()
-        changed = [*git, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results.md"]
+        changed = [*git, "status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!{page}" for page in WRITTEN)]
         dirty = subprocess.check_output(changed, text=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown commit"

@@ -28,7 +28,10 @@ def watchdog() -> list[str]:
     with recorded() as run:
         lines = orphaned_runs.end().lines()
         config = configs.chosen(None)
-        told = alerts.of_runs(run_ledger.read())
+        ledger = run_ledger.read()
+        told = alerts.of_runs(ledger)
+        if problem := run_ledger.clock_problem(ledger):
+            get_run_logger().warning("watchdog: %s", printable(problem))
         try:
             if found := usage.drift(config.usage):
                 lines += _began(found)

@@ -8,7 +8,7 @@ it that found nothing either, so that a flow that looks every five minutes does 
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 from uuid import uuid4
@@ -19,6 +19,7 @@ from artdetect.artifacts.store import Artifact
 from artdetect.core import atomic, paths
 from artdetect.core.errors import ArtifactError
 
+CLOCKS_AGREE = timedelta(minutes=5)  # as far as the clocks of machines that share a ledger may differ
 MAX_READ = 10  # newest runs to search for one to refresh or to replace
 State = Literal["completed", "failed", "crashed"]  # crashed: ended from outside, such as by a kill
 STATES: tuple[State, ...] = get_args(State)
@@ -125,6 +126,17 @@ def latest(ledger: Iterable[Run]) -> dict[str, Run]:
     return {run.flow: run for run in sorted(ledger, key=lambda run: run.ended)}
 
 
+def clock_problem(ledger: Iterable[Run]) -> str | None:
+    """What to say if runs ended in the future by this machine's clock, so that the newest are not the last."""
+    newest = max(ledger, key=lambda run: run.ended, default=None)
+    if newest is None or datetime.fromisoformat(newest.ended) < datetime.now(UTC) + CLOCKS_AGREE:
+        return None
+    return (
+        f"the clock says {now()[:16]}, but {newest.flow} {newest.name} ended at {newest.ended[:16]} (UTC): one of them "
+        "is wrong. Until then that run counts as the last one. Set the clock right; `make up` plans the schedules anew"
+    )
+
+
 def refresh(artifacts: Sequence[Artifact], flow: str = "pipeline", name: str = "artdetect run") -> None:
     """Record that all these artifacts were found current, so that no flow had to run.
 
@@ -138,7 +150,7 @@ def refresh(artifacts: Sequence[Artifact], flow: str = "pipeline", name: str = "
     """
     same = {(artifact.stage, artifact.key) for artifact in artifacts}
     with suppress(OSError):
-        for path in reversed(_files()[-MAX_READ:]):
+        for path in reversed(_newest()):
             with suppress(ArtifactError):
                 if (run := _load(path)).state == "completed" and run.flow == flow and run.artifacts == same:
                     write(run.model_copy(update={"used": now()}))
@@ -159,10 +171,16 @@ def refresh(artifacts: Sequence[Artifact], flow: str = "pipeline", name: str = "
 
 def _idle(flow: str) -> Iterator[Path]:
     """Those of the newest files that are of runs of this flow that found nothing to do."""
-    for path in _files()[-MAX_READ:]:
+    for path in _newest():
         with suppress(ArtifactError):
             if (run := _load(path)).idle and run.flow == flow:
                 yield path
+
+
+def _newest() -> list[Path]:
+    """The files of the newest runs; none of the future, which are there if the clock was set back."""
+    until = datetime.now(UTC).strftime(_TIME_FORMAT)
+    return [path for path in _files() if path.name.partition("-")[0] <= until][-MAX_READ:]
 
 
 def _files() -> list[Path]:

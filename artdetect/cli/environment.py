@@ -125,7 +125,8 @@ def _config() -> Iterator[Finding]:
 
 def _model() -> Iterator[Finding]:
     from artdetect.model import choice
-    from artdetect.model.detector import MODEL_FILE, read_card
+    from artdetect.model.card import read_card
+    from artdetect.model.detector import MODEL_FILE
 
     try:
         chosen = choice.choose()
@@ -157,4 +158,12 @@ def _server() -> Iterator[Finding]:
         yield Finding("server", "broken", text)
 
 
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_python, _packages, _folders, _config, _model, _server)
+def _clock() -> Iterator[Finding]:
+    """Whether runs on record ended in the future."""
+    from artdetect.artifacts import run_ledger
+
+    if problem := run_ledger.clock_problem(run_ledger.read()):
+        yield Finding("clock", "broken", problem)
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_python, _packages, _folders, _config, _model, _clock, _server)

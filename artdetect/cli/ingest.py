@@ -54,6 +54,7 @@ def add(commands: Commands) -> None:
 
 def _ingest(arguments: argparse.Namespace) -> int:
     from artdetect import config, ingest
+    from artdetect.artifacts import active_runs
     from artdetect.monitoring.recorded_run import recorded
 
     loaded = config.load(arguments.config, arguments.set)
@@ -61,6 +62,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
     if given and arguments.folder is None:
         raise ConfigError(f"--{given[0]} needs a FOLDER; in data/inbox, the names of the folders give the labels")
     provenance = _provenance(arguments) if arguments.folder else None
+    active_runs.record_crashed()
     with recorded(uuid4().hex, "ingest", "artdetect ingest") as run, terminal.counted("pictures") as progress:
         if provenance:
             result = ingest.folder(arguments.folder, provenance, loaded, progress)

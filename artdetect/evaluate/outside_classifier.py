@@ -26,7 +26,8 @@ class OnnxClassifier:
         path: The file. Its input is float32 [N, size, size, 3] or [N, 3, size, size], told apart by where the 3 is.
         size: The side of its input; needed where the file leaves it open.
         fit: How a picture becomes a square: "squash" resizes it, "crop" takes the middle.
-        mean, std: What is subtracted from pixels in [0, 1], and what they are divided by, for each channel.
+        mean: What is subtracted from pixels in [0, 1], for each channel.
+        std: What they are divided by after that, for each channel.
         output: The name of the output; by default the first one.
         ai: Which column of the output is AI's. An output with one column is AI's.
         logits: Whether the output is logits, to which softmax, or sigmoid for one column, is applied.

@@ -16,7 +16,7 @@ MEANING = (
     "highest value lies in the region. IoU: overlap with as many of the highest pixels. Noise is the map's own values "
     "in other places or regions. In a control, a part of the same class was pasted, with the same region and edge."
 )
-INSERTION = "Insertion does not agree with this truth, and deletion not reliably: see docs/results.md."
+INSERTION = "Insertion does not agree with this truth, and deletion not reliably: see docs/explanation/results.md."
 
 
 def sentences(found: Found | None) -> list[str]:

@@ -14,7 +14,8 @@ import numpy as np
 from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.core.errors import DataError
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.model.card import model_id, read_card
+from artdetect.model.detector import MODEL_FILE
 from artdetect.pictures.labels import AI, CLASSES, INCOMING
 from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.paired_bootstrap import mean_difference

@@ -46,8 +46,10 @@ def file_state(path: Path) -> FileState | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    # A modification time in the future, from a wrong clock, is useless: use the time of the last change of any kind.
-    changed = status.st_mtime if status.st_mtime <= time.time() else status.st_ctime
+    # A modification time in the future, from a wrong clock, is useless: use the time of the last change of any kind. If
+    # that is in the future, too, this machine's clock was set back since, and the change is long over.
+    now = time.time()
+    changed = next((moment for moment in (status.st_mtime, status.st_ctime) if moment <= now), 0.0)
     return FileState(status.st_size, status.st_mtime_ns, status.st_ino, changed)
 
 

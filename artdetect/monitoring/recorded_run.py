@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from artdetect.artifacts import active_runs
 from artdetect.artifacts.active_runs import ActiveRun
 from artdetect.artifacts.run_ledger import State
 from artdetect.core.errors import ArtifactError
@@ -12,14 +11,13 @@ from artdetect.monitoring import prometheus_metrics, registry_page
 
 @contextmanager
 def recorded(run_id: str, flow: str, name: str) -> Iterator[ActiveRun]:
-    """Record what happens in the block as a run; first record the runs before it that were killed.
+    """Record what happens in the block as a run. Whoever calls it records the runs before it that were killed.
 
     Args:
         run_id: The run's id in the ledger.
         flow: The flow's name.
         name: The run's name.
     """
-    active_runs.record_crashed()
     run = ActiveRun(run_id, flow, name)
     try:
         yield run

@@ -122,7 +122,8 @@ def _training(folder: Path) -> dict[str, Any]:
     """How the model was trained, and its identity; presets without epochs have no history."""
     import pandas as pd
 
-    from artdetect.model.detector import MODEL_FILE, model_id, read_card
+    from artdetect.model.card import model_id, read_card
+    from artdetect.model.detector import MODEL_FILE
 
     card = read_card(folder / MODEL_FILE)
     digest = digests.file_digest(folder / MODEL_FILE)

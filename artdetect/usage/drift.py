@@ -15,8 +15,9 @@ from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.formatting.intervals import percent_estimate
 from artdetect.model import choice
+from artdetect.model.card import model_id, read_card
 from artdetect.model.decision import UNLIKE, UNSURE
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.model.detector import MODEL_FILE
 from artdetect.stats.confidence_intervals import metric, share_interval
 from artdetect.train.calibration import NOVELTY_QUANTILE
 from artdetect.usage import log

@@ -75,6 +75,7 @@ def server_settings() -> dict[str, str]:
         "PREFECT_SERVER_API_AUTH_STRING": auth_string(),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own,
         "PREFECT_SERVER_UI_API_URL": "/api",  # relative, so that the dashboard works under every name of the server
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",  # artifacts of runs that housekeeping deleted
     }
 
 

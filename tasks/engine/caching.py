@@ -129,7 +129,7 @@ def stage(function: Callable[..., None]) -> Callable[..., Artifact]:
         plan = plans.plan(function.__name__, config, inputs)
         refresh = function.__name__ in context.refresh
         context.locks.acquire(plan.stage.name, str(plan.key))  # first, so that what is found cannot be removed
-        status = _examine(plan, inputs, refresh)
+        status = _examine(plan, inputs, refresh, run_name)
         here = task.with_options(task_run_name=run_name, result_storage=paths.artifacts(), refresh_cache=refresh)
         state = here(quote(plan), config, refresh, _passed(inputs), return_state=True)
         artifact: Artifact = state.result()
@@ -148,8 +148,8 @@ def _passed(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value if isinstance(value, Artifact) else quote(value) for name, value in inputs.items()}
 
 
-def _examine(plan: Plan, inputs: Mapping[str, Any], refresh: bool) -> StageStatus:
-    """Log the artifact's state, and make Prefect's cache record agree with it."""
+def _examine(plan: Plan, inputs: Mapping[str, Any], refresh: bool, name: str) -> StageStatus:
+    """Log the artifact's state under the name of the task run, and make Prefect's cache record agree with it."""
     pictures = inputs.get("pictures")
     status = examine(plan, pictures.contents if pictures else None)
     if refresh:
@@ -158,14 +158,14 @@ def _examine(plan: Plan, inputs: Mapping[str, Any], refresh: bool) -> StageStatu
     if status.artifact is None:
         if not refresh:
             entry.unlink(missing_ok=True)
-        get_run_logger().info("%s runs: %s", status.stage, "; ".join(status.why))
+        get_run_logger().info("%s runs: %s", name, "; ".join(status.why))
         return status
     if not entry.exists():  # its builder was killed after it published the artifact
         results = ResultStore(
             result_storage=LocalFileSystem(basepath=str(paths.artifacts())), serializer=JSONSerializer()
         )
         results.write(status.artifact, key=_cache_key(plan))
-    get_run_logger().info("%s cached: nothing changed", status.stage)
+    get_run_logger().info("%s cached: nothing changed", name)
     return status
 
 

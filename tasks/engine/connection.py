@@ -1,4 +1,4 @@
-"""The connection of the command line to Prefect's server."""
+"""The connection to Prefect's server, and what to say when it does not answer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,8 @@ def connected() -> Iterator[None]:
     from prefect.exceptions import PrefectHTTPStatusError
 
     try:
-        yield
+        with server_errors():
+            yield
     except PrefectHTTPStatusError as error:
         if error.response.status_code != HTTPStatus.UNAUTHORIZED:
             raise
@@ -36,3 +37,27 @@ def connected() -> Iterator[None]:
         ) from error
     finally:  # otherwise Prefect does it at exit, and logs that after the command's last line
         EventsWorker.drain_all(timeout=DRAIN_TIMEOUT)
+
+
+@contextmanager
+def server_errors() -> Iterator[None]:
+    """Raise a ServerError for a server that does not answer, which Prefect's client tried for about a minute."""
+    import httpx
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise ServerError(
+            f"Prefect's server stopped answering ({error}). Finished stages are kept. See .prefect/server.log, start "
+            "the server again (`make up`), and run the same again"
+        ) from error
+    except PrefectHTTPStatusError as error:
+        status = error.response.status_code
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:  # others write to its database, which has one writer
+            why = "is too busy. Finished stages are kept. Run the same again later, with fewer runs at the same time"
+        elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            why = f"failed (HTTP {status}). Finished stages are kept. See .prefect/server.log, and run the same again"
+        else:
+            raise
+        raise ServerError(f"Prefect's server {why}") from error

@@ -7,7 +7,7 @@ run killed together with its worker. `make up` ends them before it starts a work
     python -m tasks.engine.orphaned_runs
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -72,32 +72,36 @@ def end(patience: timedelta = PATIENCE) -> Ended:
     """
     run_record.record_crashes()
     ended = Ended()
-    before = datetime.now(UTC) - patience
+    now = datetime.now(UTC)
+
+    def is_past(moment: datetime) -> bool:
+        return abs(now - moment) >= patience  # in the future: the clock was set back since
+
     with get_client(sync_client=True) as client:
         deployments = _deployments(client)
         for run in list(_flow_runs(client, HOLD_A_SLOT)):
-            since = run.state.timestamp if run.state else before
+            lasting = run.state is None or is_past(run.state.timestamp)
             flow = client.read_flow(run.flow_id).name
             pending = run.state is not None and run.state.is_pending()
             here = run.deployment_id in deployments and (pending or flow in OWN_FLOWS)
-            if state := _end_of(run, before, here and since <= before):
+            if state := _end_of(run, is_past, here and lasting):
                 client.set_flow_run_state(run.id, state)
                 if state.is_crashed() or state.is_failed():
                     run_record.record_end(flow, run, state)
-                ended.runs.append(f"{flow} {printable(run.name)}: {state.name}")
-        for task, state in list(_tasks_of_ended_runs(client, before)):
+                ended.runs.append(printable(f"{flow} {run.name}: {state.name}, {state.message}"))
+        for task, state in list(_tasks_of_ended_runs(client, is_past)):
             client.set_task_run_state(task, state, force=True)
             ended.tasks += 1
         ended.slots += _freed(client, deployments)
     return ended
 
 
-def _end_of(run: FlowRun, before: datetime, given_up: bool) -> State[Any] | None:
+def _end_of(run: FlowRun, is_past: Callable[[datetime], bool], given_up: bool) -> State[Any] | None:
     """The state in which an active run has ended, or None while a process may work on it.
 
     Args:
         run: The run.
-        before: Runs that say that they ended since are about to tell the server.
+        is_past: Whether a time is over for long enough. A run that ended since then is about to tell the server.
         given_up: Whether a process that works on it would be on record as in progress by now. This is not known of
             other runs than those of the deployments, which may be another project's, nor of a person's own flows.
     """
@@ -107,7 +111,7 @@ def _end_of(run: FlowRun, before: datetime, given_up: bool) -> State[Any] | None
     if recorded and recorded.state == "crashed":
         return Crashed(message=recorded.error)
     if recorded:
-        if datetime.fromisoformat(recorded.ended) > before:
+        if not is_past(datetime.fromisoformat(recorded.ended)):
             return None
         return Failed(message=recorded.error) if recorded.error else Completed(message="The server was not told")
     if not given_up:
@@ -133,8 +137,10 @@ def _flow_runs(client: SyncPrefectClient, states: list[StateType], deployment: A
         offset += len(page)
 
 
-def _tasks_of_ended_runs(client: SyncPrefectClient, before: datetime) -> Iterator[tuple[Any, State[Any]]]:
-    """Id and last state of each active task whose flow run ended before a time."""
+def _tasks_of_ended_runs(
+    client: SyncPrefectClient, is_past: Callable[[datetime], bool]
+) -> Iterator[tuple[Any, State[Any]]]:
+    """Id and last state of each active task whose flow run ended in the past."""
     active = TaskRunFilter(
         state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING]))
     )
@@ -148,7 +154,7 @@ def _tasks_of_ended_runs(client: SyncPrefectClient, before: datetime) -> Iterato
             if task.flow_run_id not in runs:
                 runs[task.flow_run_id] = _flow_run(client, task.flow_run_id)
             run = runs[task.flow_run_id]
-            if run and run.state and run.state.is_final() and run.state.timestamp <= before:
+            if run and run.state and run.state.is_final() and is_past(run.state.timestamp):
                 yield task.id, Crashed(message=f"Its run ended as {run.state.name}")
 
 

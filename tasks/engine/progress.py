@@ -16,6 +16,9 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.theme import Theme
 
+from artdetect.core.errors import ServerError
+from tasks.engine.connection import server_errors
+
 DELAY = 1.0  # seconds of work before it is announced
 
 
@@ -54,6 +57,7 @@ class ProgressDisplay:
         self.stage = stage
         self.every = every
         self._artifact: UUID | None = None
+        self._lost = False  # whether the server stopped answering, which is no reason to end the work
         self._shown = time.monotonic()
         console = _terminal()
         self._bar = Bar(console=console, transient=True) if console else None
@@ -114,12 +118,19 @@ class ProgressDisplay:
         return due
 
     def _publish(self, done: float, total: float | None, what: str) -> None:
+        if self._lost:
+            return
         share = 100 * done / total if total else 0.0
-        if self._artifact is None:
-            artifact = create_progress_artifact(progress=share, key=self.stage, description=what)
-            self._artifact = artifact if isinstance(artifact, UUID) else None
-        else:
-            update_progress_artifact(self._artifact, progress=share)
+        try:
+            with server_errors():
+                if self._artifact is None:
+                    artifact = create_progress_artifact(progress=share, key=self.stage, description=what)
+                    self._artifact = artifact if isinstance(artifact, UUID) else None
+                else:
+                    update_progress_artifact(self._artifact, progress=share)
+        except ServerError as error:
+            self._lost = True
+            get_run_logger().warning("%s goes on, its progress is not shown: %s", self.stage, error)
 
 
 def _terminal() -> Console | None:

@@ -23,6 +23,7 @@ from artdetect.formatting.text import printable
 from artdetect.monitoring import prometheus_metrics, recorded_run
 from tasks.engine import events
 from tasks.engine.caching import RUN_CONTEXT, RunContext
+from tasks.engine.connection import server_errors
 
 _EXPECTED = [kind.__name__ for kind in errors.ArtdetectError.__subclasses__()]
 
@@ -41,14 +42,16 @@ def recorded(refresh: Sequence[str] = ()) -> Iterator[RunContext]:
     for crashed in record_crashes():
         get_run_logger().warning("%s %s had crashed: %s", crashed.flow, printable(crashed.name), crashed.error)
     try:
-        with recorded_run.recorded(str(run.id), str(run.flow_name), str(run.name)) as record:
+        with recorded_run.recorded(str(run.id), str(run.flow_name), str(run.name)) as record, server_errors():
             context = RunContext(record, frozenset(refresh))
             RUN_CONTEXT.set(context)
             yield context
     except BaseException as error:
         # before Prefect sets the state, after which `prefect deployment run --watch` prints no more events
         reason = str(error) or type(error).__name__
-        if problem := emit_failure(str(run.id), str(run.flow_name), recorded_run.state_after(error), reason):
+        state = recorded_run.state_after(error)
+        lost = isinstance(error, errors.ServerError)
+        if not lost and (problem := emit_failure(str(run.id), str(run.flow_name), state, reason)):
             get_run_logger().warning("%s", problem)
         raise
     finally:

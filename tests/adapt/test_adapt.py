@@ -21,8 +21,6 @@ from artdetect.monitoring import model_table
 from artdetect.pictures import images, picture_views
 from tests.adapt.conftest import adapted_to
 
-pytestmark = pytest.mark.usefixtures("conversions_kept")
-
 Own = Callable[..., Path]
 Done = tuple[Adapted, Artifact]
 

@@ -43,8 +43,9 @@ def test_a_killed_run_is_recorded_once_by_whoever_notices_with_what_it_used(ledg
     assert len(list(ledger.iterdir())) == 1
 
 
-def test_the_next_run_notices_and_is_not_mistaken_for_a_killed_one(ledger: Path) -> None:
+def test_a_run_in_progress_is_not_mistaken_for_a_killed_one(ledger: Path) -> None:
     kill_a_run()
+    active_runs.record_crashed()
     with recorded("next", "pipeline", "red-cat") as run:
         assert [one.id for one in run_ledger.read()] == ["killed"]
         assert active_runs.is_running("next")

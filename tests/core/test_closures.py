@@ -27,7 +27,6 @@ OTHER_STAGES = {
         "explain.explanation",
         "explain.localisation",
         "explain.localisation.metrics",
-        "explain.localisation.splices",
         "explain.map_values",
         "explain.method_settings",
         "explain.methods.artworks",

@@ -29,11 +29,13 @@ subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1000m", "artdetect", disk], 
 root = Path(disk, "root")
 root.mkdir()
 for size in sizes:
-    if size.startswith("without:"):  # read-only, with the artifacts of all stages before this one
+    state, _, lost = size.partition(":")
+    if lost:  # read-only or full, with the artifacts of all stages before these
         mount("rw,size=1000m")
-        for stage in size.removeprefix("without:").split(","):
+        for stage in lost.split(","):
             subprocess.run(["rm", "-rf", str(root / "artifacts" / stage)], check=True)
-        mount("ro")
+        taken = os.statvfs(disk)
+        mount("ro" if state == "ro" else f"rw,size={(taken.f_blocks - taken.f_bfree) * taken.f_frsize}")
     else:
         mount(f"rw,size={size}")
     if not (process := os.fork()):
@@ -91,7 +93,10 @@ def test_a_full_disk_at_any_stage_is_one_line_and_with_more_room_the_run_ends(
     record_property("tries", codes.count(2))
 
 
-def test_a_read_only_disk_at_any_stage_is_one_line_and_writable_the_run_ends(
+@pytest.mark.parametrize(("state", "said"), [("ro", "read-only"), ("full", "the disk is full")])
+def test_a_read_only_or_full_disk_at_each_stage_is_one_line_and_then_the_run_ends(
+    state: str,
+    said: str,
     undisturbed: Path,
     art: Path,
     tmp_path: Path,
@@ -99,12 +104,11 @@ def test_a_read_only_disk_at_any_stage_is_one_line_and_writable_the_run_ends(
     record_property: Callable[[str, object], None],
 ) -> None:
     stages = ["download", "index", "audit", "balance", "train", "evaluate", "gate", "explain", "report"]
-    losses = [f"without:{','.join(stages[first:])}" for first in reversed(range(len(stages)))]
-    sizes = ["1000m", *losses, "1000m"]
-    ended, outcome, errors = whole_runs(tmp_path / "disk", art, sizes)
+    losses = [f"{state}:{','.join(stages[first:])}" for first in reversed(range(len(stages)))]
+    ended, outcome, errors = whole_runs(tmp_path / "disk", art, ["1000m", *losses, "1000m"])
     codes = [int(code) for _, code, _ in ended]
     assert codes == [0, *([2] * len(stages)), 0], (ended, errors)
-    assert len([line for line in errors if "read-only" in line]) == len(stages), errors
+    assert len([line for line in errors if said in line]) == len(stages), errors
     assert not [line for line in errors if "Traceback" in line]
     assert outcome == outcome_of(undisturbed, monkeypatch)
     record_property("tries", len(stages))

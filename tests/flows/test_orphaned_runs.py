@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate, WorkPoolCreate
-from prefect.states import Pending
+from prefect.states import AwaitingRetry, Cancelling, Crashed, Paused, Pending, Running, Scheduled, State
 
 from artdetect import services
 from artdetect.artifacts import active_runs, run_ledger
@@ -26,6 +26,7 @@ from .conftest import artifacts, task_states
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
+LATER = datetime.now(UTC) + timedelta(days=1)
 TRAINS = {"train": ("Running", "RUNNING")}
 KILLED = """
 import time
@@ -73,13 +74,31 @@ def test_a_run_that_was_being_submitted_frees_its_deployment(client: SyncPrefect
     stuck, waiting = submitted(client, deployment), submitted(client, deployment)
     assert [run.state and run.state.name for run in (stuck, waiting)] == ["Submitting", "AwaitingConcurrencySlot"]
     assert orphaned_runs.end().runs == []  # a worker may be about to start it
-    assert orphaned_runs.end(timedelta()).runs == [f"ingest {stuck.name}: Crashed"]
+    (ended,) = orphaned_runs.end(timedelta()).runs
     state = client.read_flow_run(stuck.id).state
     assert state is not None
+    assert ended == f"ingest {stuck.name}: Crashed, {state.message}"
     assert "start it again" in str(state.message)
     assert [(run.id, run.flow, run.state, run.error) for run in run_ledger.read()] == [
         (str(stuck.id), "ingest", "crashed", state.message)
     ]
+    next_state = submitted(client, deployment).state
+    assert next_state is not None
+    assert next_state.name == "Submitting"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [Scheduled(), AwaitingRetry(), Pending(), Running(), Paused(pause_expiration_time=LATER), Cancelling(), Crashed()],
+    ids=lambda state: state.name,
+)
+def test_in_whatever_state_the_services_stopped_a_run_the_next_one_starts(
+    client: SyncPrefectClient, deployment: Any, state: State
+) -> None:
+    """No worker runs, so whatever had a slot is nobody's."""
+    run = submitted(client, deployment)
+    client.set_flow_run_state(run.id, state, force=True)
+    orphaned_runs.end(timedelta())
     next_state = submitted(client, deployment).state
     assert next_state is not None
     assert next_state.name == "Submitting"
@@ -113,8 +132,8 @@ def test_the_watchdog_ends_a_killed_run_and_its_tasks(client: SyncPrefectClient,
         process.wait()
     assert run_ledger.read() == []
     state = watchdog(return_state=True)
-    assert state.result() == ["ended pipeline to be killed: Crashed"]
     (crashed, watched) = run_ledger.read()
+    assert state.result() == [f"ended pipeline to be killed: Crashed, {crashed.error}"]
     assert [(run.flow, run.state) for run in (crashed, watched)] == [("pipeline", "crashed"), ("watchdog", "completed")]
     run = client.read_flow_run(crashed.id)
     assert run.state is not None

@@ -5,7 +5,9 @@ One story in the order of the tests: up, a training by hand, its repetition, new
 
 import itertools
 import json
+import os
 import re
+import signal
 from collections.abc import Iterator
 
 import httpx
@@ -83,7 +85,7 @@ def test_new_samples_retrain_and_the_gate_decides(up: Site) -> None:
         runs = up.runs("retrain")
         return len(runs) == BURST and all(run["state_type"] in ENDED for run in runs)
 
-    assert eventually(done, 240), (up.runs("retrain"), up.log())
+    assert eventually(done, 600), (up.runs("retrain"), up.log())
     runs = up.runs("retrain")
     assert {run["state_type"] for run in runs} == {"COMPLETED"}, up.log()
     trained = [run for run in runs if "gate" in up.artifacts(run)]
@@ -100,6 +102,30 @@ def test_new_samples_retrain_and_the_gate_decides(up: Site) -> None:
     champion, *others = json.loads(up.do("artdetect.cli", "models", "--json"))
     assert (champion["mark"], {row["key"] for row in others} & {champion["key"]}) == ("champion", set())
     assert f"Promoted {champion['key']} in place of" in gate
+
+
+def test_a_killed_server_and_a_killed_worker_come_back(up: Site) -> None:
+    def processes() -> dict[str, int]:
+        lines = up.do("artdetect.services", "status").splitlines()
+        return {line.split()[0]: int(pid[1]) for line in lines if (pid := re.search(r"running pid (\d+)", line))}
+
+    before = processes()
+    for name in ("server", "worker"):
+        os.kill(before[name], signal.SIGKILL)
+
+    def again() -> bool:
+        now = processes()
+        return all(now.get(name, before[name]) != before[name] for name in ("server", "worker"))
+
+    def answers() -> bool:
+        try:
+            return up.request("GET", "health").is_success
+        except httpx.HTTPError:
+            return False
+
+    assert eventually(again), (before, processes())
+    assert eventually(answers), up.log()
+    assert "Completed" in up.do("prefect", "deployment", "run", "housekeeping/nightly", "--watch")
 
 
 def test_a_failure_says_what_to_do(up: Site) -> None:

@@ -103,5 +103,5 @@ def _in_chromium(pages: tuple[str, ...], widths: tuple[int, ...], folder: Path) 
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     flags += " --disable-component-update --disable-sync --virtual-time-budget=4000 --dump-dom"
     command = [browser, *flags.split(), f"--user-data-dir={folder / 'profile'}", (folder / "frames.html").as_uri()]
-    dumped = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    dumped = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
     return [json.loads(html.unescape(found)) for found in re.findall(r"<pre>(.*?)</pre>", dumped)]
