@@ -6,7 +6,6 @@ from pathlib import Path
 from artdetect.artifacts import file_names, registry, store
 from artdetect.artifacts.store import Artifact
 from artdetect.core import digests
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
 
 CHAMPION = "champion"
 Inputs = dict[str, Artifact | None]
@@ -71,6 +70,8 @@ def _scores(model: Artifact, balance: Artifact) -> Artifact | None:
 
 def other(champion: Artifact | None, scores: Artifact | None, balance: Artifact | None) -> Other | None:
     """The second model of a report, from these inputs of its."""
+    from artdetect.model.detector import MODEL_FILE, model_id, read_card
+
     if champion is None or scores is None:
         return None
     file = champion.folder / MODEL_FILE
