@@ -26,7 +26,7 @@ help:
 	@echo "make test-slow  the long proofs: kills at many moments, processes, full sizes"
 	@echo "make test-bits  the tests that compare bits once more, with TensorFlow's kernels capped at AVX2"
 	@echo "make test-all   all three"
-	@echo "make check      set up, then check formatting, lint, types and the import layers"
+	@echo "make check      set up, then check formatting, lint, types, the import layers, and the links of the documentation"
 	@echo "make starter    train the starter model on the pictures in ARTDETECT_REAL_DATA, and put it into the package"
 	@echo "make up         set up, then start Prefect's server, dashboard, deployments and a worker"
 	@echo "make down       stop them"
@@ -74,6 +74,7 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.site
 
 starter: $(READY)
 	@test -n "$(ARTDETECT_REAL_DATA)" || { echo "ARTDETECT_REAL_DATA must name the folder of the data sets" >&2; exit 2; }

@@ -31,15 +31,15 @@ SETTINGS = "a harbour at dawn, impressionism\nSteps: 28, Sampler: DPM++ 2M, CFG 
 
 
 def pictures(folder: Path) -> list[Path]:
-    """Three drawn pictures, the last of which declares a generator."""
+    """Three drawn pictures, the first of which declares a generator."""
     with zipfile.ZipFile(draw(folder, styles=("impressionism", "ukiyo_e"), train=1, test=1)) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
-        chosen = [names[0], names[-1], next(name for name in names if "AI_SD" in name)]
+        chosen = [next(name for name in names if "AI_SD" in name), names[0], names[-1]]
         opened = [Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in chosen]
-    files = [folder / name for name in ("harbour.png", "waves.png", "dawn.png")]
+    files = [folder / name for name in ("dawn.png", "harbour.png", "waves.png")]
     for file, picture in zip(files, opened, strict=True):
         info = PngImagePlugin.PngInfo()
-        if file == files[-1]:
+        if file == files[0]:
             info.add_text("parameters", SETTINGS)
         picture.resize((512, 512), Image.Resampling.LANCZOS).save(file, pnginfo=info)
     return files

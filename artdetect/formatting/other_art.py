@@ -59,9 +59,9 @@ def sentences(metrics: Metrics) -> list[str]:
     found = metrics["out_of_source"]
     number = sum(found["sources"].values())
     result = [
-        f"On art from sources that it has never seen, the model gives a verdict on {percent(found['firm']['value'])} "
-        f"of the pictures (95 % interval over {number:,} sources: {percent_span(found['firm'])}). "
-        + " ".join(_right(found, label) for label in ("AI", "human"))
+        "On art from sources that it has never seen, the model gives a verdict on "
+        f"{percent(found['firm']['value'])} of the pictures (95 % interval over {number:,} sources: "
+        f"{percent_span(found['firm'])}). " + " ".join(_right(found, label) for label in ("AI", "human"))
     ]
     if held := found["held"]:
         worst, judged = found["worst"], found["judged_sources"]

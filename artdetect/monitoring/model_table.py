@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from artdetect import download
-from artdetect.artifacts import lineage, registry, run_ledger, store
+from artdetect.artifacts import file_names, lineage, registry, run_ledger, store
 from artdetect.artifacts.lineage import Lineage
 from artdetect.artifacts.registry import Promotion
 from artdetect.artifacts.store import StoredArtifact
@@ -18,7 +18,6 @@ from artdetect.formatting.intervals import estimate
 from artdetect.formatting.text import columns, printable
 from artdetect.model import choice
 from artdetect.model.card import is_demonstration, read_card
-from artdetect.model.detector import MODEL_FILE
 from artdetect.pictures.labels import CLASSES
 
 SCORES = ("pictures", "accuracy", "roc_auc")
@@ -157,9 +156,9 @@ def _row(
     card: dict[str, Any] = {}
     fault = None
     try:
-        card = read_card(model.folder / MODEL_FILE)
+        card = read_card(model.folder / file_names.MODEL)
     except ModelError:
-        fault = store.verify("train", model.folder.name) or f"{MODEL_FILE}: not a model"
+        fault = store.verify("train", model.folder.name) or f"{file_names.MODEL}: not a model"
     metrics = model.record.get("metrics", {})
     balance = sources.ancestors(model).get("balance")
     return {

@@ -1,10 +1,12 @@
 """Template filters: how the page and the model card write shares, counts, probabilities, intervals and names."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect.formatting import intervals
+from artdetect.formatting import intervals, other_art
+from artdetect.formatting.text import printable
 from artdetect.report import config
 
 if TYPE_CHECKING:
@@ -47,6 +49,41 @@ def interval_percent(metric: Mapping[str, float], digits: int = 1) -> str:
     return unbroken(intervals.percent_span(metric, digits))
 
 
+def signed_span(metric: Mapping[str, float]) -> str:
+    """{"low": -0.003, "high": 0.027} -> "-0.003 to +0.027"."""
+    return _minus(intervals.signed_span(metric))
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """0.012 -> "+0.012", with a real minus where it is negative."""
+    return _minus(intervals.signed(value, digits))
+
+
+def points_span(metric: Mapping[str, float]) -> str:
+    """{"low": -0.003, "high": 0.027} -> "−0.3 to +2.7"."""
+    return _minus(intervals.signed_span({end: 100 * metric[end] for end in ("low", "high")}, 1))
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+def measure_cells(metric: Mapping[str, float] | None, key: str) -> tuple[str, str] | None:
+    """A measure of art from other sources as `other_art.cells` writes it; None where there is none."""
+    return other_art.cells(key, metric) if metric else None
+
+
+def probability_scores(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores of the probabilities in evaluate's metrics; None for one that was not measured."""
+    measured = metrics.get("calibration") or {}
+    return {name: measured.get(name) for name in ("ece", "brier", "log_loss")} | {"aurc": metrics.get("aurc")}
+
+
+def settings_text(value: Any) -> str:
+    """A setting as JSON."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def humanise(name: str) -> str:
     """The name of a style, generator or check: "stable_diffusion" -> "stable diffusion"."""
     return name.replace("_", " ")
@@ -59,7 +96,10 @@ def unbroken(text: str) -> str:
 
 _FILTERS = {
     function.__name__: function
-    for function in (percent, number, probability, digits, interval, interval_percent, humanise, unbroken)
+    for function in (
+        *(percent, number, probability, digits, interval, interval_percent, humanise, unbroken, printable),
+        *(signed, signed_span, points_span, measure_cells, probability_scores, settings_text),
+    )
 }
 
 

@@ -1,11 +1,12 @@
 """The process that decodes pictures for the service: python -m artdetect.serve.decode_process MAX_MEMORY
 
 Decoders are the code that strangers' bytes reach first. Here each picture has a limit of processor time, the process
-has one of memory, it can write no file, and the service starts another one when it ends. It takes requests from its
-standard input, each a line of JSON and the picture's bytes, and answers in the same form: numbers and text only. What
-the file declares comes last, so that a file whose metadata end the process still gets its verdict.
+has one of memory, it can write no file and reach no network, and the service starts another one when it ends. It takes
+requests from its standard input, each a line of JSON and the picture's bytes, and answers in the same form: numbers and
+text only. What the file declares comes last, so that a file whose metadata end the process still gets its verdict.
 """
 
+import ctypes
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ CPU_SECONDS = 20  # for a picture; the largest honest ones take up to ten
 DECLARED_CPU_SECONDS = 5  # for what it declares; hashing 64 MB takes less than one
 MAX_MEMORY = 6 * 2**30  # of addresses; 178 megapixels with transparency take half of it
 MAX_FILES = 64
+NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000  # flags of unshare(2)
 
 
 def limit(max_memory: int) -> None:
@@ -39,6 +41,16 @@ def limit(max_memory: int) -> None:
             file.write("1000")
     except OSError:
         return  # not Linux
+
+
+def leave_network() -> bool:
+    """Give this process a network of its own, without any interface; False where the kernel forbids that."""
+    try:
+        unshare = ctypes.CDLL(None).unshare
+    except AttributeError:  # not Linux
+        return False
+    # Root may do so at once. Others need a namespace of users, in which they keep their access to files.
+    return unshare(NEW_NETWORK) == 0 or unshare(NEW_USER | NEW_NETWORK) == 0
 
 
 def allow_cpu(seconds: int) -> None:
@@ -75,6 +87,7 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a decoder prints must not get between the answers
     limit(int(sys.argv[1]))
+    leave_network()
     while line := requests.readline():
         request = json.loads(line)
         content = requests.read(request["bytes"])

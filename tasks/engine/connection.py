@@ -41,21 +41,23 @@ def connected() -> Iterator[None]:
 
 @contextmanager
 def server_errors() -> Iterator[None]:
-    """Raise a ServerError for a server that stopped answering, which Prefect's client tried for about a minute."""
+    """Raise a ServerError for a server that does not answer, which Prefect's client tried for about a minute."""
     import httpx
     from prefect.exceptions import PrefectHTTPStatusError
-
-    def lost(why: object) -> ServerError:
-        return ServerError(
-            f"Prefect's server stopped answering ({why}). Finished stages are kept. See .prefect/server.log, start the "
-            "server again (`make up`), and run the same again"
-        )
 
     try:
         yield
     except httpx.TransportError as error:
-        raise lost(error) from error
+        raise ServerError(
+            f"Prefect's server stopped answering ({error}). Finished stages are kept. See .prefect/server.log, start "
+            "the server again (`make up`), and run the same again"
+        ) from error
     except PrefectHTTPStatusError as error:
-        if error.response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        status = error.response.status_code
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:  # others write to its database, which has one writer
+            why = "is too busy. Finished stages are kept. Run the same again later, with fewer runs at the same time"
+        elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            why = f"failed (HTTP {status}). Finished stages are kept. See .prefect/server.log, and run the same again"
+        else:
             raise
-        raise lost(f"HTTP {error.response.status_code}") from error
+        raise ServerError(f"Prefect's server {why}") from error

@@ -29,7 +29,7 @@ NOT_RUN = {
     "make check": "is run on every commit",
     "make PYTHON=python3.12": "needs a second Python",
     ".venv/bin/python tools/install.py": "needs the package index, and would change the environment of the tests",
-    "pip install pip-audit": "needs the package index and a vulnerability service",
+    "uv tool run pip-audit": "needs the package index and a vulnerability service",
     "dask ": "needs several machines",
     "artdetect convert-encoder": "needs weights that are not part of the project",
 }

@@ -74,9 +74,9 @@ def test_a_window_says_what_the_head_says_of_its_activations_alone(hidden: tuple
     for row, column in ((0, 0), (2, 6)):
         places = [(place * detector.geometry.size / grid.cells, count * grid.cell) for place in (row, column)]
         inside = []
-        for x in map(np.asarray, activations):  # each activation as a square of equal pixels
-            fine = np.repeat(np.repeat(x, 64 * 14 // x.shape[1], axis=1), 64 * 14 // x.shape[2], axis=2)
-            (top, height), (left, width) = ((round(start * 14), round(length * 14)) for start, length in places)
+        for x in map(np.asarray, activations):  # each activation as a square of equal pixels, of 224 in all
+            fine = np.repeat(np.repeat(x, 224 // x.shape[1], axis=1), 224 // x.shape[2], axis=2)
+            (top, height), (left, width) = ((round(start * 3.5), round(length * 3.5)) for start, length in places)
             inside.append(fine[:, top : top + height, left : left + width])
         np.testing.assert_allclose(found[:, row, column], margins(detector, features(detector, inside)), atol=2e-2)
 

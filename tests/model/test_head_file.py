@@ -70,7 +70,9 @@ def file(written_once: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.bits
-@pytest.mark.parametrize(("hidden", "families"), [((9, 5), ("flux", "sd")), ((), ())])
+@pytest.mark.parametrize(
+    ("hidden", "families"), [((9, 5), ("flux", "sd")), pytest.param((), (), marks=pytest.mark.slow)]
+)
 def test_a_float32_head_file_gives_the_bits_of_the_whole_model(
     hidden: tuple[int, ...], families: tuple[str, ...], tmp_path: Path
 ) -> None:

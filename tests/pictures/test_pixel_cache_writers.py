@@ -93,7 +93,7 @@ def test_two_writers_at_once_give_one_intact_cache(items, unbroken, tmp_path, wr
     second = writer(folder, items[::-1][:500])
     third = PixelCache(GEOMETRY, folder)
     third.ensure(items[100:200])
-    assert (first.wait(30), second.wait(30)) == (0, 0)
+    assert (first.wait(PATIENCE), second.wait(PATIENCE)) == (0, 0)
     cache = PixelCache(GEOMETRY, folder)
     assert (len(cache), cache.verify()) == (700, [])
     good = PixelCache(GEOMETRY, unbroken)

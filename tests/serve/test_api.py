@@ -57,7 +57,7 @@ def test_what_a_file_declares_stands_beside_the_verdict_and_does_not_change_it(a
 
 def test_a_form_may_have_several_pictures_and_one_may_be_broken(address: str) -> None:
     files = [("a", ("one.jpg", jpeg(1))), ("b", ("two.jpg", b"<html>")), ("a", ("ö.jpg", jpeg(3)))]
-    answer = httpx.post(address + PREDICT, files=files, data={"more": "words"}, timeout=60)
+    answer = httpx.post(address + PREDICT, files=files, data={"more": "words"}, timeout=180)
     assert answer.status_code == 200
     rows = answer.json()["pictures"]
     assert [(row["path"], row["error"] is None) for row in rows] == [
@@ -70,7 +70,7 @@ def test_a_form_may_have_several_pictures_and_one_may_be_broken(address: str) ->
 
 def test_forms_that_are_no_use_are_problems(address: str) -> None:
     def posted(**options: object) -> httpx.Response:
-        return httpx.post(address + PREDICT, timeout=60, **options)
+        return httpx.post(address + PREDICT, timeout=180, **options)
 
     many = [("p", (f"{n}.jpg", jpeg(n))) for n in range(forms.MAX_PICTURES + 1)]
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -122,7 +122,7 @@ def test_a_wrong_verdict_is_kept_as_a_candidate_for_a_golden_case(running: Runni
 
     def send(**fields: str) -> httpx.Response:
         return httpx.post(
-            f"{address}/api/v1/feedback", files={"picture": ("../../x.jpg", content)}, data=fields, timeout=60
+            f"{address}/api/v1/feedback", files={"picture": ("../../x.jpg", content)}, data=fields, timeout=180
         )
 
     kept = send(label="human", note="I painted it\x1b[31m")
@@ -146,7 +146,9 @@ def test_a_full_folder_of_feedback_keeps_nothing_more(running: Running, monkeypa
     _, address, folder = running
     before = sorted(folder.rglob("*.jpg"))
     monkeypatch.setattr(feedback, "MAX_CASES", 0)
-    answer = httpx.post(f"{address}/api/v1/feedback", files={"p": ("x.jpg", jpeg(8))}, data={"label": "AI"}, timeout=60)
+    answer = httpx.post(
+        f"{address}/api/v1/feedback", files={"p": ("x.jpg", jpeg(8))}, data={"label": "AI"}, timeout=180
+    )
     assert "full" in problem(answer, 507)
     assert sorted(folder.rglob("*.jpg")) == before
 

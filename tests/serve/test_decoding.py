@@ -4,6 +4,9 @@ import asyncio
 import io
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -121,6 +124,20 @@ def test_a_process_has_limits_and_ends_with_the_service() -> None:
     pid = with_pool(act, size=1)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_process_reaches_no_network() -> None:
+    code = (
+        "import socket, sys; from artdetect.serve.decode_process import leave_network; left = leave_network()\n"
+        "try: socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5); print(left, 'connected')\n"
+        "except OSError: print(left, 'refused')"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        command = [sys.executable, "-c", code, str(listening.getsockname()[1])]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if said == "False connected\n":
+        pytest.skip("the kernel lets this user have no network of its own")
+    assert said == "True refused\n"
 
 
 def test_a_picture_that_needs_too_much_memory_is_a_reason_and_the_next_one_is_decoded() -> None:

@@ -181,10 +181,10 @@ def test_axe_core_finds_no_violation(served, tmp_path: Path, scheme: str, width:
 
 
 def test_a_form_without_scripts_has_its_problem_on_the_page(served) -> None:
-    answer = httpx.post(f"{served[0]}/", files={"picture": ("", b"")}, timeout=60)
+    answer = httpx.post(f"{served[0]}/", files={"picture": ("", b"")}, timeout=180)
     assert answer.status_code == 422
     assert "The form has no picture" in answer.text
-    too_large = httpx.post(f"{served[0]}/", content=bytes(65 * 10**6), timeout=60)
+    too_large = httpx.post(f"{served[0]}/", content=bytes(65 * 10**6), timeout=180)
     assert too_large.status_code == 413
     assert "The body is too large" in too_large.text
 

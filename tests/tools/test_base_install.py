@@ -80,9 +80,9 @@ def test_serve_answers_with_verdict_and_evidence(base: Path, model: Path) -> Non
     with subprocess.Popen(program, cwd=base, env=environment(), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         address = process.stdout.readline().split()[0]
-        page = httpx.get(address, timeout=60)
+        page = httpx.get(address, timeout=180)
         files = {"file": ("a.jpg", jpeg(1))}
-        explained = httpx.post(f"{address}/api/v1/explain", files=files, timeout=60)
+        explained = httpx.post(f"{address}/api/v1/explain", files=files, timeout=180)
         process.send_signal(signal.SIGTERM)
     assert (page.status_code, explained.status_code) == (200, 200)
     assert explained.json()["picture"]["p_ai"] > 0

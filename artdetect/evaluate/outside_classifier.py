@@ -1,21 +1,21 @@
-"""Models from elsewhere for `Pipeline.evaluate`: a Python function of pictures, or an ONNX file."""
+"""Models from elsewhere: a Python function of pictures, or an ONNX file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import importlib
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from artdetect.core.errors import ConfigError, ModelError
-from artdetect.evaluate.outside_model import Score
+from artdetect.evaluate.outside_model import Classifier
 from artdetect.pictures import images
 from artdetect.pictures.images import Geometry
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
-
-Classifier = Callable[["list[Image.Image]"], Any]  # upright RGB pictures at full size -> p(AI) [N]
 
 
 class OnnxClassifier:
@@ -74,11 +74,17 @@ class OnnxClassifier:
         """p(AI) of upright RGB pictures, float64 [N]."""
         import numpy as np
 
-        pixels = np.stack([images.to_input(images.canonical(picture, self.geometry)) for picture in pictures])
+        return self.of_squares(np.stack([images.canonical(picture, self.geometry) for picture in pictures]))
+
+    def of_squares(self, squares: np.ndarray) -> np.ndarray:
+        """p(AI) of pictures that are squares of its geometry already: float64 [N] of uint8 [N, size, size, 3]."""
+        import numpy as np
+
+        pixels = images.to_input(squares)
         pixels = (pixels - self._mean) / self._std
         pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)) if self._channels_first else pixels
         (values,) = self._session.run([self._output or self._session.get_outputs()[0].name], {self._input: pixels})
-        values = np.asarray(values, np.float64).reshape(len(pictures), -1)
+        values = np.asarray(values, np.float64).reshape(len(squares), -1)
         if values.shape[1] == 1:
             return 1 / (1 + np.exp(-values[:, 0])) if self._logits else values[:, 0]
         if self._logits:
@@ -87,10 +93,30 @@ class OnnxClassifier:
         return values[:, self._ai]
 
 
-def of_files(classify: Classifier) -> Score:
-    """The same classifier as a function of files."""
+def load(model: str, **options: Any) -> tuple[Classifier, str]:
+    """The model that a name stands for, and what to call it.
 
-    def score(files: Sequence[Path]) -> Any:
-        return classify([images.decode(file) for file in files])
+    Args:
+        model: The path of an ONNX file, or `module:function`. The module is looked for in the working directory, too.
+        options: Those of `OnnxClassifier`.
 
-    return score
+    Raises:
+        ModelError: There is no such file, module or function, or it cannot be loaded.
+    """
+    module, colon, function = model.rpartition(":")
+    if Path(model).suffix == ".onnx" or Path(model).is_file():
+        if not Path(model).is_file():
+            raise ModelError(f"{model}: there is no such file. Name an ONNX file, or MODULE:FUNCTION")
+        return OnnxClassifier(model, **options), Path(model).stem
+    if not (colon and module and function):
+        raise ModelError(f"{model}: expected an ONNX file, or MODULE:FUNCTION, for instance detectors.theirs:p_ai")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"{model}: {error}") from error
+    finally:
+        sys.path.remove(str(Path.cwd()))
+    if not callable(found):
+        raise ModelError(f"{model}: it is not a function, but a {type(found).__name__}")
+    return found, function

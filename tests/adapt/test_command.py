@@ -12,12 +12,12 @@ from artdetect.cli import main
 from artdetect.model import choice
 from artdetect.monitoring import staleness
 from artdetect.train.config import TrainConfig
-from tests.adapt.conftest import base, base_root, own
+from tests.cli.conftest import failing
 from tests.model.test_choice import with_card
 from tests.tiny_dataset import write
 
 Own = Callable[..., Path]
-__all__ = ["base", "base_root", "own"]
+__all__ = ["failing"]
 
 
 def test_it_says_what_became_of_the_pictures(base: Path, own: Own, capsys: pytest.CaptureFixture[str]) -> None:
