@@ -15,17 +15,18 @@ define INSTALL
 @$(BIN)/python tools/install.py
 endef
 
-.PHONY: help setup base demo test test-slow test-bits test-all check starter up down bench bench-full clean
+.PHONY: help setup base demo docs test test-slow test-bits test-all check starter up down bench bench-full clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       set up, then run the whole pipeline on the drawn demo data set"
 	@echo "make base       set up only what predict and serve need: no TensorFlow, no Prefect"
+	@echo "make docs       set up, then build the site of the documentation in site/html"
 	@echo "make test       set up, then run the tests"
 	@echo "make test-slow  the long proofs: kills at many moments, processes, full sizes"
 	@echo "make test-bits  the tests that compare bits once more, with TensorFlow's kernels capped at AVX2"
 	@echo "make test-all   all three"
-	@echo "make check      set up, then check formatting, lint, types and the import layers"
+	@echo "make check      set up, then check formatting, lint, types, the import layers, and the links of the documentation"
 	@echo "make starter    train the starter model on the pictures in ARTDETECT_REAL_DATA, and put it into the package"
 	@echo "make up         set up, then start Prefect's server, dashboard, deployments and a worker"
 	@echo "make down       stop them"
@@ -54,6 +55,9 @@ $(SAMPLE): $(READY) $(wildcard artdetect/demo_data/*.py)
 demo: $(SAMPLE)
 	@$(BIN)/artdetect run --config configs/sample.toml
 
+docs: $(READY)
+	@$(BIN)/python -m tools.site
+
 test: $(READY)
 	@$(PYTEST) -m "not slow"
 
@@ -70,6 +74,7 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.site
 
 starter: $(READY)
 	@test -n "$(ARTDETECT_REAL_DATA)" || { echo "ARTDETECT_REAL_DATA must name the folder of the data sets" >&2; exit 2; }

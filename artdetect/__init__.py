@@ -5,20 +5,23 @@
     detector = Detector.load()
     detector.predict("folder")
 
-`__all__` has the public names, docs/python.md shows them. Each is loaded when it is first used, so that importing the
-package costs nothing.
+`__all__` has the public names, docs/how-to/python.md shows them. Each is loaded when it is first used, so that
+importing the package costs nothing.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from artdetect.core.version import __version__
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reports to Microsoft from its import on
+
 if TYPE_CHECKING:
     from artdetect.api.detector import Detector, ExplainedVerdict
     from artdetect.api.evaluation import Evaluation
-    from artdetect.api.outside_models import OnnxClassifier
     from artdetect.api.pipeline import Pipeline, status
     from artdetect.core.errors import ArtdetectError
+    from artdetect.evaluate.outside_classifier import OnnxClassifier
     from artdetect.explain.methods.xrai import XRAI
     from artdetect.model.predict import Verdict, find_model, find_pictures, predict
 
@@ -48,7 +51,7 @@ def __getattr__(name: str) -> Any:
     elif name == "Evaluation":
         from artdetect.api import evaluation as module
     elif name == "OnnxClassifier":
-        from artdetect.api import outside_models as module
+        from artdetect.evaluate import outside_classifier as module
     elif name == "ArtdetectError":
         from artdetect.core import errors as module
     elif name == "XRAI":

@@ -2,7 +2,8 @@
 
     python -m benchmarks.ablation WORK [--seeds 3] [--real FOLDER] [--only ROW ...]
 
-Validation pictures are scored clean and in four degraded views that no row trains on. Writes docs/ablation.md.
+Validation pictures are scored clean and in four degraded views that no row trains on. Writes
+docs/explanation/ablation.md.
 """
 
 import argparse
@@ -174,7 +175,7 @@ def _write(lines: list[list[str]], tables: list[tuple[Any, Any]]) -> None:
         "Made by `python -m benchmarks.ablation`. "
         f"Not run: {', '.join(row.name for row in ROWS if row.name not in done) or 'none'}.\n\n"
     )
-    page = PROJECT / "docs" / "ablation.md"
+    page = PROJECT / "docs" / "explanation" / "ablation.md"
     page.write_text(text + table(["", *HEADS], lines) + f"\n\n{stamp()}\n")
 
 

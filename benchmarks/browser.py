@@ -38,7 +38,7 @@ class Page:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            answer = json.loads(self._socket.recv(timeout=60))
+            answer = json.loads(self._socket.recv(timeout=180))
             if "method" in answer:
                 self.events.append(answer)
             if answer.get("id") == number:
@@ -46,7 +46,7 @@ class Page:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
                 return answer["result"]
 
-    def open(self, address: str, until: Callable[[str], bool], seconds: float = 60) -> str:
+    def open(self, address: str, until: Callable[[str], bool], seconds: float = 180) -> str:
         """Open a page and wait for its text, as `wait` does.
 
         Args:
@@ -54,10 +54,11 @@ class Page:
             until: whether the visible text is complete.
             seconds: how long to wait at most.
         """
+        self.evaluate("window.leaving = true")  # the text of the page before does not count
         self.call("Page.navigate", url=address)
-        return self.wait(until, seconds)
+        return self.wait(lambda text: until(text) and not self.evaluate("window.leaving"), seconds)
 
-    def wait(self, until: Callable[[str], bool], seconds: float = 60) -> str:
+    def wait(self, until: Callable[[str], bool], seconds: float = 180) -> str:
         """The visible text as soon as `until` is true of it, or after `seconds`."""
         deadline = time.monotonic() + seconds
         while not until(text := self.evaluate("document.body ? document.body.innerText : ''")):

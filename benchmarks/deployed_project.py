@@ -146,7 +146,7 @@ def site(folder: Path, config: str) -> Iterator[Site]:
         up.do("artdetect.services", "down")
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 120) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 300) -> bool:
     """Whether a condition becomes true within so many seconds."""
     until = time.monotonic() + seconds
     while not condition():

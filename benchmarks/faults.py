@@ -1,4 +1,4 @@
-"""What was tried to break it, how often, and what survived: the table of docs/reliability.md.
+"""What was tried to break it, how often, and what survived: the table of docs/explanation/reliability.md.
 
     python -m benchmarks.faults            # what `make test` tries
     python -m benchmarks.faults --slow     # all that `make test-all` tries
@@ -24,7 +24,7 @@ from xml.etree import ElementTree
 
 from benchmarks.harness import PROJECT, commit, stamp, table
 
-PAGE = PROJECT / "docs" / "reliability.md"
+PAGE = PROJECT / "docs" / "explanation" / "reliability.md"
 PLACE = re.compile(r"(?<=<!-- faults -->\n).*(?=<!-- end of faults -->)", re.DOTALL)
 RESULTS = PROJECT / "benchmarks" / "faults.json"
 SIZES = ("quick", "slow", "full")
@@ -51,7 +51,7 @@ ROWS = (
         "explain/test_explanation.py::test_no_flipped_bit_in_a_file_gives_another_explanation",
     ]),
     ("bits flipped in first, middle and last records of caches", BYTES, [
-        "pictures/test_pixel_cache.py", "model/test_feature_cache.py",
+        "pictures/test_pixel_cache_writers.py", "pictures/test_pixel_cache_damage.py", "model/test_feature_cache.py",
         "train/test_artnet.py::test_flipped_bits_in_the_caches_give_the_same_model",
     ]),
     ("disk full or read-only at each stage, then not", f"{LINE}; then {BYTES}", ["faults/test_disks.py"]),

@@ -26,7 +26,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
 RESULTS = PROJECT / "benchmarks" / "results.md"
-WRITTEN = ("benchmarks/results.md", "benchmarks/faults.json", "docs/reliability.md")  # by the benchmarks
+WRITTEN = ("benchmarks/results.md", "benchmarks/faults.json", "docs/explanation/reliability.md")  # by the benchmarks
 HEAD = "# Results\n\nWritten by the scripts beside it; `make bench` and `make bench-full` run them all.\n"
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from artdetect.model.detector import Detector
 
 CROP, STRIDE = 64, 16  # px, of crops that are judged alone
-EVIDENCE, BEFORE, REGIONS = "evidence", "evidence, the model before", "XRAI's regions ranked by evidence"
+EVIDENCE, REGIONS = "evidence", "XRAI's regions ranked by evidence"
 XRAI, INTEGRATED, GRADCAM, CROPS = "XRAI, its defaults", "integrated gradients", "Grad-CAM", f"crops of {CROP} px"
 
 Maps = Callable[[Iterable[Any], Iterable[int]], "Iterable[Explanation]"]  # as `Explainer.stream`
@@ -28,15 +28,19 @@ def of_one_pass(detector: "Detector") -> dict[str, Maps]:
 
 def windows(detector: "Detector", pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
     """The evidence as it is, without regions."""
+    net = detector.evidence_net
+    for picture, target in zip(pictures, targets, strict=True):
+        (margin,) = net.evidence(net.outputs(picture[None])).margin
+        yield on_places(margin, picture.shape[:2], target)
+
+
+def on_places(margin: "np.ndarray", shape: tuple[int, int], target: int) -> "Explanation":
+    """The map of a class that the margin of places [G, G] is, AI less human, at the size of the picture."""
     from artdetect.explain.explanation import Explanation
     from artdetect.explain.methods.artworks import enlarged
     from artdetect.pictures.labels import AI
 
-    net = detector.evidence_net
-    for picture, target in zip(pictures, targets, strict=True):
-        (margin,) = net.evidence(net.outputs(picture[None])).margin
-        heatmap = enlarged(margin if target == AI else -margin, picture.shape[:2])
-        yield Explanation(heatmap, None, target, 0.0, None, {})
+    return Explanation(enlarged(margin if target == AI else -margin, shape), None, target, 0.0, None, {})
 
 
 def of_many_passes(detector: "Detector") -> dict[str, Maps]:
@@ -62,8 +66,7 @@ def of_many_passes(detector: "Detector") -> dict[str, Maps]:
 
     def crops(pictures: "Iterable[np.ndarray]", targets: Iterable[int]) -> "Iterator[Explanation]":
         for picture, target in zip(pictures, targets, strict=True):
-            heatmap = crop_margins(detector, picture)
-            yield Explanation(heatmap if target == 0 else -heatmap, None, target, 0.0, None, {})
+            yield on_places(crop_margins(detector, picture), picture.shape[:2], target)
 
     return {XRAI: xrai, INTEGRATED: integrated, CROPS: crops}
 

@@ -3,7 +3,8 @@
     python -m benchmarks.out_of_source WORK [--encoder FOLDER] [--config configs/starter.toml] [--set KEY=VALUE ...]
 
 Takes the data sets of a config, each source left out in turn with its fold. FOLDER is a converted image encoder (see
-docs/encoders.md). Rows are not chosen by their result, and no test picture is read. Writes a section of results.md.
+docs/how-to/encoders.md). Rows are not chosen by their result, and no test picture is read. Writes a section of
+results.md.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""Makes the screenshots of the dashboard in docs/: a real retraining on the demo data, shown in a real browser.
+"""Makes the screenshots of the dashboard in docs/images/: a real retraining on the demo data, shown in a real browser.
 
-    python -m benchmarks.screenshots            writes docs/dashboard-*.webp
+    python -m benchmarks.screenshots            writes docs/images/dashboard-*.webp
 
 A model is trained on the demo data. Then pictures of one simulated generator, drawn with another seed, are ingested,
 and the deployed retraining compares a challenger with the champion. Accuracy on drawn pictures means nothing about
@@ -20,7 +20,7 @@ from artdetect.demo_data import draw
 from benchmarks.browser import Page, browser
 from benchmarks.deployed_project import CONFIG, ENDED, PROJECT, Site, eventually, site
 
-DOCS = PROJECT / "docs"
+IMAGES = PROJECT / "docs" / "images"
 WIDTH = 1100  # CSS pixels
 TOML = """
 [download]
@@ -77,7 +77,7 @@ def _save(page: Page, name: str, height: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         page.screenshot(file := Path(folder) / "page.png", WIDTH, height)
         with Image.open(io.BytesIO(file.read_bytes())) as picture:
-            picture.convert("RGB").save(DOCS / f"dashboard-{name}.webp", quality=85, method=6)
+            picture.convert("RGB").save(IMAGES / f"dashboard-{name}.webp", quality=85, method=6)
 
 
 def _finished_retraining(up: Site) -> dict[str, Any] | None:

@@ -132,13 +132,13 @@ def memory_mb() -> float:
     return pages * resource.getpagesize() / 1e6
 
 
-def pictures() -> list[bytes]:
-    """Noise with structure, as JPEGs of 512 pixels."""
+def pictures(side: int) -> list[bytes]:
+    """Noise with structure, as JPEGs of this many pixels a side."""
     drawn = []
     for seed in range(PICTURES):
         blocks = np.random.default_rng(seed).integers(0, 255, (32, 32, 3), np.uint8)
         file = io.BytesIO()
-        Image.fromarray(blocks).resize((512, 512), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+        Image.fromarray(blocks).resize((side, side), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
         drawn.append(file.getvalue())
     return drawn
 
@@ -148,8 +148,9 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--model", type=Path, required=True, help="what `artdetect predict --model` takes")
     options.add_argument("--requests", type=int, default=2000, help="requests a row")
+    options.add_argument("--side", type=int, default=512, help="pixels of a side of the pictures")
     chosen = options.parse_args()
-    contents = pictures()
+    contents = pictures(chosen.side)
     rows: list[list[str]] = []
     model = said = ""
     for batch in (BATCH, 1):
@@ -169,7 +170,7 @@ def main() -> None:
                 said = overload(served, contents)
             print(said)
     heads = ["batching", "clients", "median ms", "95 % ms", "requests a second", "lost", "other p(AI)", "memory MB"]
-    text = f"`artdetect serve` with {model}, JPEGs of 512 pixels, {chosen.requests:,} requests a row, on this machine."
+    text = f"`artdetect serve` with {model}, JPEGs of {chosen.side} pixels, {chosen.requests:,} requests a row."
     publish(f"Serving {model.partition('-')[0]}", f"{text}\n\n{table(heads, rows)}\n\n{said}")
 
 

@@ -6,7 +6,7 @@
 # pictures only, and its verdicts on other art mean nothing.** The model that comes with artdetect,
 # `Detector.load("starter")`, learnt from real art.
 #
-# [docs/python.md](../docs/python.md) describes everything that is used here.
+# [Python and notebooks](../docs/how-to/python.md) describes everything that is used here.
 
 # %%
 import os

@@ -11,6 +11,7 @@ from artdetect import compute
 from artdetect import config as configs
 from artdetect.artifacts.store import Artifact
 from artdetect.config import Config
+from artdetect.report import champion
 from flows.parameters import Changes, ConfigFile, Refresh
 from tasks.audit import audit, show_and_enforce
 from tasks.balance import balance
@@ -95,4 +96,6 @@ def describe_model(config: Config, data: DataArtifacts, model: ModelArtifacts) -
         train=model.train,
         evaluate=model.evaluate,
         explain=maps,
+        raw=data.raw,
+        **champion.beside(model.train, data.balance),
     )

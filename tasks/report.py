@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+from artdetect import download
 from artdetect import report as library
+from artdetect.artifacts import store
 from artdetect.artifacts.store import Artifact
+from artdetect.monitoring import reproduction
+from artdetect.report import champion as champions
 from artdetect.report.config import ReportConfig
 from tasks.engine.caching import stage
 
@@ -17,18 +21,27 @@ def report(
     train: Artifact,
     evaluate: Artifact,
     explain: Artifact,
+    champion: Artifact | None,
+    champion_scores: Artifact | None,
+    champion_balance: Artifact | None,
+    raw: Artifact,
     out: Path,
 ) -> None:
-    """Build the HTML report and the model card."""
+    """Build the HTML report and the model card.
+
+    Each artifact is an argument of its own, because the cache key is made of their digests, by name.
+    """
+    made_from = {"index": index, "audit": audit, "balance": balance, "train": train, "evaluate": evaluate}
+    made_from |= {"explain": explain}
     library.run(
         config,
-        {
-            "index": index.folder,
-            "audit": audit.folder,
-            "balance": balance.folder,
-            "train": train.folder,
-            "evaluate": evaluate.folder,
-            "explain": explain.folder,
-        },
+        {stage: artifact.folder for stage, artifact in made_from.items()},
         out,
+        pictures=download.folder(raw.folder),
+        other=champions.other(champion, champion_scores, champion_balance),
+        origin=reproduction.origin(
+            {stage: store.read(artifact.folder) for stage, artifact in made_from.items()},
+            raw.folder,
+            {"report": config},
+        ),
     )

@@ -13,7 +13,7 @@ from artdetect.artifacts.store import Artifact
 from artdetect.config import Config
 from artdetect.train.config import TrainConfig
 from artdetect.tune import Study, TrialScore
-from tasks.engine.progress import ProgressDisplay
+from tasks.engine.progress import ProgressDisplay, activity
 
 MAX_SHOWN = 10  # best trials on the dashboard; trials.csv has all of them
 
@@ -21,7 +21,7 @@ MAX_SHOWN = 10  # best trials on the dashboard; trials.csv has all of them
 @task(task_run_name="trial-{number}", cache_policy=NO_CACHE, persist_result=False)
 def trial(number: int, config: TrainConfig, balance: Artifact, raw: Artifact) -> TrialScore:
     """Score settings on validation pictures. The study stores the score; Prefect does not."""
-    with ProgressDisplay("features") as progress:
+    with activity(f"trial {number}"), ProgressDisplay("features") as progress:
         return library.score_trial(config, balance.folder, download.folder(raw.folder), progress.log)
 
 

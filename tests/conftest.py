@@ -1,15 +1,17 @@
 """What all tests share: a tiny drawn data set, roots of their own, and one Prefect server for those that run flows."""
 
+import gc
 import os
 import pickle
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 os.environ["ARTDETECT_STARTER"] = "none"  # a test's project has no starter model but one that the test brings
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads sleep, as other tests need the processor
@@ -30,13 +32,24 @@ os.environ.update(
 )
 
 import flows  # noqa: F401  before Prefect is imported: telemetry off, state in the project
-from artdetect.demo_data import draw
+from artdetect.demo_data import NAME, draw
 from tests import PROJECT, connections
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect tests without collecting garbage, which would take a fifth of the time: what is imported stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first, so that no process waits for the other at the end."""
-    longest = ("flows", "train", "explain", "model", "report")
+    longest = ("flows", "model", "explain", "train", "adapt", "serve", "cli", "report", "faults")
 
     def place(item: pytest.Item) -> int:
         folder = item.path.relative_to(PROJECT / "tests").parts[0]
@@ -69,10 +82,27 @@ def _no_connection_to_other_machines() -> Iterator[None]:
     assert connections.taken() == ""
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder for all processes of pytest-xdist, which the first that needs it makes."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, made = root / name, root / f"{name}.made"
+    with FileLock(root / f"{name}.lock"):
+        if not made.exists():
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A zip in AI-ArtBench's layout: two styles, 6 + 6 + 6 pictures each to train, 3 + 3 + 3 to test."""
-    return draw(tmp_path_factory.mktemp("drawn"), styles=("impressionism", "ukiyo_e"), train=6, test=3)
+
+    def make(folder: Path) -> None:
+        draw(folder, styles=("impressionism", "ukiyo_e"), train=6, test=3, workers=1)
+
+    return made_once(tmp_path_factory, "drawn", make) / NAME
 
 
 @pytest.fixture(scope="session")
@@ -98,28 +128,37 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
-def _conversions() -> dict[str, Any]:
-    return {}
+@pytest.fixture(scope="session", autouse=True)
+def _conversions() -> Iterator[Callable[..., Any]]:
+    """Equal models are converted to ONNX once: each conversion takes seconds, and equal models give equal bytes.
 
-
-@pytest.fixture
-def conversions_kept(_conversions: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Equal models are converted to ONNX once: each conversion takes seconds, and equal models give equal bytes."""
+    The real function is the value.
+    """
     from artdetect.core import digests
     from artdetect.model import onnx_convert, reproducible_keras
 
     convert = onnx_convert.graphs
+    kept: dict[str, Any] = {}
 
-    def kept(model: Any, size: int, parts: Any = None) -> Any:
+    def graphs(model: Any, size: int, parts: Any = None) -> Any:
         weights = pickle.dumps([model.get_weights(), size, parts])
         architecture = reproducible_keras.without_object_ids(model.to_json().encode())
         key = digests.bytes_digest(architecture + weights)
-        if key not in _conversions:
-            _conversions[key] = convert(model, size, parts)
-        return deepcopy(_conversions[key])
+        if key not in kept:
+            kept[key] = convert(model, size, parts)
+        return deepcopy(kept[key])
 
-    monkeypatch.setattr(onnx_convert, "graphs", kept)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_convert, "graphs", graphs)
+        yield convert
+
+
+@pytest.fixture
+def conversions(_conversions: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each model is converted to ONNX anew, for tests of the conversion."""
+    from artdetect.model import onnx_convert
+
+    monkeypatch.setattr(onnx_convert, "graphs", _conversions)
 
 
 @pytest.fixture(scope="session")
@@ -130,20 +169,21 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from artdetect.index import scan
     from tests.tiny_dataset import data_set, no_groups
 
-    root = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ARTDETECT_DATA", str(root / "data"))
-        patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
-        pictures = data_set(root / "data" / "raw" / "art", train=12, test=4)
-        with store.build("index", "k1", {}) as out:
-            index.run(index.IndexConfig(), scan.scan(pictures), out)
-        with store.build("balance", "k1", {}) as out:
-            no_groups(root)
-            balance.run(balance.BalanceConfig(), store.place("index", "k1"), root, out)
-        with store.build("train", "k1", {}) as out:
-            config = train.TrainConfig(preset="notebook", epochs=3)
-            train.run(config, store.place("balance", "k1"), pictures, out, root / "work")
-    return root
+    def make(root: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ARTDETECT_DATA", str(root / "data"))
+            patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
+            pictures = data_set(root / "data" / "raw" / "art", train=12, test=4)
+            with store.build("index", "k1", {}) as out:
+                index.run(index.IndexConfig(), scan.scan(pictures), out)
+            with store.build("balance", "k1", {}) as out:
+                no_groups(root)
+                balance.run(balance.BalanceConfig(), store.place("index", "k1"), root, out)
+            with store.build("train", "k1", {}) as out:
+                config = train.TrainConfig(preset="notebook", epochs=3)
+                train.run(config, store.place("balance", "k1"), pictures, out, root / "work")
+
+    return made_once(tmp_path_factory, "trained", make)
 
 
 @pytest.fixture
@@ -160,5 +200,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
+    with prefect_test_harness(server_startup_timeout=900):
         yield PREFECT_API_URL.value()

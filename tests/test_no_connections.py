@@ -19,6 +19,8 @@ import pytest
 from artdetect import config as configs
 from tests import PROJECT, connections
 from tests.flows.conftest import small
+from tests.pictures.declared_files import encoded
+from tests.pictures.signed_files import signed
 from tests.tiny_dataset import jpeg, write
 
 CLI = [sys.executable, "-m", "artdetect.cli"]
@@ -50,6 +52,14 @@ def test_importing_every_module_connects_to_nobody() -> None:
     assert connections.taken() == ""
 
 
+def test_onnx_runtime_collects_nothing_that_it_could_report(tmp_path: Path) -> None:
+    """From 1.32 on it keeps events in the person's cache folder, until it sends them to Microsoft."""
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", "import artdetect, onnxruntime"], cwd=PROJECT, env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 def test_predict_and_serve_connect_to_nobody(model: Path, tmp_path: Path) -> None:
     picture = write(tmp_path / "a.jpg", jpeg(1))
@@ -57,13 +67,15 @@ def test_predict_and_serve_connect_to_nobody(model: Path, tmp_path: Path) -> Non
     assert predict.returncode == 0
     assert foreign(tmp_path / "predict") == []
 
+    away = signed(encoded("JPEG"), "JPEG", elsewhere="http://192.0.2.1/manifest.c2pa")
     command = [*traced(tmp_path / "serve"), *CLI, "serve", "--port", "0"]
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     address = process.stdout.readline().split()[0]
-    answer = httpx.post(f"{address}/api/v1/predict", content=jpeg(1), timeout=60)
+    answers = [httpx.post(f"{address}/api/v1/predict", content=content, timeout=180) for content in (jpeg(1), away)]
     process.send_signal(signal.SIGTERM)
-    assert (answer.status_code, process.wait(60)) == (200, 0)
+    assert ([answer.status_code for answer in answers], process.wait(180)) == ([200, 200], 0)
+    assert "not fetched" in answers[1].text
     assert foreign(tmp_path / "serve") == []
 
 

@@ -1,4 +1,4 @@
-"""Every block of code in docs/python.md runs, one after the other, as one program."""
+"""Every block of code in docs/how-to/python.md runs, one after the other, as one program."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from artdetect.model import choice
 from tests import PROJECT
 from tests.tiny_dataset import write
 
-BLOCKS = re.findall(r"^```python\n(.*?)^```", (PROJECT / "docs" / "python.md").read_text(), re.M | re.S)
+BLOCKS = re.findall(r"^```python\n(.*?)^```", (PROJECT / "docs" / "how-to" / "python.md").read_text(), re.M | re.S)
 
 
 @pytest.mark.slow
@@ -31,6 +31,6 @@ def test_every_block_of_the_page_runs(
     names: dict[str, object] = {}
     assert len(BLOCKS) >= 6
     for block in BLOCKS:
-        exec(compile(block, "docs/python.md", "exec"), names)
+        exec(compile(block, "docs/how-to/python.md", "exec"), names)
     assert (roots / "figure.png").stat().st_size > 10_000
     assert len(names["table"]) == len(list(pictures.iterdir()))

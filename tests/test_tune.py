@@ -140,9 +140,9 @@ def test_a_second_search_of_the_same_waits_and_then_has_the_trials_of_the_first(
     with study() as opened:
         thread = threading.Thread(target=second)
         thread.start()
-        assert waits.wait(60)
+        assert waits.wait(180)
         advance(opened, 2)
-    thread.join(60)
+    thread.join(180)
     assert trials == [2]
 
 

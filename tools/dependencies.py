@@ -1,4 +1,4 @@
-"""Says what the project installs: writes docs/dependencies.md, and constraints-hashes.txt beside constraints.txt.
+"""Says what the project installs: writes docs/reference/dependencies.md, and the hashes beside constraints.txt.
 
 The page is about the environment that runs this script, which must have the extra `dev`. The hashes come from the
 package index.
@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 
 from tools import install
 
-PAGE = install.PROJECT / "docs" / "dependencies.md"
+PAGE = install.PROJECT / "docs" / "reference" / "dependencies.md"
 HASHES = install.PROJECT / install.HASHES
 EXTRAS = (
     "base",
@@ -30,7 +30,9 @@ EXTRAS = (
     "pipeline",
     "tune",
     "cluster",
+    "credentials",
     "hub",
+    "docs",
     "dev",
 )  # each is shown without earlier ones
 NOT_LISTED = ("editables", "hatchling", "trove-classifiers", "uv")  # they install the package
@@ -46,11 +48,19 @@ versions alone are checked.
 To look for known vulnerabilities, on a machine that reaches a vulnerability service:
 
 ```sh
-pip install pip-audit; pip-audit --no-deps --disable-pip -r constraints.txt
+uv tool run pip-audit --strict --no-deps --disable-pip -r constraints.txt
 ```
+
+`--strict` is needed: without it, pip-audit ends with "No known vulnerabilities found" where it could look up nothing.
+On 2026-11-27 it could look up none of the packages: the package index answered 404 to questions about
+vulnerabilities, and OSV was out of reach. So nothing is known about them here.
 
 The package `tensorflow-cpu` would take 300 MB less to download and 600 MB less on disk than `tensorflow`. It is not
 used because the extras `hub` and `gpu` require `tensorflow`, which writes the same folder.
+
+The site of these pages is built by Zensical. MkDocs has had no maintainer since 2024, and Material for MkDocs gets
+security fixes only, until November 2026; Zensical is by the authors of Material. MkDocs is installed all the same,
+because mkdocstrings, which reads the docstrings, depends on it.
 
 Packages and sizes on Linux (x86-64) with Python {python}. Each extra includes the ones that it needs; a package stands
 where it is needed first.

@@ -12,6 +12,7 @@ from artdetect import compare
 from artdetect.artifacts import file_names
 from artdetect.artifacts.store import Artifact
 from artdetect.formatting.text import metric_rows
+from artdetect.monitoring import evaluation_page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +64,19 @@ class Evaluation:
             DataError: They have no test picture in common.
         """
         return Comparison(compare.compare(compare.find(str(other)), self.folder))
+
+    def report(self, file: str | Path, beside: str | Path = "champion") -> Path:
+        """Write the report's page of this evaluation, with another one's figures beside.
+
+        Args:
+            file: The HTML file to write.
+            beside: As for `compare`.
+
+        Raises:
+            ArtifactError: There is no such evaluation, or an artifact behind this one no longer exists.
+        """
+        evaluation_page.write(Path(file), self.folder, compare.find(str(beside)))
+        return Path(file)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.name}, evaluate/{self.artifact.key}>"

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect import config as configs
 from artdetect.api.evaluation import Evaluation
-from artdetect.api.outside_models import Classifier, of_files
 from artdetect.artifacts import file_names
 from artdetect.artifacts.store import Artifact
+from artdetect.cli.evaluate import current, evaluated
 from artdetect.config import Config
 from artdetect.core import default_config
-from artdetect.core.errors import ArtifactError
-from artdetect.monitoring.status import StageStatus
+from artdetect.evaluate.outside_classifier import Classifier
 from artdetect.monitoring.status import status as states
 
 if TYPE_CHECKING:
@@ -72,8 +71,8 @@ class Pipeline:
     def evaluate(self, model: Classifier, name: str, threshold: float = 0.5) -> Evaluation:
         """Evaluate a model from elsewhere on the test pictures of this config, with the metrics of stage evaluate.
 
-        Its figures stand beside those of other models with `Evaluation.compare`, or `artdetect compare`. Not covered:
-        degraded pictures, art from other sources, explanations, the report.
+        Its figures stand beside those of other models with `Evaluation.compare` and `Evaluation.report`, or `artdetect
+        compare`. Degraded pictures count for an `OnnxClassifier`. Art from other sources and explanations are not.
 
         Args:
             model: A function of a list of PIL pictures, upright, RGB and at full size, that gives p(AI) in [0, 1] for
@@ -86,24 +85,7 @@ class Pipeline:
             DataError: The model gave something else, or the data set has changed.
             PictureError: A test picture cannot be read.
         """
-        from artdetect import download
-        from artdetect.artifacts import run_ledger
-        from artdetect.core import paths
-        from artdetect.evaluate import outside_model
-
-        raw, index, balance = (self._artifact(stage) for stage in ("download", "index", "balance"))
-        root = download.folder(raw.folder)
-        artifact = outside_model.evaluate(
-            of_files(model),
-            name,
-            self.config.evaluate,
-            index,
-            balance,
-            lambda path: paths.picture(root, path),
-            threshold,
-        )
-        run_ledger.refresh([raw, index, balance, artifact], "evaluate", f"evaluate {name}")  # gc keeps it for a while
-        return Evaluation(artifact, name)
+        return Evaluation(evaluated(self.config, model, name, threshold), name)
 
     def metrics(self) -> dict[str, Any]:
         """The test metrics, the content of evaluate's metrics.json; ArtifactError unless evaluate is current."""
@@ -115,20 +97,13 @@ class Pipeline:
         return self._artifact("report").folder / file_names.REPORT
 
     def _artifact(self, stage: str) -> Artifact:
-        state = next(s for s in states(self.config) if s.stage == stage)
-        if state.artifact is None:
-            raise ArtifactError(f"{stage} is {state.state}: {_why(state)}. Build it with Pipeline.run")
-        return state.artifact
+        return current(self.config, stage)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.source}>"
 
     def _repr_html_(self) -> str:
         return self.status().to_html(index=False)
-
-
-def _why(state: StageStatus) -> str:
-    return "; ".join(state.why) or "not built"
 
 
 def status(config: str | Path | Config | None = None, changes: Sequence[str] = ()) -> pd.DataFrame:

@@ -28,7 +28,8 @@ class Stage:
 
 StageName = Literal["download", "index", "audit", "balance", "train", "evaluate", "explain", "report"]  # as in CHAIN
 
-# Inputs are the stages of these names, except `source` (download.fingerprint) and `pictures` (index.scan).
+# Inputs are the stages of these names, except `source` (download.fingerprint), `pictures` (index.scan) and the champion
+# beside which the report puts its model (report.champion); where there is none, these inputs are `MISSING_INPUT`.
 CHAIN = (
     Stage("download", ("source",), ()),
     Stage("index", ("pictures",), ("numpy", "pillow", "pyarrow", "scipy")),
@@ -76,8 +77,11 @@ CHAIN = (
     ),
     Stage(
         "report",
-        ("index", "audit", "balance", "train", "evaluate", "explain"),
-        ("jinja2", "matplotlib", "pandas", "pillow"),
+        (
+            *("index", "audit", "balance", "train", "evaluate", "explain"),
+            *("champion", "champion_scores", "champion_balance"),
+        ),
+        ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "scipy"),
     ),
 )
 GATE = Stage(  # part of a retraining; where there is no champion yet, its inputs are `MISSING_INPUT`

@@ -12,6 +12,7 @@ from artdetect.cli import (
     adapt,
     completion,
     doctor,
+    evaluate,
     inference,
     ingest,
     maintenance,
@@ -31,7 +32,7 @@ DESCRIPTION = "Tells AI-generated from human-made art, and shows why."
 GROUPS = {
     "pictures": (inference, adapt, serve),
     "pipeline": (pipeline, ingest),
-    "models": (models, starter),
+    "models": (models, evaluate, starter),
     "upkeep": (doctor, maintenance, completion),
 }
 EXAMPLES = (

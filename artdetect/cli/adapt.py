@@ -8,6 +8,7 @@ from typing import Any
 from artdetect.cli import chosen_model, terminal
 from artdetect.cli.options import MODEL_HELP
 from artdetect.cli.parser import Commands
+from artdetect.formatting.intervals import estimate
 from artdetect.formatting.text import columns
 from artdetect.pictures.labels import CLASSES
 
@@ -64,12 +65,8 @@ def _text(result: dict[str, Any]) -> str:
     for name, title in names.items():
         if before := result["before"].get(name):
             after = result["after"][name]
-            text += f"\n{title}: {_interval(before)} before, {_interval(after)} after"
+            text += f"\n{title}: {estimate(before, 2)} before, {estimate(after, 2)} after"
     return (
         f"{text}\nEach picture was judged by a model adapted without it.\n"
         f"On the pictures it was trained on before, the log loss grows by about {result['cost_on_old_pictures']:.3f}"
     )
-
-
-def _interval(measure: dict[str, float]) -> str:
-    return f"{measure['value']:.2f} ({measure['low']:.2f} to {measure['high']:.2f})"

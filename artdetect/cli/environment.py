@@ -125,7 +125,8 @@ def _config() -> Iterator[Finding]:
 
 def _model() -> Iterator[Finding]:
     from artdetect.model import choice
-    from artdetect.model.detector import MODEL_FILE, read_card
+    from artdetect.model.card import read_card
+    from artdetect.model.detector import MODEL_FILE
 
     try:
         chosen = choice.choose()

@@ -1,7 +1,11 @@
 """The only module of artdetect that imports the flows: it runs them for the command line."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from artdetect.cli import terminal
 
 if TYPE_CHECKING:
     from artdetect.config import Config
@@ -12,8 +16,9 @@ if TYPE_CHECKING:
 
 def run_pipeline(config: "Config", refresh: Sequence[str]) -> "list[StageOutcome]":
     """Run the pipeline; `refresh` names stages to build again, whose names the caller has checked."""
-    from flows.pipeline import pipeline
-    from tasks.engine.connection import connected
+    with _starting():
+        from flows.pipeline import pipeline
+        from tasks.engine.connection import connected
 
     with connected():
         return pipeline(config, refresh=list(refresh))  # type: ignore[arg-type]
@@ -21,8 +26,9 @@ def run_pipeline(config: "Config", refresh: Sequence[str]) -> "list[StageOutcome
 
 def run_retrain(config: "Config", force: bool) -> "list[StageOutcome]":
     """Train a challenger, and promote it if it passes the gate."""
-    from flows.retrain import retrain
-    from tasks.engine.connection import connected
+    with _starting():
+        from flows.retrain import retrain
+        from tasks.engine.connection import connected
 
     with connected():
         return retrain(config, force=force)
@@ -30,11 +36,21 @@ def run_retrain(config: "Config", force: bool) -> "list[StageOutcome]":
 
 def run_tune(config: "Config") -> "TuneResult":
     """Search for better settings."""
-    from flows.tune import tune
-    from tasks.engine.connection import connected
+    with _starting():
+        from flows.tune import tune
+        from tasks.engine.connection import connected
 
     with connected():
         return tune(config)
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """While Prefect is imported, which takes seconds and reads its settings: a quiet command's log has errors alone."""
+    if terminal.is_quiet():
+        os.environ["PREFECT_LOGGING_LEVEL"] = "ERROR"
+    with terminal.activity("starting Prefect"):
+        yield
 
 
 def announce(result: "IngestResult") -> str | None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -23,6 +24,9 @@ MEANING = (
     "AI and human are what the model takes a picture for, no proof; unsure means that it gives no verdict. The number "
     "is p(AI), if AI and human art are equally likely beforehand"
 )
+
+MIN_CHECKED = 4  # pictures: on fewer, a check of the maps has no interval worth reading, and it loads TensorFlow
+REGIONS_ONLY = ("explained_class", "compat", "steps", "algorithm", "quality", "scale")  # options
 
 
 def add(commands: Commands) -> None:
@@ -68,7 +72,10 @@ def add(commands: Commands) -> None:
     explain.add_argument("--steps", type=int, metavar="N", help="steps of integrated gradients (default: 32)")
     explain.add_argument("--algorithm", choices=["full", "fast"], help="region ranking of XRAI (default: full)")
     explain.add_argument(
-        "--quality", type=int, metavar="N", help="number of pictures on which the maps are checked (default: 12)"
+        "--quality",
+        type=int,
+        metavar="N",
+        help=f"number of pictures on which the maps are checked (default: 12; none of fewer than {MIN_CHECKED})",
     )
     explain.add_argument(
         "--scale",
@@ -136,6 +143,9 @@ def _open_table(path: Path) -> IO[str]:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
+    more = any(getattr(arguments, option) is not None for option in REGIONS_ONLY)
+    if not more and arguments.method in (None, "evidence") and not _regions_installed():
+        return _explain_without_regions(arguments)
     from artdetect.cli import picture_paths
     from artdetect.explain.batch_job import TABLE, ExplanationJob, chunks
     from artdetect.model.decision import in_words
@@ -144,6 +154,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     sources = picture_paths.expand(arguments.paths, arguments.null)
     detector = chosen_model.load(arguments.model)
     count = _count(sources)
+    if arguments.quality is None and _fewer(sources, MIN_CHECKED):
+        config = config.model_copy(update={"quality_pictures": 0})
     job = ExplanationJob(detector, config, arguments.out)
     explained = failed = 0
     with terminal.Rows("pictures", count) as rows:
@@ -157,6 +169,36 @@ def _explain(arguments: argparse.Namespace) -> int:
     counts = f"{explained} explained, {job.unchanged} explained before and unchanged, {failed} unreadable"
     terminal.say(f"{counts}: {job.out / TABLE}")
     return 1 if failed else 0
+
+
+def _regions_installed() -> bool:
+    return all(find_spec(module) for module in ("matplotlib", "numba", "pandas", "scipy", "skimage"))
+
+
+def _explain_without_regions(arguments: argparse.Namespace) -> int:
+    """What the base install shows: the evidence over each picture."""
+    from artdetect.cli import picture_paths
+    from artdetect.explain import evidence_figures
+    from artdetect.model.decision import in_words
+
+    sources = picture_paths.expand(arguments.paths, arguments.null)
+    detector = chosen_model.load(arguments.model)
+    explained = failed = 0
+    with terminal.Rows("pictures", _count(sources)) as rows:
+        for verdict, figure in evidence_figures.write(detector, sources, arguments.out):
+            explained, failed = explained + (figure is not None), failed + (figure is None)
+            words = in_words(verdict.verdict, verdict.reason) if figure else "error"
+            rows.write(verdict.path, words, str(figure or verdict.error))
+            rows.advance()
+    terminal.say(f"{explained} explained, {failed} unreadable: {arguments.out}")
+    terminal.say("Regions, a table and other methods need more: pip install 'artdetect[explain]'")
+    return 1 if failed else 0
+
+
+def _fewer(sources: Sequence[Path], number: int) -> bool:
+    from artdetect.model import predict
+
+    return sum(1 for _ in itertools.islice(predict.find_pictures(sources), number)) < number
 
 
 def _as_given(path: str, sources: Sequence[Path]) -> str:

@@ -82,7 +82,9 @@ def add(commands: Commands) -> None:
     compare.add_argument(
         "second", nargs="?", metavar="RUN", help="the newer one (default: compare the first RUN with the one before it)"
     )
-    compare.add_argument("--format", choices=["text", "json", "markdown"], default="text", help="default: text")
+    form = compare.add_mutually_exclusive_group()
+    form.add_argument("--format", choices=["text", "json", "markdown"], default="text", help="default: text")
+    form.add_argument("--html", type=Path, metavar="FILE", help="write the newer one's report, with the other beside")
     compare.add_argument(
         "--flips",
         type=int,
@@ -160,6 +162,13 @@ def _compare(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--flips {arguments.flips}: expected 0 or more")
     new = compare.find(arguments.second or arguments.first)
     old = compare.find(arguments.first) if arguments.second else compare.previous(new)
+    if arguments.html:
+        from artdetect.monitoring import evaluation_page
+
+        with terminal.activity("writing the page"):
+            evaluation_page.write(arguments.html, new, old)
+        print(arguments.html)
+        return 0
     with terminal.activity("comparing"):
         result = compare.compare(old, new, flips=arguments.flips)
     if arguments.format == "json":

@@ -154,7 +154,8 @@ def build(config: "Config", refresh: Sequence[str] = (), force: bool = False) ->
             raise ConfigError(f"--refresh {name}: the gate is not part of a run. It belongs to `artdetect retrain`")
         if name not in names:
             raise ConfigError(f"--refresh {name}: there is no such stage. There are: {', '.join(names)}")
-    states = status(config)
+    with terminal.activity("looking at the stages"):
+        states = status(config)
     current = [(s.stage, "cached", "nothing changed", s.artifact) for s in states if s.artifact]
     if len(current) == len(states) and not refresh and not force:
         run_ledger.refresh([artifact for *_, artifact in current])

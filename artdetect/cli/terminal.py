@@ -26,6 +26,11 @@ def be_quiet(quiet: bool = True) -> None:
     _quiet = quiet
 
 
+def is_quiet() -> bool:
+    """Whether to show nothing beside results and errors."""
+    return _quiet
+
+
 def say(line: str) -> None:
     """Write a note to stderr, as text or as JSON, unless the command is quiet."""
     if _quiet:

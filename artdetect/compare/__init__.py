@@ -12,7 +12,8 @@ from artdetect.compare.render import render_markdown, render_text
 from artdetect.core.errors import DataError
 from artdetect.evaluate.outside_model import OUTSIDE
 from artdetect.formatting import other_art
-from artdetect.model.detector import MODEL_FILE, model_id
+from artdetect.model.card import model_id
+from artdetect.model.detector import MODEL_FILE
 from artdetect.pictures.labels import CLASSES
 from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.confidence_intervals import CONFIDENCE, wilson

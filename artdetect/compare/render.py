@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from artdetect.formatting import markdown, other_art
+from artdetect.formatting.intervals import estimate, signed, signed_span
 from artdetect.formatting.text import METRICS, columns, printable
 from artdetect.stats.paired_bootstrap import UNCLEAR
 
@@ -92,11 +93,10 @@ def _other_art(found: Mapping[str, Any]) -> _Part:
         return _Part(title, rows, (1, 2), [f"These figures are not ranked: {paired}."])
     change = paired["change"]
     verdict = "better" if change["high"] < 0 else "worse" if change["low"] > 0 else "not clearly different"
-    value, low, high = (_signed(change[part], 3) for part in ("value", "low", "high"))
     sentence = (
         f"On the {paired['pictures']:,} pictures of {paired['sources']:,} sources that both were judged on, the new "
-        f"one is {verdict}: log loss {paired['old']:.3f} → {paired['new']:.3f}, {value} (95 % over sources: {low} to "
-        f"{high}). The table's figures are of each model's own pictures."
+        f"one is {verdict}: log loss {paired['old']:.3f} → {paired['new']:.3f}, {signed(change['value'])} (95 % over "
+        f"sources: {signed_span(change)}). The table's figures are of each model's own pictures."
     )
     return _Part(title, rows, (1, 2), [sentence])
 
@@ -193,9 +193,10 @@ def _metrics(result: Mapping[str, Any]) -> _Part:
         if row["verdict"] is None:
             rows.append([NAMES[name], "–", "–", "–", "–", "(needs both classes)"])
         else:
-            old, new, change, low, high = (row[part] for part in ("old", "new", "change", "low", "high"))
-            interval = f"{_signed(low, 4)} to {_signed(high, 4)}"
-            rows.append([NAMES[name], f"{old:.4f}", f"{new:.4f}", _signed(change, 4), interval, row["verdict"]])
+            old, new, change = (row[part] for part in ("old", "new", "change"))
+            rows.append(
+                [NAMES[name], f"{old:.4f}", f"{new:.4f}", signed(change, 4), signed_span(row, 4), row["verdict"]]
+            )
     test = result["mcnemar"]
     sentences = [
         f"Predictions that flipped: {test['right_to_wrong']:,} to wrong, {test['wrong_to_right']:,} to right "
@@ -229,11 +230,8 @@ def _groups(column: str, groups: Sequence[Mapping[str, Any]]) -> _Part:
             row[column],
             row["label"],
             f"{row['pictures']:,}",
-            *(
-                f"{row[side]['value']:.3f} ({row[side]['low']:.3f} – {row[side]['high']:.3f})"
-                for side in ("old", "new")
-            ),
-            _signed(row["change"], 3),
+            *(estimate(row[side]) for side in ("old", "new")),
+            signed(row["change"], 3),
             f"{row['right_to_wrong']:,}",
             f"{row['wrong_to_right']:,}",
         ]
@@ -248,10 +246,6 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None else str(value)
-
-
-def _signed(number: float, digits: int) -> str:
-    return "0" if number == 0 else f"{number:+.{digits}f}"
 
 
 def _time(run: Mapping[str, Any] | None) -> str:

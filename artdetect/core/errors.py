@@ -104,6 +104,7 @@ EXTRAS = {
     "export": ("onnx", "tf2onnx"),
     "tune": ("optuna",),
     "cluster": ("dask", "distributed", "prefect_dask"),
+    "credentials": ("c2pa",),
     "hub": ("keras_hub",),
 }
 

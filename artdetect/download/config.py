@@ -39,19 +39,17 @@ def _as_tables(given: Any) -> Any:
 
 
 class DownloadConfig(Section):
-    """Where the pictures come from: one data set, as in `DataSetConfig`, or several.
+    """Section `download`. Where the pictures come from: one data set, or several in `sets`."""
 
-    Args:
-        url, sha256, sources: The only data set.
-        sets: Several data sets instead; an address stands for a table with only that.
-        max_gb: Limit on the unpacked size of each data set, in 10^9 bytes.
-    """
-
-    url: str | None = None
-    sha256: Sha256 | None = None
-    sources: str | None = None
-    sets: Annotated[tuple[DataSetConfig, ...], BeforeValidator(_as_tables)] = ()
-    max_gb: float = Field(default=40, gt=0)
+    url: str | None = Field(
+        None, description="an http(s):// or file:// address or a path of a zip archive, or a folder of pictures"
+    )
+    sha256: Sha256 | None = Field(None, description="expected sha256 of the archive, 64 hex digits")
+    sources: str | None = Field(None, description="path of a table of sources, if there is none beside the pictures")
+    sets: Annotated[tuple[DataSetConfig, ...], BeforeValidator(_as_tables)] = Field(
+        (), description="several data sets in place of these three keys: addresses, or tables with these keys"
+    )
+    max_gb: float = Field(40, gt=0, description="limit on the unpacked size of each data set, in 10^9 bytes")
 
     @model_validator(mode="after")
     def _one_or_several(self) -> "DownloadConfig":

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from artdetect.model.detector import Detector, Scores
+    from artdetect.model.detector import Detector
+    from artdetect.model.scores import Scores
 
 INDEX_COLUMNS = ("width", "height", "bytes", "format", "mode", "jpeg_quality", "has_exif", "contrast")
 

@@ -1,5 +1,6 @@
 """Robustness: whether predictions hold on the same pictures after degradations that are common on the web."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,6 @@ def robustness_table(
         And the table behind it: sha256, label, condition, p_ai, predicted, verdict.
     """
     import numpy as np
-    import pandas as pd
 
     rule, reason = detector.rule, sample.reason.to_numpy()
     parts = {CLEAN: sample[["sha256", "label", *PREDICTIONS]].assign(condition=CLEAN)}
@@ -85,6 +85,21 @@ def robustness_table(
             verdict=rule.verdicts(scores.p_ai, reasons),
             condition=name,
         )
+    return summary(parts, sample, bootstrap)
+
+
+def summary(
+    parts: "Mapping[str, pd.DataFrame]", sample: "pd.DataFrame", bootstrap: Bootstrap
+) -> "tuple[dict[str, Any], pd.DataFrame]":
+    """The result of `robustness_table` for predictions that are known.
+
+    Args:
+        parts: Condition, clean first -> the predictions under it: sha256, label, condition, p_ai, predicted, verdict.
+        sample: The predictions of the same pictures undegraded.
+        bootstrap: The resamples behind the intervals.
+    """
+    import pandas as pd
+
     rows = [_row(name, part, sample, bootstrap) for name, part in parts.items()]
     accuracy = sum(float((parts[name].predicted == sample.label).mean()) for name in GRID) / len(GRID)
     result = {

@@ -64,6 +64,11 @@ def find(predictions: "pd.DataFrame", metadata: "pd.DataFrame") -> dict[str, Any
     return {"slices": rows[:MAX_SLICES], "slices_tried": len(slices)}
 
 
+def members(predictions: "pd.DataFrame", metadata: "pd.DataFrame") -> dict[str, np.ndarray]:
+    """The slices by what defines them: positions of their rows, int64 `(n,)`. Arguments as for `find`."""
+    return {slice.what: slice.rows for slice in _slices(_properties(predictions, metadata))}
+
+
 def _properties(predictions: "pd.DataFrame", metadata: "pd.DataFrame") -> "pd.DataFrame":
     """The properties that define slices, one column each, as text."""
     import pandas as pd

@@ -27,46 +27,57 @@ if TYPE_CHECKING:
 
 
 class ExplainConfig(Section):
-    """Section `explain`. Settings that are left out are those of `method_settings.XRAISettings`."""
+    """Section `explain`: how pictures are explained, and how the maps are checked."""
 
     pictures_per_group: int = Field(
         1, ge=0, le=50, description="pictures per class and group: right, wrong, least sure"
     )
-    method: Method = Field("evidence", description="how pictures are explained")
+    method: Method = Field("evidence", description="the explanation method")
     explained_class: Literal["predicted", "AI", "human"] = Field(
         "predicted", description="the class whose evidence is computed; predicted = each picture's own"
     )
-    target: Target = Field(XRAISettings.target, description="the number that is explained")
+    target: Target = Field(XRAISettings.target, description="the score that is explained")
     baselines: Baselines = Field(XRAISettings.baselines, description="where integrated gradients start")
-    steps: int = Field(XRAISettings.steps, ge=2, le=1000, description="of integrated gradients, for each baseline")
+    steps: int = Field(
+        XRAISettings.steps, ge=2, le=1000, description="steps of integrated gradients, for each baseline"
+    )
     quadrature: Quadrature = Field(XRAISettings.quadrature, description="how steps are spread and weighted")
     channel_reduce: ChannelReduce = Field(
         XRAISettings.channel_reduce, description="how three channels become one number"
     )
     algorithm: Algorithm = Field(XRAISettings.algorithm, description="XRAI's region ranking")
     dilation: float = Field(
-        XRAISettings.dilation, ge=0, le=50, description="by how much regions grow; pixels of a picture of 224 x 224"
+        XRAISettings.dilation, ge=0, le=50, description="growth of the regions, in pixels of a picture of 224 x 224"
     )
     min_region: float = Field(
         XRAISettings.min_region,
         ge=1,
         le=50_000,
-        description="what a region must add to count; pixels of a picture of 224 x 224",
+        description="smallest area that a region must add, in pixels of a picture of 224 x 224",
     )
     resolution: int = Field(
-        XRAISettings.resolution, ge=32, le=4096, description="longer side of reduced artworks and of heatmaps; pixels"
+        XRAISettings.resolution,
+        ge=32,
+        le=4096,
+        description="longer side of the artwork that is used, and of heatmaps, in pixels",
     )
     quality_pictures: int = Field(
         12, ge=0, le=500, description="explained pictures on which the maps are checked; 0 = none"
     )
     localisation: int = Field(
-        40, ge=0, le=2000, description="spliced test pictures on which it is checked that maps find a region; 0 = none"
+        40,
+        ge=0,
+        le=2000,
+        description="spliced test pictures on which it is checked that maps find a region; methods of many passes get "
+        "a fifth; 0 = none",
     )
     beside: tuple[Method, ...] = Field(
         ("xrai",), description="further methods that explain the pictures of the report, and are checked with splices"
     )
     compat: Literal["saliency"] | None = Field(
-        XRAISettings.compat, description="XRAI with the maps of that package; other settings only where they are given"
+        XRAISettings.compat,
+        description="saliency: XRAI with the maps of the package of that name; other settings only where they are "
+        "given",
     )
     scale: Literal["common", "own"] = Field(
         "common", description="one range of colours for all figures of a batch, or one for each"
@@ -94,8 +105,8 @@ class ExplainConfig(Section):
         from artdetect.explain.methods import make
 
         method = method or self.method
-        parts = {"parts": detector.parts} if method == "evidence" else {}
-        return make(method, detector.classifier, batch_size=self.batch_size, **parts, **self.settings(method))
+        model = detector if method == "evidence" else detector.classifier
+        return make(method, model, batch_size=self.batch_size, **self.settings(method))
 
     def explainers(self, detector: Detector) -> dict[str, Explainer]:
         """The explainers of all methods by name, the chosen one first; errors as for `explainer`."""

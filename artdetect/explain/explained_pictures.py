@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from artdetect.pictures.pixel_cache import PixelCache
 
 FIGURE_SIDE = 512  # pixels of the artwork in a figure
-PACKAGES = ("keras", "numba", "numpy", "pillow", "saliency", "scikit-image", "scipy", "tensorflow")
+PACKAGES = ("keras", "numba", "numpy", "onnxruntime", "pillow", "saliency", "scikit-image", "scipy", "tensorflow")
 
 Unreadable = PictureError | DataError
 

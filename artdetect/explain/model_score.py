@@ -104,12 +104,7 @@ class ExplainedScore:
         self.name = model.name
         self.target = target
         self.input_shape = tuple(model.inputs[0].shape[1:])
-        self.batch_size = min(batch_size, self.max_batch(BATCH_PIXELS))
-
-    def max_batch(self, pixels: int) -> int:
-        """How many pictures have at most `pixels` in all, 1 to 64. A side that the model leaves open counts as 256."""
-        height, width = (side or 256 for side in self.input_shape[:2])
-        return max(1, min(64, pixels // (height * width)))
+        self.batch_size = min(batch_size, max_batch(self.input_shape, BATCH_PIXELS))
 
     def compute(self, images: Any, classes: Any) -> Any:
         """The score inside a TensorFlow graph: tensor float32 [N].
@@ -179,6 +174,12 @@ class ExplainedScore:
             return tape.gradient(score, images)
 
         return gradients
+
+
+def max_batch(shape: tuple[int | None, ...], pixels: int) -> int:
+    """How many pictures [H, W, C] have at most `pixels` in all, 1 to 64. A side that is open counts as 256."""
+    height, width = (side or 256 for side in shape[:2])
+    return max(1, min(64, pixels // (height * width)))
 
 
 def one_hot(targets: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -129,7 +129,7 @@ def localisation_check(
         The result of `localisation.check`; None where `config.localisation` is 0.
     """
     from artdetect.explain import localisation
-    from artdetect.explain.localisation.splices import parents
+    from artdetect.pictures.splices import parents
 
     if not config.localisation:
         return None

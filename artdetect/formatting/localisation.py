@@ -6,6 +6,8 @@ Throughout, `found` is the result of `artdetect.explain.localisation.check`, the
 from collections.abc import Mapping
 from typing import Any
 
+from artdetect.formatting import intervals
+
 Found = Mapping[str, Any]
 METRICS = {"auc": "AUC", "pointing": "pointing game", "iou": "IoU"}
 HEADER = ("map", "splices", *METRICS.values(), "AUC of noise", "AUC of controls")
@@ -14,7 +16,7 @@ MEANING = (
     "highest value lies in the region. IoU: overlap with as many of the highest pixels. Noise is the map's own values "
     "in other places or regions. In a control, a part of the same class was pasted, with the same region and edge."
 )
-INSERTION = "Insertion does not agree with this truth, and deletion not reliably: see docs/results.md."
+INSERTION = "Insertion does not agree with this truth, and deletion not reliably: see docs/explanation/results.md."
 
 
 def sentences(found: Found | None) -> list[str]:
@@ -83,8 +85,4 @@ def curves(found: Found) -> str:
 
 def interval(metric: Mapping[str, Any] | None) -> str:
     """A value with its interval: "0.78 (0.74–0.81)"."""
-    if metric is None:
-        return "–"
-    if metric["low"] is None:
-        return f"{metric['value']:.2f}"
-    return f"{metric['value']:.2f} ({metric['low']:.2f}–{metric['high']:.2f})"
+    return "–" if metric is None else intervals.estimate(metric, 2)

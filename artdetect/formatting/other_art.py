@@ -6,6 +6,7 @@ Throughout, `metrics` is the content of train's metrics.json.
 from collections.abc import Mapping
 from typing import Any
 
+from artdetect.formatting.intervals import percent, percent_span, span
 from artdetect.formatting.text import printable
 
 Metrics = Mapping[str, Any]
@@ -58,16 +59,16 @@ def sentences(metrics: Metrics) -> list[str]:
     found = metrics["out_of_source"]
     number = sum(found["sources"].values())
     result = [
-        f"On art from sources that it has never seen, the model gives a verdict on {_percent(found['firm'])} of the "
-        f"pictures (95 % interval over {number:,} sources: {_interval(found['firm'])}). "
-        + " ".join(_right(found, label) for label in ("AI", "human"))
+        "On art from sources that it has never seen, the model gives a verdict on "
+        f"{percent(found['firm']['value'])} of the pictures (95 % interval over {number:,} sources: "
+        f"{percent_span(found['firm'])}). " + " ".join(_right(found, label) for label in ("AI", "human"))
     ]
     if held := found["held"]:
         worst, judged = found["worst"], found["judged_sources"]
         name = printable(worst["source"]).replace("_", " ")
         result.append(
-            f"Of the {judged:,} sources with at least {found['min_firm']} verdicts, {_percent(held)} "
-            f"({_interval(held)}) have at least {100 * found['held_from']:.0f} % of them right. The worst is {name} "
+            f"Of the {judged:,} sources with at least {found['min_firm']} verdicts, {percent(held['value'])} "
+            f"({percent_span(held)}) have at least {100 * found['held_from']:.0f} % of them right. The worst is {name} "
             f"({worst['label']}): {worst['right']:,} of {worst['firm']:,} verdicts are right."
         )
     else:
@@ -111,23 +112,15 @@ def rows(metrics: Metrics) -> list[tuple[str, str, str]]:
 def cells(key: str, metric: Mapping[str, float]) -> tuple[str, str]:
     """A measure's value and interval: shares in per cent, others as numbers."""
     if key in SHARES:
-        return _percent(metric), _interval(metric)
-    return f"{metric['value']:.3f}", f"{metric['low']:.3f}–{metric['high']:.3f}"
+        return percent(metric["value"]), percent_span(metric)
+    return f"{metric['value']:.3f}", span(metric)
 
 
 def _right(found: Metrics, label: str) -> str:
     metric = found[f"right_{label.lower()}"]
     if metric is None:
         return f"It never says {label}."
-    return f"Where it says {label}, it is right in {_percent(metric)} ({_interval(metric)})."
-
-
-def _percent(metric: Mapping[str, float]) -> str:
-    return f"{100 * metric['value']:.1f} %"
-
-
-def _interval(metric: Mapping[str, float]) -> str:
-    return f"{100 * metric['low']:.0f}–{100 * metric['high']:.0f} %"
+    return f"Where it says {label}, it is right in {percent(metric['value'])} ({percent_span(metric)})."
 
 
 def _plural(noun: str, number: int) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from artdetect.formatting import intervals
+
 METRICS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -41,4 +43,4 @@ def metric_rows(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
         worst = min(robustness["rows"], key=lambda row: row["accuracy"]["value"])
         rows["accuracy on degraded pictures"] = robustness["mean_accuracy"]
         rows[f"… worst condition: {worst['name']}"] = worst["accuracy"]
-    return [(name, f"{row['value']:.3f}", f"{row['low']:.3f} – {row['high']:.3f}") for name, row in rows.items() if row]
+    return [(name, f"{row['value']:.3f}", intervals.span(row)) for name, row in rows.items() if row]

@@ -62,8 +62,9 @@ def run(
         DataError: a model was not evaluated on exactly the test pictures of this balance.
         ModelError: a model cannot be read.
     """
+    from artdetect.artifacts import leakage
     from artdetect.gate import golden as golden_cases
-    from artdetect.gate import leakage, localisation, paired_predictions, render, rules
+    from artdetect.gate import localisation, paired_predictions, render, rules
     from artdetect.stats.bootstrap import Bootstrap
 
     compared = {"champion": champion, "challenger": challenger} if champion else {"challenger": challenger}

@@ -32,9 +32,9 @@ def aucs(
     if not count:
         return "gate.localisation is 0"
     from artdetect.explain import localisation
-    from artdetect.explain.localisation.splices import draw, parents, shortage
     from artdetect.explain.methods.evidence import Evidence
     from artdetect.model.detector import Detector
+    from artdetect.pictures.splices import draw, parents, shortage
 
     right = table[table.right_champion & table.right_challenger]
     contents = parents(right.assign(predicted=right.label))
@@ -46,7 +46,7 @@ def aucs(
     for side, model in models.items():
         detector = Detector.load(model)
         pixels = localisation.pixels_of(detector.geometry, files)
-        explainer = Evidence(detector.classifier, parts=detector.parts)
+        explainer = Evidence(detector)
         rows = localisation.measured(detector.digest, explainer, splices, pixels)
         found[side] = [row["auc"] for row in rows]
     return found

@@ -5,8 +5,7 @@ of new human art; and for each side p_ai_<side>, predicted_<side>, verdict_<side
 of `SIDES`, of which a missing champion is left out, and possibly "reference", the first champion.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,11 @@ import numpy as np
 from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.core.errors import DataError
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.model.card import model_id, read_card
+from artdetect.model.detector import MODEL_FILE
 from artdetect.pictures.labels import AI, CLASSES, INCOMING
-from artdetect.stats.bootstrap import QUANTILES, Bootstrap
-from artdetect.stats.confidence_intervals import metric, wilson
+from artdetect.stats.bootstrap import Bootstrap
+from artdetect.stats.paired_bootstrap import mean_difference
 from artdetect.stats.paired_sources import log_loss_change
 
 if TYPE_CHECKING:
@@ -124,28 +124,6 @@ def out_of_source(models: Mapping[str, Path], bootstrap: Bootstrap) -> dict[str,
     return log_loss_change(champion, challenger, bootstrap.resamples, bootstrap.seed)
 
 
-def difference(parts: Sequence[np.ndarray], bootstrap: Bootstrap) -> dict[str, float]:
-    """The mean over parts of the mean difference within each, with its paired bootstrap interval.
-
-    Where no resample differs, as where both models predict the same, the interval is Wilson's of a share that never
-    occurred in so many pictures.
-
-    Args:
-        parts: For each part, the challenger's score minus the champion's of each picture, float64 `(n,)` in [-1, 1].
-        bootstrap: The resamples; each part is resampled by itself.
-
-    Returns:
-        value, low, high.
-    """
-    value = float(np.mean([part.mean() for part in parts]))
-    means = [replace(bootstrap, seed=bootstrap.seed + number).means(part) for number, part in enumerate(parts)]
-    low, high = np.quantile(np.mean(means, axis=0), QUANTILES)
-    if np.isclose(low, high):
-        reach = np.mean([wilson(0, len(part))[1] for part in parts])
-        low, high = max(-1.0, value - reach), min(1.0, value + reach)
-    return {name: round(number, 12) + 0.0 for name, number in metric(value, low, high).items()}
-
-
 def gains(table: "pd.DataFrame", side: str = "champion") -> np.ndarray:
     """1 where only the challenger is right, -1 where only the other side is, otherwise 0: float64 `(N,)`."""
     return table.right_challenger.to_numpy(float) - table[f"right_{side}"].to_numpy(float)
@@ -169,7 +147,7 @@ def groups(table: "pd.DataFrame", bootstrap: Bootstrap) -> list[dict[str, Any]]:
             row: dict[str, Any] = {"set": name, "group": group, "pictures": len(part), "champion": None}
             row |= {side: float(part[f"right_{side}"].mean()) for side in SIDES if f"right_{side}" in part}
             compared = "right_champion" in part
-            result.append(row | {"difference": difference([gains(part)], bootstrap) if compared else None})
+            result.append(row | {"difference": mean_difference([gains(part)], bootstrap) if compared else None})
     return result
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from artdetect.formatting import markdown
+from artdetect.formatting.intervals import signed, signed_span
 
 OUTCOMES = {True: "passed", False: "**failed**", None: "does not apply"}
 HEADINGS = {
@@ -96,7 +97,7 @@ def _case(row: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _difference(change: Mapping[str, float] | None) -> Sequence[str]:
-    return [f"{change['value']:+.3f}", f"{change['low']:+.3f} to {change['high']:+.3f}"] if change else ["", ""]
+    return [signed(change["value"]), signed_span(change)] if change else ["", ""]
 
 
 def _number(value: float | None) -> str:

@@ -8,11 +8,13 @@ import numpy as np
 
 from artdetect.evaluate.calibration import expected_calibration_error
 from artdetect.evaluate.metrics import headline
-from artdetect.gate.paired_predictions import difference, gains
+from artdetect.formatting.intervals import signed, signed_span
+from artdetect.gate.paired_predictions import gains
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.confidence_intervals import auc_interval
 from artdetect.stats.log_loss import log_losses
+from artdetect.stats.paired_bootstrap import mean_difference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,7 +198,7 @@ def _human_art(name: str, human: "pd.DataFrame", max_rise: float, bootstrap: Boo
         return RuleResult(name, None, "There are no human test pictures.")
     column = HUMAN_ART[name]
     called = {side: (human[f"{column}_{side}"] == CLASSES[AI]).to_numpy(float) for side in ("champion", "challenger")}
-    rise = difference([called["challenger"] - called["champion"]], bootstrap)
+    rise = mean_difference([called["challenger"] - called["champion"]], bootstrap)
     numbers: dict[str, Any] = {side: float(values.mean()) for side, values in called.items()} | {"difference": rise}
     clear = rise["low"] > 0
     passed = rise["value"] <= max_rise and not clear
@@ -221,8 +223,8 @@ def _out_of_source(found: Mapping[str, Any] | str) -> RuleResult:
     passed = change["low"] <= 0
     sentence = (
         f"Log loss on {found['pictures']:,} pictures of {found['sources']:,} sources, each judged by heads that know "
-        f"neither its source nor its generator: {found['old']:.3f} → {found['new']:.3f}, {change['value']:+.3f} "
-        f"(95 % over sources: {change['low']:+.3f} to {change['high']:+.3f}); the whole interval may not lie above 0."
+        f"neither its source nor its generator: {found['old']:.3f} → {found['new']:.3f}, {signed(change['value'])} "
+        f"(95 % over sources: {signed_span(change)}); the whole interval may not lie above 0."
     )
     return RuleResult(name, passed, sentence, found["old"], found["new"], change, 0.0)
 
@@ -255,7 +257,7 @@ def _robustness(degraded: "pd.DataFrame | str", max_drop: float, bootstrap: Boot
     """The mean accuracy over degradations."""
     if isinstance(degraded, str):
         return RuleResult("robustness", None, f"Robustness was not compared: {degraded}.")
-    gain = difference([(degraded.challenger - degraded.champion).to_numpy()], bootstrap)
+    gain = mean_difference([(degraded.challenger - degraded.champion).to_numpy()], bootstrap)
     numbers: dict[str, Any] = {
         "champion": float(degraded.champion.mean()),
         "challenger": float(degraded.challenger.mean()),
@@ -275,7 +277,7 @@ def _localisation(found: Mapping[str, Sequence[float]] | str, max_drop: float, b
     if isinstance(found, str):
         return RuleResult(name, None, f"The maps were not compared: {found.removesuffix('.')}.")
     champion, challenger = (np.array(found[side]) for side in ("champion", "challenger"))
-    gain = difference([challenger - champion], bootstrap)
+    gain = mean_difference([challenger - champion], bootstrap)
     numbers: dict[str, Any] = {
         "champion": float(champion.mean()),
         "challenger": float(challenger.mean()),
@@ -284,8 +286,8 @@ def _localisation(found: Mapping[str, Sequence[float]] | str, max_drop: float, b
     passed = gain["value"] >= -max_drop
     sentence = (
         f"Mean AUC of the maps on {len(champion):,} spliced test pictures, whose pasted region they must find: "
-        f"{numbers['champion']:.3f} → {numbers['challenger']:.3f}, {gain['value']:+.3f} (95 %: {gain['low']:+.3f} to "
-        f"{gain['high']:+.3f}); it may fall by at most {max_drop:g}."
+        f"{numbers['champion']:.3f} → {numbers['challenger']:.3f}, {signed(gain['value'])} (95 %: "
+        f"{signed_span(gain)}); it may fall by at most {max_drop:g}."
     )
     return RuleResult(name, passed, sentence + _doubt(passed, gain, -max_drop), bound=-max_drop, **numbers)
 
@@ -318,7 +320,7 @@ def _chance(known: "pd.DataFrame", bootstrap: Bootstrap) -> RuleResult:
 def _accuracies(parts: "Sequence[pd.DataFrame]", bootstrap: Bootstrap, side: str = "champion") -> dict[str, Any]:
     """The mean accuracy over parts: of `side`, under the name champion; of the challenger; and their difference."""
     means = [float(np.mean([part[f"right_{name}"].mean() for part in parts])) for name in (side, "challenger")]
-    change = difference([gains(part, side) for part in parts], bootstrap)
+    change = mean_difference([gains(part, side) for part in parts], bootstrap)
     return {"champion": means[0], "challenger": means[1], "difference": change}
 
 

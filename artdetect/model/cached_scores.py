@@ -15,8 +15,9 @@ import numpy as np
 from artdetect import compute
 from artdetect.core import digests, paths
 from artdetect.core.progress import Count
-from artdetect.model.detector import Detector, Scores
+from artdetect.model.detector import Detector
 from artdetect.model.frozen_backbone import with_crops
+from artdetect.model.scores import Scores
 from artdetect.pictures import corruptions
 from artdetect.pictures.array_cache import ArrayCache, PictureRef
 from artdetect.pictures.corruptions import CLEAN

@@ -13,7 +13,7 @@ from artdetect.artifacts import file_names, registry, store
 from artdetect.core import digests, paths
 from artdetect.core.errors import ModelError
 from artdetect.model import head_file
-from artdetect.model.detector import MODEL_FILE, is_demonstration, read_card
+from artdetect.model.card import is_demonstration, read_card
 
 if TYPE_CHECKING:
     from artdetect.model.detector import Detector
@@ -111,7 +111,7 @@ def _newest(*, demonstration: bool) -> Iterator[str]:
 
 def _is_demonstration(folder: Path) -> bool:
     try:
-        return is_demonstration(read_card(folder / MODEL_FILE))
+        return is_demonstration(read_card(folder / file_names.MODEL))
     except ModelError:  # to use it says what is wrong with it
         return False
 
@@ -137,7 +137,7 @@ def publish_starter() -> str | None:
     with FileLock(store.lock_file("train", key)):
         if store.find("train", key) is None:
             with store.build("train", key, parts) as out:
-                shutil.copyfile(STARTER_FILE, out / MODEL_FILE)
+                shutil.copyfile(STARTER_FILE, out / file_names.MODEL)
                 if posterior := head_file.extra_arrays(STARTER_FILE):
                     np.savez(out / file_names.PRECISION, **posterior)  # type: ignore[arg-type]
     return key

@@ -18,14 +18,16 @@ from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.core.errors import ModelError
 from artdetect.model import head_file, reproducible_keras
+from artdetect.model.card import is_demonstration, model_id, read_card
 from artdetect.model.decision import DecisionRule
 from artdetect.model.frozen_backbone import with_crops
+from artdetect.model.onnx_runtime import FEATURES
 from artdetect.model.parts import CARD as PARTS
 from artdetect.model.parts import MEMBER as PARTS_MEMBER
 from artdetect.model.parts import Parts
+from artdetect.model.scores import Scores
 from artdetect.pictures import images, labels
 from artdetect.pictures.images import Geometry
-from artdetect.pictures.native_crops import MAX_CROPS
 
 if TYPE_CHECKING:
     import keras
@@ -39,30 +41,6 @@ MODEL_FILE = file_names.MODEL
 OTHER = "other"  # generator of pictures whose likeliest family is not likely enough
 MIN_GENERATOR_PROBABILITY = 0.5  # below it, no generator family is named
 BATCH_PIXELS = 16 * 224 * 224  # pixels held as float32 at a time: bounds memory
-
-
-@dataclass(frozen=True)
-class Scores:
-    """A model's outputs for N pictures. None stands for an output that the model does not have."""
-
-    p_ai: "np.ndarray"  # float64 [N]: calibrated probability of AI, for equally frequent classes
-    novelty: "np.ndarray | None" = None  # float64 [N]: distance from the training data, on average 1 within it
-    generators: "np.ndarray | None" = None  # float64 [N, G]: probabilities of the generator families, given AI
-    embedding: "np.ndarray | None" = None  # float64 [N, K]: similar pictures are close to each other
-
-    @staticmethod
-    def concatenate(parts: "Sequence[Scores]") -> "Scores":
-        """The scores of several batches, at least one, in order."""
-        import numpy as np
-
-        optional = zip(*(part._optional() for part in parts), strict=True)
-        return Scores(
-            np.concatenate([part.p_ai for part in parts]),
-            *(None if column[0] is None else np.concatenate(column) for column in optional),
-        )
-
-    def _optional(self) -> "tuple[np.ndarray | None, ...]":
-        return self.novelty, self.generators, self.embedding
 
 
 @dataclass(frozen=True)
@@ -147,7 +125,10 @@ class Detector:
         wholes = np.stack([views.whole for views in pictures])
         if not self.native_crops:
             return self.scores(wholes)
-        features = self.features(wholes)
+        return self._with_crops(self.features(wholes), pictures)
+
+    def _with_crops(self, features: "np.ndarray", pictures: "Sequence[PictureViews]") -> Scores:
+        """The scores of pictures from the features of their wholes, which are changed, and of their crops."""
         for row, views in enumerate(pictures):
             if len(views.crops):
                 features[row] = with_crops(features[row], self.features(views.crops))
@@ -158,7 +139,7 @@ class Detector:
         return self.evidence_net.evidence(self.evidence_net.outputs(images.to_input(pixels)))
 
     def scores_with_evidence(self, pictures: "Sequence[PictureViews]") -> "tuple[Scores, Evidence]":
-        """`scores_of` pictures and the evidence of their wholes. Without crops, one forward pass gives both."""
+        """`scores_of` pictures and the evidence of their wholes, from one forward pass of these."""
         import numpy as np
 
         wholes = np.stack([views.whole for views in pictures])
@@ -166,8 +147,9 @@ class Detector:
         outputs = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
         evidence = self.evidence_net.evidence(outputs)
         if any(len(views.crops) for views in pictures):
-            return self.scores_of(pictures), evidence
-        return self._finite(_to_scores({name: outputs[name] for name in self.runtime.outputs})), evidence
+            features = outputs[FEATURES] if FEATURES in outputs else self.features(wholes)
+            return self._with_crops(features, pictures), evidence
+        return self._finite(Scores.of({name: outputs[name] for name in self.runtime.outputs})), evidence
 
     @cached_property
     def evidence_net(self) -> "EvidenceNet":
@@ -192,7 +174,7 @@ class Detector:
         return self._scores(self.frozen.head, features)
 
     def _scores(self, forward: "Callable[[np.ndarray], Mapping[str, np.ndarray]]", arrays: "np.ndarray") -> Scores:
-        return self._finite(Scores.concatenate([_to_scores(forward(part)) for part in self._batches(arrays)]))
+        return self._finite(Scores.concatenate([Scores.of(forward(part)) for part in self._batches(arrays)]))
 
     def _finite(self, scores: Scores) -> Scores:
         import numpy as np
@@ -313,51 +295,3 @@ class Detector:
                 f"{path}: its net has outputs for {outputs} generators, but its card names {len(families)}"
             )
         return detector
-
-
-def _to_scores(outputs: "Mapping[str, np.ndarray]") -> Scores:
-    """The scores in a model's outputs by name."""
-    import numpy as np
-
-    arrays = {name: np.asarray(output, np.float64) for name, output in outputs.items()}
-    novelty = arrays.get("novelty")
-    return Scores(
-        arrays["probabilities"][:, labels.AI],
-        None if novelty is None else novelty[:, 0],
-        arrays.get("generators"),
-        arrays.get("embedding"),
-    )
-
-
-def model_id(card: Mapping[str, Any], digest: str) -> str:
-    """A model's short name: its card's `name`, by default its preset, and the first digits of its file's sha256."""
-    return f"{card.get('name', card['preset'])}-{digest[:8]}"
-
-
-def is_demonstration(card: Mapping[str, Any]) -> bool:
-    """Whether a model with this card was trained on a data set that is there for trying the software only."""
-    return card.get("demonstration") is True
-
-
-def read_card(path: Path) -> dict[str, Any]:
-    """The card in a model file, read without TensorFlow.
-
-    Raises:
-        ModelError: It is not a model file of artdetect.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            card = json.loads(archive.read(head_file.CARD))
-        Geometry(**card["geometry"])
-        DecisionRule.from_dict(card.get("rule", {}))
-        if not all(name.isprintable() for name in (card["preset"], card.get("name", ""), *card.get("families", ()))):
-            raise ValueError("preset, name, families")
-        if card.get("native_crops", 0) not in range(MAX_CROPS + 1):
-            raise ValueError("native_crops")
-    except Exception as error:  # a foreign or damaged zip fails in more ways than zipfile documents
-        raise ModelError(
-            f"{path}: not a model file of artdetect. Expected a .keras file made by `artdetect run`"
-        ) from error
-    if card.get("classes") != list(labels.CLASSES):
-        raise ModelError(f"{path}: its classes are {card.get('classes')}, expected {list(labels.CLASSES)}")
-    return card

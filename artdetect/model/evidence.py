@@ -75,8 +75,7 @@ class EvidenceNet:
 
     def _of_crops(self, pictures: "Floats") -> "dict[str, NDArray]":
         windows = {side: np.stack([self._crop_margins(one, side) for one in pictures]) for side in self.grid.sides}
-        covered = [self.grid.cover(side) @ margins @ self.grid.cover(side).T for side, margins in windows.items()]
-        return {MARGIN: np.mean(covered, axis=0)} | {f"{WINDOWS}{side}": each for side, each in windows.items()}
+        return {MARGIN: self.grid.covered(windows)} | {f"{WINDOWS}{side}": each for side, each in windows.items()}
 
     def _crop_margins(self, picture: "Floats", side: int) -> "Floats":
         """The margins of the crops at the places of windows, [g, g]."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from artdetect.core.errors import ConfigError, ModelError, StorageError
 from artdetect.model import onnx_convert, onnx_runtime, output_check
+from artdetect.model.card import read_card
 from artdetect.model.compiled import outputs_of
-from artdetect.model.detector import read_card
 from artdetect.model.output_check import Outputs
 
 if TYPE_CHECKING:

@@ -95,11 +95,15 @@ class FeatureCache(StoredFeatures):
         extractor: How features are extracted.
         view: 0 for the clean picture, else the number of a degraded view.
         folder: The cache folder, by default `default_folder`.
+
+    Attributes:
+        runtime: What computes them, see `converted_backbone.ConvertedBackbone`.
     """
 
     def __init__(self, extractor: Extractor, view: int, folder: Path | None = None):
         weights_id = extractor.identity["weights"]
         net = converted_backbone.load(extractor, weights_id)
+        self.runtime = net.runtime
         super().__init__(
             ArrayCache(
                 folder or default_folder(extractor, view, net.runtime),

@@ -24,8 +24,8 @@ class MixedRule:
         false_alarms: The share of human-made pictures, of one origin and of left-out sources, that it calls mixed.
         upper: The upper end of the one-sided 95 % interval of that share.
         human_pictures: How many these are.
-        found: Smallest share of the area that is pasted -> the share of spliced pictures of left-out sources that are
-            called mixed.
+        found: Which share of the area is pasted, as in `artdetect.pictures.splices.SIZES` -> the share of such spliced
+            pictures, of left-out sources, that are called mixed.
         spliced_pictures: How many these are.
     """
 

@@ -35,10 +35,10 @@ def missing_packages() -> list[str]:
 def graphs(model: "keras.Model", size: int, parts: Parts | None = None) -> "dict[str, onnx.ModelProto]":
     """A model as ONNX graphs, by name. The same model gives the same bytes.
 
-    `MODEL` maps pictures float32 [N, size, size, 3] in [0, 1] to the model's outputs by name, and to its evidence if
-    `evidence_graph.with_evidence` gives one. The others give the outputs without the evidence: if the model has a
-    frozen part, `BACKBONE` maps pictures to its features, and `HEAD` features to the outputs; else `VERDICT` pictures
-    to them.
+    `MODEL` maps pictures float32 [N, size, size, 3] in [0, 1] to the model's outputs by name, to its evidence if
+    `evidence_graph.with_evidence` gives one, and to the features of its frozen part if it has one. The others give the
+    outputs without the evidence: if the model has a frozen part, `BACKBONE` maps pictures to its features, and `HEAD`
+    features to the outputs; else `VERDICT` pictures to them.
 
     Args:
         model: The model.
@@ -59,7 +59,7 @@ def graphs(model: "keras.Model", size: int, parts: Parts | None = None) -> "dict
         plain = keras.Model(model.inputs[0], verdict | features)
         whole = with_evidence(plain, size, parts) or plain
         net = _converted(partial(outputs_of, whole), size)
-        found = {MODEL: _cut(net, picture, [name for name in sorted(whole.output) if name != FEATURES], MODEL)}
+        found = {MODEL: _cut(net, picture, sorted(whole.output), MODEL)}
         if frozen:
             found[BACKBONE] = _cut(net, picture, [FEATURES], BACKBONE)
             found[HEAD] = _cut(net, {FEATURES: (int(features[FEATURES].shape[-1]),)}, names, HEAD)
@@ -90,15 +90,12 @@ def card_entry(graphs: "Mapping[str, onnx.ModelProto]") -> dict[str, Any]:
     return {"graphs": found, "frozen": found.get(BACKBONE, "")[:16]}
 
 
-def backbone_graph(net: "keras.Model", size: int) -> "onnx.ModelProto":
-    """A net that maps pictures to features, as the graph `BACKBONE`. Arguments and errors as for `graphs`."""
-
-    def features(pictures: Any) -> dict[str, Any]:
-        return {FEATURES: net(pictures, training=False)}
-
+def net_graph(net: "keras.Model", size: int) -> "onnx.ModelProto":
+    """A net that maps pictures to a dict of outputs, as the graph `BACKBONE`. Arguments and errors as for `graphs`."""
+    function = partial(outputs_of, net)
     with quiet("onnx"):
-        graph = _cut(_converted(features, size), {PICTURE: (size, size, 3)}, [FEATURES], BACKBONE)
-        output_check.require_same(output_check.differences(reference(features), _run(graph), size), "onnx")
+        graph = _cut(_converted(function, size), {PICTURE: (size, size, 3)}, sorted(net.output), BACKBONE)
+        output_check.require_same(output_check.differences(reference(function), _run(graph), size), "onnx")
     return graph
 
 
@@ -157,7 +154,7 @@ def _converted(function: Any, size: int) -> "onnx.ModelProto":
         "remove_identity": optimizer.IdentityOptimizer,
         "remove_back_to_back": optimizer.BackToBackOptimizer,
     }
-    return optimizer.optimize_graph(converted, optimizers=steps).make_model(MODEL)
+    return optimizer.optimize_graph(converted, catch_errors=False, optimizers=steps).make_model(MODEL)
 
 
 def _cut(

@@ -16,9 +16,13 @@ from artdetect.pictures.labels import AI, CLASSES
 from artdetect.pictures.picture_views import PictureViews
 
 if TYPE_CHECKING:
-    from artdetect.model.detector import Detector, Scores
-    from artdetect.model.mixed import MixedRegion
+    from numpy.typing import NDArray
 
+    from artdetect.model.detector import Detector
+    from artdetect.model.mixed import MixedRegion
+    from artdetect.model.scores import Scores
+
+Loaded = tuple[Path | str, PictureViews | str]  # a picture's name, and what the model judges of it or why it cannot
 CHUNK = 32  # pictures that a worker judges at a time: verdicts appear soon
 
 
@@ -94,28 +98,76 @@ def load(detector: "Detector", source: Path | bytes) -> PictureViews | str:
         return str(error)
 
 
-def verdicts(detector: "Detector", loaded: Sequence[tuple[Path | str, PictureViews | str]]) -> Iterator[Verdict]:
+def verdicts(detector: "Detector", loaded: Sequence[Loaded]) -> Iterator[Verdict]:
     """The verdicts of pictures.
 
     Args:
         detector: The model.
         loaded: Pairs of a picture's name and what the model judges of it, or the reason why it cannot be read.
     """
-    good = [views for _, views in loaded if not isinstance(views, str)]
-    rows = iter(_rows(detector, good) if good else ())
+    if detector.parts and detector.parts.mixed:
+        yield from (verdict for verdict, _ in verdicts_with_evidence(detector, loaded))
+        return
+    good = _readable(loaded)
+    yield from _in_order(detector, loaded, _rows(detector, good, detector.scores_of(good)) if good else iter(()))
+
+
+def verdicts_with_evidence(
+    detector: "Detector", loaded: Sequence[Loaded]
+) -> "Iterator[tuple[Verdict, NDArray[Any] | None]]":
+    """The verdicts of pictures, and the evidence for each: see `Evidence.margin`, [G, G]; None for an unreadable one.
+
+    Both come from one forward pass. Arguments as for `verdicts`.
+    """
+    good = _readable(loaded)
+    if not good:
+        yield from ((verdict, None) for verdict in _in_order(detector, loaded, iter(())))
+        return
+    scores, evidence = detector.scores_with_evidence(good)
+    margins = iter(evidence.margin)
+    for verdict in _in_order(detector, loaded, _rows(detector, good, scores, evidence.margin)):
+        yield verdict, None if verdict.error else next(margins)
+
+
+def unreadable(path: Path | str, detector: "Detector", reason: str) -> Verdict:
+    """The row of a picture that cannot be read."""
+    return Verdict(str(path), None, None, None, detector.id, reason)
+
+
+def _readable(loaded: Sequence[Loaded]) -> list[PictureViews]:
+    return [views for _, views in loaded if not isinstance(views, str)]
+
+
+def _in_order(detector: "Detector", loaded: Sequence[Loaded], rows: Iterator[dict[str, Any]]) -> Iterator[Verdict]:
+    """A verdict for each picture, from the rows of those that can be read."""
     for path, views in loaded:
         if isinstance(views, str):
-            yield Verdict(str(path), None, None, None, detector.id, views)
+            yield unreadable(path, detector, views)
         else:
             yield Verdict(str(path), model=detector.id, error=None, **next(rows))
 
 
-def _rows(detector: "Detector", pictures: Sequence[PictureViews]) -> Iterator[dict[str, Any]]:
-    """The columns that depend on what the model judges."""
+def _rows(
+    detector: "Detector",
+    pictures: Sequence[PictureViews],
+    scores: "Scores",
+    margins: "NDArray[Any] | None" = None,
+) -> Iterator[dict[str, Any]]:
+    """The columns that depend on what the model judges.
+
+    Args:
+        detector: The model.
+        pictures: The pictures, N.
+        scores: Their scores.
+        margins: The evidence in them, [N, G, G], for verdicts on parts.
+    """
     import numpy as np
 
     rule = detector.rule
-    scores, regions = _scores_and_regions(detector, pictures)
+    by_parts = detector.parts and detector.parts.mixed
+    regions: list[MixedRegion | None] = [None] * len(pictures)
+    if by_parts and margins is not None:
+        regions = [by_parts.region(margin) for margin in margins]
     sides = np.array([views.side for views in pictures])
     contrasts = np.array([images.contrast(views.whole) for views in pictures])
     mixed = np.array([region is not None for region in regions])
@@ -135,13 +187,3 @@ def _rows(detector: "Detector", pictures: Sequence[PictureViews]) -> Iterator[di
             "ai_region": region and region.box,
             "ai_area": region and region.area,
         }
-
-
-def _scores_and_regions(
-    detector: "Detector", pictures: Sequence[PictureViews]
-) -> "tuple[Scores, list[MixedRegion | None]]":
-    """The scores of pictures, and of those of mixed origin the region."""
-    if detector.parts is None or detector.parts.mixed is None:
-        return detector.scores_of(pictures), [None] * len(pictures)
-    scores, evidence = detector.scores_with_evidence(pictures)
-    return scores, [detector.parts.mixed.region(margin) for margin in evidence.margin]

@@ -6,7 +6,6 @@ own deviations are. So one window as large as the picture has the picture's feat
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +48,7 @@ class WindowStatistics:
             start += len(means) + len(deviations)
             mean = ops.mean(x, axis=(1, 2), keepdims=True)
             squared = (
-                grid.reduced(ops.square(x - mean)) if block.deviation else None
+                grid.reduced(ops.square(x - mean)) + EPSILON if block.deviation else None
             )  # as the net's own variance has it
             centred = grid.reduced(x) - mean  # keeps the digits of small variances
             key = (*centred.shape[1:3], block.deviation)
@@ -74,11 +73,8 @@ class WindowStatistics:
         return ops.take(_joined([part for _, part in parts]), np.argsort(places), axis=-1)
 
     def projected(self, side: int, kernel: "NDArray[np.float32]") -> Any:
-        """The features of each window times `kernel` [D, K]: [N, g, g, K]. It is faster than `within`."""
-        from keras import ops
-
-        parts = [part for group in self.groups for part in group.within(side, self.features, self.grid)]
-        return sum(ops.matmul(part, kernel[places]) for places, part in parts)
+        """The features of each window times `kernel` [D, K]: [N, g, g, K]. It is much faster than `within`."""
+        return sum(group.projected(side, kernel, self.features, self.grid) for group in self.groups)
 
     def additive(self, slope: Any) -> Any:
         """What each place adds to a sum that is linear in the features, [N, G, G].
@@ -96,7 +92,7 @@ class _Moments:
 
     Args:
         centred: Activations less their means over the picture, [N, h, w, C].
-        squared: Means of the squares of these, [N, h, w, C]; None where deviations are no features.
+        squared: Means of the squares of these, plus `EPSILON`, [N, h, w, C]; None where deviations are no features.
         means: The places [C] of their means among the features.
         deviations: The places of their deviations.
     """
@@ -108,31 +104,62 @@ class _Moments:
 
     def within(self, side: int, features: Any, grid: WindowGrid) -> "list[tuple[NDArray[np.int64], Any]]":
         """Means and, maybe, deviations in windows, [N, g, g, C] each, after their places [C] among the features."""
+        local = grid.within(self.centred, side)
+        found = [(self.means, local + _everywhere(features, self.means))]
+        return found if self.squared is None else [*found, (self.deviations, self._deviations(local, side, grid))]
+
+    def projected(self, side: int, kernel: "NDArray[np.float32]", features: Any, grid: WindowGrid) -> Any:
+        """See `WindowStatistics.projected`. What is linear is projected before it is pooled."""
         from keras import ops
 
-        windows = partial(grid.windows, side)
-        local = window_grid.pooled(self.centred, windows)
-        means = local + ops.take(features, self.means, axis=1)[:, None, None, :]
-        if self.squared is None:
-            return [(self.means, means)]
-        variance = ops.maximum(window_grid.pooled(self.squared, windows) - ops.square(local), 0.0)
-        return [(self.means, means), (self.deviations, ops.sqrt(variance + EPSILON))]
+        of_means = kernel[self.means]
+        whole = ops.matmul(ops.take(features, self.means, axis=1), of_means)[:, None, None, :]
+        found = grid.within(_combined(self.centred, of_means), side) + whole
+        if self.squared is not None:
+            deviations = self._deviations(grid.within(self.centred, side), side, grid)
+            found += _combined(deviations, kernel[self.deviations])
+        return found
+
+    def _deviations(self, local: Any, side: int, grid: WindowGrid) -> Any:
+        """The deviations in windows [N, g, g, C] whose centred means are `local`."""
+        from keras import ops
+
+        return ops.sqrt(ops.maximum(grid.within(self.squared, side) - ops.square(local), EPSILON))
 
     def additive(self, slope: Any, features: Any, grid: WindowGrid) -> Any:
         """See `WindowStatistics.additive`, times the number of places."""
         from keras import ops
 
-        weights = ops.take(slope, self.means, axis=1)
-        values, constant = self.centred, ops.sum(ops.take(features, self.means, axis=1) * weights, axis=1)
+        of_means = ops.take(slope, self.means, axis=1)
+        share = _weighed(self.centred, of_means)
+        share += ops.sum(of_means * ops.take(features, self.means, axis=1), axis=1)[:, None, None, None]
         if self.squared is not None:
             of_squares = ops.take(slope, self.deviations, axis=1) / ops.take(features, self.deviations, axis=1)
-            values = ops.concatenate([values, self.squared], axis=-1)
-            constant += EPSILON * ops.sum(of_squares, axis=1)
-            weights = ops.concatenate([weights, of_squares], axis=1)
-        _, height, width, channels = values.shape
-        share = ops.matmul(ops.reshape(values, (-1, height * width, channels)), weights[..., None])
-        share = ops.reshape(share, (-1, height, width, 1)) + constant[:, None, None, None]
+            share += _weighed(self.squared, of_squares)
         return window_grid.pooled(share, grid.each_cell)[..., 0]
+
+
+def _everywhere(values: Any, places: "NDArray[np.int64]") -> Any:
+    """Some [C] of the values [N, D] of pictures, for all places of a picture: [N, 1, 1, C]."""
+    from keras import ops
+
+    return ops.take(values, places, axis=1)[:, None, None, :]
+
+
+def _combined(x: Any, kernel: "NDArray[np.float32]") -> Any:
+    """x [N, h, w, C] times `kernel` [C, K]: [N, h, w, K], as a convolution, before which ONNX Runtime moves no axis."""
+    from keras import ops
+
+    return ops.conv(x, kernel[None, None])
+
+
+def _weighed(x: Any, weights: Any) -> Any:
+    """The sums over channels of x [N, h, w, C] times weights [N, C], which differ by picture: [N, h, w, 1]."""
+    from keras import ops
+
+    _, height, width, channels = x.shape
+    flat = ops.reshape(ops.transpose(x, (0, 3, 1, 2)), (-1, channels, height * width))  # as ONNX Runtime has it
+    return ops.reshape(ops.matmul(weights[:, None, :], flat), (-1, height, width, 1))
 
 
 def _joined(parts: list[Any]) -> Any:

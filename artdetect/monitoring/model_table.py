@@ -8,15 +8,16 @@ from contextlib import suppress
 from typing import Any
 
 from artdetect import download
-from artdetect.artifacts import lineage, registry, run_ledger, store
+from artdetect.artifacts import file_names, lineage, registry, run_ledger, store
 from artdetect.artifacts.lineage import Lineage
 from artdetect.artifacts.registry import Promotion
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.core.errors import ArtifactError, ModelError
 from artdetect.formatting import other_art
+from artdetect.formatting.intervals import estimate
 from artdetect.formatting.text import columns, printable
 from artdetect.model import choice
-from artdetect.model.detector import MODEL_FILE, is_demonstration, read_card
+from artdetect.model.card import is_demonstration, read_card
 from artdetect.pictures.labels import CLASSES
 
 SCORES = ("pictures", "accuracy", "roc_auc")
@@ -90,10 +91,10 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [["", "model", "preset", "trained", *names, "tested on", "why"]]
     for row in rows:
         scores = row["evaluation"]
-        intervals = [_interval(scores[name]) for name in ("accuracy", "roc_auc")] if scores else ["", ""]
+        intervals = [estimate(scores[name]) for name in ("accuracy", "roc_auc")] if scores else ["", ""]
         data = _tested_on(scores) if scores else "not evaluated"
         others = row["other_art"]
-        known = [_interval(others["roc_auc"]), _verdicts(others)] if others else ["not known", ""]
+        known = [estimate(others["roc_auc"]), _verdicts(others)] if others else ["not known", ""]
         trained = (row["trained"] or "")[:16].replace("T", " ")
         why = row["fault"] or row["why"] or ("demonstration" if row["demonstration"] else "")
         lines.append([row["mark"] or "", row["key"], row["preset"] or "", trained, *known, *intervals, data, why])
@@ -155,9 +156,9 @@ def _row(
     card: dict[str, Any] = {}
     fault = None
     try:
-        card = read_card(model.folder / MODEL_FILE)
+        card = read_card(model.folder / file_names.MODEL)
     except ModelError:
-        fault = store.verify("train", model.folder.name) or f"{MODEL_FILE}: not a model"
+        fault = store.verify("train", model.folder.name) or f"{file_names.MODEL}: not a model"
     metrics = model.record.get("metrics", {})
     balance = sources.ancestors(model).get("balance")
     return {
@@ -205,7 +206,3 @@ def _verdicts(found: Mapping[str, Any]) -> str:
     """The share of pictures with a verdict, and how many of these are right: "41 %; right: AI 93 %, human 95 %"."""
     right = [f"{label} {100 * score['value']:.0f} %" for label in CLASSES if (score := found[f"right_{label.lower()}"])]
     return f"{100 * found['firm']['value']:.0f} %" + (f"; right: {', '.join(right)}" if right else "")
-
-
-def _interval(score: Mapping[str, float]) -> str:
-    return f"{score['value']:.3f} ({score['low']:.3f}–{score['high']:.3f})"

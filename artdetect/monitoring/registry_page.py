@@ -15,6 +15,7 @@ from artdetect import gate
 from artdetect.artifacts import lineage, registry, store
 from artdetect.artifacts.stages import MISSING_INPUT
 from artdetect.core import atomic, paths
+from artdetect.formatting.intervals import estimate
 from artdetect.formatting.text import printable
 from artdetect.model import choice
 from artdetect.monitoring import model_table, reproduction
@@ -140,7 +141,7 @@ def plot(tests: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
             if score is None:
                 continue
             y = height(score["value"])
-            title = f"{test['number']}: {score['value']:.3f} ({score['low']:.3f}–{score['high']:.3f})"
+            title = f"{test['number']}: {estimate(score)}"
             points.append(
                 {"series": series, "x": x, "y": y, "low": height(score["low"]), "high": height(score["high"]),
                  "title": title}

@@ -11,6 +11,7 @@ from artdetect.artifacts.store import Artifact
 from artdetect.config import Config
 from artdetect.index import scan
 from artdetect.monitoring import staleness
+from artdetect.report import champion
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,9 +69,11 @@ def _status(stage: Stage, config: Config, states: Mapping[str, StageStatus]) -> 
         tables = download.tables(raw.folder)
         pictures = scan.quick_scan(download.folder(raw.folder), config.index.incoming, tables)
         return examine(plans.plan(stage.name, section, {"pictures": pictures}), pictures.contents)
-    inputs = {name: states[name].artifact for name in stage.inputs}
+    inputs = {name: states[name].artifact for name in stage.inputs if name in states}
     if awaited := [name for name, artifact in inputs.items() if artifact is None]:
         return _waiting(stages.plan(stage, section, None), awaited)
+    if stage.name == "report":
+        inputs |= champion.beside(inputs["train"], inputs["balance"])
     state = examine(plans.plan(stage.name, section, inputs))
     if stage.name == "audit" and state.artifact and (blocking := audit.blocking(state.artifact.folder)):
         return replace(state, why=[f"stops the run: {', '.join(finding['name'] for finding in blocking)}"])

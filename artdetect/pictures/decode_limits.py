@@ -11,6 +11,7 @@ import struct
 from artdetect.core.errors import PictureError
 
 MAX_SCANS = 64  # of a JPEG; libjpeg writes 10 at most, mozjpeg some more, libtiff accepts 100
+MAX_SCANNED = 2_848_000_000  # pixels times scans of a JPEG: 16 scans of the largest picture, tens of seconds at most
 MAX_EXIF_SEGMENTS = 64  # of a JPEG, 4 MB; Pillow appends them to each other one by one
 MAX_PARTS = 10_000  # of any file, plus one for every PART_BYTES
 PART_BYTES = 512  # libpng writes parts of 8,192 bytes
@@ -19,6 +20,7 @@ MAX_STRIPS = 100_000  # strips or tiles of a TIFF
 MAX_SLOW_BYTES = 8 * 2**20  # of files that Pillow decodes in Python: PPM as text, BMP with run lengths
 
 _MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # of JPEG, without restarts and escaped bytes
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of JPEG that begin a frame, with its size
 _TIFF = {b"II*\0": ("<", "HHII", 4), b"MM\0*": (">", "HHII", 4), b"II+\0": ("<", "HHQQ", 8), b"MM\0+": (">", "HHQQ", 8)}
 _PPM_TEXT = (b"P1", b"P2", b"P3")
 _BMP_RUNS = (b"\1\0\0\0", b"\2\0\0\0")  # its field "compression"
@@ -45,7 +47,7 @@ def check(data: bytes) -> None:
 
 def _check_jpeg(data: bytes) -> None:
     """Count segments and scans as libjpeg finds them (ITU-T T.81, annex B)."""
-    parts = scans = exif = 0
+    parts = scans = exif = pixels = 0
     position = 2
     while marker := _MARKER.search(data, position):
         code, position = marker[1][0], marker.end()
@@ -56,9 +58,14 @@ def _check_jpeg(data: bytes) -> None:
         if code in (0x01, 0xD8):  # they have no content
             continue
         scans += code == 0xDA
+        if code in _FRAMES:
+            height, width = data[position + 3 : position + 5], data[position + 5 : position + 7]
+            pixels = max(pixels, int.from_bytes(height) * int.from_bytes(width))
         exif += code == 0xE1 and data.startswith(b"Exif\0\0", position + 2)
         if scans > MAX_SCANS:
             raise PictureError(f"a JPEG of more than {MAX_SCANS} scans, which no program writes: too slow to decode")
+        if scans * pixels > MAX_SCANNED:
+            raise PictureError(f"a JPEG of {scans} scans or more of {pixels:,} pixels: too slow to decode")
         if exif > MAX_EXIF_SEGMENTS:
             raise PictureError(f"a JPEG of more than {MAX_EXIF_SEGMENTS} EXIF segments, which no program writes")
         position += max(2, int.from_bytes(data[position : position + 2]))

@@ -4,7 +4,6 @@ Each function but `other_art` returns None if the artifacts lack the numbers, be
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.formatting import other_art as in_words
@@ -24,7 +23,7 @@ def other_art(training: Metrics, metrics: Metrics, abstain: Mapping[str, Any] | 
     """What is known about art from other sources, beside what the same measures say within the data set.
 
     Args:
-        training: the training's metrics.
+        training: the training's metrics; of a model from elsewhere, the evaluation's.
         metrics: the evaluation's metrics.
         abstain: the setting `train.abstain`, where it is recorded.
 
@@ -47,9 +46,10 @@ def other_art(training: Metrics, metrics: Metrics, abstain: Mapping[str, Any] | 
             for row in measured["by_source"]
         ]
         sources.sort(key=lambda row: _rank(row, measured["min_firm"]))
-    for name, part in (("validation", training["in_source"]), ("test", metrics["verdicts"])):
-        columns.append({"name": name, "pictures": part["pictures"], "over": "pictures"})
-        cells.append(part)
+    for name, part in (("validation", training.get("in_source")), ("test", metrics["verdicts"])):
+        if part:
+            columns.append({"name": name, "pictures": part["pictures"], "over": "pictures"})
+            cells.append(part)
     return {
         "sentences": in_words.sentences(training),
         "unknown": in_words.unknown(training),
@@ -60,9 +60,15 @@ def other_art(training: Metrics, metrics: Metrics, abstain: Mapping[str, Any] | 
             for key, name in in_words.MEASURES.items()
         ],
         "sources": sources,
-        "bounds": (training["calibration"]["p_min"], training["calibration"]["p_max"]),
+        "bounds": _bounds(training),
         "promise": in_words.promise(training, abstain) if abstain else None,
     }
+
+
+def _bounds(training: Metrics) -> tuple[float, float]:
+    """The lowest and the highest p(AI) that a model gives; of one from elsewhere, 0 and 1."""
+    calibration = training["calibration"]
+    return calibration.get("p_min", 0.0), calibration.get("p_max", 1.0)
 
 
 def _rank(row: Mapping[str, Any], min_firm: int) -> tuple[bool, float, int]:
@@ -88,7 +94,7 @@ def confidence(
     counts = predictions.groupby(["label", "verdict"]).size()
     accuracy = unsure["accuracy_decided"]
     return {
-        "decision": _decision(rule, training["calibration"]["p_min"], training["calibration"]["p_max"]),
+        "decision": _decision(rule, *_bounds(training)),
         "band": rule.band(),
         "verdicts": [(label, [int(counts.get((label, verdict), 0)) for verdict in VERDICTS]) for label in CLASSES],
         "unsure": unsure,
@@ -167,10 +173,3 @@ def generator_attribution(metrics: Metrics) -> dict[str, Any] | None:
     columns = [*table["families"], *sorted(others)]
     rows = [row | {"cells": [(name, row["predicted"].get(name, 0)) for name in columns]} for row in table["rows"]]
     return {"columns": columns, "rows": rows, "accuracy": table["accuracy"]}
-
-
-def worst_errors(metrics: Metrics, sheet: Path) -> dict[str, Any] | None:
-    """The most confident errors with their nearest training pictures, and the contact sheet if there is one."""
-    if not (rows := metrics.get("worst_errors")):
-        return None
-    return {"rows": rows, "sheet": sheet if sheet.is_file() else None}

@@ -11,22 +11,29 @@ from artdetect.core import digests
 from artdetect.model.decision import DecisionRule
 from artdetect.pictures import notice
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
-from artdetect.report import assessment
+from artdetect.report import assessment, beside, galleries
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from artdetect.report.beside import Other
+
 WIDE_INTERVAL = 0.3  # a subgroup with a wider interval is marked as uncertain
-SHOWN_PER_RULE = 3  # explanations on the page per class and rule; more would make the page too large to send
 PRETRAINED = ("artnet", "finetune")  # presets with a pretrained backbone
+OUTSIDE = "outside"  # the setting that names a model from elsewhere, and the input that stands for its scores
 SPLITS = ("train", "validation", "test", "held_out")
 
 
-def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
+def gather(
+    folders: Mapping[str, Path], other: "Other | None" = None, origin: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Read everything that the page and the card show.
 
     Args:
-        folders: stage -> artifact folder, as in `artdetect.report.run`.
+        folders: stage -> artifact folder, as in `artdetect.report.run`; without train and explain for a model from
+            elsewhere.
+        other: a second model to put beside.
+        origin: as in `artdetect.report.run`.
     """
     import pandas as pd
 
@@ -35,25 +42,34 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
     audit = _json(folders["audit"] / file_names.AUDIT)
     balance = pd.read_parquet(folders["balance"] / file_names.BALANCE)
     audit_sheet = folders["audit"] / file_names.AUDIT_EXAMPLES
-    training = _training(folders["train"])
-    rule = DecisionRule.from_dict(training["card"].get("rule", {}))
+    training = _training(folders["train"]) if "train" in folders else None
+    outside = {} if training else _outside(folders["evaluate"])
+    rule = DecisionRule.from_dict(training["card"].get("rule", {})) if training else DecisionRule(outside["threshold"])
+    measured = training["metrics"] if training else metrics
+    second = beside.gather(other, folders)
     return {
         "notice": notice.read(folders["index"] / file_names.NOTICE).paragraphs,
         "metrics": metrics,
         "result": _result(metrics),
-        "other_art": assessment.other_art(training["metrics"], metrics, training["abstain"]),
-        "confidence": assessment.confidence(training["metrics"], metrics, rule, predictions),
+        "beside": second,
+        "other_art": assessment.other_art(measured, metrics, training and training["abstain"]),
+        "confidence": assessment.confidence(measured, metrics, rule, predictions),
         "generators": _groups(metrics, "generator", balance),
         "sources": _groups(metrics, "source", balance),
         "styles": sorted(_subgroups(metrics["by_style"], "style"), key=lambda group: -group["pictures"]),
         "sizes": _subgroups(metrics.get("by_size", []), "size"),
         "robustness": assessment.robustness(metrics),
-        "baselines": assessment.baselines(metrics, training["metrics"]),
+        "baselines": assessment.baselines(metrics, measured),
         "weak_slices": assessment.weak_slices(metrics),
         "generator_attribution": assessment.generator_attribution(metrics),
-        "worst_errors": assessment.worst_errors(metrics, folders["evaluate"] / file_names.WORST_ERRORS),
-        "explanations": _explanations(folders["explain"]),
+        "mistakes": galleries.mistakes(
+            predictions, rule.threshold, metrics, dict(zip(balance.path, balance.sha256, strict=True)), second
+        ),
+        "explanations": None
+        if "explain" not in folders
+        else galleries.explanations(folders["explain"], predictions, rule.threshold, second),
         "training": training,
+        "outside": outside,
         "audit": audit,
         "audit_sheet": audit_sheet if audit_sheet.is_file() else None,
         "available": _split_table(audit["counts"], ("train", "test")),
@@ -61,9 +77,10 @@ def gather(folders: Mapping[str, Path]) -> dict[str, Any]:
         "used_by_generator": _used_by_generator(balance),
         "weighted": bool((balance.weight != 1).any()),
         "held_out": balance.generator[balance.split == "held_out"].value_counts().sort_index().to_dict(),
-        "model": training["model"],
+        "model": (training or outside)["model"],
         "stages": _stages(folders),
         "packages": _packages(folders),
+        "origin": origin,
     }
 
 
@@ -101,56 +118,12 @@ def _subgroups(groups: list[dict[str, Any]], column: str) -> list[dict[str, Any]
     return rows
 
 
-def _explanations(folder: Path) -> dict[str, Any]:
-    """How many pictures were explained, which are shown (`SHOWN_PER_RULE` per class and rule), and the maps' checks.
-
-    `beside` of a picture that is shown are the figures of other methods.
-    """
-    import pandas as pd
-
-    from artdetect.explain.method_settings import METHODS
-    from artdetect.formatting import localisation
-
-    found = _json(folder / file_names.LOCALISATION)
-    checked = {
-        "sentences": localisation.sentences(found),
-        "header": localisation.HEADER,
-        "meaning": localisation.MEANING,
-        "rows": localisation.rows(found) if found else [],
-        "groups": localisation.groups(found) if found else None,
-        "curves": localisation.curves(found) if found else "",
-    }
-    table = pd.read_parquet(folder / file_names.EXPLANATIONS)
-    if table.empty:
-        return {"count": 0, "shown": [], "quality": None, "localisation": checked}
-    shown = table.groupby(["label", "rule"], sort=False).head(SHOWN_PER_RULE)
-    columns = ["path", "label", "predicted", "verdict", "p_ai", "rule", "name", "caption"]
-    rows = shown[columns].to_dict("records")
-    scores = {row["method"]: localisation.interval(row["auc"]) for row in (found["rows"] if found else ())}
-    others = [method for method in METHODS if (folder / method).is_dir()]
-    for row in rows:
-        row["figure"] = folder / f"{row['name']}.png"
-        row["beside"] = [
-            {
-                "label": METHODS[method].label,
-                "auc": scores.get(method),
-                "figure": folder / method / f"{row['name']}.png",
-            }
-            for method in others
-        ]
-    return {
-        "count": len(table),
-        "shown": rows,
-        "quality": _json(folder / file_names.QUALITY),
-        "localisation": checked,
-    }
-
-
 def _training(folder: Path) -> dict[str, Any]:
     """How the model was trained, and its identity; presets without epochs have no history."""
     import pandas as pd
 
-    from artdetect.model.detector import MODEL_FILE, model_id, read_card
+    from artdetect.model.card import model_id, read_card
+    from artdetect.model.detector import MODEL_FILE
 
     card = read_card(folder / MODEL_FILE)
     digest = digests.file_digest(folder / MODEL_FILE)
@@ -174,6 +147,13 @@ def _training(folder: Path) -> dict[str, Any]:
         "card": card,
         "model": {"id": model_id(card, digest), "digest": digest, "data": card.get("data")},
     }
+
+
+def _outside(folder: Path) -> dict[str, Any]:
+    """What is known of a model from elsewhere: its name, its threshold and the digest of its scores."""
+    parts = _record(folder)["parts"]
+    name, threshold = parts["config"][OUTSIDE], parts["config"]["threshold"]
+    return {"threshold": threshold, "model": {"id": name, "digest": parts["inputs"][OUTSIDE], "data": None}}
 
 
 def _count_by(balance: "pd.DataFrame", *columns: str) -> list[dict[str, Any]]:
@@ -203,15 +183,23 @@ def _used_by_generator(balance: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def _stages(folders: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """The key of each stage and the digest of the code that built it.
+    """The key of each stage, the digest of the code that built it, and the commit, with a + if files differed from it.
 
-    The commit is left out: any commit with the same code gives the same bytes. It is in the stage's record.
+    Any commit with the same code gives the same outputs.
     """
-    codes = {stage: _record(folder).get("parts", {}).get("code") for stage, folder in folders.items()}
-    return [
-        {"stage": stage, "key": folder.name, "code": digests.value_digest(codes[stage])[:16] if codes[stage] else None}
-        for stage, folder in folders.items()
-    ]
+    rows = []
+    for stage, folder in folders.items():
+        record = _record(folder)
+        code = record.get("parts", {}).get("code")
+        rows.append(
+            {
+                "stage": stage,
+                "key": folder.name,
+                "code": digests.value_digest(code)[:16] if code else None,
+                "commit": record.get("revision"),
+            }
+        )
+    return rows
 
 
 def _packages(folders: Mapping[str, Path]) -> dict[str, str]:

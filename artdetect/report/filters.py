@@ -1,9 +1,12 @@
 """Template filters: how the page and the model card write shares, counts, probabilities, intervals and names."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect.formatting import intervals, other_art
+from artdetect.formatting.text import printable
 from artdetect.report import config
 
 if TYPE_CHECKING:
@@ -14,7 +17,7 @@ NBSP = "\u00a0"
 
 def percent(share: float, digits: int = 1) -> str:
     """0.7445 -> "74.4 %", with a no-break space."""
-    return f"{100 * share:.{digits}f}{NBSP}%"
+    return unbroken(intervals.percent(share, digits))
 
 
 def number(count: int) -> str:
@@ -38,12 +41,47 @@ def digits(value: float) -> str:
 
 def interval(metric: Mapping[str, float]) -> str:
     """{"low": 0.9, "high": 0.95} -> "0.900–0.950"."""
-    return f"{metric['low']:.3f}–{metric['high']:.3f}"
+    return intervals.span(metric)
 
 
 def interval_percent(metric: Mapping[str, float], digits: int = 1) -> str:
     """{"low": 0.9, "high": 0.95} -> "90.0–95.0 %"."""
-    return f"{100 * metric['low']:.{digits}f}–{percent(metric['high'], digits)}"
+    return unbroken(intervals.percent_span(metric, digits))
+
+
+def signed_span(metric: Mapping[str, float]) -> str:
+    """{"low": -0.003, "high": 0.027} -> "-0.003 to +0.027"."""
+    return _minus(intervals.signed_span(metric))
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """0.012 -> "+0.012", with a real minus where it is negative."""
+    return _minus(intervals.signed(value, digits))
+
+
+def points_span(metric: Mapping[str, float]) -> str:
+    """{"low": -0.003, "high": 0.027} -> "−0.3 to +2.7"."""
+    return _minus(intervals.signed_span({end: 100 * metric[end] for end in ("low", "high")}, 1))
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+def measure_cells(metric: Mapping[str, float] | None, key: str) -> tuple[str, str] | None:
+    """A measure of art from other sources as `other_art.cells` writes it; None where there is none."""
+    return other_art.cells(key, metric) if metric else None
+
+
+def probability_scores(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores of the probabilities in evaluate's metrics; None for one that was not measured."""
+    measured = metrics.get("calibration") or {}
+    return {name: measured.get(name) for name in ("ece", "brier", "log_loss")} | {"aurc": metrics.get("aurc")}
+
+
+def settings_text(value: Any) -> str:
+    """A setting as JSON."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def humanise(name: str) -> str:
@@ -58,7 +96,10 @@ def unbroken(text: str) -> str:
 
 _FILTERS = {
     function.__name__: function
-    for function in (percent, number, probability, digits, interval, interval_percent, humanise, unbroken)
+    for function in (
+        *(percent, number, probability, digits, interval, interval_percent, humanise, unbroken, printable),
+        *(signed, signed_span, points_span, measure_cells, probability_scores, settings_text),
+    )
 }
 
 

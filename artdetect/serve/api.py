@@ -1,10 +1,12 @@
 """The API of the service, version 1: verdicts, evidence and feedback as JSON, health and metrics."""
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from artdetect.explain import evidence_figures
 from artdetect.pictures.labels import CLASSES
 from artdetect.serve import answers, evidence_view, feedback, forms, intake, metrics
 from artdetect.serve.problems import Problem, Refused
@@ -88,7 +90,7 @@ def router(service: Service) -> APIRouter:
     ) -> Response:
         """Where in one picture the evidence for its verdict lies."""
         async with service.intake.body(request) as body:
-            judged = await _one(service, await forms.parse(request.headers, body, name), evidence_view.SHOWN)
+            judged = await _one(service, await forms.parse(request.headers, body, name), evidence_figures.SHOWN)
             found = await evidence_view.evidence(judged)
         if format == "png":
             return Response(await evidence_view.figure(judged, found), media_type="image/png")
@@ -143,8 +145,6 @@ def _add_feedback(api: APIRouter, service: Service, folder: feedback.FeedbackFol
     )
     async def feed_back(request: Request) -> JSONResponse:
         """Keep a picture whose verdict is wrong, with its true label and a note, for a person to look at."""
-        import asyncio
-
         async with service.intake.body(request) as body:
             form = await forms.parse(request.headers, body)
             label, note = form.fields.get("label", ""), form.fields.get("note", "")

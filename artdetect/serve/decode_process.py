@@ -1,10 +1,12 @@
-"""The process that decodes pictures for the service: python -m artdetect.serve.decode_process
+"""The process that decodes pictures for the service: python -m artdetect.serve.decode_process MAX_MEMORY
 
 Decoders are the code that strangers' bytes reach first. Here each picture has a limit of processor time, the process
-has one of memory, it can write no file, and the service starts another one when it ends. It takes requests from its
-standard input, each a line of JSON and the picture's bytes, and answers in the same form: numbers and text only.
+has one of memory, it can write no file and reach no network, and the service starts another one when it ends. It takes
+requests from its standard input, each a line of JSON and the picture's bytes, and answers in the same form: numbers and
+text only. What the file declares comes last, so that a file whose metadata end the process still gets its verdict.
 """
 
+import ctypes
 import json
 import os
 import resource
@@ -18,13 +20,19 @@ from artdetect.pictures import declared_provenance, images, picture_views
 from artdetect.pictures.images import Geometry
 
 CPU_SECONDS = 20  # for a picture; the largest honest ones take up to ten
+DECLARED_CPU_SECONDS = 5  # for what it declares; hashing 64 MB takes less than one
 MAX_MEMORY = 6 * 2**30  # of addresses; 178 megapixels with transparency take half of it
 MAX_FILES = 64
+NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000  # flags of unshare(2)
 
 
-def limit() -> None:
-    """Limit what this process may use. The kernel ends it, not the service, when the machine runs out of memory."""
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+def limit(max_memory: int) -> None:
+    """Limit what this process may use. The kernel ends it, not the service, when the machine runs out of memory.
+
+    Args:
+        max_memory: Bytes of addresses.
+    """
+    resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_FILES, MAX_FILES))
@@ -33,6 +41,16 @@ def limit() -> None:
             file.write("1000")
     except OSError:
         return  # not Linux
+
+
+def leave_network() -> bool:
+    """Give this process a network of its own, without any interface; False where the kernel forbids that."""
+    try:
+        unshare = ctypes.CDLL(None).unshare
+    except AttributeError:  # not Linux
+        return False
+    # Root may do so at once. Others need a namespace of users, in which they keep their access to files.
+    return unshare(NEW_NETWORK) == 0 or unshare(NEW_USER | NEW_NETWORK) == 0
 
 
 def allow_cpu(seconds: int) -> None:
@@ -51,8 +69,8 @@ def answer(content: bytes, request: dict[str, Any]) -> tuple[dict[str, Any], lis
             picture for display, 0 for none.
 
     Returns:
-        A header: error, or side, shapes of the arrays, and declared, see `declared_provenance`; and the arrays uint8:
-        the whole, its crops, the picture for display.
+        A header: error, or side and shapes of the arrays; and the arrays uint8: the whole, its crops, the picture for
+        display.
     """
     try:
         views = picture_views.load(content, Geometry(request["size"], request["fit"]), request["crops"])
@@ -61,25 +79,30 @@ def answer(content: bytes, request: dict[str, Any]) -> tuple[dict[str, Any], lis
             arrays.append(np.asarray(images.artwork(content, request["artwork"], fit=request["fit"])))
     except PictureError as error:
         return {"error": str(error)}, []
-    declared = [one.as_dict() for one in declared_provenance.read(content)]
-    return {"side": views.side, "shapes": [array.shape for array in arrays], "declared": declared}, arrays
+    return {"side": views.side, "shapes": [array.shape for array in arrays]}, arrays
 
 
 def main() -> None:
     """Answer until the standard input ends."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a decoder prints must not get between the answers
-    limit()
+    limit(int(sys.argv[1]))
+    leave_network()
     while line := requests.readline():
         request = json.loads(line)
         content = requests.read(request["bytes"])
         allow_cpu(request["cpu_seconds"])
         header, arrays = answer(content, request)
-        del content
         answers.write(json.dumps(header).encode() + b"\n")
         for array in arrays:
             answers.write(np.ascontiguousarray(array).data)
         answers.flush()
+        if arrays:
+            allow_cpu(min(request["cpu_seconds"], DECLARED_CPU_SECONDS))
+            declared = [one.as_dict() for one in declared_provenance.read(content)]
+            answers.write(json.dumps(declared).encode() + b"\n")
+            answers.flush()
+        del content
 
 
 if __name__ == "__main__":

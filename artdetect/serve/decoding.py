@@ -26,6 +26,7 @@ MAX_HEADER = 2**20
 
 TOO_SLOW = f"it takes more than {decode_process.CPU_SECONDS} seconds to decode"
 ENDED = "decoding it ended the process that tried, as damage or too little memory do"
+UNREAD = {"source": "metadata", "claim": "reading them took too much time or memory", "kind": None, "value": ""}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +51,19 @@ class DecodePool:
         size: The number of processes; by default one more than there are processors, so that a picture that takes all
             its time leaves the others theirs.
         cpu_seconds: The processor time of a picture.
+        max_memory: The memory of a process, in bytes of addresses.
     """
 
-    def __init__(self, size: int | None = None, cpu_seconds: int = decode_process.CPU_SECONDS):
+    def __init__(
+        self,
+        size: int | None = None,
+        cpu_seconds: int = decode_process.CPU_SECONDS,
+        max_memory: int = decode_process.MAX_MEMORY,
+    ):
         self._size = size or compute.processors() + 1
         self._cpu_seconds = cpu_seconds
         self._free: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
-        self._all = [_Process() for _ in range(self._size)]
+        self._all = [_Process(max_memory) for _ in range(self._size)]
         for process in self._all:
             self._free.put_nowait(process)
         self.replaced = 0  # processes that a picture ended
@@ -88,7 +95,9 @@ class DecodePool:
         }
         process = await self._free.get()
         try:
-            return await process.ask(request, content)
+            answer = await process.ask(request, content)
+            self.replaced += not process.alive
+            return answer
         except TimeoutError:
             self.replaced += 1
             return TOO_SLOW
@@ -101,14 +110,20 @@ class DecodePool:
 
 
 class _Process:
-    def __init__(self) -> None:
+    def __init__(self, max_memory: int) -> None:
+        self._max_memory = max_memory
         self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is ready for another picture."""
+        return self._process is not None
 
     async def start(self) -> asyncio.subprocess.Process:
         if self._process is None:
             # A BLAS of many threads would take as many stacks out of the memory that decoding has.
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", decode_process.__name__),
+                *(sys.executable, "-m", decode_process.__name__, str(self._max_memory)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,  # C libraries write text from pictures there
@@ -147,13 +162,17 @@ class _Process:
                 if "error" in header:
                     return str(header["error"])
                 arrays = [await _array(process.stdout, shape) for shape in header["shapes"]]
+                declared = await process.stdout.readline()
         except (EOFError, ConnectionError, asyncio.IncompleteReadError):
             raise  # the exit code says why
         except BaseException:
             await self.end()
             raise
+        complete = declared.endswith(b"\n")
+        if not complete:
+            await self.end()
         views = PictureViews(arrays[0], arrays[1], header["side"])
-        return Decoded(views, arrays[2] if request["artwork"] else None, header["declared"])
+        return Decoded(views, arrays[2] if request["artwork"] else None, json.loads(declared) if complete else [UNREAD])
 
 
 async def _array(stream: asyncio.StreamReader, shape: list[int]) -> np.ndarray:

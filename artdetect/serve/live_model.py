@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artdetect import compute
 from artdetect.artifacts import registry
 from artdetect.core import paths
 from artdetect.core.errors import ArtdetectError
@@ -29,11 +32,20 @@ RETRY_SECONDS = 60.0  # until a model that could not be loaded is tried again
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    name: str
+    loaded: PictureViews | str
+    again: bool
+    answer: asyncio.Future[Verdict]
+
+
 class BatchingModel:
     """A loaded model with a queue of pictures.
 
-    Whichever request gets its turn answers all that are waiting, because a forward pass of a batch costs about as much
-    as one of a single picture.
+    ONNX Runtime uses one thread a pass, so as many requests have their turn at a time as there are processors;
+    TensorFlow uses all processors for a batch, so one has. Whichever request gets its turn answers its share of all
+    that are waiting.
 
     Args:
         detector: The model.
@@ -64,8 +76,9 @@ class BatchingModel:
         size = detector.geometry.size
         detector.scores(np.zeros((1, size, size, 3), np.uint8))  # compiles the model, and fails on damaged weights
         self.usage: UsageLog | None = None  # where its verdicts are logged
-        self._waiting: list[tuple[str, PictureViews | str, bool, asyncio.Future[Verdict]]] = []
-        self._turn = asyncio.Lock()
+        self._waiting: list[_Waiting] = []
+        self._turns = compute.processors() if detector.runtime.name == "onnxruntime" else 1
+        self._turn = asyncio.Semaphore(self._turns)
 
     def introduction(self) -> list[str]:
         """What a person must know of it, a line each without control characters."""
@@ -79,12 +92,12 @@ class BatchingModel:
             loaded: What the model judges of the picture, or why it cannot be read.
             again: Whether the client has this verdict already, so that it is not logged.
         """
-        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._waiting.append((name, loaded, again, answer))
+        own = _Waiting(name, loaded, again, asyncio.get_running_loop().create_future())
+        self._waiting.append(own)
         async with self._turn:
-            while not answer.done():
+            while own in self._waiting:
                 await self._answer_some()
-        return answer.result()
+        return await asyncio.shield(own.answer)  # another request sets it
 
     async def evidence(self, whole: "np.ndarray") -> "Evidence":
         """The evidence in a picture, given as its canonical pixels, uint8 `(S, S, 3)`."""
@@ -92,17 +105,18 @@ class BatchingModel:
             return await asyncio.to_thread(self.detector.evidence, whole[None])
 
     async def _answer_some(self) -> None:
-        batch, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
-        pictures = [(name, loaded) for name, loaded, *_ in batch]
+        share = min(self._batch, math.ceil(len(self._waiting) / self._turns))
+        batch, self._waiting = self._waiting[:share], self._waiting[share:]
+        pictures = [(one.name, one.loaded) for one in batch]
         try:
             rows = await asyncio.to_thread(lambda: list(predict.verdicts(self.detector, pictures)))
         except BaseException as error:  # no request may wait forever
-            for *_, answer in batch:
-                answer.set_exception(error)
+            for one in batch:
+                one.answer.set_exception(error)
         else:
-            for (*_, answer), row in zip(batch, rows, strict=True):
-                answer.set_result(row)
-            self._log([row for (_, _, again, _), row in zip(batch, rows, strict=True) if not again])
+            for one, row in zip(batch, rows, strict=True):
+                one.answer.set_result(row)
+            self._log([row for one, row in zip(batch, rows, strict=True) if not one.again])
 
     def _log(self, rows: Sequence[Verdict]) -> None:
         if self.usage is None:

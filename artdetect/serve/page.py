@@ -1,4 +1,4 @@
-"""The page for people: pictures in, verdicts in words out. It works without scripts; page.js makes it comfortable.
+"""The page for people: pictures in, verdicts in words out. Without scripts, the form gives all verdicts and figures.
 
 Its scripts and styles come from this service alone, and its policy lets the browser ask nobody else.
 """
@@ -81,7 +81,7 @@ def router(service: Service) -> APIRouter:
     @pages.post("/")
     async def answers(request: Request) -> Response:
         try:
-            return await page(await _results(service, request))
+            return await page(await _results(service, request, figures=True))
         except Refused as refused:
             return await page([], refused.detail, refused.status_code)
 
@@ -119,26 +119,40 @@ def _html(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     return HTMLResponse(text, status, HEADERS)
 
 
-async def _results(service: Service, request: Request) -> list[dict[str, Any]]:
+async def _results(service: Service, request: Request, figures: bool = False) -> list[dict[str, Any]]:
+    """The values of the template for each picture of a form.
+
+    Args:
+        service: What answers.
+        request: The request with the form.
+        figures: Whether to draw the evidence, for a page without scripts; with scripts, the browser draws it.
+    """
     async with service.intake.body(request) as body:
         form = await forms.parse(request.headers, body)
         judged = await service.judge(form.pictures, THUMBNAIL)
-    return [_result(one, number) for number, one in enumerate(judged)]
+        return [_result(one) | (await _figure(one) if figures else {}) for one in judged]
 
 
-def _result(judged: Judged, number: int) -> dict[str, Any]:
+def _result(judged: Judged) -> dict[str, Any]:
     verdict = judged.verdict
     low, high = judged.model.detector.rule.band()
     answer = judged.as_dict()
     return answer | {
         "answer": answer,
-        "number": number,
         "name": printable(verdict.path) or "picture",
-        "thumbnail": evidence_view.data_uri(judged) if judged.decoded else "",
+        "thumbnail": evidence_view.artwork_uri(judged) if judged.decoded else "",
         "percent": wording.percent(verdict.p_ai) if verdict.p_ai is not None else "",
         "low": low,
         "high": high,
+        "figure": "",
     }
+
+
+async def _figure(judged: Judged) -> dict[str, Any]:
+    if not judged.decoded:
+        return {}
+    found = await evidence_view.evidence(judged)
+    return {"figure": await evidence_view.figure_uri(judged, found), "share": evidence_view.share_for_ai(found)}
 
 
 def _facts(service: Service) -> dict[str, Any]:

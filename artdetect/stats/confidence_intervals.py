@@ -1,5 +1,10 @@
 """95 % intervals that also hold for a handful of pictures, and where no picture is wrong."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 CONFIDENCE = 0.95
 
 
@@ -12,6 +17,17 @@ def wilson(right: float, pictures: int) -> tuple[float, float]:
     middle = (2 * right + z**2) / (2 * (pictures + z**2))
     reach = z * (4 * right * (1 - share) + z**2) ** 0.5 / (2 * (pictures + z**2))
     return (0.0 if right == 0 else middle - reach), (1.0 if right == pictures else middle + reach)
+
+
+def upper_limit(wrong: "NDArray[Any] | float", pictures: "NDArray[Any] | float") -> Any:
+    """The upper end of the one-sided interval of the share `wrong` of `pictures`; both may be effective numbers.
+
+    Source: Clopper and Pearson (1934).
+    """
+    import numpy as np
+    from scipy.stats import beta
+
+    return beta.ppf(CONFIDENCE, np.asarray(wrong) + 1, np.maximum(np.subtract(pictures, wrong), 1e-9))
 
 
 def auc_interval(auc: float, ai: int, human: int) -> tuple[float, float]:

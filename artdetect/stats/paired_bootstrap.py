@@ -1,11 +1,13 @@
 """Metrics of two models on the same pictures, with the intervals of their differences."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from artdetect.stats.bootstrap import QUANTILES, Bootstrap, Ranking, average_precision, roc_auc
+from artdetect.stats.confidence_intervals import metric, wilson
 from artdetect.stats.log_loss import log_losses
 
 # 1 where more is better, -1 where less is
@@ -83,6 +85,28 @@ def _verdict(sign: int, fields: dict[str, float]) -> str:
     if fields["low"] <= 0 <= fields["high"]:
         return UNCLEAR
     return "better" if fields["low"] * sign > 0 else "worse"
+
+
+def mean_difference(parts: Sequence[np.ndarray], bootstrap: Bootstrap) -> dict[str, float]:
+    """The mean over parts of the mean difference within each, with its paired bootstrap interval.
+
+    Where no resample differs, as where both models predict the same, the interval is Wilson's of a share that never
+    occurred in so many pictures.
+
+    Args:
+        parts: For each part, the new model's score minus the old one's of each picture, float64 `(n,)` in [-1, 1].
+        bootstrap: The resamples; each part is resampled by itself.
+
+    Returns:
+        value, low, high.
+    """
+    value = float(np.mean([part.mean() for part in parts]))
+    means = [replace(bootstrap, seed=bootstrap.seed + number).means(part) for number, part in enumerate(parts)]
+    low, high = np.quantile(np.mean(means, axis=0), QUANTILES)
+    if np.isclose(low, high):
+        reach = np.mean([wilson(0, len(part))[1] for part in parts])
+        low, high = max(-1.0, value - reach), min(1.0, value + reach)
+    return {name: round(number, 12) + 0.0 for name, number in metric(value, low, high).items()}
 
 
 def mcnemar(lost: int, won: int) -> float:

@@ -63,7 +63,11 @@ def train(inputs: TrainingInputs) -> TrainingResult:
         build_model=lambda calibration: artnet_model.assemble(extractor, fitted, calibration, config.test_time_views),
         geometry=extractor.geometry,
         held_out=fitted.held_out,
-        metrics={"head": fitted.candidates[0]["head"], "candidates": fitted.candidates}
+        metrics={
+            "head": fitted.candidates[0]["head"],
+            "candidates": fitted.candidates,
+            "runtime": views[0].runtime,
+        }
         | ({"parts": judged_parts.measured | {"mixed": mixed_rule and asdict(mixed_rule)}} if judged_parts else {}),
         families=fitted.families,
         write_files=write_files,

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MAX_TEMPERATURE, MIN_TEMPERATURE = 20.0, 0.05  # a fit beyond these means that there are too few pictures
 NOVELTY_QUANTILE = 0.99  # share of views that count as like the training data
 LEAST_BOUND = 0.05  # from 0.5: so far from each other the bounds stay, or the order of the pictures would be lost
-TAIL_CONFIDENCE = 0.95  # of the interval of an error rate that bounds the probabilities, one-sided
 MIN_SIDE_SHARE = 0.25  # of the canonical square's side: degraded views shrink pictures no further
 MIN_SIDE = 32  # pixels: below, a person sees no picture, either
 SEED = 129  # of the bootstrap
@@ -113,7 +112,8 @@ def _bounds(predictions: HeldOutPredictions) -> tuple[float, float]:
 
 def _best_lower_limit(scores: "np.ndarray", right: "np.ndarray", weights: "np.ndarray") -> float:
     import numpy as np
-    from scipy.stats import beta
+
+    from artdetect.stats.confidence_intervals import upper_limit
 
     order = np.argsort(-scores, kind="stable")
     right, weights = right[order], weights[order]
@@ -121,8 +121,7 @@ def _best_lower_limit(scores: "np.ndarray", right: "np.ndarray", weights: "np.nd
     last = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # a tail does not divide equal scores
     effective = total[last] ** 2 / squares[last]
     errors = np.clip(1 - np.cumsum(weights * right)[last] / total[last], 0, 1) * effective
-    limits = 1 - beta.ppf(TAIL_CONFIDENCE, errors + 1, np.maximum(effective - errors, 1e-9))  # Clopper and Pearson
-    return float(limits.max())
+    return float(1 - upper_limit(errors, effective).min())
 
 
 def fit_decision_rule(

@@ -14,37 +14,47 @@ from artdetect.train.calibration import Abstention, FalsePositiveRate, Share
 class TrainConfig(Section):
     """Section `train`. A key that is left out takes the preset's own value."""
 
-    preset: Literal["artnet", "finetune", "compact", "notebook"] = Field("artnet", description="the net and its recipe")
+    preset: Literal["artnet", "finetune", "compact", "notebook"] = Field(
+        "artnet", description="what is trained, and how"
+    )
     seed: int = Field(129, ge=0, lt=2**32, description="seed of weights, order and augmentation")
     size: int | None = Field(
-        None, ge=10, le=1024, description="side of canonical pictures in pixels; if left out, the preset's own"
+        None, ge=10, le=1024, description="side of the model's input in pixels; if left out, the preset's own"
     )
 
     backbone: str = Field(
-        backbones.DEFAULT, description="artnet, finetune: the pretrained net, see artdetect.model.backbones"
+        backbones.DEFAULT,
+        description="artnet, finetune: the pretrained network: efficientnet-lite0, efficientnet-lite2, one of "
+        "keras.applications, or hub: and a preset or folder of keras-hub",
     )
     weights: str = Field(backbones.DEFAULT_WEIGHTS, description="the backbone's weights: imagenet, or a file")
     feature_blocks: tuple[str, ...] = Field(
-        ("stem..block10",), description="blocks whose activation statistics are the features; a..b is a range"
+        ("stem..block10",),
+        description="blocks of the backbone whose activation statistics are the features; a..b is a range",
     )
     degraded_views: int = Field(
         4, ge=0, le=32, description="degraded views of each picture that artnet trains on, in addition to the clean one"
     )
-    pca_components: int = Field(800, ge=2, le=4096, description="principal components of the features' embedding")
+    pca_components: int = Field(800, ge=2, le=4096, description="principal components of the features that are kept")
     head: Literal["linear", "mlp", "best"] = Field(
-        "linear", description="kind of head; best is the one with the lower out-of-source loss"
+        "linear", description="kind of head; best takes the one with the lower log loss on held-out sources"
     )
     test_time_views: Literal[1, 2, 6] = Field(
-        1, description="views that artnet averages when it is applied: 2 adds the mirror image, 6 also the corners"
+        1, description="views of a picture that artnet averages in use: 2 adds the mirror image, 6 also the corners"
     )
     native_crops: int = Field(
         0,
         ge=0,
         le=MAX_CROPS,
-        description="unresized crops of large pictures that artnet judges beside the whole picture; 0 for none",
+        description="unresized crops that artnet judges beside the whole picture, where its shorter side is at least "
+        "1.5 train.size; 0 for none",
     )
     part_pictures: int = Field(
-        4000, ge=0, le=100_000, description="pictures on whose windows artnet learns to judge parts; 0 for none"
+        4000,
+        ge=0,
+        le=100_000,
+        description="training pictures on whose windows artnet learns to judge parts, large sources cut first; "
+        "0 for none",
     )
 
     epochs: int | None = Field(None, ge=1, description="finetune, compact, notebook: the largest number of epochs")
@@ -65,7 +75,11 @@ class TrainConfig(Section):
     threshold: Share | FalsePositiveRate = Field(
         0.5, description="p(AI) from which the prediction is AI, or {fpr = 0.01}: the lowest with at most that rate"
     )
-    abstain: Abstention = Field(default_factory=Abstention, description="when the verdict is unsure")
+    abstain: Abstention = Field(
+        default_factory=Abstention,
+        description="min_accuracy: share of the verdicts, of AI and of human each, that must be right on held-out "
+        "pictures; as many pictures are unsure as that takes, but at most max_share of them where that is given",
+    )
 
     @model_validator(mode="after")
     def _check_initial_weights(self) -> Self:

@@ -4,24 +4,22 @@ All pictures are judged by heads that know neither their sources nor their gener
 alarms, and splices of two pictures of one fold for what is found.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from artdetect.core.progress import Progress, with_label
-from artdetect.model import evidence_graph
-from artdetect.model.compiled import CompiledModel
+from artdetect.model import converted_backbone
 from artdetect.model.feature_cache import Extractor
 from artdetect.model.mixed import MixedRule, region
 from artdetect.model.parts import Parts
-from artdetect.model.window_cache import window_statistics
-from artdetect.pictures import content_draw, images
+from artdetect.model.window_grid import WindowGrid
+from artdetect.pictures import content_draw, splices
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.pictures.pixel_cache import PixelCache
+from artdetect.pictures.splices import Splice
+from artdetect.stats.confidence_intervals import upper_limit
 from artdetect.train.parts import FittedParts
 
 if TYPE_CHECKING:
@@ -31,135 +29,123 @@ if TYPE_CHECKING:
 
 FALSE_ALARMS = 0.01  # of human-made pictures of one origin
 MIN_HUMAN = 300  # of them: with fewer, a share of 1 % cannot be told from several
-MAX_HUMAN, SPLICES = 1000, 200
+MAX_HUMAN, SPLICES = 1000, 360
 LEAST_FOUND = 0.1  # of the splices of one size: a rule that finds less is not worth its false alarms
-AREAS = (0.05, 0.12, 0.25, 0.5)  # borders between sizes of spliced regions, as shares of a picture
+SEED = 129  # of the splices
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How firmly pictures of left-out sources are of two origins: `MixedRegion.firmness`, -inf without a region.
+
+    Args:
+        human: Of human-made pictures of one origin, float [N].
+        spliced: Of spliced pictures, float [M].
+        areas: The share of the area of these that was pasted, float [M].
+    """
+
+    human: "NDArray[np.floating]"
+    spliced: "NDArray[np.floating]"
+    areas: "NDArray[np.floating]"
 
 
 def fit(fitted: FittedParts, extractor: Extractor, progress: Progress | None = None) -> MixedRule | None:
-    """The rule; None where there are too few human-made pictures to state its false alarms, or nothing is found.
+    """The rule, and what it finds; None where there are too few human-made pictures to state its false alarms.
 
     Args:
         fitted: How parts are judged.
         extractor: How features are extracted.
         progress: Called with (done, all, label).
     """
+    found = judged(fitted, extractor, progress)
+    return None if found is None else rule(found)
+
+
+def judged(fitted: FittedParts, extractor: Extractor, progress: Progress | None = None) -> Judged | None:
+    """What the rule is fitted on; arguments and None as for `fit`."""
     labels, sha256s = fitted.pictures.label.to_numpy(), fitted.pictures.sha256.to_numpy(str)
-    known = np.isin(fitted.folds.folds, list(fitted.by_fold))
-    human, ai = (np.flatnonzero(known & (labels == CLASSES[number])) for number in (HUMAN, AI))
+    human = np.flatnonzero(np.isin(fitted.folds.folds, list(fitted.by_fold)) & (labels == CLASSES[HUMAN]))
     if len(human) < MIN_HUMAN or not any(fitted.parts.calibrations.values()):
         return None
     human = human[content_draw.sample("mixed", list(sha256s[human]), MAX_HUMAN)]
-    pixels = _Pixels(extractor, fitted)
-    judge = _Judge(extractor, fitted.by_fold)
-    drawn = list(_splices(fitted, ai, human))
+    judge, drawn = HeldOutJudge(extractor, fitted), splices_of_folds(fitted, SPLICES)[::2]  # without controls
     done = with_label(progress, "pictures of mixed origin")
-    alarms, found = np.empty(len(human)), np.empty(len(drawn))
-    for place, row in enumerate(human.tolist()):
-        alarms[place] = judge.firmness(pixels(row), fitted.folds.folds[row])
+    found = Judged(np.empty(len(human)), np.empty(len(drawn)), np.empty(len(drawn)))
+    for place, sha256 in enumerate(sha256s[human]):
+        found.human[place] = judge.firmness(judge.pixels(sha256), sha256)
         done(place + 1, len(human) + len(drawn))
-    for place, (base, donor, mask, feather) in enumerate(drawn):
-        spliced = _spliced(pixels(base), pixels(donor), mask, feather)
-        found[place] = judge.firmness(spliced, fitted.folds.folds[base])
+    for place, splice in enumerate(drawn):
+        picture, mask = splices.spliced(splice, judge.pixels(splice.base), judge.pixels(splice.donor))
+        found.spliced[place], found.areas[place] = judge.firmness(picture, splice.base), mask.mean()
         done(len(human) + place + 1, len(human) + len(drawn))
-    fitted_rule = rule(alarms, found, np.array([mask.mean() for _, _, mask, _ in drawn]))
-    return fitted_rule if max(fitted_rule.found.values(), default=0) >= LEAST_FOUND else None
+    return found
 
 
-def rule(human: "NDArray[np.floating]", spliced: "NDArray[np.floating]", areas: "NDArray[np.floating]") -> MixedRule:
-    """The least firmness that calls at most a share `FALSE_ALARMS` of human-made pictures mixed.
-
-    Args:
-        human: `MixedRegion.firmness` of pictures of one origin, -inf where there is no region, [N].
-        spliced: The same of spliced pictures, [M].
-        areas: The share of the area of these that is pasted, [M].
-    """
-    from scipy.stats import beta
-
+def rule(judged: Judged) -> MixedRule:
+    """The least firmness that calls at most a share `FALSE_ALARMS` of human-made pictures mixed."""
+    human = judged.human
     allowed = int(FALSE_ALARMS * len(human))
     highest = np.sort(human)[::-1]
     firmness = max(float(np.nextafter(highest[allowed], np.inf)), 0.0) if np.isfinite(highest[allowed]) else 0.0
     alarms = int((human >= firmness).sum())
     found = {}
-    for smallest, largest in zip(AREAS, (*AREAS[1:], 1.0), strict=True):
-        inside = (areas >= smallest) & (areas < largest)
-        if inside.any():
-            found[str(smallest)] = float((spliced[inside] >= firmness).mean())
-    upper = float(beta.ppf(0.95, alarms + 1, len(human) - alarms))  # Clopper and Pearson
-    return MixedRule(firmness, alarms / len(human), upper, len(human), found, len(spliced))
+    for smallest, largest, name in splices.SIZES:
+        inside = judged.spliced[(judged.areas >= smallest) & (judged.areas < largest)]
+        if inside.size:
+            found[name] = float((inside >= firmness).mean())
+    upper = float(upper_limit(alarms, len(human)))
+    return MixedRule(firmness, alarms / len(human), upper, len(human), found, len(judged.spliced))
 
 
 def with_rule(fitted: FittedParts, found: MixedRule | None) -> Parts:
-    """The parts with the rule for mixed pictures."""
-    return replace(fitted.parts, mixed=found)
+    """The parts with the rule for mixed pictures, if it finds enough to be worth its false alarms."""
+    worthwhile = found is not None and max(found.found.values(), default=0.0) >= LEAST_FOUND
+    return replace(fitted.parts, mixed=found if worthwhile else None)
 
 
-class _Pixels:
-    """The canonical pixels of training pictures by row, uint8 [S, S, 3]."""
+class HeldOutJudge:
+    """Judges places of training pictures by heads that know neither their sources nor their generators.
+
+    Args:
+        extractor: How features are extracted.
+        fitted: How parts are judged.
+    """
 
     def __init__(self, extractor: Extractor, fitted: FittedParts):
+        self._grid = WindowGrid(extractor.geometry.size)
+        self._net = converted_backbone.load_windows(extractor, extractor.identity["weights"])
+        self._by_fold = fitted.by_fold
+        self._fold = dict(zip(fitted.pictures.sha256, fitted.folds.folds, strict=True))
         self._cache = PixelCache(extractor.geometry)
         self._cache.ensure(list(zip(fitted.pictures.sha256, fitted.pictures.file, strict=True)))
-        self._rows = self._cache.rows(list(fitted.pictures.sha256))
 
-    def __call__(self, row: int) -> "Pixels":
-        return self._cache.read(self._rows[[row]])[0]
+    def pixels(self, sha256: str) -> "Pixels":
+        """The canonical pixels of a training picture, uint8 [S, S, 3]."""
+        return self._cache.read(self._cache.rows([sha256]))[0]
 
-
-class _Judge:
-    """How firmly a picture is of two origins, by the heads of each fold."""
-
-    def __init__(self, extractor: Extractor, by_fold: dict[int, Parts]):
-        import keras
-
-        size = extractor.geometry.size
-        picture, statistics = window_statistics(extractor.build(), size)
-        maps = {
-            str(number): evidence_graph.margins(parts.layers, parts, statistics)[1] for number, parts in by_fold.items()
+    def margin(self, pixels: "Pixels", sha256: str) -> "NDArray[np.float32]":
+        """The margin of the places of a picture [G, G], judged without the fold of the picture with this content."""
+        parts = self._by_fold[self._fold[sha256]]
+        ((kernel, bias),) = parts.layers
+        windows = self._net.windows(pixels[None])
+        margins = {
+            side: (windows[str(side)][0] @ kernel + bias)[..., 0] / (found.temperature if found else 1)
+            for side, found in parts.calibrations.items()
+            if found or not any(parts.calibrations.values())
         }
-        self._maps = CompiledModel(
-            partial(keras.Model(picture, maps), training=False), (size, size, 3), images.to_input
-        )
+        return self._grid.covered(margins).astype(np.float32)
 
-    def firmness(self, pixels: "Pixels", fold: int) -> float:
-        """`MixedRegion.firmness`, judged by the heads fitted without a fold; -inf where there is no region."""
-        found = region(self._maps(pixels[None])[str(fold)][0])
+    def firmness(self, pixels: "Pixels", sha256: str) -> float:
+        """`MixedRegion.firmness`, judged likewise; -inf where there is no region."""
+        found = region(self.margin(pixels, sha256))
         return -np.inf if found is None else found.firmness
 
 
-def _splices(
-    fitted: FittedParts, ai: "NDArray[Any]", human: "NDArray[Any]"
-) -> "Iterator[tuple[int, int, NDArray[np.bool_], bool]]":
-    """Base, donor, region [S, S] and whether its edge is soft, of splices in both directions in turn."""
-    sha256s, folds = fitted.pictures.sha256.to_numpy(str), fitted.folds.folds
-    for number in range(SPLICES):
-        bases, donors = (human, ai) if number % 2 else (ai, human)
-        if not len(bases):
-            return
-        base = bases[number % len(bases)]
-        partners = donors[folds[donors] == folds[base]]
-        if not len(partners):
-            continue
-        draw = content_draw.generator(f"splice {number} of", sha256s[base])
-        yield base, draw.choice(partners), _rectangle(draw), bool(draw.random() < 0.5)
-
-
-def _rectangle(draw: np.random.Generator, side: int = 224) -> "NDArray[np.bool_]":
-    """A rectangle anywhere in a square, of 5 to 50 % of its area."""
-    area = np.exp(draw.uniform(np.log(AREAS[0]), np.log(AREAS[-1])))
-    height = min(side, round(side * np.sqrt(area * np.exp(draw.uniform(-0.5, 0.5)))))
-    width = min(side, round(area * side * side / height))
-    top, left = draw.integers(0, side - height + 1), draw.integers(0, side - width + 1)
-    mask = np.zeros((side, side), bool)
-    mask[top : top + height, left : left + width] = True
-    return mask
-
-
-def _spliced(base: "Pixels", donor: "Pixels", mask: "NDArray[np.bool_]", feather: bool) -> "Pixels":
-    """`base` with the region of `donor`."""
-    side = len(base)
-    places = np.arange(side) * len(mask) // side
-    share = mask[np.ix_(places, places)].astype(np.float32)
-    if feather:
-        share = gaussian_filter(share, side / 56)
-    return np.rint(base * (1 - share[..., None]) + donor * share[..., None]).astype(np.uint8)
+def splices_of_folds(fitted: FittedParts, count: int) -> list[Splice]:
+    """Up to `count` splices of two pictures of one fold, as many of each fold, with a control after each."""
+    labels, sha256s, folds = fitted.pictures.label.to_numpy(), fitted.pictures.sha256.to_numpy(str), fitted.folds.folds
+    drawn: list[Splice] = []
+    for number in fitted.by_fold:
+        ai, human = (list(sha256s[(folds == number) & (labels == CLASSES[side])]) for side in (AI, HUMAN))
+        drawn += splices.draw(ai, human, count // len(fitted.by_fold), SEED)
+    return drawn

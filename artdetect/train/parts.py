@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
     from artdetect.train.config import TrainConfig
 
-MAX_COMPONENTS = 400  # of the embedding of windows
+COMPONENTS = (50, 100, 200, 400)  # of the embedding of windows, at most `train.pca_components`
 PENALTIES = (1e-2, 1e-1, 1.0)
 CHUNK = 256  # pictures whose windows are float32 at a time
 CONFIDENCE = 1.645  # standard errors of a one-sided 95 % interval
+Trial = tuple[int, float]  # components and penalty
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class FittedParts:
         by_fold: Fold -> the same, fitted without its pictures, their sources and generators, and calibrated without it.
         pictures: The training pictures that took part, rows of the training table.
         folds: Their folds.
-        measured: For metrics.json: pictures; penalty; and for each size of windows auc, log_loss, gain (what is left of
-            the log loss of a coin), gain_from (the lower end of its one-sided 95 % interval over sources), speaks.
+        measured: For metrics.json: pictures; runtime; components and penalty; and for each size of windows auc,
+            log_loss, gain (what is left of the log loss of a coin), gain_from (the lower end of its one-sided 95 %
+            interval over sources), speaks.
     """
 
     parts: Parts
@@ -73,15 +75,19 @@ def fit(
     chosen, folds, y = train.iloc[rows].reset_index(drop=True), all_folds.part(rows), y_all[rows]
     weights = source_weights(folds.groups, y)
     windows = _Windows(extractor, 1 + min(config.degraded_views, 1), chosen, progress)
-    components = min(config.pca_components, MAX_COMPONENTS)
+    trials = [
+        (components, penalty)
+        for components in sorted({min(config.pca_components, each) for each in COMPONENTS})
+        for penalty in sorted(PENALTIES, reverse=True)
+    ]  # the simplest first
 
-    logits = np.full((len(PENALTIES), windows.views, len(windows.sides), len(y)), np.nan)
+    logits = np.full((len(trials), windows.views, len(windows.sides), len(y)), np.nan)
     heads_of: dict[int, list[Layers]] = {}
     for number in folds.numbers:
         rest, held_out = folds.split(number)
         if not held_out.size or len(set(y[rest])) < len(CLASSES):
             continue
-        heads_of[number] = windows.heads(rest, y, weights, components)
+        heads_of[number] = windows.heads(rest, y, weights, trials)
         for trial, layers in enumerate(heads_of[number]):
             logits[trial][..., held_out] = windows.logits(held_out, layers)
     judged = np.isfinite(logits[0, 0, 0])
@@ -91,10 +97,10 @@ def fit(
 
     sides = range(len(windows.sides))
     losses = [
-        np.mean([(found := held_out_by(trial, side, judged)).log_loss(fit_calibration(found)) for side in sides])
-        for trial in range(len(PENALTIES))
+        np.mean([_losses(held_out_by(trial, side, judged)) for side in sides], axis=0) for trial in range(len(trials))
     ]
-    best = int(np.argmin(losses))
+    best = _simplest(losses, held_out_by(0, 0, judged).equal_shares(), folds.groups[judged])
+    components, penalty = trials[best]
     by_fold = {
         number: Parts(
             heads_of[number][best],
@@ -114,8 +120,14 @@ def fit(
         measured[str(name)] = worth
     silent = {name: None for name, found in calibrations.items() if found is None}
     by_fold = {number: replace(each, calibrations={**each.calibrations, **silent}) for number, each in by_fold.items()}
-    (layers,) = windows.heads(np.arange(len(y)), y, weights, components, [PENALTIES[best]])
-    summary = {"pictures": int(judged.sum()), "penalty": PENALTIES[best], "windows": measured}
+    (layers,) = windows.heads(np.arange(len(y)), y, weights, [trials[best]])
+    summary = {
+        "pictures": int(judged.sum()),
+        "runtime": windows.runtime,
+        "components": components,
+        "penalty": penalty,
+        "windows": measured,
+    }
     return FittedParts(Parts(layers, calibrations), by_fold, chosen, folds, summary)
 
 
@@ -123,6 +135,35 @@ def _spread(train: "pd.DataFrame", folds: SourceFolds, count: int) -> np.ndarray
     """Up to `count` pictures, as many of each source as there are, but the large ones are cut to one size: int [n]."""
     ranks = train.assign(source_group=folds.groups).groupby(["label", "source_group"]).sha256.rank(method="first")
     return np.sort(np.argsort(ranks.to_numpy(), kind="stable")[:count])
+
+
+def _losses(predictions: HeldOutPredictions) -> np.ndarray:
+    """The calibrated log loss of each picture, the mean over its windows: float [n]."""
+    p_ai = fit_calibration(predictions)(predictions.logits)
+    return log_losses(np.broadcast_to(predictions.classes == AI, p_ai.shape), p_ai).mean(axis=0)
+
+
+def _simplest(losses: Sequence[np.ndarray], shares: np.ndarray, groups: np.ndarray) -> int:
+    """The first trial that is worse than the best one by no more than one standard error over sources.
+
+    Source: Breiman et al., "Classification and Regression Trees" (1984), the one-standard-error rule. A simple head is
+    as good on other sources, and its maps change less with the picture's last bits.
+
+    Args:
+        losses: The losses of the pictures in each trial, [n] each, the simplest trial first.
+        shares: How much the pictures count, [n]; they sum to 1.
+        groups: Their sources, [n].
+    """
+    least = losses[int(np.argmin([each @ shares for each in losses]))]
+    worse = [_mean_over_sources(each - least, shares, groups) for each in losses]
+    return next(number for number, (mean, error) in enumerate(worse) if mean <= error)
+
+
+def _mean_over_sources(values: np.ndarray, shares: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    """The weighted mean of some pictures' values, and its standard error over their sources."""
+    mean = float(values @ shares)
+    _, members = np.unique(groups, return_inverse=True)
+    return mean, float(np.sqrt(np.square(np.bincount(members, shares * (values - mean))).sum()))
 
 
 def _worth(
@@ -137,10 +178,7 @@ def _worth(
         assert calibration
         p_ai[:, folds.folds == number] = calibration(predictions.logits[:, folds.folds == number])
     losses = log_losses(np.broadcast_to(is_ai, p_ai.shape), p_ai).mean(axis=0)
-    gains = np.log(2) - losses
-    gain = float(gains @ shares)
-    _, members = np.unique(folds.groups, return_inverse=True)
-    error = float(np.sqrt(np.square(np.bincount(members, shares * (gains - gain))).sum()))
+    gain, error = _mean_over_sources(np.log(2) - losses, shares, folds.groups)
     every = np.tile(shares, len(p_ai))
     return {
         "auc": float(roc_auc_score(np.tile(is_ai, len(p_ai)), predictions.logits.ravel(), sample_weight=every)),
@@ -171,25 +209,25 @@ class _Windows:
             cache.ensure(items, with_label(progress, label))
         self._sha256s = list(pictures.sha256)
 
-    def heads(
-        self,
-        rows: np.ndarray,
-        y: np.ndarray,
-        weights: np.ndarray,
-        components: int,
-        penalties: Sequence[float] = PENALTIES,
-    ) -> list[Layers]:
-        """A head on features of windows for each penalty, fitted on the windows of the pictures `rows`, int [n]."""
+    @property
+    def runtime(self) -> str:
+        """What computes the features."""
+        return self._caches[0].runtime
+
+    def heads(self, rows: np.ndarray, y: np.ndarray, weights: np.ndarray, trials: Sequence[Trial]) -> list[Layers]:
+        """A head on features of windows for each trial, fitted on the windows of the pictures `rows`, int [n]."""
         shift = next(self._chunks(rows))[0].mean(axis=0)
-        embedding = heads.fit_embedding(heads.Moments.of((x for x, _ in self._chunks(rows)), shift), components)
+        moments = heads.Moments.of((x for x, _ in self._chunks(rows)), shift)
+        embedding = heads.fit_embedding(moments, max(components for components, _ in trials))
         embedded = [(embedding(x), owners) for x, owners in self._chunks(rows)]
         x, owners = (np.concatenate(column) for column in zip(*embedded, strict=True))
         balanced = heads.balanced_weights(y[owners], weights[owners].astype(np.float32))
         found: list[Layers] = []
-        for penalty in penalties:
-            ((kernel, bias),) = heads.fit(x, y[owners], balanced, "linear", penalty, 0).layers
+        for components, penalty in trials:
+            first = np.ascontiguousarray(x[:, :components])  # components are in the order of their variance
+            ((kernel, bias),) = heads.fit(first, y[owners], balanced, "linear", penalty, 0).layers
             margin = kernel[:, [AI]] - kernel[:, [HUMAN]]
-            on_features = embedding.matrix @ margin
+            on_features = embedding.matrix[:, :components] @ margin
             found.append([(on_features, bias[[AI]] - bias[[HUMAN]] - embedding.mean @ on_features)])
         return found
 

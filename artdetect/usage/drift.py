@@ -13,9 +13,11 @@ from typing import Any
 
 from artdetect.artifacts import file_names
 from artdetect.core import digests
+from artdetect.formatting.intervals import percent_estimate
 from artdetect.model import choice
+from artdetect.model.card import model_id, read_card
 from artdetect.model.decision import UNLIKE, UNSURE
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.model.detector import MODEL_FILE
 from artdetect.stats.confidence_intervals import metric, share_interval
 from artdetect.train.calibration import NOVELTY_QUANTILE
 from artdetect.usage import log
@@ -76,9 +78,9 @@ class Drift:
         for share in self.shares:
             word = "has drifted" if share.drifted else "has not drifted"
             said.append(
-                f"The share of pictures {share.name} {word}: {_percent(share.used)} in use, {_percent(share.promised)} "
-                f"promised; a rise of {_points(share.rise)}. It has drifted if all of that interval lies above "
-                f"{100 * self.max_rise:g}."
+                f"The share of pictures {share.name} {word}: {percent_estimate(share.used)} in use, "
+                f"{percent_estimate(share.promised)} promised; a rise of {_points(share.rise)}. It has drifted if all "
+                f"of that interval lies above {100 * self.max_rise:g}."
             )
         return [*said, f"Promised: {self.promise}."]
 
@@ -134,10 +136,6 @@ def _compare(name: str, count: int, pictures: int, promised: Metric, max_rise: f
     above = ((used["high"] - used["value"]) ** 2 + (promised["value"] - promised["low"]) ** 2) ** 0.5
     rise = metric(value, value - below, value + above)
     return Share(name, used, promised, rise, rise["low"] > max_rise)
-
-
-def _percent(found: Metric) -> str:
-    return f"{100 * found['value']:.1f} % ({100 * found['low']:.1f}–{100 * found['high']:.1f})"
 
 
 def _points(found: Metric) -> str:

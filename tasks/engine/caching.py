@@ -36,7 +36,7 @@ from artdetect.core import paths
 from artdetect.core.config_section import Section
 from artdetect.core.errors import storage_error
 from artdetect.monitoring.status import StageStatus, examine
-from tasks.engine import logging_setup
+from tasks.engine import logging_setup, progress
 from tasks.engine.locks import FlockLockManager
 
 logging_setup.install()
@@ -185,7 +185,8 @@ def _build(
     work = paths.cache() / "work" / f"{name}-{key}"
     extra = {"work": work} if "work" in inspect.signature(function).parameters else {}
     try:
-        with store.build(name, key, plan.parts, run, partial(registry.protected, name, key)) as out:
+        protect = partial(registry.protected, name, key)
+        with progress.activity(name), store.build(name, key, plan.parts, run, protect) as out:
             function(config, out=out, **inputs, **extra)
     except OSError as error:
         raise storage_error(error) or error from error

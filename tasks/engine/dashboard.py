@@ -17,6 +17,7 @@ from artdetect.config import Config
 from artdetect.core import paths
 from artdetect.core.errors import ArtdetectError
 from artdetect.formatting import localisation, markdown, other_art
+from artdetect.formatting.intervals import percent_span
 from artdetect.formatting.text import metric_rows, printable
 from artdetect.monitoring import registry_page
 from artdetect.pictures.labels import CLASSES
@@ -75,10 +76,7 @@ def result(metrics: Mapping[str, Any]) -> str:
         metrics: The content of evaluate's metrics.json.
     """
     accuracy = metrics["accuracy"]
-    return (
-        f"{100 * accuracy['value']:.1f} % of {metrics['pictures']:,} test pictures right "
-        f"({100 * accuracy['low']:.0f}–{100 * accuracy['high']:.0f} %)."
-    )
+    return f"{100 * accuracy['value']:.1f} % of {metrics['pictures']:,} test pictures right ({percent_span(accuracy)})."
 
 
 def _captions(metrics: Mapping[str, Any]) -> dict[str, str]:

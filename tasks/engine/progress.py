@@ -1,7 +1,10 @@
 """The progress of a long stage: a bar on a terminal, lines in a log file, a progress artifact on the dashboard."""
 
 import logging
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from uuid import UUID
 
@@ -10,10 +13,36 @@ from prefect.logging import get_run_logger
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
 from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.theme import Theme
 
 from artdetect.core.errors import ServerError
 from tasks.engine.connection import server_errors
+
+DELAY = 1.0  # seconds of work before it is announced
+
+
+@contextmanager
+def activity(what: str) -> Iterator[None]:
+    """Show on a terminal what is going on and for how long, once it has taken `DELAY` seconds.
+
+    Args:
+        what: The activity, such as the name of a stage. Bars of a `ProgressDisplay` stand below it.
+    """
+    console = _terminal()
+    if console is None:
+        yield
+        return
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Bar(*columns, console=console, transient=True) as spinner:
+        task = spinner.add_task(what, total=None, visible=False)
+        timer = threading.Timer(DELAY, spinner.update, [task], {"visible": True})
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            console.pop_theme()
 
 
 class ProgressDisplay:
@@ -105,7 +134,12 @@ class ProgressDisplay:
 
 
 def _terminal() -> Console | None:
-    """The console of Prefect's log if that is a terminal; sharing it keeps log lines and the bar apart."""
+    """The console of Prefect's log if that is a terminal; sharing it keeps log lines and the bar apart.
+
+    None if the command is quiet, which leaves errors alone in the log.
+    """
+    if not logging.getLogger("prefect").isEnabledFor(logging.INFO):
+        return None
     for handler in logging.getLogger().handlers:
         if isinstance(handler, PrefectConsoleHandler) and handler.console.is_terminal:
             handler.console.push_theme(Theme())  # the colours of a bar, which Prefect's theme lacks

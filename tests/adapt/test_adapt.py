@@ -11,18 +11,15 @@ import pytest
 
 from artdetect import adapt as library
 from artdetect.adapt import Adapted, own_pictures
-from artdetect.artifacts import file_names, lineage, store
+from artdetect.artifacts import file_names, leakage, lineage, store
 from artdetect.artifacts.store import Artifact
 from artdetect.core.errors import DataError, ModelError
 from artdetect.formatting import other_art
-from artdetect.gate import leakage
 from artdetect.housekeeping import inventory, retention
 from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.monitoring import model_table
 from artdetect.pictures import images, picture_views
 from tests.adapt.conftest import adapted_to
-
-pytestmark = pytest.mark.usefixtures("conversions_kept")
 
 Own = Callable[..., Path]
 Done = tuple[Adapted, Artifact]

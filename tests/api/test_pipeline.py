@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import artdetect
-from artdetect import OnnxClassifier, Pipeline
+from artdetect import Evaluation, OnnxClassifier, Pipeline
 from artdetect import config as configs
 from artdetect.artifacts import stages, store
 from artdetect.cli import main
@@ -106,6 +106,50 @@ def test_a_model_from_elsewhere_gets_the_metrics_of_the_stage(
     assert capsys.readouterr().out.rstrip() == str(compared)
     assert main(["gc", "--keep-days", "1"]) == 0
     assert {artifact.key for artifact in store.stored("evaluate")} >= {evaluation.artifact.key, other.artifact.key}
+
+
+def test_an_onnx_file_and_a_function_stand_on_one_page_from_the_command_line(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.toml").write_text(configs.dump(pipeline.config))
+    (tmp_path / "theirs.py").write_text("def half(pictures):\n    return [0.25] * len(pictures)\n")
+    options = ["--config", "config.toml", "--set", "evaluate.robustness_pictures=6"]
+    assert main(["evaluate", "theirs:half", *options]) == 0
+    half = store.stored("evaluate")[-1]
+    assert capsys.readouterr().out.startswith("half on 18 test pictures, 95 % intervals:\naccuracy ")
+    onnx_file(tmp_path / "red.onnx", [None, 8, 8, 3])
+    given = ["red.onnx", "--threshold", "0.4", "--beside", half.key, "--html", "page.html"]
+    assert main(["evaluate", *given, *options]) == 0
+    assert f"Compare: artdetect compare {half.key} " in capsys.readouterr().out
+    metrics = pipeline.evaluate(OnnxClassifier("red.onnx"), "red", threshold=0.4).metrics
+    page = (tmp_path / "page.html").read_text()
+    for value, kind in ((metrics["accuracy"]["value"], "num"), (6 / 18, "num second")):
+        assert f'<td class="{kind}">{value:.3f} <span class="hint">' in page
+    assert "A model from elsewhere, <code>red</code>, judged the test pictures" in page
+    assert 'id="robustness"' in page
+    assert "The other model was not judged on the same degraded pictures" in page
+    assert page.count('<figure class="card" id="mistakes-') == round(18 * (1 - metrics["accuracy"]["value"]))
+    assert page.count('<img src="data:image/webp') >= page.count('<figure class="card"')
+    assert "<script" not in page
+    written = Evaluation(store.load("evaluate", half.key), "half").report(tmp_path / "half.html", half.folder)
+    assert "a difference of 0 points" in written.read_text()
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("none.onnx", "none.onnx: there is no such file"),
+        ("half", "half: expected an ONNX file, or MODULE:FUNCTION"),
+        ("not_there:half", "not_there:half: No module named"),
+        ("math:pi", "math:pi: it is not a function, but a float"),
+    ],
+)
+def test_what_is_no_model_is_one_line(
+    model: str, says: str, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", model, "--set", f"download.url={pipeline.config.download.url}"]) == 2
+    assert f"artdetect: {says}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", [[0.5], 2.0, float("nan")])

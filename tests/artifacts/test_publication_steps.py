@@ -1,7 +1,8 @@
 """Kills before each step that a publication, a promotion or a collection takes on the file system, and power cuts.
 
-Each step is tried, one after the other: a process that takes it is killed just before it. After a power cut, what was
-not synced to the disk is gone as well. The champion must be whole in each of these states, and stay so.
+Steps are tried one after the other: a process that takes it is killed just before it. After a power cut, what was not
+synced to the disk is gone as well. The champion must be whole in each of these states, and stay so. `make test` tries
+every third step, `make test-slow` each.
 """
 
 import itertools
@@ -60,6 +61,11 @@ def exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tm
     if not atomic.exchange(tmp_path / "one", tmp_path / "two"):
         pytest.skip("this file system cannot exchange names")
     return True
+
+
+@pytest.fixture(params=[3, pytest.param(1, marks=pytest.mark.slow)], ids=["each third step", "each step"])
+def every(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
 
 
 def steps(act: Act, root: Path, at: int) -> tuple[bool, list[str], set[int]]:
@@ -123,18 +129,21 @@ def cut_power(root: Path, before: dict[int, int], synced: set[int]) -> None:
             os.truncate(path, min(path.stat().st_size, before.get(path.stat().st_ino, 0)))
 
 
-def prefixes(act: Act, root: Path) -> Iterator[str]:
-    """Put `root` into each state that a kill or a power cut during `act` leaves; yields what happened."""
-    template = Path(shutil.copytree(root, root.with_name("template")))
-    for at in itertools.count(1):
-        for power in (True, False):
-            shutil.rmtree(root)
-            shutil.copytree(template, root)
-            before = sizes(root)
-            finished, taken, synced = steps(act, root, at)
-            if not power:
-                cut_power(root, before, synced)
-            yield f"power {power}, after {taken[-1] if taken else 'nothing'}"
+def prefixes(act: Act, root: Path, every: int = 1) -> Iterator[str]:
+    """Put `root` into what a kill or a power cut leaves at steps 1, 1 + `every` and so on; yields what happened."""
+    template, killed = Path(shutil.copytree(root, root.with_name("template"))), root.with_name("killed")
+    for at in itertools.count(1, every):
+        shutil.rmtree(root)
+        shutil.copytree(template, root)
+        before = sizes(root)
+        finished, taken, synced = steps(act, root, at)
+        shutil.copytree(root, killed)
+        last = taken[-1] if taken else "nothing"
+        cut_power(root, before, synced)
+        yield f"power cut after {last}"
+        shutil.rmtree(root)
+        killed.rename(root)
+        yield f"killed after {last}"
         if finished:
             assert at > 5
             return
@@ -149,18 +158,18 @@ def assert_champion_survives(state: str) -> None:
     assert not list(store.place("train", KEY).parent.glob(".*")), state
 
 
-def test_a_killed_build_of_the_champions_key_leaves_the_champion(root: Path, exchange: bool) -> None:
+def test_a_killed_build_of_the_champions_key_leaves_the_champion(root: Path, exchange: bool, every: int) -> None:
     """Between two renames there was no champion, and the next collection deleted its last copies."""
-    for state in prefixes(lambda: build(KEY, CONTENT), root):
+    for state in prefixes(lambda: build(KEY, CONTENT), root, every):
         if exchange:
             assert store.verify("train", KEY) is None, state  # at every moment, without any repair
         assert_champion_survives(state)
 
 
-def test_a_collection_alone_puts_the_champion_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_collection_alone_puts_the_champion_back(root: Path, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic, "exchange", lambda first, second: False)
     put_back = 0
-    for state in prefixes(lambda: build(KEY, CONTENT), root):
+    for state in prefixes(lambda: build(KEY, CONTENT), root, every):
         gone = store.verify("train", KEY) == "missing"
         would = collect(KEEP_NO_RUNS.model_copy(update={"dry_run": True}))
         assert (store.verify("train", KEY) == "missing") == gone, state
@@ -171,17 +180,17 @@ def test_a_collection_alone_puts_the_champion_back(root: Path, monkeypatch: pyte
     assert put_back
 
 
-def test_a_killed_first_build_costs_that_build_only(root: Path, exchange: bool) -> None:
-    for state in prefixes(lambda: build("dddd4", "new"), root):
+def test_a_killed_first_build_costs_that_build_only(root: Path, exchange: bool, every: int) -> None:
+    for state in prefixes(lambda: build("dddd4", "new"), root, every):
         build("dddd4", "new")
         assert store.verify("train", "dddd4") is None, state
         assert not list(root.glob("train/.dddd4-*")), state
         assert_champion_survives(state)
 
 
-def test_a_killed_promotion_leaves_the_old_or_the_new_champion(root: Path) -> None:
+def test_a_killed_promotion_leaves_the_old_or_the_new_champion(root: Path, every: int) -> None:
     found = set()
-    for state in prefixes(lambda: registry.promote("bbbb2", {}, "me", "better"), root):
+    for state in prefixes(lambda: registry.promote("bbbb2", {}, "me", "better"), root, every):
         champion = registry.champion()
         assert champion, state
         found.add(champion.train)

@@ -117,19 +117,18 @@ def test_relative_paths_stay_relative_in_every_command_that_names_pictures(
     assert capsys.readouterr().out.split("\t")[::2] == ["in/a.jpg", "out/a.png\n"]
 
 
-def test_what_takes_long_is_announced_and_what_is_quick_is_not(
-    monkeypatch: pytest.MonkeyPatch, on_terminal: Callable[..., tuple[int, str]]
-) -> None:
-    monkeypatch.setattr(terminal, "DELAY", 0.05)
+def test_what_takes_long_is_announced_and_what_is_quick_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     with a_terminal() as (writer, written), monkeypatch.context() as patch:
         with os.fdopen(os.dup(writer), "w") as stream:
             patch.setattr(sys, "stderr", stream)
-            with terminal.activity("quick"):
-                pass
-            with terminal.activity("slow"):
-                time.sleep(0.6)
             with terminal.counted("pictures") as progress:
                 progress(3, 7)
+            patch.setattr(terminal, "DELAY", 60)
+            with terminal.activity("quick"):
+                pass
+            patch.setattr(terminal, "DELAY", 0)
+            with terminal.activity("slow"):
+                time.sleep(0.6)
         shown = written()
     assert "slow" in shown
     assert "quick" not in shown

@@ -20,6 +20,7 @@ from artdetect import compute
 from artdetect.compute import PREFETCH, ComputeConfig, dask_cluster
 from artdetect.compute.processors import VARIABLE
 from artdetect.core.errors import ComputeError, DataError
+from tests.waiting import awaited
 
 
 def with_config(config: ComputeConfig, work: Callable[[], Any]) -> Any:
@@ -258,10 +259,7 @@ def test_a_cluster_ends_with_its_block_and_is_started_by_nothing_but_work() -> N
             assert again is context
         assert next(compute.chunks(worker, [1], 1))[1][0] == pid
     assert compute._CONTEXT.get() is not context
-    until = time.monotonic() + 60
-    while Path("/proc", str(pid)).exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not Path("/proc", str(pid)).exists()
+    assert awaited(lambda: not Path("/proc", str(pid)).exists())
 
 
 def test_an_address_where_nobody_answers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

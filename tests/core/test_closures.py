@@ -14,7 +14,11 @@ OTHER_STAGES = {
     "train": set(),
     "evaluate": set(),
     "explain": set(),
-    "report": {"explain.method_settings"},  # the labels of the methods
+    "report": {  # the labels of the methods; which pictures a subgroup has, for a second model's figures
+        "evaluate.slice_discovery",
+        "evaluate.subgroups",
+        "explain.method_settings",
+    },
     "gate": {  # it measures champion and challenger as evaluate does, and their maps as explain does
         "evaluate.calibration",
         "evaluate.metrics",
@@ -23,7 +27,6 @@ OTHER_STAGES = {
         "explain.explanation",
         "explain.localisation",
         "explain.localisation.metrics",
-        "explain.localisation.splices",
         "explain.map_values",
         "explain.method_settings",
         "explain.methods.artworks",

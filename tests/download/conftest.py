@@ -19,7 +19,7 @@ from artdetect.download import Retry, check, dataset_store, run
 from artdetect.download.config import DownloadConfig
 
 RANDOM = random.Random(129)
-QUICK = Retry(attempts=3, first_wait=0.01, max_wait=0.02, read_timeout=5)
+QUICK = Retry(attempts=3, first_wait=0.01, max_wait=0.02, read_timeout=60)
 PICTURES = {
     "Art/train/baroque/a.jpg": RANDOM.randbytes(200_000),
     "Art/train/AI_SD_baroque/b.jpg": RANDOM.randbytes(150_000),
@@ -109,7 +109,7 @@ class Site:
             request.wfile.write(body[:limit])
             request.wfile.flush()
             if limit < len(body):
-                self.stall.wait(20)
+                self.stall.wait(180)
         except OSError:  # the client is gone
             pass
 

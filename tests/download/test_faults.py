@@ -10,6 +10,7 @@ from artdetect.core import paths
 from artdetect.core.errors import DownloadError, StorageError
 from artdetect.download import dataset_store, extract, run
 from artdetect.download.config import DownloadConfig
+from tests.waiting import PATIENCE
 
 from .conftest import (
     archive_file,
@@ -72,7 +73,7 @@ def test_a_disk_that_fills_while_unpacking_leaves_nothing(tmp_path):
             print(error.strerror)
     """
     process = start(script, archive_file(tmp_path), tmp_path / "out")
-    assert process.communicate(timeout=20)[0] == "File too large\n"
+    assert process.communicate(timeout=PATIENCE)[0] == "File too large\n"
     assert_nothing_unpacked()
 
 

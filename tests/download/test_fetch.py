@@ -1,6 +1,5 @@
 """Downloads that succeed, and downloads that break and resume."""
 
-import time
 import zipfile
 
 import pytest
@@ -9,6 +8,7 @@ from artdetect.core import paths
 from artdetect.core.errors import DownloadError
 from artdetect.download import dataset_store, run
 from artdetect.download.config import DownloadConfig
+from tests.waiting import PATIENCE, awaited
 
 from .conftest import (
     ARCHIVE,
@@ -185,10 +185,8 @@ def test_a_length_that_does_not_match_is_noticed(site, tmp_path):
 
 
 def wait_for_bytes(count):
-    deadline = time.monotonic() + 15
-    while sum(part.stat().st_size for part in dataset_store.downloads().glob("*.part")) < count:
-        assert time.monotonic() < deadline, "nothing arrived"
-        time.sleep(0.01)
+    parts = dataset_store.downloads()
+    assert awaited(lambda: sum(part.stat().st_size for part in parts.glob("*.part")) >= count), "nothing arrived"
 
 
 @pytest.mark.slow
@@ -221,7 +219,7 @@ def test_two_runs_at_once_download_once(site, tmp_path):
     assert second.stdout.readline().strip() == "waiting for another run"
     site.stall.set()
     for process in (first, second):
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
     assert site.ranges_requested == [None, "bytes=1000-"]
     assert (tmp_path / "one" / "dataset.json").read_bytes() == (tmp_path / "two" / "dataset.json").read_bytes()

@@ -12,7 +12,7 @@ from artdetect.explain import explanation as explanations
 from artdetect.explain import run
 from artdetect.explain.config import ExplainConfig
 from artdetect.explain.explained_pictures import title
-from artdetect.explain.localisation import splices
+from artdetect.pictures import splices
 
 CHEAP = ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0, localisation=0, beside=())
 

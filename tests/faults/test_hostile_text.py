@@ -109,7 +109,8 @@ def test_the_log_of_serve_is_printable() -> None:
 def test_a_model_whose_card_names_things_with_control_characters_is_refused(
     change: dict[str, object], model: Path, tmp_path: Path
 ) -> None:
-    from artdetect.model.detector import MODEL_FILE, read_card
+    from artdetect.model.card import read_card
+    from artdetect.model.detector import MODEL_FILE
 
     rewritten = tmp_path / "evil.keras"
     with zipfile.ZipFile(model / MODEL_FILE) as source, zipfile.ZipFile(rewritten, "w") as target:

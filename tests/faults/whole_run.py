@@ -84,8 +84,9 @@ def run(pictures: Path) -> None:
     inputs = {"index": table, "audit": findings, "balance": split, "train": model, "evaluate": scores, "explain": maps}
     stage(
         "report",
-        lambda section, *_: report.run(section, {name: found.folder for name, found in inputs.items()}, _[-1]),
+        lambda section, *_: report.run(section, {name: found.folder for name, found in inputs.items()}, _[-1], folder),
         **inputs,
+        **dict.fromkeys(("champion", "champion_scores", "champion_balance"), None),
     )
     registry.name_artifacts(model.key, lineage.lineage_keys(model.key))
 

@@ -5,16 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from artdetect import config as configs
 from artdetect.config import Config
 from tests import PROJECT
+from tests.waiting import awaited
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import Artifact
@@ -58,24 +58,34 @@ def artifacts(run_id: object) -> "list[Artifact]":
         return client.read_artifacts(artifact_filter=chosen)
 
 
-def task_states(run_id: object, expected: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """Name and type of the state of each task of a flow run, by its name.
+def events(name: str, mentioned: object, expected: int = 1) -> list[dict[str, Any]]:
+    """The events with this name that mention this text, say a run's id: the server stores them behind the request."""
+    from prefect.client.orchestration import get_client
 
-    The server records them behind the run, and its SQLite can make it wait a minute: until they are as `expected`, or
-    a minute and a half is over.
+    def found() -> list[dict[str, Any]]:
+        chosen = {"filter": {"event": {"name": [name]}}}
+        with get_client(sync_client=True) as client:
+            stored = client.request("POST", "/events/filter", json=chosen).json()["events"]
+        return [event for event in stored if str(mentioned) in json.dumps(event)]
+
+    return awaited(found, lambda events: len(events) >= expected)
+
+
+def task_states(run_id: object, expected: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """Name and type of the state of each task of a flow run, by its name, once those `expected` are as they should be.
+
+    The server records them behind the run, and its SQLite can make it wait a minute.
     """
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
-    chosen = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
-    until = time.monotonic() + 90
-    with get_client(sync_client=True) as client:
-        while True:
+    def found() -> dict[str, tuple[str, str]]:
+        chosen = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+        with get_client(sync_client=True) as client:
             runs = client.read_task_runs(flow_run_filter=chosen)
-            found = {run.name: (run.state.name, run.state.type.value) for run in runs if run.state}
-            if found == expected or time.monotonic() > until:
-                return found
-            time.sleep(0.5)
+        return {run.name: (run.state.name, run.state.type.value) for run in runs if run.state}
+
+    return awaited(found, lambda states: expected.items() <= states.items())
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,17 @@
 One base run is built; each test changes a copy of it and runs the real flow against a real Prefect server.
 """
 
+import html
 import os
+import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
 from artdetect.artifacts import registry, store
+from artdetect.cli import main
 from artdetect.compute import ComputeConfig
 from artdetect.core import paths
 from artdetect.core.errors import ArtifactError
@@ -38,6 +42,49 @@ def test_nothing_changed_nothing_runs(pictures: Path) -> None:
     assert [(stage.stage, stage.ran) for stage in state.result()] == [(name, False) for name in STAGES]
     cached = dict.fromkeys(STAGES, ("Cached", "COMPLETED"))
     assert task_states(state.state_details.flow_run_id, cached) == cached
+
+
+def command(page: str) -> list[str]:
+    """The words of the command that a report names."""
+    (found,) = re.findall(r'<pre class="command" tabindex="0"><code>(.*?)</code>', page)
+    return shlex.split(html.unescape(found))
+
+
+def keys() -> dict[str, list[str]]:
+    return {stage: [artifact.key for artifact in store.stored(stage)] for stage in STAGES}
+
+
+def test_the_reports_command_names_what_is_current(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = command((artifact("report") / "report.html").read_text())
+    assert words[:2] == ["artdetect", "run"]
+    monkeypatch.chdir(pictures.parent)
+    assert main(["status", *words[2:]]) == 0
+
+
+@pytest.mark.slow
+def test_the_reports_command_makes_the_same_keys_from_scratch(
+    pictures: Path, roots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, before = (artifact("report") / "report.html").read_text(), keys()
+    monkeypatch.chdir(pictures.parent)
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(roots / "again"))
+    assert main(command(page)[1:]) == 0
+    assert keys() == before
+    assert (artifact("report") / "report.html").read_text() == page
+
+
+def test_a_champion_of_the_same_pictures_stands_beside(pictures: Path) -> None:
+    """The page stays as it is when its model is promoted, too."""
+    registry.promote(artifact("train").name, {"balance": artifact("balance").name}, "ann", "the first")
+    changed = small(pictures, seed=1)
+    assert list(run(changed)) == ["train", "evaluate", "explain", "report"]
+    model, report = (store.stored(stage)[-1] for stage in ("train", "report"))
+    page = (report.folder / "report.html").read_text()
+    assert "Beside the figures of this model stand those of another one, the champion <code>notebook-" in page
+    assert run(changed) == {}
+    registry.promote(model.key, {}, "ann", "better")
+    assert run(changed) == {}
+    assert {stage.state for stage in status.status(changed)} == {"current"}
 
 
 def test_an_added_copy_wakes_only_what_it_reaches(pictures: Path) -> None:

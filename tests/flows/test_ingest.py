@@ -4,12 +4,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from artdetect import config as configs
@@ -21,7 +19,7 @@ from tasks.engine.events import SAMPLES_ADDED
 from tests.ingest.conftest import drop
 from tests.tiny_dataset import data_set, jpeg, write
 
-from .conftest import PROJECT, artifacts, small
+from .conftest import PROJECT, artifacts, events, small
 
 
 @pytest.fixture
@@ -29,22 +27,9 @@ def config(server: str, roots: Path) -> Config:
     return small(data_set(roots / "art", train=1, test=1))
 
 
-def events(root: str, expected: int) -> list[dict[str, Any]]:
-    """The events about pictures added, whose batches lie below this test's root; the server takes them in behind."""
-    until = time.monotonic() + 60
-    chosen = {"filter": {"event": {"name": [SAMPLES_ADDED]}, "resource": {"id": [RESOURCE]}}}
-    while True:
-        with get_client(sync_client=True) as client:
-            found = client.request("POST", "/events/filter", json=chosen).json()["events"]
-        mine = [event for event in found if event["payload"]["batches"][0] in root]
-        if len(mine) >= expected or time.monotonic() > until:
-            return mine
-        time.sleep(0.5)
-
-
-def batches(roots: Path) -> str:
+def batches(roots: Path) -> list[str]:
     folder = roots / "data" / "incoming" / "provenance"
-    return " ".join(f"incoming/provenance/{file.name}" for file in folder.glob("*.json"))
+    return [f"incoming/provenance/{file.name}" for file in folder.glob("*.json")]
 
 
 def shown(state: Any) -> list[str]:
@@ -60,7 +45,9 @@ def test_the_watch_takes_shows_and_tells_and_is_quiet_with_nothing_to_do(config:
     (markdown,) = shown(state)
     assert "| AI/flux | 1 |" in markdown
     assert "b&#124;.jpg: not a picture" in markdown
-    (event,) = events(batches(roots), 1)
+    (batch,) = batches(roots)
+    (event,) = events(SAMPLES_ADDED, batch)
+    assert event["resource"]["prefect.resource.id"] == RESOURCE
     payload = event["payload"]
     assert {name: payload[name] for name in ("added", "by_origin", "incoming")} == {
         "added": 1, "by_origin": {"AI/flux": 1}, "incoming": {"AI": 1, "human": 0},
@@ -91,7 +78,8 @@ def test_the_command_tells_a_running_server_before_it_ends_and_does_without_one(
         env=os.environ | {"PREFECT_API_URL": server},
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert len(events(batches(roots), 1)) == 1
+    (batch,) = batches(roots)
+    assert len(events(SAMPLES_ADDED, batch)) == 1
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         assert main(arguments(901)) == 0
     printed = capsys.readouterr()

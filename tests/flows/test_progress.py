@@ -16,11 +16,14 @@ import time
 import flows
 from prefect import flow
 from prefect.logging import get_run_logger
+from tasks.engine import progress as displays
 from tasks.engine.progress import ProgressDisplay
+
+displays.DELAY = 0.1
 
 @flow
 def shown():
-    with ProgressDisplay("scan", every=0.1) as progress:
+    with displays.activity("the stage"), ProgressDisplay("scan", every=0.1) as progress:
         for number in range(11):
             progress.log(number, 10, "reading new pictures")
             time.sleep(0.05)
@@ -55,6 +58,7 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere(server: str, tmp_path: Path, te
     logged = [line for line in lines if re.search(r"INFO .* scan: reading new pictures, \d+ %$", line)]
     assert (len(bars) > 3, len(logged) > 2) == (terminal, not terminal)
     assert (re.search(r"scan: writing [━╸╺ ]+ +50%", text) is not None) == terminal
+    assert ("the stage 0:00:0" in text) == terminal
     for message in ("half of it", "all of it"):
         (line,) = [line for line in lines if line.endswith(message)]
         assert re.search(r"^\d\d:\d\d:\d\d.*INFO", line.split("\r")[-1])

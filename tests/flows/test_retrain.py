@@ -1,6 +1,5 @@
 """A retraining on a real server: the gate decides first, and pages are made for a model that was promoted."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from artdetect.artifacts import registry, run_ledger
 from artdetect.config import Config
 from flows.retrain import retrain
 
-from .conftest import artifacts, small
+from .conftest import artifacts, events, small
 
 BEFORE_THE_PAGES = ["download", "index", "audit", "balance", "train", "evaluate", "evaluate champion", "gate"]
 
@@ -25,18 +24,6 @@ def decisions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     real = gate.verdict
     monkeypatch.setattr(gate, "verdict", lambda folder: real(folder) | {"verdict": to_say[0]})
     return to_say
-
-
-def events(name: str, run_id: object) -> list[dict[str, Any]]:
-    """The events of a run with this name, once there is one: Prefect stores them a moment later."""
-    chosen, wanted = {"filter": {"event": {"name": [name]}}}, f"prefect.flow-run.{run_id}"
-    for _ in range(200):
-        with get_client(sync_client=True) as client:
-            found = client.request("POST", "/events/filter", json=chosen).json()["events"]
-        if of_run := [event for event in found if wanted in [one["prefect.resource.id"] for one in event["related"]]]:
-            return of_run
-        time.sleep(0.1)
-    return []
 
 
 def retrained(config: Config, **train: object) -> tuple[list[str], Any]:

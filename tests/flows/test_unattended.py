@@ -85,7 +85,7 @@ def test_new_samples_retrain_and_the_gate_decides(up: Site) -> None:
         runs = up.runs("retrain")
         return len(runs) == BURST and all(run["state_type"] in ENDED for run in runs)
 
-    assert eventually(done, 240), (up.runs("retrain"), up.log())
+    assert eventually(done, 600), (up.runs("retrain"), up.log())
     runs = up.runs("retrain")
     assert {run["state_type"] for run in runs} == {"COMPLETED"}, up.log()
     trained = [run for run in runs if "gate" in up.artifacts(run)]

@@ -5,19 +5,19 @@ import shutil
 from pathlib import Path
 
 import pytest
-from prefect.client.orchestration import get_client
 
 from artdetect import alerts
 from artdetect.artifacts import run_ledger
 from artdetect.core import digests
+from artdetect.model.card import model_id, read_card
 from artdetect.model.decision import UNLIKE
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.model.detector import MODEL_FILE
 from artdetect.model.predict import Verdict
 from artdetect.usage.log import UsageLog
 from flows.watchdog import watchdog
 from tests.receiver import receiving
 
-from .conftest import artifacts
+from .conftest import artifacts, events
 
 
 def test_drift_is_shown_and_told_when_it_begins(
@@ -42,9 +42,7 @@ def test_drift_is_shown_and_told_when_it_begins(
     assert (told["event"], told["text"].startswith(f"drift: {model} gave 30 verdicts")) == (alerts.DRIFT, True)
     (shown,) = artifacts(state.state_details.flow_run_id)
     assert (shown.key, "has drifted" in str(shown.data)) == ("drift", True)
-    chosen = {"filter": {"event": {"name": [alerts.DRIFT]}}}
-    with get_client(sync_client=True) as client:
-        (event,) = client.request("POST", "/events/filter", json=chosen).json()["events"]
+    (event,) = events(alerts.DRIFT, state.state_details.flow_run_id)
     assert event["payload"]["pictures"] == 30
     assert [run.facts["drift"]["drifted"] for run in run_ledger.read()] == [True, True]
     metrics = (roots / "artifacts" / "metrics.prom").read_text()

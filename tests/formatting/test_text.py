@@ -28,11 +28,11 @@ def test_optional_metrics_are_shown_if_present() -> None:
         }
     )
     assert rows[4:] == [
-        ("share unsure", "0.060", "0.050 – 0.070"),
-        ("AI recall at 1% false-positive rate", "0.800", "0.790 – 0.810"),
-        ("calibration error (ECE)", "0.020", "0.010 – 0.030"),
-        ("accuracy on degraded pictures", "0.850", "0.840 – 0.860"),
-        ("… worst condition: blur", "0.700", "0.690 – 0.710"),
+        ("share unsure", "0.060", "0.050–0.070"),
+        ("AI recall at 1% false-positive rate", "0.800", "0.790–0.810"),
+        ("calibration error (ECE)", "0.020", "0.010–0.030"),
+        ("accuracy on degraded pictures", "0.850", "0.840–0.860"),
+        ("… worst condition: blur", "0.700", "0.690–0.710"),
     ]
 
 

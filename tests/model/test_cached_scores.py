@@ -1,5 +1,6 @@
 """Scores of test pictures: cached features must change nothing but the time that scoring takes."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,9 @@ SIDE = 16
 GEOMETRY = Geometry(SIDE, "squash")
 
 
+@cache
 def detector(head: int, backbone: int = 0, frozen: bool = True) -> Detector:
-    """A detector with random weights by two seeds."""
+    """A detector with random weights by two seeds. For reading only."""
     import keras
 
     keras.utils.set_random_seed(backbone)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from artdetect.core.errors import ModelError
+from artdetect.model.card import read_card
 from artdetect.model.decision import DecisionRule
-from artdetect.model.detector import MODEL_FILE, Detector, Scores, read_card
+from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.model.frozen_backbone import LAYER
+from artdetect.model.scores import Scores
 from artdetect.pictures.images import Geometry
 
 pytestmark = pytest.mark.bits

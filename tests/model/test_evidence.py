@@ -1,11 +1,14 @@
 """The evidence of a verdict: exact sums, windows that are what the head says of a part alone, the same verdicts."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from artdetect.explain.model_score import ExplainedScore
+from artdetect.model import window_grid
 from artdetect.model.detector import Detector
 from artdetect.model.evidence import ADDITIVE
 from artdetect.model.evidence_graph import with_evidence
@@ -71,9 +74,9 @@ def test_a_window_says_what_the_head_says_of_its_activations_alone(hidden: tuple
     for row, column in ((0, 0), (2, 6)):
         places = [(place * detector.geometry.size / grid.cells, count * grid.cell) for place in (row, column)]
         inside = []
-        for x in map(np.asarray, activations):  # each activation as a square of equal pixels
-            fine = np.repeat(np.repeat(x, 64 * 14 // x.shape[1], axis=1), 64 * 14 // x.shape[2], axis=2)
-            (top, height), (left, width) = ((round(start * 14), round(length * 14)) for start, length in places)
+        for x in map(np.asarray, activations):  # each activation as a square of equal pixels, of 224 in all
+            fine = np.repeat(np.repeat(x, 224 // x.shape[1], axis=1), 224 // x.shape[2], axis=2)
+            (top, height), (left, width) = ((round(start * 3.5), round(length * 3.5)) for start, length in places)
             inside.append(fine[:, top : top + height, left : left + width])
         np.testing.assert_allclose(found[:, row, column], margins(detector, features(detector, inside)), atol=2e-2)
 
@@ -110,6 +113,16 @@ def test_windows_cover_every_place_of_pictures_of_any_size(size: int) -> None:
         for rows in (1, 7, grid.cells, 27, 112):
             np.testing.assert_allclose(grid.windows(side, rows).sum(axis=1), 1, rtol=1e-5)
             np.testing.assert_allclose(grid.each_cell(rows).sum(axis=0), grid.cells / rows, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "cells"), [(64, 14), (224, 14), (256, 16), (512, 16)])
+def test_windows_of_cells_are_those_of_the_activations(size: int, cells: int) -> None:
+    grid = WindowGrid(size)
+    assert grid.cells == cells
+    activations = np.random.default_rng(0).random((1, size // 8, size // 8, 3), np.float32)
+    side = next(iter(grid.sides))
+    at_once = window_grid.pooled(activations, partial(grid.windows, side))
+    np.testing.assert_allclose(grid.within(grid.reduced(activations), side), at_once, atol=1e-6)
 
 
 def test_compact_shows_its_class_activations_and_notebook_its_crops() -> None:

@@ -12,9 +12,11 @@ from artdetect.cli import main
 from artdetect.core.errors import ConfigError, ModelError, StorageError
 from artdetect.model import export as exports
 from artdetect.model import onnx_convert, output_check, tensorflow_setup
-from artdetect.model.detector import Detector, read_card
+from artdetect.model.card import read_card
+from artdetect.model.detector import Detector
 from artdetect.model.evidence import MARGIN
 from artdetect.model.export import CARD, FORMATS, ONNX_FILE, ExportResult, Format, export
+from artdetect.model.onnx_runtime import FEATURES
 from artdetect.model.output_check import TOLERANCE
 from artdetect.pictures.images import Geometry
 from tests.tiny_dataset import write
@@ -76,7 +78,7 @@ def run(exported: ExportResult, pictures: np.ndarray) -> dict[str, np.ndarray]:
         import onnxruntime
 
         session = onnxruntime.InferenceSession(exported.path)
-        names = [output.name for output in session.get_outputs() if not output.name.startswith(MARGIN)]
+        names = [output.name for output in session.get_outputs() if not output.name.startswith((MARGIN, FEATURES))]
         return dict(zip(names, session.run(names, {"picture": pictures}), strict=True))
     import tensorflow as tf
 
@@ -147,10 +149,14 @@ def test_onnx_takes_pictures_of_the_geometrys_size_and_old_runtimes_read_it(plai
 
 
 @every_format
-def test_converters_are_quiet(
+@pytest.mark.usefixtures("conversions")
+def test_converters_are_quiet_and_the_same_model_gives_the_same_bytes(
     plain: Detector, format: Format, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    export(plain, format, tmp_path / "out")
+    exported = export(plain, format, tmp_path / "out")
+    if format == "onnx":
+        again = export(plain, format, tmp_path / "again")
+        assert again.path.read_bytes() == exported.path.read_bytes()
     print("still shown", file=sys.stderr)
     assert capfd.readouterr() == ("", "still shown\n")
 

@@ -1,8 +1,11 @@
 """Head files: the same model without the backbone's weights, and what a damaged or foreign one says."""
 
 import json
+import shutil
 import zipfile
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,14 +15,14 @@ import pytest
 from artdetect.core.errors import ModelError
 from artdetect.model import artnet_model, head_file, keras_model_file
 from artdetect.model.artnet_model import Embedding, Head
+from artdetect.model.card import read_card
 from artdetect.model.decision import DecisionRule
-from artdetect.model.detector import Detector, Scores, read_card
+from artdetect.model.detector import Detector
 from artdetect.model.extractor import Extractor
 from artdetect.model.probabilities import Calibration
+from artdetect.model.scores import Scores
 from artdetect.pictures.images import Geometry
 from tests.tiny_dataset import jpeg
-
-pytestmark = pytest.mark.usefixtures("conversions_kept")
 
 COMPONENTS = 24
 EXTRACTOR = Extractor("efficientnet-lite0", ("stem..block2",), Geometry(64, "crop"))
@@ -31,8 +34,12 @@ def head(*sizes: int) -> Head:
     return Head(tuple((normal(shape, np.float32) / 5, normal(shape[1], np.float32)) for shape in pairwise(sizes)))
 
 
+@cache
 def made(hidden: tuple[int, ...] = (), families: tuple[str, ...] = ("flux", "sd"), views: int = 2) -> Detector:
-    """An artnet detector with a random head on the real backbone; features differ in scale by up to 1e6."""
+    """An artnet detector with a random head on the real backbone; features differ in scale by up to 1e6.
+
+    For reading only: it takes a second, so all tests share it.
+    """
     random = np.random.default_rng(3)
     features = EXTRACTOR.build().output_shape[-1]
     matrix = random.standard_normal((features, COMPONENTS)) * 10.0 ** random.uniform(-4, 2, (features, 1)) / 100
@@ -50,8 +57,22 @@ def arrays(scores: Scores) -> list[np.ndarray]:
     return [array for array in (scores.p_ai, scores.novelty, scores.generators, scores.embedding) if array is not None]
 
 
+@pytest.fixture(scope="module")
+def written_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made().save_head(file := tmp_path_factory.mktemp("written") / "a.npz")
+    return file
+
+
+@pytest.fixture
+def file(written_once: Path, tmp_path: Path) -> Path:
+    """The head file of `made`, to be damaged."""
+    return shutil.copy(written_once, tmp_path / "a.npz")
+
+
 @pytest.mark.bits
-@pytest.mark.parametrize(("hidden", "families"), [((9, 5), ("flux", "sd")), ((), ())])
+@pytest.mark.parametrize(
+    ("hidden", "families"), [((9, 5), ("flux", "sd")), pytest.param((), (), marks=pytest.mark.slow)]
+)
 def test_a_float32_head_file_gives_the_bits_of_the_whole_model(
     hidden: tuple[int, ...], families: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -91,9 +112,8 @@ def test_float16_is_half_as_large_and_moves_no_probability_by_a_thousandth(tmp_p
     np.testing.assert_allclose(rounded.novelty, exact.novelty, rtol=2e-3)
 
 
-def test_it_holds_no_weight_of_the_backbone(tmp_path: Path) -> None:
-    made().save_head(tmp_path / "a.npz")
-    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+def test_it_holds_no_weight_of_the_backbone(file: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(file) as archive:
         assert sorted(archive.namelist()) == [
             "artdetect.json",
             "backbone.onnx",
@@ -104,7 +124,7 @@ def test_it_holds_no_weight_of_the_backbone(tmp_path: Path) -> None:
             "model.onnx",
         ]
     made().save(tmp_path / "a.keras")
-    assert (tmp_path / "a.npz").stat().st_size < (tmp_path / "a.keras").stat().st_size / 2
+    assert file.stat().st_size < (tmp_path / "a.keras").stat().st_size / 2
 
 
 def test_further_entries_and_arrays_come_back_and_name_the_model(tmp_path: Path) -> None:
@@ -121,22 +141,22 @@ def test_further_entries_and_arrays_come_back_and_name_the_model(tmp_path: Path)
 def test_only_an_artnet_model_on_the_packages_weights_has_a_head_file(model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="a head file needs a model of preset artnet"):
         Detector.load(model).save_head(tmp_path / "a.npz")
-    own = made()
-    own.metadata["net"]["weights"] = "0123456789"
+    metadata = deepcopy(made().metadata)
+    metadata["net"]["weights"] = "0123456789"
+    own = replace(made(), metadata=metadata)
     with pytest.raises(ModelError, match="weights of its own"):
         own.save_head(tmp_path / "a.npz")
 
 
-def test_another_backbone_is_refused(tmp_path: Path) -> None:
-    made().save_head(tmp_path / "a.npz")
-    card = read_card(tmp_path / "a.npz")
+def test_another_backbone_is_refused(file: Path) -> None:
+    card = read_card(file)
     card["net"]["backbone_sha256"] = "0" * 64
     tensors = card["net"]["tensors"]["backbone"]
     card["net"]["tensors"]["backbone"] = dict.fromkeys(tensors, "0" * 64)
-    changed(tmp_path / "a.npz", "artdetect.json", json.dumps(card).encode())
-    for load in (Detector.load, lambda file: keras_model_file.load(file, card)):
+    changed(file, "artdetect.json", json.dumps(card).encode())
+    for load in (Detector.load, lambda path: keras_model_file.load(path, card)):
         with pytest.raises(ModelError, match="another version of the backbone efficientnet-lite0"):
-            load(tmp_path / "a.npz")
+            load(file)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +168,10 @@ def test_another_backbone_is_refused(tmp_path: Path) -> None:
         ("logits.kernel.npy", jpeg(1)),
     ],
 )
-def test_a_damaged_file_is_named(member: str, content: bytes | None, tmp_path: Path) -> None:
-    made().save_head(tmp_path / "a.npz")
-    changed(tmp_path / "a.npz", member, content)
-    with pytest.raises(ModelError, match=f"{tmp_path}/a.npz: "):
-        Detector.load(tmp_path / "a.npz")
+def test_a_damaged_file_is_named(member: str, content: bytes | None, file: Path) -> None:
+    changed(file, member, content)
+    with pytest.raises(ModelError, match=f"{file}: "):
+        Detector.load(file)
 
 
 def changed(path: Path, member: str, content: bytes | None) -> None:

@@ -18,8 +18,9 @@ from artdetect.core.errors import DataError, ModelError
 from artdetect.evaluate.config import EvaluateConfig
 from artdetect.index import scan
 from artdetect.model import cached_scores, predict
+from artdetect.model.card import read_card
 from artdetect.model.decision import DecisionRule
-from artdetect.model.detector import MODEL_FILE, Detector, read_card
+from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.model.extractor import Extractor
 from artdetect.model.feature_cache import FeatureCache, NativeScaleCache, clean_view
 from artdetect.model.frozen_backbone import with_crops
@@ -77,6 +78,7 @@ def test_a_large_picture_is_judged_by_the_mean_of_whole_and_crops_and_others_as_
     without = replace(detector, native_crops=0).scores_of(views).p_ai
     assert (scores == without).tolist() == [not large for large in LARGE]
     assert [detector.scores_of([one]).p_ai[0] for one in views] == scores.tolist()  # alone as among others
+    assert detector.scores_with_evidence(views)[0].p_ai.tolist() == scores.tolist()
 
 
 def test_features_are_averaged_alike_for_one_picture_and_for_many() -> None:

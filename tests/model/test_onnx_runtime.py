@@ -1,5 +1,6 @@
 """Verdicts by ONNX Runtime: the model's, the same bits whatever else the machine does, and never another model's."""
 
+import json
 import pickle
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import pytest
 
 from artdetect.core.errors import ModelError
 from artdetect.model import choice, runtime
+from artdetect.model.card import read_card
 from artdetect.model.decision import logit
-from artdetect.model.detector import MODEL_FILE, Detector, read_card
+from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.model.onnx_runtime import ENTRY
+from artdetect.pictures import images
 from artdetect.pictures.images import Geometry
 from tests import PROJECT
 from tests.model.test_detector import net_with_all_outputs
@@ -217,3 +220,23 @@ def test_predict_imports_no_package_that_it_does_not_need(kind: str, artifact: P
     loaded = set(done.stderr.splitlines()[-1].split())
     assert "onnxruntime" in loaded
     assert not loaded & HEAVY
+
+
+def test_the_base_install_draws_the_evidence(artifact: Path, tmp_path: Path) -> None:
+    """Without the packages of extras, as if they were not installed."""
+    write(tmp_path / "in" / "a.jpg", jpeg(1))
+    write(tmp_path / "in" / "b.jpg", b"")
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(sys.argv[1].split()));"
+        "from artdetect.cli import main; sys.exit(main(sys.argv[2:]))"
+    )
+    arguments = ["explain", "--model", artifact, "--out", tmp_path / "out", tmp_path / "in"]
+    command = [sys.executable, "-c", code, " ".join((*HEAVY, "scipy")), *arguments]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr  # b.jpg is empty
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"a.png", "a.json"}
+    found = json.loads((tmp_path / "out" / "a.json").read_text())
+    assert np.shape(found["evidence"]) == (14, 14)
+    assert found["p_ai"] == pytest.approx(
+        Detector.load(artifact).p_ai(images.load(tmp_path / "in" / "a.jpg", Geometry(64, "crop"))[None])[0]
+    )

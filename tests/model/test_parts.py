@@ -18,9 +18,7 @@ from artdetect.model.probabilities import Calibration
 from artdetect.pictures.picture_views import PictureViews
 from tests.model.test_head_file import PIXELS, made
 
-pytestmark = pytest.mark.usefixtures("conversions_kept")
-
-RULE = MixedRule(0.5, 0.01, 0.02, 300, {"0.25": 0.4}, 200)
+RULE = MixedRule(0.5, 0.01, 0.02, 300, {"25 to 50 %": 0.4}, 200)
 SIDE = 18  # of the windows on pictures of 64 px
 
 

@@ -43,7 +43,7 @@ def read() -> dict[tuple[str, ...], float]:
 
 def test_an_empty_project_has_metrics_too() -> None:
     found = read()
-    assert found.pop(("metrics_timestamp_seconds",)) == pytest.approx(time.time(), abs=60)
+    assert found.pop(("metrics_timestamp_seconds",)) == pytest.approx(time.time(), abs=600)
     assert found == {("gate_verdicts", "refused"): 0, ("gate_verdicts", "promoted"): 0}
 
 
@@ -58,7 +58,7 @@ def test_the_run_metrics_describe_the_last_run_of_each_flow() -> None:
     assert found["run_end_timestamp_seconds", "retrain"] == 1777593900
     assert found["run_last_success_timestamp_seconds", "pipeline"] == 1777593660
     assert found["run_last_failure_timestamp_seconds", "pipeline"] == 1777594200
-    assert found["run_last_failure_age_seconds", "pipeline"] == pytest.approx(time.time() - 1777594200, abs=60)
+    assert found["run_last_failure_age_seconds", "pipeline"] == pytest.approx(time.time() - 1777594200, abs=600)
     assert found["runs", "pipeline", "failed"] == found["runs", "pipeline", "completed"] == 1
     assert found["runs", "pipeline", "crashed"] == found["runs", "retrain", "failed"] == 0
     assert found["gate_verdicts", "promoted"] == 1

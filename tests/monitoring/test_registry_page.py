@@ -130,7 +130,7 @@ def test_the_command_that_makes_a_model_again_has_its_settings_and_data(history:
     store_used = [store.load(stage, key) for stage, key in (("download", "d-b1"), ("balance", "b1"), ("train", "t1"))]
     run_ledger.refresh(store_used)
     made = reproduction.provenance()
-    assert made["t1"]["data_sets"] == [{"name": NASTY, "url": URL, "sha256": SHA256}]
+    assert made["t1"]["data_sets"] == [{"name": NASTY, "url": URL, "sha256": SHA256, "sources": None}]
     assert made["t1"]["commit"] == store.load("train", "t1").record["revision"]
     words = shlex.split(made["t1"]["command"])
     assert words[:4] == ["artdetect", "run", "--config", "/dev/null"]

@@ -2,14 +2,12 @@
 
 import io
 import json
-import struct
 from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
-from tests.pictures.slow_files import chunk, segment
+from tests.pictures.signed_files import AI_TYPE, signed
 
-AI_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 SETTINGS = (
     "a castle by the sea\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 64x64"
 )
@@ -52,67 +50,11 @@ def xmp(attributes: str) -> bytes:
     ).encode()
 
 
-def cbor(value: Any) -> bytes:
-    """A value in CBOR."""
-    if isinstance(value, dict):
-        return _head(5, len(value)) + b"".join(cbor(key) + cbor(item) for key, item in value.items())
-    if isinstance(value, list):
-        return _head(4, len(value)) + b"".join(map(cbor, value))
-    if isinstance(value, str):
-        return _head(3, len(value.encode())) + value.encode()
-    return _head(0, value)
-
-
-def _head(major: int, number: int) -> bytes:
-    if number < 24:
-        return bytes([major << 5 | number])
-    return bytes([major << 5 | 25]) + struct.pack(">H", number)
-
-
-def _box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content) + 8) + kind + content
-
-
-def _labelled(label: str, content: bytes) -> bytes:
-    return _box(b"jumb", _box(b"jumd", bytes(16) + b"\3" + label.encode() + b"\0") + content)
-
-
-def manifest(generator: str = "Test Generator", source_type: str = AI_TYPE, older: bytes = b"") -> bytes:
-    """A manifest store of C2PA with one manifest, after an older one."""
-    actions = {"actions": [{"action": "c2pa.created", "digitalSourceType": source_type}]}
-    claim = {"claim_generator_info": {"name": generator, "version": "2"}, "signature": "self#jumbf=c2pa.signature"}
-    inside = _labelled("c2pa.assertions", _labelled("c2pa.actions.v2", _box(b"cbor", cbor(actions))))
-    inside += _labelled("c2pa.claim.v2", _box(b"cbor", cbor(claim)))
-    return _labelled("c2pa", older + _labelled("urn:c2pa:1", inside))
-
-
-def jpeg_with(store: bytes, size: int = 60) -> bytes:
-    """A JPEG with a manifest store, in segments of `size` bytes of content."""
-    plain = encoded("JPEG")
-    head, content = store[:8], store[8:]
-    parts = [content[at : at + size] for at in range(0, len(content), size)]
-    segments = [segment(0xEB, b"JP\0\1" + struct.pack(">I", n + 1) + head + part) for n, part in enumerate(parts)]
-    return plain[:2] + b"".join(segments) + plain[2:]
-
-
-def png_with(store: bytes) -> bytes:
-    """A PNG with a manifest store."""
-    plain = encoded("PNG")
-    return plain[:33] + chunk(b"caBX", store) + plain[33:]
-
-
-def webp_with(store: bytes) -> bytes:
-    """A WebP with a manifest store."""
-    body = (
-        encoded("WEBP", lossless=True)[8:] + b"C2PA" + struct.pack("<I", len(store)) + store + b"\0" * (len(store) & 1)
-    )
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
 FILES = {
-    "C2PA in JPEG": jpeg_with(manifest()),
-    "C2PA in PNG": png_with(manifest()),
-    "C2PA in WebP": webp_with(manifest()),
+    "C2PA in JPEG": signed(encoded("JPEG"), "JPEG"),
+    "C2PA in PNG": signed(encoded("PNG"), "PNG"),
+    "C2PA in WebP": signed(encoded("WEBP", lossless=True), "WEBP"),
+    "C2PA in AVIF": signed(encoded("AVIF"), "AVIF"),
     "IPTC": encoded("JPEG", xmp=xmp(f'Iptc4xmpExt:DigitalSourceType="{AI_TYPE}"')),
     "AUTOMATIC1111": png(parameters=SETTINGS),
     "AUTOMATIC1111 in JPEG": encoded(

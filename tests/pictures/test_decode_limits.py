@@ -16,7 +16,7 @@ from .drawn_files import CROP, FILES
 MB = 2**20
 REFUSED = {
     "scans": (lambda: slow_files.scans(decode_limits.MAX_SCANS + 1), "scans"),
-    "scans of a large picture": (lambda: slow_files.scans(1000, 13_000), "scans"),
+    "scans of a large picture": (lambda: slow_files.scans(17, 13_000), "17 scans or more of 169,000,000 pixels"),
     "segments": (lambda: slow_files.jpeg_parts(11_000), "small parts"),
     "EXIF": (lambda: slow_files.jpeg_exif(decode_limits.MAX_EXIF_SEGMENTS + 1), "EXIF segments"),
     "chunks": (lambda: slow_files.png_parts(11_000), "small parts"),

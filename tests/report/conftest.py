@@ -34,6 +34,12 @@ NOTICE = "These pictures are drawn by a program.\nNo person painted them.\n\nAcc
 STAGES = ("index", "audit", "balance", "train", "evaluate", "explain")
 RULE = DecisionRule(0.5, 0.27, 0.73, 2.0, 32, 2.0)
 ABSTAIN = {"min_accuracy": 0.95, "max_share": None}
+ORIGIN = {
+    "data_sets": [{"name": "a <data> set", "url": "https://example.org/a.zip", "sha256": "5" * 64, "sources": None}],
+    "pictures": "7" * 64,
+    "settings": {"train": {"preset": "compact", "abstain": ABSTAIN}},
+    "command": "artdetect run --config /dev/null --set download.url=https://example.org/a.zip --set 'a=<b>'",
+}
 Folders = dict[str, Path]
 CALIBRATION = {
     "pictures": 118, "views": 3, "temperature": 1.3371, "p_min": 0.0312, "p_max": 0.9714, "threshold": RULE.threshold,
@@ -61,7 +67,8 @@ def full_folders(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def report_folder(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report(folders, tmp_path_factory.mktemp("report"))
+    pictures = folders["index"].parents[1] / "pictures"
+    return report(folders, tmp_path_factory.mktemp("report"), pictures=pictures, origin=ORIGIN)
 
 
 @pytest.fixture(scope="session")
@@ -125,8 +132,8 @@ def evaluation(predictions: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def report(folders: Folders, out: Path) -> Path:
-    run(ReportConfig(title="A <title> & more"), folders, out)
+def report(folders: Folders, out: Path, **options: Any) -> Path:
+    run(ReportConfig(title="A <title> & more"), folders, out, **options)
     return out
 
 

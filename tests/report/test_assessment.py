@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from PIL import Image
 
 from artdetect.core import digests
 from artdetect.model.decision import VERDICTS, DecisionRule
@@ -17,7 +16,7 @@ from artdetect.pictures.labels import CLASSES
 from artdetect.report import assessment, charts, context, html_page
 from artdetect.train import out_of_source
 
-from .conftest import ABSTAIN, NASTY, RULE, Folders, copy_of, estimate, judged, visible_text
+from .conftest import ABSTAIN, NASTY, ORIGIN, RULE, Folders, copy_of, estimate, judged, visible_text
 
 Render = Callable[..., str]
 OPTIONAL = {
@@ -25,7 +24,6 @@ OPTIONAL = {
     "baselines": "Baselines",
     "weak-slices": "Weak subgroups",
     "generator-attribution": "Generator attribution",
-    "worst-errors": "Worst errors",
 }
 
 
@@ -298,21 +296,6 @@ def test_attribution_counts_true_and_predicted_generators(full_page: str) -> Non
     )
 
 
-def test_worst_errors_are_on_a_sheet_and_listed_with_their_nearest_pictures(
-    full_folders: Folders, full_page: str
-) -> None:
-    with Image.open(full_folders["evaluate"] / "worst_errors.png") as opened:
-        sheet = html_page.embedded(opened, html_page.SHEET_WIDTH, html_page.SHEET_BYTES)
-    assert sheet["uri"] in full_page
-    content = section(full_page, "worst-errors")
-    assert "human, post impressionism: is human, verdict AI, p(AI) > 0.999" in content
-    assert f"training picture, human (human), distance 12.3: train/dots/{NASTY}.jpg" in content
-
-
-def test_without_errors_there_is_no_section(render_with: Render) -> None:
-    assert "Worst errors" not in render_with(worst_errors=[])
-
-
 def test_a_preset_without_epochs_shows_its_heads_and_no_curves(full_report: Path, full_page: str) -> None:
     content = section(full_page, "training")
     assert "linear selected 0.003 0.0723" in content
@@ -332,9 +315,16 @@ def test_calibration_is_part_of_the_training_section(fixture: str, request: pyte
     assert "bounds of p(AI) 0.031 to 0.971" in content
 
 
-def test_the_provenance_has_code_and_packages_and_no_commit(page: str) -> None:
+def test_the_provenance_has_command_data_set_settings_code_and_commit(page: str, full_page: str) -> None:
     content = section(page, "provenance")
     code = digests.value_digest({"artdetect.train": "abc"})[:16]
-    assert f"train key-of-train code {code}" in content
-    assert "c0ffee" not in page
+    assert f"train key-of-train {code} c0ffee" in content
+    assert (
+        f"at commit c0ffee and with the packages below. It gives artifacts with the same keys. {ORIGIN['command']}"
+        in content
+    )
+    assert f"a <data> set : https://example.org/a.zip sha256 {'5' * 64}" in content
+    assert f"names and contents have the digest {'7' * 64}" in content
+    assert 'train.abstain {"min_accuracy": 0.95, "max_share": null}' in content
     assert "pandas 3.0, 3.1, python 3.11" in content
+    assert "The command that makes this model again is not known" in section(full_page, "provenance")

@@ -7,35 +7,45 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pandas as pd
 import pytest
+
+from artdetect.report import context
 
 from .conftest import Folders
 
 MEASURE = """<script>
-function explained() {
-  const shown = [...document.querySelectorAll(".explained")].filter(figure => figure.getClientRects().length)
-  const at = figure => figure.getBoundingClientRect()
-  return shown.sort((a, b) => at(a).top - at(b).top || at(a).left - at(b).left).map(figure => figure.id)
+function shown(gallery) {
+  const cards = [...gallery.querySelectorAll(".card")].filter(card => card.getClientRects().length)
+  const at = card => card.getBoundingClientRect()
+  return cards.sort((a, b) => at(a).top - at(b).top || at(a).left - at(b).left).map(card => card.id)
 }
 function choices() {
-  return Object.fromEntries([...document.querySelectorAll(".choices input")].map(input => {
-    input.checked = true
-    const shown = explained()
-    document.querySelector(`input[name=${input.name}]`).checked = true
-    return [input.id, shown]
-  }))
+  const found = {}
+  for (const list of document.querySelectorAll(".choices select")) {
+    const first = list.value
+    for (const {value} of list.options) {
+      list.value = value
+      found[`${list.id}=${value}`] = shown(list.closest("section"))
+    }
+    list.value = first
+  }
+  return found
 }
 function zoomed() {
-  location.hash = document.querySelector(".enlarge").getAttribute("href")
-  const figure = document.querySelector(".explained:target")
-  return figure && `${getComputedStyle(figure).position} ${figure.querySelector("img").clientWidth}`
+  location.hash = document.querySelector("#explanations .enlarge").getAttribute("href")
+  const card = document.querySelector(".card:target")
+  const back = card.querySelector(".close")
+  return `${getComputedStyle(card).position} ${card.querySelector("img").clientWidth} ${getComputedStyle(back).display}`
+}
+function small() {  // what a thumb cannot hit
+  return [...document.querySelectorAll(".choices select, .close")].filter(
+    one => one.getClientRects().length && one.getBoundingClientRect().height < 24).length
 }
 addEventListener("load", () => parent.postMessage({
   width: innerWidth, content: document.documentElement.scrollWidth, shown: document.documentElement.clientWidth,
   executed: window.executed || 0,
   broken: [...document.images].filter(image => !image.naturalWidth).length,
-  choices: choices(), zoomed: zoomed()}, "*"))</script>"""
+  choices: choices(), small: small(), zoomed: zoomed()}, "*"))</script>"""
 COLLECT = """<!doctype html><body><script>addEventListener("message", ({data}) => {
   document.body.append(Object.assign(document.createElement("pre"), {textContent: JSON.stringify(data)}))})</script>"""
 
@@ -49,28 +59,31 @@ def test_a_browser_shows_it_at_phone_and_desktop_width_without_sideways_scrollin
         assert row["content"] <= row["shown"], f"{row['content'] - row['shown']} px too wide at {row['width']} px"
         assert row["executed"] == 0
         assert row["broken"] == 0
+        assert row["small"] == 0
 
 
-def test_explanations_are_filtered_sorted_and_enlarged_without_scripts(
+def test_galleries_are_filtered_sorted_and_enlarged_without_scripts(
     folders: Folders, page: str, tmp_path: Path
 ) -> None:
-    rows = pd.read_parquet(folders["explain"] / "explanations.parquet")
-    assert 0 < (rows.predicted == rows.label).sum() < len(rows)
+    values = context.gather(folders)
     (measured,) = _in_chromium((page,), (1280,), tmp_path)
-    shown = {choice: [name.removeprefix("picture-") for name in names] for choice, names in measured["choices"].items()}
-    right = rows.predicted == rows.label
-    wanted = {"outcome-right": right, "outcome-wrong": ~right}
-    for column, name in (("label", "class"), ("verdict", "verdict")):
-        wanted |= {f"{name}-{value}": rows[column] == value for value in ("AI", "human")}
-    wanted["verdict-unsure"] = rows.verdict == "unsure"
-    for choice, chosen in wanted.items():
-        assert sorted(shown[choice]) == sorted(rows.name[chosen]), choice
-    p_ai = (rows.set_index("name").p_ai * 10000).round()
-    assert list(p_ai[shown["order-rising"]]) == sorted(p_ai)
-    assert list(p_ai[shown["order-falling"]]) == sorted(p_ai, reverse=True)
-    assert len(shown["outcome-all"]) == len(rows)
-    position, width = measured["zoomed"].split()
-    assert position == "fixed"
+    lists = 0
+    for name in ("mistakes", "explanations"):
+        gallery = values[name]
+        cards = {f"{name}-{number}": card for number, card in enumerate(gallery["cards"], start=1)}
+        assert len(cards) > 2
+        for filter in gallery["filters"]:
+            for position, value in enumerate(filter["values"]):
+                shown = measured["choices"][f"{name}-{filter['key']}={position}"]
+                assert set(shown) == {key for key, card in cards.items() if card[filter["key"]] == value}
+                lists += 1
+            assert measured["choices"][f"{name}-{filter['key']}="] == list(cards)
+        for order in gallery["orders"][1:]:
+            shown = measured["choices"][f"{name}-order={order['key']}"]
+            assert [cards[key]["places"][order["key"]] for key in shown] == list(range(len(cards)))
+    assert lists > 8
+    position, width, back = measured["zoomed"].split()
+    assert (position, back) == ("fixed", "inline-block")
     assert int(width) >= 900
 
 
@@ -90,5 +103,5 @@ def _in_chromium(pages: tuple[str, ...], widths: tuple[int, ...], folder: Path) 
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     flags += " --disable-component-update --disable-sync --virtual-time-budget=4000 --dump-dom"
     command = [browser, *flags.split(), f"--user-data-dir={folder / 'profile'}", (folder / "frames.html").as_uri()]
-    dumped = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    dumped = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
     return [json.loads(html.unescape(found)) for found in re.findall(r"<pre>(.*?)</pre>", dumped)]

@@ -15,13 +15,14 @@ from PIL import Image
 from artdetect import audit
 from artdetect.core import digests
 from artdetect.formatting.text import METRICS
-from artdetect.report import charts, context, html_page
+from artdetect.report import charts, context, galleries, html_page, page_images
 from artdetect.report import config as report_config
 from artdetect.report.config import ReportConfig
 from artdetect.report.filters import NBSP, probability
 
 from .conftest import (
     HOSTILE,
+    ORIGIN,
     STAGES,
     Folders,
     copy_of,
@@ -40,7 +41,8 @@ def test_the_same_inputs_give_the_same_bytes_wherever_they_lie(
     folders: Folders, report_folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
-    again = report(copy_of(folders, tmp_path / "elsewhere"), tmp_path / "out")
+    pictures = folders["index"].parents[1] / "pictures"
+    again = report(copy_of(folders, tmp_path / "elsewhere"), tmp_path / "out", pictures=pictures, origin=ORIGIN)
     files = sorted(path.relative_to(report_folder) for path in report_folder.rglob("*") if path.is_file())
     assert [name.as_posix() for name in files] == [
         *(f"figures/{name}.png" for name in ("confusion", "coverage", "history", "reliability")),
@@ -58,7 +60,9 @@ def test_the_page_runs_no_scripts_and_makes_no_requests(page: str) -> None:
     sources = [value for tag in tags for value in re.findall(r'\b(?:src|srcset|href)="([^"]*)"', tag)]
     assert sources
     assert all(re.match(r"data:|#[\w-]+$", value) for value in sources)
-    assert not re.search(r"https?://|@import|url\(", page)
+    assert not re.search(
+        r"https?://|@import|url\(", "".join([*tags, *re.findall(r"<style>.*?</style>", page, re.DOTALL)])
+    )
     assert "Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"" in page
 
 
@@ -86,7 +90,7 @@ def test_the_numbers_are_those_of_the_metrics_with_their_intervals(folders: Fold
     metrics = json.loads((folders["evaluate"] / "metrics.json").read_text())
     for name in METRICS:
         value, low, high = (f"{metrics[name][part]:.3f}" for part in ("value", "low", "high"))
-        assert f'<td class="num">{value}</td><td class="num">{low}–{high}</td>' in page
+        assert f'<td class="num">{value} <span class="hint">{low}–{high}</span></td>' in page
     accuracy = metrics["accuracy"]
     sentence = visible_text(page[page.index("test pictures of its own data set") :].split("</p>")[0])
     assert f"the model classified {100 * accuracy['value']:.1f} % correctly" in sentence
@@ -138,7 +142,7 @@ def test_the_shortcut_has_its_auc_interval_and_properties(folders: Folders, page
 
 def test_the_contact_sheet_is_on_the_page(folders: Folders, page: str) -> None:
     with Image.open(folders["audit"] / audit.SHEET) as opened:
-        sheet = html_page.embedded(opened, html_page.SHEET_WIDTH, html_page.SHEET_BYTES)
+        sheet = page_images.embedded(opened, page_images.SHEET_WIDTH, page_images.SHEET_BYTES)
     assert f'<img src="{sheet["uri"]}" width="{sheet["width"]}" height="{sheet["height"]}"' in page
 
 
@@ -147,8 +151,8 @@ def test_explanations_and_the_page_are_small_files(report_folder: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (762, 1616, 3), np.uint8)
     blocks = np.repeat(np.repeat(noise[:48, :101], 16, axis=0), 16, axis=1)
     for pixels in (noise, blocks):
-        image = html_page.embedded(Image.fromarray(pixels), html_page.FIGURE_WIDTH, html_page.FIGURE_BYTES)
-        assert len(image["uri"]) * 3 / 4 < html_page.FIGURE_BYTES + 100
+        image = page_images.embedded(Image.fromarray(pixels), page_images.FIGURE_WIDTH, page_images.FIGURE_BYTES)
+        assert len(image["uri"]) * 3 / 4 < page_images.FIGURE_BYTES + 100
     assert (image["width"], image["height"]) == (1170, 556)
 
 
@@ -202,9 +206,10 @@ def test_only_some_of_many_explanations_are_on_the_page(folders: Folders, tmp_pa
     many = copy_of({"explain": folders["explain"]}, tmp_path)["explain"]
     table = pd.read_parquet(many / "explanations.parquet")
     pd.concat([table] * 20).to_parquet(many / "explanations.parquet")
-    explanations = context._explanations(many)
-    assert explanations["count"] == 120
-    assert len(explanations["shown"]) == context.SHOWN_PER_RULE * len(table.groupby(["label", "rule"]))
+    predictions = pd.read_parquet(folders["evaluate"] / "predictions.parquet")
+    found = galleries.explanations(many, predictions, 0.5, {"why_not": "none"})
+    assert found["count"] == 120
+    assert len(found["cards"]) == galleries.SHOWN_PER_RULE * len(table.groupby(["label", "rule"]))
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.9997, "> 0.999"), (1.0, "1.000"), (0.0001, "< 0.001"), (0.5, "0.500")])
@@ -235,7 +240,7 @@ def test_what_the_maps_find_stands_beside_noise_chance_and_the_true_region(page:
 def test_other_methods_maps_of_the_pictures_stand_beside(page: str) -> None:
     assert (
         page.count("<summary>XRAI, for comparison: AUC 0.78 (0.76–0.80) on splices</summary>")
-        == page.count('<figure class="explained"')
+        == page.count('<figure class="card" id="explanations-')
         > 0
     )
 

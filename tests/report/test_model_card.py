@@ -136,6 +136,21 @@ def test_parts_may_be_absent(full_folders: Folders, name: str, value: Any, shown
     assert shown in visible_text(cards.render("bare", context.gather(full_folders) | {name: value}))
 
 
+@pytest.mark.parametrize(
+    ("where", "shown"), [("card", "The verdict mixed is for"), ("metrics", "it would find too little.")]
+)
+def test_what_the_rule_for_mixed_pictures_finds_is_stated_whether_it_is_used_or_not(
+    full_folders: Folders, where: str, shown: str
+) -> None:
+    rule = {"human_pictures": 1000, "false_alarms": 0.01, "upper": 0.017, "spliced_pictures": 200}
+    rule |= {"found": {"below 10 %": 0.01, "25 to 50 %": 0.09}}
+    values = context.gather(full_folders)
+    training = values["training"] | {where: values["training"][where] | {"parts": {"mixed": rule}}}
+    content = visible_text(cards.render("mixed", values | {"training": training}))
+    assert shown in content
+    assert "it finds 1.0 % (below 10 %), 9.0 % (25 to 50 %)." in content
+
+
 def test_another_backbone_has_another_licence(full_folders: Folders) -> None:
     values = context.gather(full_folders)
     other = values | {"training": values["training"] | {"backbone": "ResNet50"}}

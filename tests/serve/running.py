@@ -40,7 +40,7 @@ def serving(
 
 def post(address: str, content: bytes, path: str = PREDICT, **query: str) -> httpx.Response:
     """The answer to a picture as the body."""
-    return httpx.post(address + path, content=content, params=query, timeout=120)
+    return httpx.post(address + path, content=content, params=query, timeout=180)
 
 
 def verdict(address: str, content: bytes, **query: str) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def verdict(address: str, content: bytes, **query: str) -> dict[str, Any]:
 
 def get(address: str, path: str) -> Any:
     """The JSON at a path."""
-    return httpx.get(address + path, timeout=60).raise_for_status().json()
+    return httpx.get(address + path, timeout=180).raise_for_status().json()
 
 
 @contextmanager

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from artdetect.core.errors import ConfigError
+from artdetect.explain import evidence_figures
 from artdetect.gate import golden
 from artdetect.pictures import images
 from artdetect.pictures.file_types import SUFFIXES
-from artdetect.serve import evidence_view, feedback, forms, page
+from artdetect.serve import feedback, forms, page
 from artdetect.serve.answers import COLUMNS
 from artdetect.serve.service import Service
 from artdetect.web import guard, problems
@@ -56,7 +57,7 @@ def test_what_a_file_declares_stands_beside_the_verdict_and_does_not_change_it(a
 
 def test_a_form_may_have_several_pictures_and_one_may_be_broken(address: str) -> None:
     files = [("a", ("one.jpg", jpeg(1))), ("b", ("two.jpg", b"<html>")), ("a", ("ö.jpg", jpeg(3)))]
-    answer = httpx.post(address + PREDICT, files=files, data={"more": "words"}, timeout=60)
+    answer = httpx.post(address + PREDICT, files=files, data={"more": "words"}, timeout=180)
     assert answer.status_code == 200
     rows = answer.json()["pictures"]
     assert [(row["path"], row["error"] is None) for row in rows] == [
@@ -69,7 +70,7 @@ def test_a_form_may_have_several_pictures_and_one_may_be_broken(address: str) ->
 
 def test_forms_that_are_no_use_are_problems(address: str) -> None:
     def posted(**options: object) -> httpx.Response:
-        return httpx.post(address + PREDICT, timeout=60, **options)
+        return httpx.post(address + PREDICT, timeout=180, **options)
 
     many = [("p", (f"{n}.jpg", jpeg(n))) for n in range(forms.MAX_PICTURES + 1)]
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -103,7 +104,7 @@ def test_the_evidence_is_that_of_the_model_as_numbers_and_as_a_figure(running: R
     shown = Image.open(io.BytesIO(base64.b64decode(body["image"].partition(",")[2])))
     assert shown.size == (90, 90)
     figure = Image.open(io.BytesIO(post(address, content, "/api/v1/explain", format="png").content))
-    assert (figure.format, figure.height) == ("PNG", 90 + evidence_view.LEGEND)
+    assert (figure.format, figure.height) == ("PNG", 90 + evidence_figures.LEGEND)
 
 
 def test_evidence_is_for_one_picture_that_can_be_read(address: str) -> None:
@@ -121,7 +122,7 @@ def test_a_wrong_verdict_is_kept_as_a_candidate_for_a_golden_case(running: Runni
 
     def send(**fields: str) -> httpx.Response:
         return httpx.post(
-            f"{address}/api/v1/feedback", files={"picture": ("../../x.jpg", content)}, data=fields, timeout=60
+            f"{address}/api/v1/feedback", files={"picture": ("../../x.jpg", content)}, data=fields, timeout=180
         )
 
     kept = send(label="human", note="I painted it\x1b[31m")
@@ -145,7 +146,9 @@ def test_a_full_folder_of_feedback_keeps_nothing_more(running: Running, monkeypa
     _, address, folder = running
     before = sorted(folder.rglob("*.jpg"))
     monkeypatch.setattr(feedback, "MAX_CASES", 0)
-    answer = httpx.post(f"{address}/api/v1/feedback", files={"p": ("x.jpg", jpeg(8))}, data={"label": "AI"}, timeout=60)
+    answer = httpx.post(
+        f"{address}/api/v1/feedback", files={"p": ("x.jpg", jpeg(8))}, data={"label": "AI"}, timeout=180
+    )
     assert "full" in problem(answer, 507)
     assert sorted(folder.rglob("*.jpg")) == before
 

@@ -1,13 +1,18 @@
 """Pictures that take too long or too much memory cost themselves an answer, and nobody else."""
 
 import asyncio
+import io
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from artdetect.pictures import images, picture_views
 from artdetect.pictures.images import Geometry
@@ -17,6 +22,8 @@ from tests.pictures import declared_files, slow_files
 from tests.tiny_dataset import jpeg
 
 SQUARE = Geometry(32, "crop")
+LARGE = Geometry(4096, "crop")
+SLOW = slow_files.scans(16, 13_000)  # within all limits of counts; three seconds, with crops
 
 
 def with_pool(act: Callable[[DecodePool], Awaitable[Any]], **options: Any) -> Any:
@@ -40,7 +47,7 @@ def test_a_picture_is_the_same_as_without_a_process() -> None:
             np.testing.assert_array_equal(got.views.crops, expected.crops)
             np.testing.assert_array_equal(got.artwork, np.asarray(images.artwork(content, 100, fit="crop")))
             assert got.views.side == expected.side
-        assert [one["kind"] for one in got.declared] == [None, "AI"]
+        assert [one["value"] for one in got.declared][1:] == ["valid", "trainedAlgorithmicMedia"]
         assert await pool.decode(b"<html>", SQUARE, 0) == "not a picture but a web page or other markup"
         assert "scans" in await pool.decode(slow_files.scans(1000, 13_000), SQUARE, 0)
         assert pool.replaced == 0
@@ -49,11 +56,9 @@ def test_a_picture_is_the_same_as_without_a_process() -> None:
 
 
 def test_a_picture_that_takes_too_long_ends_its_process_and_no_other() -> None:
-    slow = slow_files.scans(64, 13_000)  # within all limits of counts; about two seconds
-
     async def act(pool: DecodePool) -> None:
         answers = await asyncio.gather(
-            pool.decode(slow, SQUARE, 0), *(pool.decode(jpeg(seed), SQUARE, 0) for seed in range(6))
+            pool.decode(SLOW, LARGE, 3), *(pool.decode(jpeg(seed), SQUARE, 0) for seed in range(6))
         )
         assert answers[0] == decoding.TOO_SLOW
         assert all(isinstance(answer, Decoded) for answer in answers[1:])
@@ -66,12 +71,26 @@ def test_a_picture_that_takes_too_long_ends_its_process_and_no_other() -> None:
 def test_a_process_that_dies_is_replaced() -> None:
     async def act(pool: DecodePool) -> None:
         first = pool._all[0]
-        asked = asyncio.create_task(pool.decode(slow_files.scans(64, 13_000), SQUARE, 0))
+        asked = asyncio.create_task(pool.decode(SLOW, LARGE, 3))
         while first._process is None:
             await asyncio.sleep(0.01)
         os.kill(first._process.pid, signal.SIGKILL)
         assert await asked == decoding.ENDED
         assert isinstance(await pool.decode(jpeg(1), SQUARE, 0), Decoded)
+
+    with_pool(act, size=1)
+
+
+def test_metadata_that_end_the_process_cost_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_process, "__name__", "tests.serve.aborting_decode_process")
+
+    async def act(pool: DecodePool) -> None:
+        got = await pool.decode(jpeg(1), SQUARE, 0)
+        assert isinstance(got, Decoded)
+        np.testing.assert_array_equal(got.views.whole, picture_views.load(jpeg(1), SQUARE, 0).whole)
+        assert got.declared == [decoding.UNREAD]
+        assert pool.replaced == 1
+        assert isinstance(await pool.decode(jpeg(2), SQUARE, 0), Decoded)
 
     with_pool(act, size=1)
 
@@ -107,10 +126,35 @@ def test_a_process_has_limits_and_ends_with_the_service() -> None:
         os.kill(pid, 0)
 
 
-@pytest.mark.slow
-def test_a_picture_that_needs_too_much_memory_is_a_reason() -> None:
+def test_a_process_reaches_no_network() -> None:
+    code = (
+        "import socket, sys; from artdetect.serve.decode_process import leave_network; left = leave_network()\n"
+        "try: socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5); print(left, 'connected')\n"
+        "except OSError: print(left, 'refused')"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        command = [sys.executable, "-c", code, str(listening.getsockname()[1])]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if said == "False connected\n":
+        pytest.skip("the kernel lets this user have no network of its own")
+    assert said == "True refused\n"
+
+
+def test_a_picture_that_needs_too_much_memory_is_a_reason_and_the_next_one_is_decoded() -> None:
+    Image.new("L", (7_000, 7_000)).save(file := io.BytesIO(), "PNG", compress_level=1)  # 196 MB as RGB
+
     async def act(pool: DecodePool) -> None:
-        largest = slow_files.scans(1, 13_000)
-        assert isinstance(await pool.decode(largest, SQUARE, 0), Decoded)
+        answer = await pool.decode(file.getvalue(), SQUARE, 0)
+        assert isinstance(answer, str)
+        assert "memory" in answer
+        assert isinstance(await pool.decode(jpeg(1), SQUARE, 0), Decoded)
+
+    with_pool(act, size=1, max_memory=300 * 2**20)
+
+
+@pytest.mark.slow
+def test_the_largest_picture_is_within_the_limits() -> None:
+    async def act(pool: DecodePool) -> None:
+        assert isinstance(await pool.decode(slow_files.scans(1, 13_000), LARGE, 3), Decoded)
 
     with_pool(act, size=1)

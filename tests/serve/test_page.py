@@ -1,8 +1,7 @@
 """The page, driven in a real Chromium: what a person sees of one picture, ten, broken, large and false ones."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,10 +10,12 @@ from PIL import Image
 
 from artdetect.serve import feedback
 from artdetect.serve.live_model import LiveModel
+from benchmarks import serve_page
 from benchmarks.browser import Page, browser, executable
 from tests.pictures import declared_files
 from tests.serve.running import serving
 from tests.tiny_dataset import jpeg, write
+from tests.waiting import awaited
 
 needs_chromium = pytest.mark.skipif(executable() is None, reason="no chromium on this machine")
 START = "AI-generated or human-made?"
@@ -38,7 +39,6 @@ def tab(served: tuple[str, Path]) -> Iterator[Page]:
 @pytest.fixture
 def page(tab: Page, served: tuple[str, Path]) -> Page:
     """The page, just opened."""
-    tab.open("about:blank", lambda text: not text.strip())  # else the text of the page before is taken for this one's
     tab.events.clear()
     tab.open(f"{served[0]}/", lambda text: START in text)
     return tab
@@ -50,14 +50,6 @@ def judged(page: Page, files: list[Path]) -> str:
     text = page.wait(lambda text: f"{len(files)} judged." in text, 120)
     assert f"{len(files)} judged." in text, text
     return text
-
-
-def eventually(check: Callable[[], object]) -> bool:
-    for _ in range(200):
-        if check():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @needs_chromium
@@ -132,7 +124,7 @@ def test_the_evidence_lies_over_the_picture_and_follows_the_sliders(page: Page, 
     assert drawn(0, 30) == plain
     page.evaluate("document.querySelector('.figure').click()")
     saved = tmp_path / "own.jpg-evidence.png"
-    assert eventually(saved.exists)
+    assert awaited(saved.exists)
 
 
 @needs_chromium
@@ -141,12 +133,12 @@ def test_the_answer_can_be_saved(page: Page, tmp_path: Path) -> None:
     judged(page, [write(tmp_path / "own.jpg", jpeg(5, side=64))])
     page.evaluate("document.querySelector('.json').click()")
     saved = tmp_path / "own.jpg.json"
-    assert eventually(lambda: saved.exists() and saved.read_text())
+    assert awaited(lambda: saved.exists() and saved.read_text())
     assert json.loads(saved.read_text())["path"] == "own.jpg"
 
 
 @needs_chromium
-def test_without_scripts_the_form_gives_a_page_of_verdicts(page: Page, tmp_path: Path) -> None:
+def test_without_scripts_the_form_gives_verdicts_with_their_evidence(page: Page, tmp_path: Path) -> None:
     page.call("Emulation.setScriptExecutionDisabled", value=True)
     try:
         page.call("Page.reload")
@@ -158,6 +150,8 @@ def test_without_scripts_the_form_gives_a_page_of_verdicts(page: Page, tmp_path:
         assert "Cannot be read" in text
         assert page.evaluate("document.querySelectorAll('.result .scale').length") == 1
         assert "This verdict is wrong" not in text
+        assert page.evaluate("document.querySelector('.words img').alt").startswith("a.jpg with its evidence: ")
+        assert page.evaluate("[...document.querySelectorAll('.words img')].map(one => one.naturalWidth)") == [480]
     finally:
         page.call("Emulation.setScriptExecutionDisabled", value=False)
 
@@ -171,11 +165,26 @@ def test_nothing_is_wider_than_the_window(page: Page, tmp_path: Path, width: int
     page.resize(1280, 800)
 
 
+@needs_chromium
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_core_finds_no_violation(served, tmp_path: Path, scheme: str, width: int) -> None:
+    files = [write(tmp_path / "own.jpg", jpeg(5, side=64)), write(tmp_path / "broken.jpg", b"no picture")]
+    with browser(scheme) as page:
+        page.resize(width, 900)
+        serve_page.fill(page, served[0], files)
+        passed, violated = serve_page.checked(page, serve_page.axe())
+        assert violated == []
+        assert passed > 30
+        page.open(f"{served[0]}/docs", lambda text: "openapi.json" in text)
+        assert serve_page.checked(page, serve_page.axe())[1] == []
+
+
 def test_a_form_without_scripts_has_its_problem_on_the_page(served) -> None:
-    answer = httpx.post(f"{served[0]}/", files={"picture": ("", b"")}, timeout=60)
+    answer = httpx.post(f"{served[0]}/", files={"picture": ("", b"")}, timeout=180)
     assert answer.status_code == 422
     assert "The form has no picture" in answer.text
-    too_large = httpx.post(f"{served[0]}/", content=bytes(65 * 10**6), timeout=60)
+    too_large = httpx.post(f"{served[0]}/", content=bytes(65 * 10**6), timeout=180)
     assert too_large.status_code == 413
     assert "The body is too large" in too_large.text
 

@@ -30,6 +30,7 @@ from tests.model.test_detector import net_with_all_outputs
 from tests.serve.running import PREDICT, get, held, post, serving, vast, verdict
 from tests.test_architecture import PROJECT, loaded
 from tests.tiny_dataset import jpeg, write
+from tests.waiting import awaited
 
 RULE = DecisionRule(0.5, 0.25, 0.75, 0.4)
 
@@ -63,7 +64,9 @@ def test_rows_equal_those_of_predict_bit_for_bit_also_for_concurrent_requests(mo
     with serving(model) as (_, address), ThreadPoolExecutor(8) as many:
         answers = list(many.map(lambda file: post(address, file.read_bytes(), name=str(file)), files))
         nameless = post(address, b"<html>").json()["pictures"][0]
-        together = httpx.post(f"{address}{PREDICT}", files=[("p", (str(f), f.read_bytes())) for f in files], timeout=60)
+        together = httpx.post(
+            f"{address}{PREDICT}", files=[("p", (str(f), f.read_bytes())) for f in files], timeout=180
+        )
     rows = [answer.json()["pictures"][0] for answer in answers]
     assert [{name: row[name] for name in expected[0]} for row in rows] == expected
     assert [answer.status_code for answer in answers] == [200] * 20 + [422] * 4
@@ -186,10 +189,7 @@ def test_health_finds_a_new_champion_by_itself(two: Path) -> None:
     with serving() as (service, address):
         first = service.live.model.detector.id
         registry.promote("k2", {}, "me", "better")
-        for _ in range(600):
-            if get(address, "/healthz")["model"] != first:
-                break
-            time.sleep(0.1)
+        assert awaited(lambda: get(address, "/healthz")["model"] != first)
         assert service.live.model.train == "k2"
 
 
@@ -237,7 +237,7 @@ def test_the_command_answers_logs_and_ends_cleanly(model: Path, capfd: pytest.Ca
         message = f"cannot listen on 127.0.0.1, port {port}: address already in use. Try another --host or --port"
         assert capfd.readouterr() == ("", f"artdetect: {message}\n")
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
     finally:
         process.kill()
     assert (process.returncode, out) == (0, "")

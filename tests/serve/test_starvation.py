@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -34,7 +34,7 @@ def sockets(address: str, number: int, start: bytes = b"") -> Iterator[list[sock
 
 def ended(connection: socket.socket) -> bytes:
     """What a connection receives until it is closed."""
-    connection.settimeout(30)
+    connection.settimeout(180)
     received = b""
     try:
         while part := connection.recv(65536):
@@ -96,7 +96,7 @@ def test_a_body_that_stops_arriving_is_a_problem(
     with sockets(address, 8, HALF):
         pass  # gone in the middle
     with sockets(address, 1, HALF) as (slow,):
-        slow.settimeout(30)
+        slow.settimeout(180)
         assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
     assert verdict(address, jpeg(1))["error"] is None
     assert (service.intake.held, len(service.intake._arriving)) == (0, 0)
@@ -108,10 +108,11 @@ def test_a_body_that_drips_is_ended_by_the_limit_of_the_whole(running, monkeypat
     monkeypatch.setattr(edge, "LINGER_SECONDS", 0.2)
     _, address, _ = running
     with sockets(address, 1, HALF) as (slow,):
-        for _ in range(8):
-            slow.sendall(b".")
-            time.sleep(0.1)
-        slow.settimeout(30)
+        with suppress(BrokenPipeError, ConnectionResetError):  # a busy machine may send after the end
+            for _ in range(8):
+                slow.sendall(b".")
+                time.sleep(0.1)
+        slow.settimeout(180)
         assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
@@ -124,7 +125,7 @@ def test_a_body_that_is_too_large_gets_its_413_while_it_still_sends(model: Path)
                 yield bytes(10**6)
 
         for content, headers in ((chunks(), {}), (bytes(73 * 10**6), {})):
-            answer = httpx.post(address + PREDICT, content=content, headers=headers, timeout=60)
+            answer = httpx.post(address + PREDICT, content=content, headers=headers, timeout=180)
             assert answer.status_code == 413
             assert answer.json()["detail"].startswith("the body is too large (the limit is 1,000,000 bytes")
         assert post(address, bytes(10**6)).status_code == 422  # read, and no picture
@@ -148,7 +149,7 @@ def test_a_client_that_asks_first_is_refused_without_sending(running) -> None:
         b"POST /api/v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n"
     )
     with sockets(address, 1, head) as (asking,):
-        asking.settimeout(30)
+        asking.settimeout(180)
         assert asking.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
@@ -175,7 +176,7 @@ def test_bodies_that_hold_too_much_give_way_to_later_ones(running, monkeypatch: 
     large = b"POST /api/v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1999999\r\n\r\n" + bytes(1_500_000)
     with sockets(address, 3, large) as slow:
         for connection in slow:
-            connection.settimeout(30)
+            connection.settimeout(180)
         assert slow[0].recv(100).startswith(b"HTTP/1.1 503 ")  # the one that began first
         assert verdict(address, jpeg(1))["error"] is None
         assert service.intake.held <= 4_000_000

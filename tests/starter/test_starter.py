@@ -16,14 +16,13 @@ from artdetect.evaluate.config import EvaluateConfig
 from artdetect.gate import paired_predictions
 from artdetect.index import scan
 from artdetect.model import choice, head_file
+from artdetect.model.card import read_card
 from artdetect.model.choice import STARTER
-from artdetect.model.detector import Detector, read_card
+from artdetect.model.detector import Detector
 from artdetect.monitoring import model_table
 from artdetect.pictures import images
 from artdetect.train.config import TrainConfig
 from tests.tiny_dataset import no_groups
-
-pytestmark = pytest.mark.usefixtures("conversions_kept")
 
 STAGES = ("index", "balance", "train", "evaluate", "report")
 CARD = "# Model card of the whole model\n"

@@ -80,12 +80,20 @@ def test_serve_answers_with_verdict_and_evidence(base: Path, model: Path) -> Non
     with subprocess.Popen(program, cwd=base, env=environment(), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         address = process.stdout.readline().split()[0]
-        page = httpx.get(address, timeout=60)
+        page = httpx.get(address, timeout=180)
         files = {"file": ("a.jpg", jpeg(1))}
-        explained = httpx.post(f"{address}/api/v1/explain", files=files, timeout=60)
+        explained = httpx.post(f"{address}/api/v1/explain", files=files, timeout=180)
         process.send_signal(signal.SIGTERM)
     assert (page.status_code, explained.status_code) == (200, 200)
     assert explained.json()["picture"]["p_ai"] > 0
+
+
+@pytest.mark.slow
+def test_explain_draws_the_evidence(base: Path, model: Path, tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.jpg", jpeg(1))
+    ended = command(base, "explain", tmp_path / "in", "--out", tmp_path / "out", "--model", model)
+    assert ended.returncode == 0, ended.stderr
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"a.png", "a.json"}
 
 
 @pytest.mark.slow
@@ -93,7 +101,6 @@ def test_serve_answers_with_verdict_and_evidence(base: Path, model: Path) -> Non
     ("arguments", "extra"),
     [
         (["run", "--config", "configs/notebook.toml"], "pipeline"),
-        (["explain", "a.jpg", "--out", "out", "--method", "evidence"], "pipeline"),
         (["explain", "a.jpg", "--out", "out", "--method", "xrai"], "pipeline"),
         (["tune", "--config", "configs/notebook.toml"], "tune"),
     ],

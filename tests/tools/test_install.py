@@ -135,12 +135,12 @@ def test_uv_takes_packages_from_the_places_that_pip_names(pip_conf: Path, tmp_pa
             target,
             wanted,
         ]
-        subprocess.run(command, env={**os.environ, **variables}, cwd=PROJECT, check=True, timeout=60)
+        subprocess.run(command, env={**os.environ, **variables}, cwd=PROJECT, check=True, timeout=180)
         assert [path.name for path in target.glob("*.dist-info")] == [f"probe-{version}.dist-info"]
     (hashes := tmp_path / "hashes.txt").write_text(f"probe==2.0 --hash=sha256:{'0' * 64}\n")
     variables |= {"UV_CONSTRAINT": str(hashes)}
     command = [uv, "pip", "install", "--no-cache", "--python", sys.executable, "--target", tmp_path / "wrong", "probe"]
-    refused = subprocess.run(command, env={**os.environ, **variables}, stderr=subprocess.PIPE, text=True, timeout=60)
+    refused = subprocess.run(command, env={**os.environ, **variables}, stderr=subprocess.PIPE, text=True, timeout=180)
     assert refused.returncode != 0
     assert install.MISMATCH in refused.stderr
 

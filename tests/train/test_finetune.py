@@ -12,7 +12,8 @@ import pytest
 
 from artdetect.core.errors import ConfigError
 from artdetect.model import backbones, tensorflow_setup
-from artdetect.model.detector import MODEL_FILE, Detector, read_card
+from artdetect.model.card import read_card
+from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.model.extractor import Extractor
 from artdetect.pictures import degraded_views, images
 from artdetect.pictures.images import Geometry

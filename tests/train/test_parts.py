@@ -53,8 +53,8 @@ def test_each_fold_is_judged_by_heads_that_were_fitted_without_it(judged: Fitted
     y = judged.pictures.label.map(CLASSES.index).to_numpy(np.int64)
     weights = source_weights(judged.folds.groups, y)
     windows = training._Windows(EXTRACTOR, 2, judged.pictures.iloc[rest].reset_index(drop=True), None)
-    penalties = [judged.measured["penalty"]]
-    ((again,),) = windows.heads(np.arange(len(rest)), y[rest], weights[rest], CONFIG.pca_components, penalties)
+    trial = judged.measured["components"], judged.measured["penalty"]
+    ((again,),) = windows.heads(np.arange(len(rest)), y[rest], weights[rest], [trial])
     ((kernel, _),) = judged.by_fold[number].layers
     np.testing.assert_allclose(kernel, again[0], rtol=1e-3, atol=1e-3 * np.abs(kernel).max())
 
@@ -71,6 +71,14 @@ def test_a_size_whose_windows_are_no_better_than_a_coin_says_nothing(
     assert mixed.fit(found, EXTRACTOR) is None
 
 
+def test_the_simplest_head_is_taken_that_is_not_worse_by_more_than_its_standard_error() -> None:
+    groups, shares = np.repeat(["a", "b", "c", "d"], 5), np.full(20, 0.05)
+    best = np.linspace(0.4, 0.6, 20)
+    of_chance = best + np.repeat([0.3, -0.2, 0.2, -0.2], 5)  # worse by 0.025 on average, in two of four sources
+    assert training._simplest([best + 0.01, of_chance, best], shares, groups) == 1
+    assert training._simplest([best, of_chance], shares, groups) == 0
+
+
 def test_large_sources_are_cut_to_the_size_of_small_ones(parts: Parts) -> None:
     rows, folds = parts[0], source_folds(parts[0])
     chosen = rows.iloc[training._spread(rows, folds, 40)]
@@ -82,11 +90,11 @@ def test_large_sources_are_cut_to_the_size_of_small_ones(parts: Parts) -> None:
 
 def test_the_rule_for_mixed_pictures_allows_one_false_alarm_in_a_hundred() -> None:
     firmness = np.arange(1000) / 1000
-    rule = mixed.rule(firmness, np.array([2.0, 0.5, 0.5, 2.0]), np.array([0.06, 0.2, 0.3, 0.4]))
+    rule = mixed.rule(mixed.Judged(firmness, np.array([2.0, 0.5, 0.5, 2.0]), np.array([0.06, 0.2, 0.3, 0.4])))
     assert (firmness >= rule.firmness).mean() == rule.false_alarms == 0.01
     assert 0.01 < rule.upper < 0.02
-    assert rule.found == {"0.05": 1.0, "0.12": 0.0, "0.25": 0.5}
-    assert mixed.rule(np.full(300, -np.inf), np.array([0.1]), np.array([0.3])).false_alarms == 0
+    assert rule.found == {"below 10 %": 1.0, "10 to 25 %": 0.0, "25 to 50 %": 0.5}
+    assert mixed.rule(mixed.Judged(np.full(300, -np.inf), np.array([0.1]), np.array([0.3]))).false_alarms == 0
 
 
 def test_the_rule_is_fitted_on_pictures_that_the_heads_do_not_know(
@@ -97,10 +105,12 @@ def test_the_rule_is_fitted_on_pictures_that_the_heads_do_not_know(
     judged = replace(judged, parts=replace(judged.parts, calibrations=calibrations), by_fold=by_fold)
     assert mixed.fit(judged, EXTRACTOR) is None  # too few human-made pictures to state one in a hundred
     monkeypatch.setattr(mixed, "MIN_HUMAN", 20)
-    monkeypatch.setattr(mixed, "LEAST_FOUND", 0)
     monkeypatch.setattr(mixed, "SPLICES", 12)
     found = mixed.fit(judged, EXTRACTOR)
     assert found is not None
     assert found.false_alarms <= 0.01
     assert 40 <= found.human_pictures <= 48
-    assert found.spliced_pictures <= 12
+    assert 1 <= found.spliced_pictures <= 12
+    worthless = replace(found, found={"25 to 50 %": 0.09})
+    assert mixed.with_rule(judged, worthless).mixed is None
+    assert mixed.with_rule(judged, replace(found, found={"25 to 50 %": 0.1})).mixed is not None

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from artdetect.model.card import read_card
 from artdetect.model.decision import logit
-from artdetect.model.detector import MODEL_FILE, Detector, read_card
+from artdetect.model.detector import MODEL_FILE, Detector
 from artdetect.model.probabilities import Calibration
 from artdetect.pictures.images import Geometry
 from artdetect.train import gradient_training

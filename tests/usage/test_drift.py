@@ -10,8 +10,9 @@ import pytest
 from artdetect import retrain
 from artdetect.cli import main
 from artdetect.core.errors import StorageError
+from artdetect.model.card import model_id, read_card
 from artdetect.model.decision import NEAR, SURE, UNLIKE
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.model.detector import MODEL_FILE
 from artdetect.model.predict import Verdict
 from artdetect.retrain import RetrainConfig
 from artdetect.usage import drift as library

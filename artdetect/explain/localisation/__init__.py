@@ -1,8 +1,8 @@
 """Checks maps against ground truth: does the map of the pasted class find the region that was pasted?
 
-`splices` makes the pictures, `metrics` compares map and region. It takes any explainer and any model. A map is right
-here if it finds what the *model* could use: the pasted part is of the other class as a whole, so its texture everywhere
-speaks for that class.
+`artdetect.pictures.splices` makes the pictures, `metrics` compares map and region. It takes any explainer and any
+model. A map is right here if it finds what the *model* could use: the pasted part is of the other class as a whole, so
+its texture everywhere speaks for that class.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from artdetect.core import digests, json_cache
 from artdetect.explain.localisation import metrics
-from artdetect.explain.localisation.splices import EDGES, SHAPES, Splice, draw, shortage, spliced
 from artdetect.explain.quality import deletion_insertion
 from artdetect.pictures import content_draw, images
 from artdetect.pictures.labels import CLASSES
+from artdetect.pictures.splices import EDGES, SHAPES, SIZES, Splice, draw, shortage, spliced
 from artdetect.stats.bootstrap import mean_interval
 
 if TYPE_CHECKING:
@@ -33,13 +33,12 @@ HOW_TO_READ = (
     "A map finds the pasted regions if its AUC lies clearly above 0.5, above that of noise, and above that of its "
     "controls, in which a part of the same class was pasted and nothing is to be found."
 )
-SIZES = ((0.0, 0.1, "below 10 %"), (0.1, 0.25, "10 to 25 %"), (0.25, 1.0, "25 to 50 %"))  # of the area
 FEW = 5  # one in so many splices is explained by a method that takes many passes
 CURVES = 8  # splices whose true region is removed and added
 CURVE_STEPS = 13
-PACKAGES = ("keras", "numba", "numpy", "pillow", "scikit-image", "scipy", "tensorflow")
+PACKAGES = ("keras", "numba", "numpy", "onnxruntime", "pillow", "scikit-image", "scipy", "tensorflow")
 _DIRECTIONS = ("AI in human", "human in AI")  # by the class of the donor
-_CODE = ("artdetect.explain.localisation", "artdetect.explain.localisation.splices")
+_CODE = ("artdetect.explain.localisation", "artdetect.pictures.splices")
 
 Pixels = Callable[[str], NDArray[np.uint8]]  # sha256 -> canonical picture, uint8 [S, S, 3]
 Row = dict[str, Any]
@@ -76,7 +75,7 @@ def check(
         model: The digest of the model that all explainers were made for.
         explainers: Name -> explainer. The first one's maps are also compared with the true region by deletion and
             insertion.
-        parents: The contents to make splices of, AI and human, see `splices.parents`.
+        parents: The contents to make splices of, AI and human, see `artdetect.pictures.splices.parents`.
         pixels: Gives their pictures.
         count: The most splices; methods of many passes get one in `FEW`, and no controls.
         seed: The seed.

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     import keras
 
     from artdetect.explain.methods.explainer import Explainer
+    from artdetect.model.detector import Detector
 
 
-def make(method: str, model: keras.Model, **options: Any) -> Explainer:
+def make(method: str, model: keras.Model | Detector, **options: Any) -> Explainer:
     """Make the explainer of a method for a model.
 
     Args:
         method: One of `METHODS`.
-        model: A Keras model, as `Explainer` takes it.
+        model: A Keras model, as `Explainer` takes it; for the evidence a detector, too.
         options: Settings of the method, `batch_size`, and for XRAI `workers`.
 
     Raises:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from artdetect.explain.explanation import Explanation
 from artdetect.explain.method_settings import BATCH_SIZE, Settings, at_least
 from artdetect.explain.methods.artworks import Artwork, as_array
-from artdetect.explain.model_score import ExplainedScore
+from artdetect.explain.model_score import ExplainedScore, max_batch
 from artdetect.explain.regions import compact
 from artdetect.pictures.labels import CLASSES
 
@@ -44,13 +44,32 @@ class Explainer(ABC):
     def __init__(self, model: keras.Model, *, batch_size: int = BATCH_SIZE, **settings: Any):
         self.settings = self.settings_class.make(**settings)
         at_least("batch_size", batch_size, 1, whole=True)
-        self.model = model
-        self.score = ExplainedScore(model, self.settings.target, batch_size)
+        self.batch_size = batch_size
+        self._model = model
+        self._check_model()
+
+    def _check_model(self) -> None:
+        _ = self.score
+
+    @property
+    def model(self) -> keras.Model:
+        """The Keras model."""
+        return self._model
+
+    @cached_property
+    def score(self) -> ExplainedScore:
+        """The number that is explained."""
+        return ExplainedScore(self.model, self.settings.target, self.batch_size)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Height, width and channels of the model's pictures; None where any will do."""
+        return self.score.input_shape
 
     @property
     def options(self) -> dict[str, Any]:
         """What the explainer was made with besides model and settings; this does not shape a map."""
-        return {"batch_size": self.score.batch_size}
+        return {"batch_size": self.batch_size}
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -60,7 +79,7 @@ class Explainer(ABC):
     @property
     def group_size(self) -> int:
         """How many pictures are explained together."""
-        return self.score.max_batch(GROUP_PIXELS)
+        return max_batch(self.input_shape, GROUP_PIXELS)
 
     def __call__(
         self,
@@ -117,17 +136,15 @@ class Explainer(ABC):
             return []
         images, targets, artworks = zip(*taken, strict=True)
         for image in images:
-            check_image(image, self.score.input_shape)
+            check_image(image, self.input_shape)
             if image.shape != images[0].shape:
                 raise ValueError(
                     "pictures that are explained together must have one size. "
                     f"Received: {list(images[0].shape)} and {list(image.shape)}"
                 )
         stacked = np.stack(images)
-        logits = self.score.logits(stacked)  # computed in any case: a broken model must not explain anything
         given = np.array([_class_index(target) for target in targets])
-        classes = np.where(given < 0, logits.argmax(axis=1), given)
-        explanations = self._explain(stacked, classes, [as_array(artwork) for artwork in artworks])
+        explanations = self._explain(stacked, given, [as_array(artwork) for artwork in artworks])
         grain, scatters = self.grain(stacked.shape[1]), self.settings.scatters
         return [compact.with_regions(explanation, grain, smooth=scatters) for explanation in explanations]
 
@@ -150,12 +167,19 @@ class Explainer(ABC):
 
         Args:
             images: float32 [N, H, W, 3] in [0, 1]; N is 1 or more.
-            targets: The classes to explain, int [N].
+            targets: The classes to explain, int [N]; -1 for the predicted one, see `_classes`.
             artworks: uint8 [h, w, 3] each, or None.
 
         Returns:
             One explanation for each picture.
+
+        Raises:
+            ModelError: The model's output is not finite: a broken model must not explain anything.
         """
+
+    def _classes(self, images: NDArray[np.float32], targets: NDArray[np.integer]) -> NDArray[np.integer]:
+        """`targets` with the predicted classes in place of -1; errors as for `_explain`."""
+        return np.where(targets < 0, self.score.logits(images).argmax(axis=1), targets)
 
 
 def check_image(image: NDArray[np.float32], input_shape: tuple[int | None, ...]) -> None:

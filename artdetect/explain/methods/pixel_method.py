@@ -26,6 +26,7 @@ class PixelMethod(Explainer):
         targets: NDArray[np.integer],
         artworks: Sequence[NDArray[np.uint8] | None],
     ) -> list[Explanation]:
+        targets = self._classes(images, targets)
         maps, errors = self._attribute(images, targets)
         scores = self.score.values(images, targets)
         explanations = []

@@ -66,6 +66,7 @@ class XRAI(Explainer):
     ) -> list[Explanation]:
         if self.settings.compat and any(artwork is not None for artwork in artworks):
             raise ValueError('`artworks` must be None with compat="saliency", whose regions come from the picture')
+        targets = self._classes(images, targets)
         integrated = self._integrate(images, targets)
 
         def explanation(index: int) -> Explanation:

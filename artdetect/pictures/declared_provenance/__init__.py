@@ -58,24 +58,43 @@ def read(data: bytes) -> list[Declaration]:
 
 def _credentials(data: bytes, picture: Image.Image) -> Iterator[Declaration]:
     source = "C2PA Content Credentials"
-    if (claim := content_credentials.read(data)) is None:
+    if address := xmp.remote_credentials(xmp.packet(picture)):
+        yield Declaration(source, "kept on another machine, and not fetched", None, _short(address))
+    try:
+        format = "JPEG" if picture.format == "MPO" else picture.format or ""  # an MPO begins with a JPEG
+        claim = content_credentials.read(data, Image.MIME.get(format, ""))
+    except ValueError:
+        yield Declaration(source, "present, but damaged or of an unknown version", None, "")
         return
-    by = (
-        f"signed content credentials, written by {_short(claim.generator)}"
-        if claim.generator
-        else "signed content credentials"
-    )
-    yield Declaration(source, f"{by}; the signature was not checked", None, _short(claim.generator))
+    if claim is None:
+        return
+    by = f", written by {_short(claim.generator)}" if claim.generator else ""
+    yield Declaration(source, f"present{by}", None, _short(claim.generator))
+    yield Declaration(source, _signature(claim), None, claim.signature)
     for source_type in claim.source_types:
-        words, kind = xmp.SOURCE_TYPES.get(source_type, (f"digital source type “{_short(source_type)}”", None))
-        yield Declaration(source, words, kind, _short(source_type))
+        yield _source_type(source, source_type)
+
+
+def _signature(claim: content_credentials.Claim) -> str:
+    if claim.signature == "valid":
+        return (
+            f"the signature is valid: the file is as it was signed. The certificate is in the name of "
+            f"{_short(claim.signer) or 'nobody'}; whether that is true was not checked"
+        )
+    if claim.signature == "invalid":
+        return f"the signature is invalid: {_short(claim.reason) or 'the reason is unknown'}"
+    return "the signature was not checked"
+
+
+def _source_type(source: str, name: str) -> Declaration:
+    words, kind = xmp.SOURCE_TYPES.get(name, (f"digital source type “{_short(name)}”", None))
+    return Declaration(source, words, kind, _short(name))
 
 
 def _digital_source_type(data: bytes, picture: Image.Image) -> Iterator[Declaration]:
     packet = xmp.packet(picture)
     for source_type in xmp.source_types(packet):
-        words, kind = xmp.SOURCE_TYPES.get(source_type, (f"digital source type “{_short(source_type)}”", None))
-        yield Declaration("IPTC DigitalSourceType (XMP)", words, kind, _short(source_type))
+        yield _source_type("IPTC DigitalSourceType (XMP)", source_type)
     if tool := xmp.creator_tool(packet):
         yield Declaration("XMP CreatorTool", f"made or edited with {_short(tool)}", None, _short(tool))
 

@@ -1,130 +1,120 @@
-"""C2PA Content Credentials: who wrote the newest claim, and which source types its actions name.
+"""C2PA Content Credentials: the newest claim in a file, and whether its signature fits the file.
 
-The manifest is read as far as that needs (C2PA specification 2.1: JUMBF boxes, ISO 19566-5, with CBOR inside). Neither
-its signature nor the hash that binds it to the pixels is checked: that needs a list of trusted signers. The library
-c2pa-python would bring 70 MB, and fetches manifests from other machines.
+c2pa-python checks the signature, where the extra `credentials` is installed. Claim and check then come from one reader,
+so that no file shows one claim and has another one checked. Without it, `manifest_store` reads the claim unchecked.
+
+The library asks no other machine: manifests that are kept elsewhere, revocation and identities on the web are not
+fetched. Nor is there a list of trusted signers: anybody can make a certificate in any name. Its code is native and
+reads strangers' bytes, so `artdetect serve` calls it where it decodes pictures, under the same limits.
 """
 
-import re
-from collections.abc import Iterator
+import io
+import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from artdetect.pictures.declared_provenance import cbor
+from artdetect.pictures.declared_provenance import manifest_store
 
-MAX_STORE = 8 * 2**20  # bytes of all manifests of a file
-MAX_BOXES = 10_000  # in a box
-MAX_DEPTH = 8  # of boxes; a manifest has four
-_AVIF_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # the user type of C2PA's box in ISO media files
-_ACTIONS = re.compile(r"c2pa\.actions(\.v\d+)?(__\d+)?")
-_CLAIM = re.compile(r"c2pa\.claim(\.v\d+)?")
+SETTINGS = {
+    "version": 1,
+    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
+    "core": {
+        "allowed_network_hosts": [],
+        "decode_identity_assertions": False,  # they may name documents on the web
+        "max_decompressed_manifest_size_in_mb": 16,
+    },
+}
+_MARK = b"c2pa"  # the label of every manifest store
+_ALTERED = ("Hash.mismatch", "hashedURI.mismatch", "Hash.malformed")  # ends of the codes of C2PA 2.1, section 15.2
+_WHY = {
+    "claimSignature.mismatch": "it does not fit the claim",
+    "claimSignature.outsideValidity": "the certificate was not valid at the time of signing",
+    "signingCredential.expired": "the certificate was not valid at the time of signing",
+    "signingCredential.invalid": "the certificate is not one for signing content credentials",
+    "signingCredential.revoked": "the certificate was revoked",
+}
+_UNTRUSTED = "signingCredential.untrusted"  # no list of trusted signers is used, so this is so of all
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What the newest claim of a file says: the program that wrote it, and IPTC digital source types of its actions."""
+    """The newest claim of a file.
+
+    Args:
+        generator: The program that wrote it; empty if it does not say.
+        source_types: The IPTC digital source types of its actions.
+        signature: Whether the signature fits the claim, and the claim the file.
+        reason: Why the signature is invalid, in words.
+        signer: The names in the certificate, where the signature was checked.
+    """
 
     generator: str
     source_types: tuple[str, ...]
+    signature: Literal["valid", "invalid", "not checked"] = "not checked"
+    reason: str = ""
+    signer: str = ""
 
 
-def read(data: bytes) -> Claim | None:
-    """The claim in the content of a picture file; None if there is none, or it cannot be read."""
-    store = _store(data)[:MAX_STORE]
-    manifests = [box for box in _boxes(store) if box[0] == "c2pa"]
-    if not manifests:
+def read(data: bytes, media_type: str) -> Claim | None:
+    """The newest claim in a file; None if there is none.
+
+    Args:
+        data: The content of a picture file.
+        media_type: Its format, such as "image/jpeg".
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    if _MARK not in data:
         return None
-    newest = list(_boxes(manifests[0][1]))[-1:]  # the active manifest is the last
-    generator: str = ""
-    types: list[str] = []
-    for label, content in _leaves(newest[0][1]) if newest else ():
-        if _CLAIM.fullmatch(label):
-            generator = _generator(cbor.decode(content))
-        elif _ACTIONS.fullmatch(label):
-            types += _source_types(cbor.decode(content))
-    return Claim(generator, tuple(dict.fromkeys(types)))
+    c2pa = _library()
+    if c2pa is None or media_type not in c2pa.Reader.get_supported_mime_types():
+        found = manifest_store.read(data)
+        return Claim(*found) if found else None
+    try:
+        with (
+            c2pa.Context.from_dict(SETTINGS) as context,
+            c2pa.Reader(media_type, io.BytesIO(data), context=context) as reader,
+        ):
+            return _claim(json.loads(reader.json()))
+    except c2pa.C2paError as error:
+        if str(error).startswith(("ManifestNotFound", "Remote")):  # there is none, or it is kept elsewhere
+            return None
+        raise ValueError(str(error)) from error
 
 
-def _generator(claim: Any) -> str:
-    info = claim.get("claim_generator_info")
-    first = info[0] if isinstance(info, list) and info else info
-    if isinstance(first, dict) and first.get("name"):
-        return " ".join(str(first[key]) for key in ("name", "version") if first.get(key))
-    return str(claim.get("claim_generator", ""))
+def _library() -> Any:
+    """c2pa-python, or None where it is not installed."""
+    try:
+        import c2pa
+    except ImportError:
+        return None
+    return c2pa
 
 
-def _source_types(assertion: Any) -> Iterator[str]:
-    for action in assertion.get("actions", ()):
-        if address := action.get("digitalSourceType"):
-            yield str(address).rstrip("/").rpartition("/")[2]
+def _claim(store: dict[str, Any]) -> Claim:
+    """The active manifest of a store, as c2pa-python writes it as JSON."""
+    manifest = store["manifests"][store["active_manifest"]]
+    types = [
+        source_type
+        for assertion in manifest.get("assertions", ())
+        if assertion["label"].startswith("c2pa.actions")
+        for source_type in manifest_store.source_types_of(assertion["data"])
+    ]
+    signature = manifest.get("signature_info") or {}
+    signer = ", ".join(dict.fromkeys(filter(None, (signature.get("common_name"), signature.get("issuer")))))
+    valid = store.get("validation_state") in ("Valid", "Trusted")
+    return Claim(
+        manifest_store.generator_of(manifest),
+        tuple(dict.fromkeys(types)),
+        "valid" if valid else "invalid",
+        "" if valid else _reason(store.get("validation_status") or ()),
+        signer,
+    )
 
 
-def _boxes(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Label and content of each labelled box: boxes of type jumb, which begin with their description, jumd."""
-    for kind, payload in _raw_boxes(content):
-        if kind != b"jumb":
-            continue
-        inner = list(_raw_boxes(payload))
-        if inner and inner[0][0] == b"jumd":
-            description = inner[0][1]
-            label = description[17:].partition(b"\0")[0].decode("utf-8", "replace") if len(description) > 17 else ""
-            yield label, payload[8 + len(description) :]
-
-
-def _leaves(content: bytes, depth: int = 0) -> Iterator[tuple[str, bytes]]:
-    """Label and CBOR of each assertion and claim of a manifest."""
-    for label, inside in _boxes(content):
-        for kind, payload in _raw_boxes(inside):
-            if kind == b"cbor":
-                yield label, payload
-        if depth < MAX_DEPTH:
-            yield from _leaves(inside, depth + 1)
-
-
-def _raw_boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = boxes = 0
-    while at + 8 <= len(content) and (boxes := boxes + 1) <= MAX_BOXES:
-        length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
-        if length == 0:
-            length = len(content) - at
-        if length < 8 or at + length > len(content):
-            return
-        yield kind, content[at + 8 : at + length]
-        at += length
-
-
-def _store(data: bytes) -> bytes:
-    """The manifest store of a file: one JUMBF box, as its format embeds it."""
-    if data.startswith(b"\xff\xd8"):
-        return _from_jpeg(data)
-    if data.startswith(b"\x89PNG"):
-        return b"".join(_chunks(data, 8, b"caBX", "big", after=4))
-    if data.startswith(b"RIFF"):
-        return b"".join(_chunks(data, 12, b"C2PA", "little", after=0))
-    if data[4:8] == b"ftyp" and (at := data.find(_AVIF_BOX)) >= 0:
-        return data[data.find(b"jumb", at) - 4 :] if data.find(b"jumb", at) >= 4 else b""
-    return b""
-
-
-def _chunks(data: bytes, at: int, wanted: bytes, order: Any, after: int) -> Iterator[bytes]:
-    """The contents of the chunks of one kind, of PNG (length, kind) or RIFF (kind, length, padded to even)."""
-    while at + 8 <= len(data):
-        big = order == "big"
-        length = int.from_bytes(data[at : at + 4] if big else data[at + 4 : at + 8], order)
-        kind = data[at + 4 : at + 8] if big else data[at : at + 4]
-        if kind == wanted:
-            yield data[at + 8 : at + 8 + length]
-        at += 8 + length + after + (0 if big else length & 1)
-
-
-def _from_jpeg(data: bytes) -> bytes:
-    """The box in the APP11 segments, each of which repeats the box's head after "JP", instance and number."""
-    parts: list[bytes] = []
-    at = 2
-    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":
-        length = int.from_bytes(data[at + 2 : at + 4])
-        content = data[at + 4 : at + 2 + length]
-        if data[at + 1] == 0xEB and content.startswith(b"JP"):
-            parts.append(content[8 + (8 if parts else 0) :])
-        at += 2 + max(2, length)
-    return b"".join(parts)
+def _reason(status: Any) -> str:
+    codes = [code for one in status if (code := str(one.get("code", ""))) != _UNTRUSTED]
+    if any(code.endswith(_ALTERED) for code in codes):
+        return "the file was changed after signing"
+    return next((_WHY[code] for code in codes if code in _WHY), ", ".join(codes[:3]))

@@ -1,4 +1,4 @@
-"""XMP: the packet in a picture's file, and the two properties that say how the picture was made.
+"""XMP: the packet in a picture's file, and the properties that say how the picture was made.
 
 The packet is searched as text: a parser of XML would have to be protected from entities, and the properties are in
 fixed words.
@@ -13,6 +13,7 @@ MAX_PACKET = 4 * 2**20
 _XMP_TAG = 700  # of TIFF
 _SOURCE_TYPE = re.compile(r"digitalsourcetype/([A-Za-z]{1,64})", re.IGNORECASE)
 _TOOL = re.compile(r"CreatorTool(?:\s*=\s*[\"']|>)\s*([^<\"']{1,400})")
+_REMOTE = re.compile(r"dcterms:provenance(?:\s*=\s*[\"']|>)\s*(https?://[^<\"'\s]{1,400})")
 
 SourceTypes = dict[str, tuple[str, Literal["AI", "partly AI", "not AI"] | None]]
 
@@ -58,3 +59,9 @@ def creator_tool(packet: str) -> str:
     """The program that a packet names as `xmp:CreatorTool`, empty if none."""
     found = _TOOL.search(packet)
     return found[1].strip() if found else ""
+
+
+def remote_credentials(packet: str) -> str:
+    """The address of a C2PA manifest that a packet names instead of one in the file, empty if none."""
+    found = _REMOTE.search(packet)
+    return found[1] if found else ""

@@ -1,0 +1,87 @@
+"""The report's page of any evaluation, with any other beside it: also of a model from elsewhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from artdetect import download, report
+from artdetect.artifacts import lineage, registry, run_ledger, store
+from artdetect.core import digests
+from artdetect.core.errors import ArtifactError
+from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.monitoring import reproduction
+from artdetect.report.beside import CHAMPION, Other
+
+if TYPE_CHECKING:
+    from artdetect.artifacts.store import StoredArtifact
+
+STAGES = ("index", "audit", "balance", "train", "evaluate")
+OUTSIDE = "outside"  # the setting that names a model from elsewhere
+
+
+def write(file: Path, evaluation: Path, other: Path | None) -> None:
+    """Write the page to a file, replacing it.
+
+    Args:
+        file: The file.
+        evaluation: The evaluation that it is about.
+        other: The one whose figures stand beside, if it is of the same test pictures.
+
+    Raises:
+        ArtifactError: An artifact behind the evaluation no longer exists.
+    """
+    made_from = lineage.lineage(evaluation)
+    outside = made_from["evaluate"].record["parts"].get("config", {}).get(OUTSIDE)
+    shown = {stage: made_from[stage] for stage in STAGES if stage in made_from and not (outside and stage == "train")}
+    if missing := [stage for stage in STAGES if stage not in shown and not (outside and stage == "train")]:
+        raise ArtifactError(f"evaluate/{evaluation.name}: its {' and '.join(missing)} no longer exist, so no page")
+    if maps := _explained(shown):
+        shown["explain"] = maps
+    raw = _download(evaluation.name)
+    pictures = download.folder(raw) if raw and download.check(raw) is None else None
+    title = outside or _id(shown["train"])
+    report.write_page(
+        file,
+        title,
+        {stage: artifact.folder for stage, artifact in shown.items()},
+        pictures,
+        _other(other) if other else None,
+        reproduction.origin(shown, raw),
+    )
+
+
+def _explained(shown: "dict[str, StoredArtifact]") -> "StoredArtifact | None":
+    """The newest explanations of this evaluation."""
+    if "train" not in shown:
+        return None
+    wanted = {stage: shown[stage].digest for stage in ("train", "evaluate")}
+    return next((maps for maps in reversed(store.stored("explain")) if wanted.items() <= maps.inputs.items()), None)
+
+
+def _download(evaluation: str) -> Path | None:
+    """The artifact of stage download that the newest run with this evaluation used."""
+    for run in reversed(run_ledger.read()):
+        keys = {use.stage: use.key for use in run.stages}
+        if keys.get("evaluate") == evaluation and "download" in keys:
+            return store.place("download", keys["download"])
+    return None
+
+
+def _other(evaluation: Path) -> Other:
+    parts = lineage.lineage(evaluation)
+    outside = parts["evaluate"].record["parts"].get("config", {}).get(OUTSIDE)
+    model, balance = (None, None) if outside else (parts.get("train"), parts.get("balance"))
+    promotion = registry.champion()
+    is_champion = bool(promotion and model and model.folder.name == promotion.train)
+    trained = lineage.read().ancestors(model).get("balance", balance) if model else None
+    return Other(
+        evaluation,
+        model.folder if model else None,
+        trained.folder if trained else None,
+        CHAMPION if is_champion else "other model",
+        outside or (_id(model) if model else "a model that no longer exists"),
+    )
+
+
+def _id(model: "StoredArtifact") -> str:
+    file = model.folder / MODEL_FILE
+    return model_id(read_card(file), digests.file_digest(file))

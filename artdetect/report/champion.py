@@ -1,0 +1,56 @@
+"""Which champion stands beside a model in its report: the latest other one, if it was judged on the same pictures."""
+
+from artdetect.artifacts import file_names, registry, store
+from artdetect.artifacts.store import Artifact
+from artdetect.core import digests
+from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.report.beside import CHAMPION, Other
+
+Inputs = dict[str, Artifact | None]
+
+
+def beside(train: Artifact | None, balance: Artifact | None) -> Inputs:
+    """The report's inputs champion, champion_scores and champion_balance; all None where there is nothing to show.
+
+    It is the champion; or, if the model of the report is the champion itself, the one before it. So the report of a
+    model stays as it is when that model is promoted.
+
+    Args:
+        train: The model of the report.
+        balance: The balance whose test pictures it was judged on.
+
+    Raises:
+        ArtifactError: The file of the alias is damaged.
+    """
+    found: Inputs = dict.fromkeys((CHAMPION, "champion_scores", "champion_balance"))
+    promotions = reversed(registry.active_promotions(registry.history()))
+    other = next((promotion for promotion in promotions if train and promotion.train != train.key), None)
+    if other is None or balance is None or registry.fault(other):
+        return found
+    model = store.load("train", other.train)
+    scores = _scores(model, balance)
+    if model.digest == getattr(train, "digest", None) or scores is None:
+        return found
+    split = other.artifacts.get("balance")
+    return {
+        CHAMPION: model,
+        "champion_scores": scores,
+        "champion_balance": store.find("balance", split) if split else None,
+    }
+
+
+def _scores(model: Artifact, balance: Artifact) -> Artifact | None:
+    """Its newest evaluation on these test pictures; rather one that has degraded pictures, too."""
+    wanted = {"train": model.digest, "balance": balance.digest}
+    found = [scores for scores in store.stored("evaluate") if wanted.items() <= scores.inputs.items()]
+    found.sort(key=lambda scores: file_names.ROBUSTNESS in scores.outputs)
+    return store.find("evaluate", found[-1].key) if found else None
+
+
+def other(champion: Artifact | None, scores: Artifact | None, balance: Artifact | None) -> Other | None:
+    """The second model of a report, from these inputs of its."""
+    if champion is None or scores is None:
+        return None
+    file = champion.folder / MODEL_FILE
+    known = model_id(read_card(file), digests.file_digest(file))
+    return Other(scores.folder, champion.folder, balance.folder if balance else None, CHAMPION, known)

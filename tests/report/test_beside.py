@@ -1,0 +1,122 @@
+"""A second model beside the report's own: only on the same pictures, with paired differences."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from artdetect.artifacts import registry, store
+from artdetect.report import beside, champion, charts, context, html_page
+from artdetect.report.beside import Other
+
+from .conftest import RULE, Folders, copy_of, evaluation, visible_text
+
+
+@pytest.fixture
+def other(folders: Folders, tmp_path: Path) -> Other:
+    """A model that errs on the first five test pictures and on no other, and was trained on none of them."""
+    (tmp_path / "trained").mkdir()
+    balance = pd.read_parquet(folders["balance"] / "balance.parquet")
+    balance[balance.split == "test"].to_parquet(tmp_path / "trained" / "balance.parquet")
+    copies = copy_of({"evaluate": folders["evaluate"]}, tmp_path / "other")
+    table = pd.read_parquet(copies["evaluate"] / "predictions.parquet")
+    ai = (table.label == "AI").to_numpy() != (np.arange(len(table)) < 5)
+    write(table.assign(p_ai=np.where(ai, 0.9, 0.1)), copies["evaluate"])
+    return Other(copies["evaluate"], folders["train"], tmp_path / "trained", "champion", "compact-0ther")
+
+
+def write(table: pd.DataFrame, folder: Path) -> None:
+    p_ai = table.p_ai.to_numpy()
+    reason = RULE.reasons(p_ai)
+    table = table.assign(predicted=RULE.predicted(p_ai), reason=reason, verdict=RULE.verdicts(p_ai, reason))
+    table.to_parquet(folder / "predictions.parquet")
+    (folder / "metrics.json").write_text(json.dumps(evaluation(table)))
+
+
+def test_every_figure_has_the_second_models_beside_it(
+    folders: Folders, other: Other, chart_images: charts.Charts
+) -> None:
+    values = context.gather(folders, other)
+    found = values["beside"]
+    accuracy = values["metrics"]["accuracy"]["value"]
+    assert found["differences"]["accuracy"]["old"] == pytest.approx(1 - 5 / 24)
+    assert found["differences"]["accuracy"]["change"] == pytest.approx(accuracy - (1 - 5 / 24))
+    human = found["groups"]["generator"]["human"]
+    own = next(row for row in values["generators"] if row["name"] == "human")
+    assert human["difference"]["value"] == pytest.approx(own["accuracy"]["value"] - human["accuracy"]["value"])
+    assert {row["name"] for row in values["sources"]} == set(found["groups"]["source"])
+    page = html_page.render("A title", values, chart_images)
+    text = visible_text(page)
+    theirs = found["metrics"]
+    assert "the champion compact-0ther , on the same test pictures" in text
+    for name in ("accuracy", "roc_auc"):
+        value, low, high = (f"{theirs[name][part]:.3f}" for part in ("value", "low", "high"))
+        assert f'<td class="num second">{value} <span class="hint">{low}–{high}</span></td>' in page
+    assert f"The champion is unsure about {theirs['unsure']['pictures']} of them" in text
+    tables = page.count("</thead>"), page.count(">champion</th>")
+    assert tables[1] >= 6, tables
+    wrong_there = visible_text(page[page.index('id="mistakes"') :])
+    assert "champion: human, p(AI) 0.100, wrong" in wrong_there or "champion: AI, p(AI) 0.900, wrong" in wrong_there
+
+
+def test_charts_show_the_second_model(folders: Folders, other: Other) -> None:
+    alone, both = (charts.draw(context.gather(folders, second)) for second in (None, other))
+    for name in ("confusion", "reliability", "coverage"):
+        assert alone[name]["light", "wide"] != both[name]["light", "wide"], name
+
+
+def test_a_model_that_was_judged_on_other_pictures_has_a_sentence_and_no_number(
+    folders: Folders, other: Other, chart_images: charts.Charts
+) -> None:
+    table = pd.read_parquet(other.scores / "predictions.parquet")
+    table.loc[3, "sha256"] = "f" * 64
+    write(table.assign(p_ai=0.31415), other.scores)
+    values = context.gather(folders, other)
+    assert set(values["beside"]) == {"why_not"}
+    text = visible_text(html_page.render("A title", values, chart_images))
+    assert "The model compact-0ther was judged on other test pictures (23 of these 24)" in text
+    assert "champion" not in text.replace("compares each challenger with the champion", "").replace(
+        "the champion has in effect been selected", ""
+    )
+
+
+def test_pictures_that_the_second_model_was_trained_on_count_in_no_difference(
+    folders: Folders, other: Other, tmp_path: Path
+) -> None:
+    table = pd.read_parquet(folders["balance"] / "balance.parquet")
+    known = table.path[table.split == "test"].iloc[:5]
+    (tmp_path / "before").mkdir()
+    moved = table.assign(split=table.split.where(~table.path.isin(known), "train"))
+    moved.to_parquet(tmp_path / "before" / "balance.parquet")
+    found = beside.gather(Other(other.scores, other.model, tmp_path / "before", "champion", "x"), folders)
+    assert found["known"] >= 5
+    assert found["differences"]["accuracy"]["old"] == 1
+    assert found["metrics"]["accuracy"]["value"] == pytest.approx(1 - 5 / 24)
+
+
+def made(stage: str, key: str, content: str = "", **inputs: str) -> store.Artifact:
+    with store.build(stage, key, {"inputs": inputs}) as out:
+        (out / "content").write_text(content or key)
+    return store.load(stage, key)
+
+
+def test_the_champion_beside_is_another_one_that_was_judged_on_the_same_pictures(roots: Path) -> None:
+    first, second = made("train", "t1"), made("train", "t2")
+    same, other = made("balance", "b1"), made("balance", "b2")
+    made("evaluate", "e1", train=first.digest, balance=same.digest)
+    nothing = dict.fromkeys(("champion", "champion_scores", "champion_balance"))
+    assert champion.beside(second, same) == nothing
+    registry.promote("t1", {"balance": "b1"}, "ann", "first")
+    found = champion.beside(second, same)
+    assert {name: artifact and artifact.key for name, artifact in found.items()} == {
+        "champion": "t1", "champion_scores": "e1", "champion_balance": "b1"
+    }  # fmt: skip
+    assert champion.beside(second, other) == nothing
+    assert champion.beside(first, same) == nothing
+    registry.promote("t2", {}, "ann", "second")
+    assert champion.beside(second, same) == found, "its report stays as it is when a model is promoted"
+    assert champion.beside(first, same) == nothing, "the new champion was not judged on these pictures"
+    (store.place("train", "t1") / "content").write_text("damaged")
+    assert champion.beside(second, same) == nothing
