@@ -241,7 +241,7 @@ class Detector:
             members = {name: source.read(name) for name in source.namelist()}
             members["metadata.json"] = reproducible_keras.without_date(members["metadata.json"])
             members["config.json"] = reproducible_keras.without_object_ids(members["config.json"])
-            members[head_file.CARD] = json.dumps(self.card() | dict(entries or {}), indent=1).encode()
+            members[file_names.CARD] = json.dumps(self.card() | dict(entries or {}), indent=1).encode()
             if self.parts:
                 members[PARTS_MEMBER] = self.parts.arrays()
             for name in sorted(members):
