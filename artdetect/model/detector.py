@@ -21,7 +21,6 @@ from artdetect.model import head_file, reproducible_keras
 from artdetect.model.card import is_demonstration, model_id, read_card
 from artdetect.model.decision import DecisionRule
 from artdetect.model.frozen_backbone import with_crops
-from artdetect.model.onnx_runtime import FEATURES
 from artdetect.model.parts import CARD as PARTS
 from artdetect.model.parts import MEMBER as PARTS_MEMBER
 from artdetect.model.parts import Parts
@@ -141,6 +140,8 @@ class Detector:
     def scores_with_evidence(self, pictures: "Sequence[PictureViews]") -> "tuple[Scores, Evidence]":
         """`scores_of` pictures and the evidence of their wholes, from one forward pass of these."""
         import numpy as np
+
+        from artdetect.model.onnx_runtime import FEATURES
 
         wholes = np.stack([views.whole for views in pictures])
         batches = [self.evidence_net.outputs(images.to_input(part)) for part in self._batches(wholes)]
