@@ -83,7 +83,9 @@ def deleted(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("disturb", "codes"), [(restarted, {0}), (locked, {0}), (Server.kill, {2}), (deleted, {0, 2})], ids=lambda one: None
+    ("disturb", "codes"),
+    [(restarted, {0, 2}), (locked, {0, 2}), (Server.kill, {2}), (deleted, {0, 2})],
+    ids=lambda one: getattr(one, "__name__", None),
 )
 def test_a_run_goes_on_or_says_why_not_and_the_next_one_ends(
     disturb: Callable[[Server], None],
