@@ -215,7 +215,7 @@ def found_tables(project: Project, found: Mapping[str, Found]) -> str:
         f"{np.mean(areas):.0%}; no place is favoured, so that a fixed map scores 0.5. 95 % intervals over splices. By "
         f"chance: AUC 0.5, pointing {chance['pointing']:.2f}, IoU {chance['iou']:.2f}. Noise is the map's own values "
         "in other places. In a control a part of the same class is pasted: same base, region and edge.\n\n"
-        f"{table(heads, rows)}\n\nAUC by group, N of methods of one pass:\n\n"
+        f"{table(heads, rows)}\n\nAUC by group, N of the evidence:\n\n"
         f"{table(['', 'N', *groups], by_group)}"
     )
 
@@ -248,9 +248,10 @@ def left_out(project: Project) -> str:
     ]
     rows += [[f"{each['by']}: {each['name']}", each["splices"], interval(each["auc"])] for each in summary["groups"]]
     return (
-        f"Training pictures of left-out sources: {fitted.measured['pictures']:,} of {len(set(source.values()))} "
-        "sources took part. Base and donor are of one fold, and the head for parts was fitted without that fold. Map: "
-        "evidence, without regions. Intervals over splices, in the first row over the sources of the bases.\n\n"
+        f"Training pictures of left-out sources: {fitted.measured['pictures']:,} pictures of "
+        f"{len(set(source.values()))} sources took part. Base and donor are of one fold, and the head for parts was "
+        "fitted without that fold. Map: evidence, without regions. Intervals over splices, in the first row over the "
+        "sources of the bases.\n\n"
         f"{table(['splices', 'N', 'AUC'], rows)}\n\n{mixed_table(mixed.judged(fitted, extractor))}"
     )
 

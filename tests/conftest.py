@@ -82,27 +82,18 @@ def _no_connection_to_other_machines() -> Iterator[None]:
     assert connections.taken() == ""
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A folder for all processes of pytest-xdist, which the first that needs it makes."""
-    root = factory.getbasetemp()
-    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
-    folder, made = root / name, root / f"{name}.made"
-    with FileLock(root / f"{name}.lock"):
-        if not made.exists():
-            folder.mkdir()
-            make(folder)
-            made.touch()
-    return folder
-
-
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A zip in AI-ArtBench's layout: two styles, 6 + 6 + 6 pictures each to train, 3 + 3 + 3 to test."""
+    """A zip in AI-ArtBench's layout: two styles, 6 + 6 + 6 pictures each to train, 3 + 3 + 3 to test.
 
-    def make(folder: Path) -> None:
-        draw(folder, styles=("impressionism", "ukiyo_e"), train=6, test=3, workers=1)
-
-    return made_once(tmp_path_factory, "drawn", make) / NAME
+    The first process of pytest-xdist that needs it draws it for all.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with FileLock(folder / "drawing.lock"):
+        if (file := folder / NAME).exists():
+            return file
+        return draw(folder, styles=("impressionism", "ukiyo_e"), train=6, test=3, workers=1)
 
 
 @pytest.fixture(scope="session")
@@ -169,21 +160,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from artdetect.index import scan
     from tests.tiny_dataset import data_set, no_groups
 
-    def make(root: Path) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("ARTDETECT_DATA", str(root / "data"))
-            patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
-            pictures = data_set(root / "data" / "raw" / "art", train=12, test=4)
-            with store.build("index", "k1", {}) as out:
-                index.run(index.IndexConfig(), scan.scan(pictures), out)
-            with store.build("balance", "k1", {}) as out:
-                no_groups(root)
-                balance.run(balance.BalanceConfig(), store.place("index", "k1"), root, out)
-            with store.build("train", "k1", {}) as out:
-                config = train.TrainConfig(preset="notebook", epochs=3)
-                train.run(config, store.place("balance", "k1"), pictures, out, root / "work")
-
-    return made_once(tmp_path_factory, "trained", make)
+    root = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARTDETECT_DATA", str(root / "data"))
+        patch.setenv("ARTDETECT_ARTIFACTS", str(root / "artifacts"))
+        pictures = data_set(root / "data" / "raw" / "art", train=12, test=4)
+        with store.build("index", "k1", {}) as out:
+            index.run(index.IndexConfig(), scan.scan(pictures), out)
+        with store.build("balance", "k1", {}) as out:
+            no_groups(root)
+            balance.run(balance.BalanceConfig(), store.place("index", "k1"), root, out)
+        with store.build("train", "k1", {}) as out:
+            config = train.TrainConfig(preset="notebook", epochs=3)
+            train.run(config, store.place("balance", "k1"), pictures, out, root / "work")
+    return root
 
 
 @pytest.fixture

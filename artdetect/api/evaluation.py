@@ -12,7 +12,6 @@ from artdetect import compare
 from artdetect.artifacts import file_names
 from artdetect.artifacts.store import Artifact
 from artdetect.formatting.text import metric_rows
-from artdetect.monitoring import evaluation_page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +74,8 @@ class Evaluation:
         Raises:
             ArtifactError: There is no such evaluation, or an artifact behind this one no longer exists.
         """
+        from artdetect.monitoring import evaluation_page
+
         evaluation_page.write(Path(file), self.folder, compare.find(str(beside)))
         return Path(file)
 

@@ -14,11 +14,12 @@ from artdetect.artifacts.store import Artifact
 from artdetect.cli.evaluate import current, evaluated
 from artdetect.config import Config
 from artdetect.core import default_config
-from artdetect.evaluate.outside_classifier import Classifier
 from artdetect.monitoring.status import status as states
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from artdetect.evaluate.outside_model import Classifier
 
 
 class Pipeline:
@@ -72,7 +73,7 @@ class Pipeline:
         """Evaluate a model from elsewhere on the test pictures of this config, with the metrics of stage evaluate.
 
         Its figures stand beside those of other models with `Evaluation.compare` and `Evaluation.report`, or `artdetect
-        compare`. Degraded pictures count for an `OnnxClassifier`. Art from other sources and explanations are not.
+        compare`. An `OnnxClassifier` is tested on degraded pictures, too; nothing is tested on art from other sources.
 
         Args:
             model: A function of a list of PIL pictures, upright, RGB and at full size, that gives p(AI) in [0, 1] for

@@ -22,6 +22,7 @@ BALANCE = "balance.parquet"
 
 # train
 MODEL = "model.keras"
+CARD = "artdetect.json"  # of a model: a member of its file, and a file beside an export
 NEIGHBOURS = "neighbours.npz"
 PRECISION = "precision.npz"  # of the head's posterior, from which `artdetect adapt` starts
 ADAPTED_TO = "adapted_to.json"  # sha256, label and series of the own pictures that a model was ever adapted to

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from artdetect.artifacts.store import Artifact
     from artdetect.config import Config
     from artdetect.core.progress import Count
-    from artdetect.evaluate.outside_classifier import Classifier
+    from artdetect.evaluate.outside_model import Classifier
 
 
 def add(commands: Commands) -> None:

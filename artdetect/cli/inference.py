@@ -52,7 +52,7 @@ def add(commands: Commands) -> None:
     explain = commands.add(
         "explain",
         "show which regions led to a verdict: figures, arrays and a table; resumes after an interruption",
-        examples=[("explain picture.jpg --out why", ""), ("explain folder/ --out why --method gradcam", "faster")],
+        examples=[("explain picture.jpg --out why", ""), ("explain folder/ --out quick --method gradcam", "faster")],
         partly="a picture could not be read",
     )
     add_pictures(explain)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from artdetect.core.errors import ConfigError, ModelError
-from artdetect.evaluate.outside_model import Classifier
 from artdetect.pictures import images
 from artdetect.pictures.images import Geometry
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
+
+    from artdetect.evaluate.outside_model import Classifier
 
 
 class OnnxClassifier:

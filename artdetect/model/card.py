@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from artdetect.artifacts import file_names
 from artdetect.core.errors import ModelError
-from artdetect.model import head_file
 from artdetect.model.decision import DecisionRule
 from artdetect.pictures import labels
 from artdetect.pictures.images import Geometry
@@ -32,7 +32,7 @@ def read_card(path: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            card = json.loads(archive.read(head_file.CARD))
+            card = json.loads(archive.read(file_names.CARD))
         Geometry(**card["geometry"])
         DecisionRule.from_dict(card.get("rule", {}))
         if not all(name.isprintable() for name in (card["preset"], card.get("name", ""), *card.get("families", ()))):

@@ -21,7 +21,6 @@ from artdetect.model import head_file, reproducible_keras
 from artdetect.model.card import is_demonstration, model_id, read_card
 from artdetect.model.decision import DecisionRule
 from artdetect.model.frozen_backbone import with_crops
-from artdetect.model.onnx_runtime import FEATURES
 from artdetect.model.parts import CARD as PARTS
 from artdetect.model.parts import MEMBER as PARTS_MEMBER
 from artdetect.model.parts import Parts
@@ -142,6 +141,8 @@ class Detector:
         """`scores_of` pictures and the evidence of their wholes, from one forward pass of these."""
         import numpy as np
 
+        from artdetect.model.onnx_runtime import FEATURES
+
         wholes = np.stack([views.whole for views in pictures])
         batches = [self.evidence_net.outputs(images.to_input(part)) for part in self._batches(wholes)]
         outputs = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
@@ -241,7 +242,7 @@ class Detector:
             members = {name: source.read(name) for name in source.namelist()}
             members["metadata.json"] = reproducible_keras.without_date(members["metadata.json"])
             members["config.json"] = reproducible_keras.without_object_ids(members["config.json"])
-            members[head_file.CARD] = json.dumps(self.card() | dict(entries or {}), indent=1).encode()
+            members[file_names.CARD] = json.dumps(self.card() | dict(entries or {}), indent=1).encode()
             if self.parts:
                 members[PARTS_MEMBER] = self.parts.arrays()
             for name in sorted(members):

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from artdetect.artifacts import file_names
 from artdetect.core.errors import ConfigError, ModelError, StorageError
 from artdetect.model import onnx_convert, onnx_runtime, output_check
 from artdetect.model.card import read_card
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Format = Literal["onnx", "saved_model"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 ONNX_FILE = onnx_runtime.file_name(onnx_runtime.MODEL)
-CARD = "artdetect.json"
+CARD = file_names.CARD
 _WRITTEN = {ONNX_FILE, CARD, "saved_model.pb", "fingerprint.pb", "variables", "assets"}
 
 

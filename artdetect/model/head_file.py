@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 Precision = Literal["float32", "float16"]
-CARD = "artdetect.json"
 ARRAY, EXTRA, SCALE, KERNEL = ".npy", "extra.", ".scale", ".kernel"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # earliest date of the zip format: keeps the clock out of the bytes
 

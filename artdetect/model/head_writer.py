@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artdetect.artifacts.file_names import CARD
 from artdetect.core import digests
 from artdetect.core.errors import ModelError
 from artdetect.model import backbones, head_file, keras_model_file, onnx_convert
 from artdetect.model.backbones import efficientnet_lite
-from artdetect.model.head_file import ARRAY, CARD, EPOCH, EXTRA, KERNEL, SCALE, Precision
+from artdetect.model.head_file import ARRAY, EPOCH, EXTRA, KERNEL, SCALE, Precision
 from artdetect.model.onnx_runtime import ENTRY, file_name
 from artdetect.model.parts import MEMBER, Parts
 

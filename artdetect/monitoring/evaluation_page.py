@@ -7,9 +7,10 @@ from artdetect import download, report
 from artdetect.artifacts import lineage, registry, run_ledger, store
 from artdetect.core import digests
 from artdetect.core.errors import ArtifactError
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
+from artdetect.model.card import model_id, read_card
+from artdetect.model.detector import MODEL_FILE
 from artdetect.monitoring import reproduction
-from artdetect.report.beside import CHAMPION, Other
+from artdetect.report.champion import CHAMPION, Other
 
 if TYPE_CHECKING:
     from artdetect.artifacts.store import StoredArtifact

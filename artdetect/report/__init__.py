@@ -12,7 +12,7 @@ from artdetect.artifacts import file_names
 from artdetect.report.config import ReportConfig
 
 if TYPE_CHECKING:
-    from artdetect.report.beside import Other
+    from artdetect.report.champion import Other
 
 
 def run(

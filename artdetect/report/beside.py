@@ -6,7 +6,6 @@ sentence that says so and no number.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from artdetect.artifacts import file_names, leakage
 from artdetect.evaluate import slice_discovery, subgroups
 from artdetect.formatting import other_art
 from artdetect.pictures.labels import AI, CLASSES
+from artdetect.report.champion import Other
 from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.confidence_intervals import share_interval
 from artdetect.stats.paired_bootstrap import differences, mean_difference, scorer
@@ -28,26 +28,6 @@ SEED = 129  # of the paired bootstrap
 COLUMNS = ("path", "sha256", "label", "style", "generator", "source", "p_ai", "predicted", "verdict")
 METADATA = ("path", "width", "height", "format", "mode", "jpeg_quality", "has_exif", "contrast")
 GROUPS = ("generator", "source", "style", "size")
-CHAMPION = "champion"
-
-
-@dataclass(frozen=True)
-class Other:
-    """A second model, by artifact folders.
-
-    Args:
-        scores: Its evaluation.
-        model: Its artifact of stage train; None for a model from elsewhere.
-        balance: The balance that it was trained on; None where that is not known.
-        name: What it is called in headings.
-        id: Which model it is.
-    """
-
-    scores: Path
-    model: Path | None
-    balance: Path | None
-    name: str
-    id: str
 
 
 def gather(other: Other | None, folders: Mapping[str, Path]) -> dict[str, Any]:

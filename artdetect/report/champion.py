@@ -1,12 +1,34 @@
 """Which champion stands beside a model in its report: the latest other one, if it was judged on the same pictures."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from artdetect.artifacts import file_names, registry, store
 from artdetect.artifacts.store import Artifact
 from artdetect.core import digests
-from artdetect.model.detector import MODEL_FILE, model_id, read_card
-from artdetect.report.beside import CHAMPION, Other
+from artdetect.model.card import model_id, read_card
 
+CHAMPION = "champion"
 Inputs = dict[str, Artifact | None]
+
+
+@dataclass(frozen=True)
+class Other:
+    """A second model, by artifact folders.
+
+    Args:
+        scores: Its evaluation.
+        model: Its artifact of stage train; None for a model from elsewhere.
+        balance: The balance that it was trained on; None where that is not known.
+        name: What it is called in headings.
+        id: Which model it is.
+    """
+
+    scores: Path
+    model: Path | None
+    balance: Path | None
+    name: str
+    id: str
 
 
 def beside(train: Artifact | None, balance: Artifact | None) -> Inputs:
@@ -51,6 +73,6 @@ def other(champion: Artifact | None, scores: Artifact | None, balance: Artifact 
     """The second model of a report, from these inputs of its."""
     if champion is None or scores is None:
         return None
-    file = champion.folder / MODEL_FILE
+    file = champion.folder / file_names.MODEL
     known = model_id(read_card(file), digests.file_digest(file))
     return Other(scores.folder, champion.folder, balance.folder if balance else None, CHAMPION, known)

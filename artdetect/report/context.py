@@ -16,7 +16,7 @@ from artdetect.report import assessment, beside, galleries
 if TYPE_CHECKING:
     import pandas as pd
 
-    from artdetect.report.beside import Other
+    from artdetect.report.champion import Other
 
 WIDE_INTERVAL = 0.3  # a subgroup with a wider interval is marked as uncertain
 PRETRAINED = ("artnet", "finetune")  # presets with a pretrained backbone

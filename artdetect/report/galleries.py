@@ -15,7 +15,7 @@ from artdetect.artifacts import file_names
 from artdetect.explain.method_settings import METHODS
 from artdetect.formatting import localisation
 from artdetect.model.decision import threshold_distance
-from artdetect.report.beside import CHAMPION
+from artdetect.report.champion import CHAMPION
 
 if TYPE_CHECKING:
     import pandas as pd

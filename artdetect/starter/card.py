@@ -26,6 +26,9 @@ def render(record: Mapping[str, Any], name: str, full_card: str) -> str:
         for row in record["sources"]
     ]
     notice = " ".join(record["notice"].split())
+    changed = (
+        "1 prediction" if rounding["predictions_changed"] == 1 else f"{rounding['predictions_changed']} predictions"
+    )
     header = ["source", "class", "generator", *(split.replace("_", " ") for split in SPLITS), "licence, as stated"]
     return f"""# The starter: {name}
 
@@ -35,7 +38,7 @@ The model that comes with artdetect. It answers until a model of your own is tra
 picture in it, no thumbnail, and no row that stands for a picture.
 
 It is {record["made_from"]} with weights rounded to float16. On the {rounding["pictures"]:,} test pictures that moves
-p(AI) by at most {rounding["largest_difference"]:.1e} and changes {rounding["predictions_changed"]} predictions.
+p(AI) by at most {rounding["largest_difference"]:.1e} and changes {changed}.
 
 ## Sources
 

@@ -188,7 +188,7 @@ def _set_up(folder: Path) -> None:
 
 def _what_a_reader_has(folder: Path, root: Path) -> None:
     """Pictures and files under the names that the pages use."""
-    archive = draw(root / "own", styles=("impressionism", "ukiyo_e"), train=20, test=8)
+    archive = draw(root / "own", styles=("impressionism", "ukiyo_e"), train=20, test=8, seed=11)
     shutil.unpack_archive(archive, root / "own")
     (art,) = (path.parent for path in (root / "own").rglob("train"))
     shutil.copytree(art, folder / "my-art")
@@ -197,9 +197,9 @@ def _what_a_reader_has(folder: Path, root: Path) -> None:
     (folder / "my-art.toml").write_text(MY_ART)
     for name in ("picture.jpg", "one.jpg", "two.png"):
         shutil.copy(human[0], folder / name)
-    for name in ("folder", "scans", "pictures"):
+    for name, paths in (("folder", human[1:3] + generated[1:3]), ("scans", human[5:7]), ("pictures", generated[3:5])):
         (folder / name).mkdir()
-        for number, path in enumerate((*human[1:3], *generated[1:3])):
+        for number, path in enumerate(paths):
             shutil.copy(path, folder / name / f"{number}.jpg")
     (folder / "list.txt").write_text("picture.jpg\nfolder/0.jpg\n")
     (folder / "last").touch()

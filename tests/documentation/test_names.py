@@ -1,5 +1,6 @@
 """The commands, options and config keys that the documentation names are those of the code."""
 
+import pkgutil
 import re
 import tomllib
 from typing import Any
@@ -79,3 +80,10 @@ def test_every_exception_is_in_the_documentation() -> None:
 )
 def test_the_pages_made_from_the_code_are_up_to_date(name: str, made: Any) -> None:
     assert (reference.REFERENCE / f"{name}.md").read_text() == made(), "run `python -m tools.reference`"
+
+
+def test_every_name_on_the_page_of_the_python_api_exists() -> None:
+    names = re.findall(r"^::: ([\w.]+)$", (reference.REFERENCE / "python-api.md").read_text(), re.MULTILINE)
+    assert len(names) > 8
+    for name in names:
+        assert pkgutil.resolve_name(name) is not None

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from artdetect import config as configs
+from artdetect.artifacts.file_names import CARD
 from artdetect.cli import main
 from artdetect.core.errors import ModelError
 from artdetect.formatting.text import columns
-from artdetect.model.head_file import CARD
 from tests import PROJECT
 from tests.flows.conftest import small
 from tests.tiny_dataset import jpeg, write

@@ -184,14 +184,14 @@ def test_every_format_has_a_suffix_that_ingest_takes() -> None:
     ],
 )
 def test_every_error_is_a_problem(address: str, method: str, path: str, status: int) -> None:
-    assert problem(httpx.request(method, address + path), status)
+    assert problem(httpx.request(method, address + path, timeout=60), status)
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/docs", "/healthz", "/metrics", "/api/v1/model", "/openapi.json", "/static/page.js"]
 )
 def test_head_is_get_without_a_body(address: str, path: str) -> None:
-    get_it, head = httpx.get(address + path), httpx.head(address + path)
+    get_it, head = httpx.get(address + path, timeout=60), httpx.head(address + path, timeout=60)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-type"] == get_it.headers["content-type"]
 

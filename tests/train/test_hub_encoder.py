@@ -90,6 +90,7 @@ def test_the_trained_model_gives_the_encoders_features(
     assert len(np.unique(detector.p_ai(pixels))) == len(pixels)
 
 
+@pytest.mark.slow
 def test_the_model_file_needs_no_keras_hub(file: Path, detector: Detector, pixels: np.ndarray, tmp_path: Path) -> None:
     assert b"keras_hub" not in file.read_bytes()
     np.save(tmp_path / "pixels.npy", pixels)
