@@ -71,5 +71,5 @@ def test_ingests_beside_a_retraining(copy: Path, server: str, record_property: R
     log = again.communicate()[1]
     assert again.returncode == 0, log
     assert "12 pictures added" in log
-    assert "nothing to do, 0 new pictures" in start(copy, server, *retrain).communicate()[1]
+    assert "0 new pictures since the last retraining" in start(copy, server, *retrain).communicate()[0]
     record_property("tries", 3)
