@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,7 +113,7 @@ def load(model: str, **options: Any) -> tuple[Classifier, str]:
         raise ModelError(f"{model}: expected an ONNX file, or MODULE:FUNCTION, for instance detectors.theirs:p_ai")
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found = getattr(importlib.import_module(module), function)
+        found = pkgutil.resolve_name(model)
     except (ImportError, AttributeError) as error:
         raise ModelError(f"{model}: {error}") from error
     finally:

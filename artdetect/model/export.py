@@ -87,7 +87,7 @@ def _may_become_an_export(out: Path) -> bool:
 
 
 def _write_onnx(detector: "Detector", folder: Path) -> Outputs:
-    """Write the graph `MODEL`, and load it without the evidence, which `onnx_convert.graphs` has checked."""
+    """Write the graph `MODEL`, and load it without evidence and features, which `onnx_convert.graphs` has checked."""
     from artdetect.model import onnx_convert, onnx_graph
     from artdetect.model.evidence import MARGIN
     from artdetect.model.onnx_runtime import Graph
@@ -97,7 +97,8 @@ def _write_onnx(detector: "Detector", folder: Path) -> Outputs:
     )
     (folder / ONNX_FILE).write_bytes(content)
     graph = Graph(content)
-    return lambda pictures: {name: its for name, its in graph(pictures).items() if not name.startswith(MARGIN)}
+    left_out = (MARGIN, onnx_runtime.FEATURES)
+    return lambda pictures: {name: its for name, its in graph(pictures).items() if not name.startswith(left_out)}
 
 
 def _write_saved_model(detector: "Detector", folder: Path) -> Outputs:

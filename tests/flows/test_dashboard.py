@@ -38,6 +38,8 @@ def test_a_cached_run_shows_stages_metrics_audit_and_report(pictures: Path) -> N
     assert made["command"] in html.unescape(page)
     again = configs.load(Path("/dev/null"), shlex.split(made["command"])[5::2])
     used = small(pictures)
+    assert Path(again.download.url).name == pictures.name  # without the folders above it
+    again = configs.changed(again, [f"download.url={pictures}"])
     assert download.fingerprint(again.download) == download.fingerprint(used.download)
     assert (again.balance, again.train, again.evaluate) == (used.balance, used.train, used.evaluate)
     assert "8 test pictures of each class" in found["localisation"].data

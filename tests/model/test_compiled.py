@@ -92,6 +92,7 @@ def test_a_presets_net_does_not_depend_on_neighbours(build: Callable[[], keras.M
         np.testing.assert_array_equal(compiled(some[row : row + 1])["probabilities"][0], together[row])
 
 
+@pytest.mark.slow
 def test_hundreds_of_passes_of_the_backbone_from_two_threads_agree_with_each_other() -> None:
     """Passes in parallel inside one graph crashed TensorFlow, or gave wrong numbers, on a processor with AMX."""
     extractor = Extractor("efficientnet-lite0", ("stem..block10",), Geometry(224, "crop"))

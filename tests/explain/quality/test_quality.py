@@ -279,7 +279,7 @@ class Brightness(Explainer):
     settings_class = BrightnessSettings
 
     def _explain(self, images, targets, artworks):
-        heat = images.mean(axis=-1) ** self.config["power"]
+        heat, targets = images.mean(axis=-1) ** self.config["power"], self._classes(images, targets)
         return [Explanation(heat[n], None, int(targets[n]), 1.0, None, self.config) for n in range(len(images))]
 
 

@@ -45,7 +45,9 @@ def trained() -> dict[str, np.ndarray]:
 # --- recognition ---
 
 
-@pytest.mark.parametrize(("name", "size"), [(LITE0, 224), ("efficientnet-lite2", 260)])
+@pytest.mark.parametrize(
+    ("name", "size"), [(LITE0, 224), pytest.param("efficientnet-lite2", 260, marks=pytest.mark.slow)]
+)
 def test_photographs_are_recognised(name: str, size: int) -> None:
     model = efficientnet_lite.load(name, classify=True)
     for picture, classes, at_least in (("chelsea", CATS, 0.35), ("coffee", ESPRESSO, 0.85)):

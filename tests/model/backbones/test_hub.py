@@ -50,6 +50,7 @@ KINDS: dict[str, Callable[[], keras.Model]] = {
     "siglip tower": lambda: models.SigLIPVisionEncoder(**TOWER),
     "siglip tower with a rest": lambda: models.SigLIPVisionEncoder(**TOWER | {"image_shape": (35, 35, 3)}),
 }
+QUICK = ("vit", "dinov2 with registers")  # the others are slow tests
 
 
 def own_tokens(model: Any, pictures: np.ndarray) -> dict[str, np.ndarray]:
@@ -80,7 +81,9 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny_vit(tmp_path_factory.mktemp("vit") / "preset")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+)
 def test_each_kind_gives_the_tokens_of_keras_hub(kind: str, tmp_path: Path) -> None:
     name = save(randomise(KINDS[kind]()), tmp_path / "preset")
     own = models.Backbone.from_preset(str(tmp_path / "preset"))
@@ -113,6 +116,7 @@ def test_a_patch_is_where_it_is_in_the_picture(vit: str) -> None:
     assert [tuple(place) for place in np.argwhere(difference > 1e-6)] == [(1, 3)]
 
 
+@pytest.mark.slow
 def test_dinov2_takes_other_sizes_by_interpolating_its_positions(tmp_path: Path) -> None:
     name = save(randomise(models.DINOV2Backbone(**DINO)), tmp_path / "preset")
     net = backbones.load(name, size=64)

@@ -48,7 +48,7 @@ def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], t
     np.testing.assert_allclose(found["class"][:, 0, 0], expected["norm"][:, 0], rtol=0, atol=tolerance * 5)
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+@pytest.mark.parametrize("suffix", [".npz", pytest.param(".safetensors", marks=pytest.mark.slow)])
 def test_a_converted_vit_gives_what_timm_gives(suffix: str, tmp_path: Path) -> None:
     tensors = timm_tensors()
     if suffix == ".npz":
