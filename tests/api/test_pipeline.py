@@ -108,6 +108,7 @@ def test_a_model_from_elsewhere_gets_the_metrics_of_the_stage(
     assert {artifact.key for artifact in store.stored("evaluate")} >= {evaluation.artifact.key, other.artifact.key}
 
 
+@pytest.mark.slow
 def test_an_onnx_file_and_a_function_stand_on_one_page_from_the_command_line(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def test_a_stop_keeps_the_audit_shows_it_and_builds_nothing_behind_it(pictures: 
     assert after == {"audit": before["audit"] + 1, "balance": before["balance"]}
 
 
+@pytest.mark.slow
 def test_a_rerun_stops_again_without_building_and_another_rule_goes_on(
     pictures: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -73,6 +73,7 @@ def test_the_reports_command_makes_the_same_keys_from_scratch(
     assert (artifact("report") / "report.html").read_text() == page
 
 
+@pytest.mark.slow
 def test_a_champion_of_the_same_pictures_stands_beside(pictures: Path) -> None:
     """The page stays as it is when its model is promoted, too."""
     registry.promote(artifact("train").name, {"balance": artifact("balance").name}, "ann", "the first")
@@ -180,6 +181,7 @@ def test_a_refresh_does_not_replace_the_champion_by_other_content(pictures: Path
     assert store.load("train", before.name).digest != promoted.digest
 
 
+@pytest.mark.slow
 def test_a_vanished_data_set_is_noticed(pictures: Path, archive: Path) -> None:
     config = small(archive)
     run(config)

@@ -110,6 +110,7 @@ def test_damage_that_cannot_be_repaired_names_the_folder_to_delete(items, filled
         read(cache, items)
 
 
+@pytest.mark.slow
 def test_damaged_pixels_reach_no_worker_process(items, unbroken, filled):
     """Workers get pixels from the process that reads the cache, so that its check covers them."""
 

@@ -62,6 +62,7 @@ def test_a_weight_of_3_is_three_pictures_and_the_scale_of_weights_does_not_matte
     assert one == pytest.approx(scaled)
 
 
+@pytest.mark.slow
 def test_an_interval_is_that_of_resamples_of_whole_clusters_class_by_class() -> None:
     truth, p_ai, called, weights = case(digits=6)
     clusters = np.arange(PICTURES) % 20

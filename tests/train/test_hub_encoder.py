@@ -24,6 +24,8 @@ from artdetect.train.config import TrainConfig
 from tests.model.backbones.vits import LAYERS, SIDE, WIDTH, tiny_vit
 from tests.train.training_helpers import keeping_after, run
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "evidence": {},
     "xrai": {"steps": 4},

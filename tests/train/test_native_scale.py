@@ -37,7 +37,7 @@ def table(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@pytest.mark.parametrize(("size", "crops"), [(32, 2), (64, 0)])  # large and not large
+@pytest.mark.parametrize(("size", "crops"), [(32, 2), pytest.param(64, 0, marks=pytest.mark.slow)])  # large or not
 def test_training_and_use_embed_pictures_alike(roots: Path, size: int, crops: int) -> None:
     (roots / "pictures").mkdir()
     balance = table(roots / "pictures")
