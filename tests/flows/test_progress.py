@@ -30,6 +30,7 @@ def shown():
             if number == 5:
                 get_run_logger().info("half of it")
         progress.log(1, 2, "writing")
+        time.sleep(0.5)  # a terminal is drawn ten times a second
     get_run_logger().info("all of it")
 
 shown()
