@@ -67,13 +67,8 @@ def region(margin: "NDArray[np.floating]") -> MixedRegion | None:
     Args:
         margin: float [G, G], the logit of AI minus that of human of each place.
     """
-    from scipy.ndimage import label
-
     of_ai = (margin > 0).mean() <= 0.5
-    pieces, count = label(margin > 0 if of_ai else margin < 0)
-    if not count:
-        return None
-    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+    largest = _largest_piece(margin > 0 if of_ai else margin < 0)
     if largest.mean() < MIN_AREA:
         return None
     ai = largest if of_ai else ~largest
@@ -83,3 +78,18 @@ def region(margin: "NDArray[np.floating]") -> MixedRegion | None:
     top, bottom = float(rows[0] / height), float((rows[-1] + 1) / height)
     firmness = float(min(margin[ai].mean(), -margin[~ai].mean()))
     return MixedRegion(ai, (left, top, right, bottom), float(ai.mean()), firmness)
+
+
+def _largest_piece(places: "NDArray[np.bool_]") -> "NDArray[np.bool_]":
+    """The largest piece of places that touch by a side, the first of equals. The base install has no scipy."""
+    none = places.size
+    first = np.where(places, np.arange(none).reshape(places.shape), none)  # of its piece
+    while True:
+        around = np.pad(first, 1, constant_values=none)
+        sides = around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]
+        spread = np.where(places, np.minimum.reduce([first, *sides]), none)
+        if np.array_equal(spread, first):
+            break
+        first = spread
+    sizes = np.bincount(first.ravel(), minlength=none + 1)[:none]
+    return places & (first == sizes.argmax())
