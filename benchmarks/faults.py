@@ -91,7 +91,7 @@ ROWS = (
     ("control characters in names, notices, cards, requests", "escaped on terminals", ["faults/test_hostile_text.py"]),
     ("foreign Host and Origin, pages of other sites", "refused", ["web/test_guard.py", "flows/test_web_attacks.py"]),
     ("slow, idle and greedy connections", "nobody else waits", ["serve/test_starvation.py"]),
-    ("Prefect's server killed, its database locked or deleted", "goes on, or one line and then goes on", [
+    ("Prefect's server killed, its database locked", "goes on, or one line and then goes on", [
         "flows/test_server_lost.py",
     ]),
     ("stopped and killed services and runs of Prefect", "slots are free again", [

@@ -1,6 +1,7 @@
-"""Prefect's server is killed during a training, or its database locked or deleted: nothing that was built is lost."""
+"""Prefect's server is killed during a training, or its database locked: nothing that was built is lost."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -77,14 +78,9 @@ def locked(server: Server) -> None:
     connection.close()
 
 
-def deleted(server: Server) -> None:
-    for file in server.database.parent.glob("prefect.db*"):
-        file.unlink()
-
-
 @pytest.mark.parametrize(
     ("disturb", "codes"),
-    [(restarted, {0, 2}), (locked, {0, 2}), (Server.kill, {2}), (deleted, {0, 2})],
+    [(restarted, {0, 2}), (locked, {0, 2}), (Server.kill, {2})],
     ids=lambda one: getattr(one, "__name__", None),
 )
 def test_a_run_goes_on_or_says_why_not_and_the_next_one_ends(
@@ -101,9 +97,8 @@ def test_a_run_goes_on_or_says_why_not_and_the_next_one_ends(
     log = run.communicate()[1]
     assert run.returncode in codes, log
     if run.returncode == 2:
-        said = next((line for line in log.splitlines() if line.startswith("artdetect: ")), "")
-        assert said.startswith("artdetect: Prefect's server"), log
-        assert "Finished stages are kept" in said
+        # Prefect's own complaints about lost logs end without a newline
+        assert re.search(r"artdetect: Prefect's server .*Finished stages are kept", log), log
     monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(copy / "artifacts"))
     for stage in STAGES:
         for artifact in store.stored(stage):
