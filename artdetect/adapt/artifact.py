@@ -14,7 +14,7 @@ from artdetect.core import digests
 from artdetect.core.errors import ModelError
 from artdetect.model import head_file
 from artdetect.model.artnet_model import LOGITS
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 
 PRECISION = "precision"
 PACKAGES = ("keras", "numpy", "onnx", "onnxruntime", "pillow", "scipy", "tensorflow", "tf2onnx")
@@ -111,4 +111,4 @@ def _digest(base: Path) -> str:
     """The digest of an artifact's outputs, or else of a model file."""
     if (base / file_names.RECORD).is_file():
         return store.read(base).digest
-    return digests.file_digest(base / MODEL_FILE if base.is_dir() else base)
+    return digests.file_digest(base / file_names.MODEL if base.is_dir() else base)

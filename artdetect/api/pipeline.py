@@ -98,7 +98,8 @@ class Pipeline:
         return self._artifact("report").folder / file_names.REPORT
 
     def _artifact(self, stage: str) -> Artifact:
-        return current(self.config, stage)
+        (artifact,) = current(self.config, stage)
+        return artifact
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.source}>"

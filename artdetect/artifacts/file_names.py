@@ -32,6 +32,7 @@ HISTORY = "history.csv"
 OUT_OF_SOURCE = "out_of_source.parquet"  # what pictures of held-out sources were called
 
 # evaluate
+OUTSIDE = "outside"  # of a model from elsewhere: the setting with its name, and the input that stands for its scores
 PREDICTIONS = "predictions.parquet"
 ROBUSTNESS = "robustness.parquet"
 WORST_ERRORS = "worst_errors.png"

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from artdetect.artifacts import file_names
 from artdetect.core import default_config, paths
 from artdetect.core.errors import ArtdetectError
 from artdetect.core.version import __version__
@@ -126,11 +127,10 @@ def _config() -> Iterator[Finding]:
 def _model() -> Iterator[Finding]:
     from artdetect.model import choice
     from artdetect.model.card import read_card
-    from artdetect.model.detector import MODEL_FILE
 
     try:
         chosen = choice.choose()
-        file = chosen.path / MODEL_FILE if chosen.path.is_dir() else chosen.path
+        file = chosen.path / file_names.MODEL if chosen.path.is_dir() else chosen.path
         preset = read_card(file)["preset"]
     except ArtdetectError as error:
         yield Finding("model", "broken", str(error))

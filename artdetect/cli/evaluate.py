@@ -78,7 +78,7 @@ def evaluated(
     from artdetect.core import paths
     from artdetect.evaluate import outside_model
 
-    raw, index, balance = (current(config, stage) for stage in ("download", "index", "balance"))
+    raw, index, balance = current(config, "download", "index", "balance")
     root = download.folder(raw.folder)
     artifact = outside_model.evaluate(
         model, name, config.evaluate, index, balance, lambda path: paths.picture(root, path), threshold, progress
@@ -87,15 +87,19 @@ def evaluated(
     return artifact
 
 
-def current(config: "Config", stage: str) -> "Artifact":
-    """The current artifact of a stage; ArtifactError says why there is none."""
+def current(config: "Config", *stages: str) -> "list[Artifact]":
+    """The current artifacts of stages; ArtifactError says why one is missing."""
     from artdetect.monitoring.status import status
 
-    state = next(s for s in status(config) if s.stage == stage)
-    if state.artifact is None:
-        why = "; ".join(state.why) or "not built"
-        raise ArtifactError(f"{stage} is {state.state}: {why}. Build it with Pipeline.run or `artdetect run`")
-    return state.artifact
+    states = {state.stage: state for state in status(config)}
+    found = []
+    for stage in stages:
+        state = states[stage]
+        if state.artifact is None:
+            why = "; ".join(state.why) or "not built"
+            raise ArtifactError(f"{stage} is {state.state}: {why}. Build it with Pipeline.run or `artdetect run`")
+        found.append(state.artifact)
+    return found
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

@@ -10,10 +10,8 @@ from artdetect.artifacts.stages import STAGES
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.compare.render import render_markdown, render_text
 from artdetect.core.errors import DataError
-from artdetect.evaluate.outside_model import OUTSIDE
 from artdetect.formatting import other_art
 from artdetect.model.card import model_id
-from artdetect.model.detector import MODEL_FILE
 from artdetect.pictures.labels import CLASSES
 from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.confidence_intervals import CONFIDENCE, wilson
@@ -125,12 +123,14 @@ def _describe(parts: Mapping[str, StoredArtifact]) -> dict[str, Any]:
     A model from elsewhere has a name and no artifact of stage train.
     """
     train, evaluate = parts.get("train"), parts["evaluate"]
-    outside = evaluate.record["parts"].get("config", {}).get(OUTSIDE)
+    outside = evaluate.record["parts"].get("config", {}).get(file_names.OUTSIDE)
     stages = [stage for stage in LINEAGE_STAGES if not (outside and stage == "train")]
     return {
         "folder": str(evaluate.folder),
         "artifacts": {stage: parts[stage].key if stage in parts else None for stage in stages},
-        "model": model_id(train.record["parts"]["config"], train.outputs[MODEL_FILE]["sha256"]) if train else outside,
+        "model": model_id(train.record["parts"]["config"], train.outputs[file_names.MODEL]["sha256"])
+        if train
+        else outside,
         "trained": train and {"started": train.record["started"], "revision": train.record.get("revision")},
         "evaluated": {"started": evaluate.record["started"], "revision": evaluate.record.get("revision")},
         "model_digest": evaluate.inputs.get("train"),

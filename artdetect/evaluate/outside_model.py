@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
-OUTSIDE = "outside"  # the input of such an evaluation, and the model's name in its config
 CHUNK = 32  # pictures in memory
 
 Classifier = Callable[["list[Image.Image]"], Any]  # upright RGB pictures at full size -> p(AI) [N]
@@ -91,9 +90,9 @@ def evaluate(
         ]
     )
     degraded = _degraded(cast("SquareClassifier", model), sample, locate, count) if len(sample) else {}
-    settings = {OUTSIDE: name, "threshold": threshold, **config.key_parts()}
+    settings = {file_names.OUTSIDE: name, "threshold": threshold, **config.key_parts()}
     scores = [name, *p_ai.tolist(), *(value for values in degraded.values() for value in values.tolist())]
-    inputs = {"index": index.digest, "balance": balance.digest, OUTSIDE: digests.value_digest(scores)}
+    inputs = {"index": index.digest, "balance": balance.digest, file_names.OUTSIDE: digests.value_digest(scores)}
     parts: dict[str, Any] = {"config": settings, "inputs": inputs}
     key = digests.value_digest({"stage": "evaluate", **parts})[:16]
     if found := store.find("evaluate", key):

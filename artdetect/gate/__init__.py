@@ -65,11 +65,12 @@ def run(
     from artdetect.artifacts import leakage
     from artdetect.gate import golden as golden_cases
     from artdetect.gate import localisation, paired_predictions, render, rules
+    from artdetect.model.card import model_id_of
     from artdetect.stats.bootstrap import Bootstrap
 
     compared = {"champion": champion, "challenger": challenger} if champion else {"challenger": challenger}
     candidates = compared | ({"reference": reference} if reference else {})
-    ids = {side: paired_predictions.model_id_of(candidate.model) for side, candidate in compared.items()}
+    ids = {side: model_id_of(candidate.model) for side, candidate in compared.items()}
     training = {
         side: leakage.training_contents(candidate.model, candidate.balance) for side, candidate in candidates.items()
     }

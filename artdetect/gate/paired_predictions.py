@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artdetect.artifacts import file_names
-from artdetect.core import digests
 from artdetect.core.errors import DataError
-from artdetect.model.card import model_id, read_card
-from artdetect.model.detector import MODEL_FILE
 from artdetect.pictures.labels import AI, CLASSES, INCOMING
 from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.paired_bootstrap import mean_difference
@@ -28,12 +25,6 @@ SIDES = ("champion", "challenger")
 SETS = ("known", "new")  # test pictures of the data set, and those that arrived later
 COLUMNS = ("p_ai", "predicted", "verdict")  # of predictions.parquet
 MAX_FLIPS = 20  # flipped pictures listed in each direction
-
-
-def model_id_of(model: Path) -> str:
-    """The id of the model in an artifact folder; does not load TensorFlow."""
-    file = model / MODEL_FILE
-    return model_id(read_card(file), digests.file_digest(file))
 
 
 def read(index: Path, balance: Path, scores: Mapping[str, Path]) -> "tuple[pd.DataFrame, int]":

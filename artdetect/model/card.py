@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from artdetect.artifacts import file_names
+from artdetect.core import digests
 from artdetect.core.errors import ModelError
 from artdetect.model.decision import DecisionRule
 from artdetect.pictures import labels
@@ -17,6 +18,12 @@ from artdetect.pictures.native_crops import MAX_CROPS
 def model_id(card: Mapping[str, Any], digest: str) -> str:
     """A model's short name: its card's `name`, by default its preset, and the first digits of its file's sha256."""
     return f"{card.get('name', card['preset'])}-{digest[:8]}"
+
+
+def model_id_of(folder: Path) -> str:
+    """The `model_id` of the model in an artifact folder; errors as for `read_card`."""
+    file = folder / file_names.MODEL
+    return model_id(read_card(file), digests.file_digest(file))
 
 
 def is_demonstration(card: Mapping[str, Any]) -> bool:

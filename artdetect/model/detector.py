@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from artdetect.model.runtime import FrozenPart, Runtime
     from artdetect.pictures.picture_views import PictureViews
 
-MODEL_FILE = file_names.MODEL
 OTHER = "other"  # generator of pictures whose likeliest family is not likely enough
 MIN_GENERATOR_PROBABILITY = 0.5  # below it, no generator family is named
 BATCH_PIXELS = 16 * 224 * 224  # pixels held as float32 at a time: bounds memory
@@ -262,9 +261,9 @@ class Detector:
         try:
             graphs = onnx_convert.graphs(self.model, self.geometry.size, self.parts)
         except ModelError as error:
-            self.save(folder / MODEL_FILE)
+            self.save(folder / file_names.MODEL)
             return str(error)
-        self.save(folder / MODEL_FILE, {ENTRY: onnx_convert.card_entry(graphs)})
+        self.save(folder / file_names.MODEL, {ENTRY: onnx_convert.card_entry(graphs)})
         onnx_convert.write(graphs, folder)
         return None
 
@@ -278,7 +277,7 @@ class Detector:
         from artdetect.model.onnx_runtime import ENTRY
         from artdetect.model.runtime import open_runtime
 
-        path = path / MODEL_FILE if path.is_dir() else path
+        path = path / file_names.MODEL if path.is_dir() else path
         if not path.is_file():
             raise ModelError(f"{path}: no such model. Train one with `artdetect run`, or name another with --model")
         card = read_card(path)

@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artdetect import download, report
-from artdetect.artifacts import lineage, registry, run_ledger, store
-from artdetect.core import digests
+from artdetect.artifacts import file_names, lineage, registry, run_ledger, store
 from artdetect.core.errors import ArtifactError
-from artdetect.model.card import model_id, read_card
-from artdetect.model.detector import MODEL_FILE
+from artdetect.model.card import model_id_of
 from artdetect.monitoring import reproduction
 from artdetect.report.champion import CHAMPION, Other
 
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from artdetect.artifacts.store import StoredArtifact
 
 STAGES = ("index", "audit", "balance", "train", "evaluate")
-OUTSIDE = "outside"  # the setting that names a model from elsewhere
 
 
 def write(file: Path, evaluation: Path, other: Path | None) -> None:
@@ -31,7 +28,7 @@ def write(file: Path, evaluation: Path, other: Path | None) -> None:
         ArtifactError: An artifact behind the evaluation no longer exists.
     """
     made_from = lineage.lineage(evaluation)
-    outside = made_from["evaluate"].record["parts"].get("config", {}).get(OUTSIDE)
+    outside = made_from["evaluate"].record["parts"].get("config", {}).get(file_names.OUTSIDE)
     shown = {stage: made_from[stage] for stage in STAGES if stage in made_from and not (outside and stage == "train")}
     if missing := [stage for stage in STAGES if stage not in shown and not (outside and stage == "train")]:
         raise ArtifactError(f"evaluate/{evaluation.name}: its {' and '.join(missing)} no longer exist, so no page")
@@ -39,7 +36,7 @@ def write(file: Path, evaluation: Path, other: Path | None) -> None:
         shown["explain"] = maps
     raw = _download(evaluation.name)
     pictures = download.folder(raw) if raw and download.check(raw) is None else None
-    title = outside or _id(shown["train"])
+    title = outside or model_id_of(shown["train"].folder)
     report.write_page(
         file,
         title,
@@ -69,7 +66,7 @@ def _download(evaluation: str) -> Path | None:
 
 def _other(evaluation: Path) -> Other:
     parts = lineage.lineage(evaluation)
-    outside = parts["evaluate"].record["parts"].get("config", {}).get(OUTSIDE)
+    outside = parts["evaluate"].record["parts"].get("config", {}).get(file_names.OUTSIDE)
     model, balance = (None, None) if outside else (parts.get("train"), parts.get("balance"))
     promotion = registry.champion()
     is_champion = bool(promotion and model and model.folder.name == promotion.train)
@@ -79,10 +76,5 @@ def _other(evaluation: Path) -> Other:
         model.folder if model else None,
         trained.folder if trained else None,
         CHAMPION if is_champion else "other model",
-        outside or (_id(model) if model else "a model that no longer exists"),
+        outside or (model_id_of(model.folder) if model else "a model that no longer exists"),
     )
-
-
-def _id(model: "StoredArtifact") -> str:
-    file = model.folder / MODEL_FILE
-    return model_id(read_card(file), digests.file_digest(file))

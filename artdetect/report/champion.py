@@ -5,8 +5,7 @@ from pathlib import Path
 
 from artdetect.artifacts import file_names, registry, store
 from artdetect.artifacts.store import Artifact
-from artdetect.core import digests
-from artdetect.model.card import model_id, read_card
+from artdetect.model.card import model_id_of
 
 CHAMPION = "champion"
 Inputs = dict[str, Artifact | None]
@@ -73,6 +72,5 @@ def other(champion: Artifact | None, scores: Artifact | None, balance: Artifact 
     """The second model of a report, from these inputs of its."""
     if champion is None or scores is None:
         return None
-    file = champion.folder / file_names.MODEL
-    known = model_id(read_card(file), digests.file_digest(file))
-    return Other(scores.folder, champion.folder, balance.folder if balance else None, CHAMPION, known)
+    trained = balance.folder if balance else None
+    return Other(scores.folder, champion.folder, trained, CHAMPION, model_id_of(champion.folder))

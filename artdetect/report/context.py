@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 WIDE_INTERVAL = 0.3  # a subgroup with a wider interval is marked as uncertain
 PRETRAINED = ("artnet", "finetune")  # presets with a pretrained backbone
-OUTSIDE = "outside"  # the setting that names a model from elsewhere, and the input that stands for its scores
 SPLITS = ("train", "validation", "test", "held_out")
 
 
@@ -123,10 +122,9 @@ def _training(folder: Path) -> dict[str, Any]:
     import pandas as pd
 
     from artdetect.model.card import model_id, read_card
-    from artdetect.model.detector import MODEL_FILE
 
-    card = read_card(folder / MODEL_FILE)
-    digest = digests.file_digest(folder / MODEL_FILE)
+    card = read_card(folder / file_names.MODEL)
+    digest = digests.file_digest(folder / file_names.MODEL)
     metrics, history = _json(folder / file_names.METRICS), folder / file_names.HISTORY
     rows = pd.read_csv(history).to_dict("records") if history.is_file() else []
     config = _record(folder).get("parts", {}).get("config", {})
@@ -152,8 +150,8 @@ def _training(folder: Path) -> dict[str, Any]:
 def _outside(folder: Path) -> dict[str, Any]:
     """What is known of a model from elsewhere: its name, its threshold and the digest of its scores."""
     parts = _record(folder)["parts"]
-    name, threshold = parts["config"][OUTSIDE], parts["config"]["threshold"]
-    return {"threshold": threshold, "model": {"id": name, "digest": parts["inputs"][OUTSIDE], "data": None}}
+    name, threshold = parts["config"][file_names.OUTSIDE], parts["config"]["threshold"]
+    return {"threshold": threshold, "model": {"id": name, "digest": parts["inputs"][file_names.OUTSIDE], "data": None}}
 
 
 def _count_by(balance: "pd.DataFrame", *columns: str) -> list[dict[str, Any]]:

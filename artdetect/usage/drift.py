@@ -17,7 +17,6 @@ from artdetect.formatting.intervals import percent_estimate
 from artdetect.model import choice
 from artdetect.model.card import model_id, read_card
 from artdetect.model.decision import UNLIKE, UNSURE
-from artdetect.model.detector import MODEL_FILE
 from artdetect.stats.confidence_intervals import metric, share_interval
 from artdetect.train.calibration import NOVELTY_QUANTILE
 from artdetect.usage import log
@@ -99,7 +98,7 @@ def drift(config: UsageConfig) -> Drift | None:
     if config.log is None:
         return None
     path = choice.choose().path
-    file = path / MODEL_FILE if path.is_dir() else path
+    file = path / file_names.MODEL if path.is_dir() else path
     model = model_id(card := read_card(file), digests.file_digest(file))
     since = datetime.now(UTC) - timedelta(days=config.days)
     uses = [use for use in log.read(log.located(config.log), since) if use.model == model]

@@ -16,7 +16,7 @@ from artdetect.artifacts.store import Artifact
 from artdetect.core.errors import DataError, ModelError
 from artdetect.formatting import other_art
 from artdetect.housekeeping import inventory, retention
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.monitoring import model_table
 from artdetect.pictures import images, picture_views
 from tests.adapt.conftest import adapted_to
@@ -133,7 +133,7 @@ def test_crops_count_where_the_model_judges_them(base: Path, own: Own, tmp_path:
     shutil.copytree(base, model := tmp_path / "crops")
     (model / file_names.RECORD).unlink()
     detector = replace(Detector.load(base), native_crops=2)
-    detector.save(model / MODEL_FILE)
+    detector.save(model / file_names.MODEL)
     folder = own(human=10, ai=10, scale=2)
     pictures = own_pictures(folder)
     x, _ = library._embeddings(detector, pictures, None)
@@ -182,7 +182,7 @@ def test_a_model_without_a_posterior_is_one_line(
     model = {
         "older artifact": older,
         "notebook preset": trained / "artifacts" / "train" / "k1",
-        "model file": base / MODEL_FILE,
+        "model file": base / file_names.MODEL,
     }[kind]
     with pytest.raises(ModelError, match=r"it cannot be adapted\. Only an artnet model with a linear") as error:
         adapted_to(model, own(10, 0))

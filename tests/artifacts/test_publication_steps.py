@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from artdetect.artifacts import registry, store
+from artdetect.artifacts import file_names, registry, store
 from artdetect.core import atomic
 from artdetect.housekeeping.garbage_collection import collect
-from artdetect.model.detector import MODEL_FILE
 from tests.housekeeping.conftest import KEEP_NO_RUNS, record_run
 
 STEPS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate"}  # audit events, besides open
@@ -34,7 +33,7 @@ def build(key: str, content: str) -> None:
         FileLock(store.lock_file("train", key)),
         store.build("train", key, {}, protect=lambda: registry.protected("train", key)) as out,
     ):
-        (out / MODEL_FILE).write_text(content)
+        (out / file_names.MODEL).write_text(content)
         (out / "sub").mkdir()
         (out / "sub" / "more.txt").write_text(key)
 
@@ -154,7 +153,7 @@ def assert_champion_survives(state: str) -> None:
     for act in (lambda: None, lambda: collect(KEEP_NO_RUNS), lambda: build(KEY, CONTENT)):
         act()
         assert registry.champion_model() == store.place("train", KEY), state
-        assert (store.place("train", KEY) / MODEL_FILE).read_text() == CONTENT, state
+        assert (store.place("train", KEY) / file_names.MODEL).read_text() == CONTENT, state
     assert not list(store.place("train", KEY).parent.glob(".*")), state
 
 
@@ -233,4 +232,4 @@ def test_nothing_is_removed_before_the_new_name_is_on_the_disk(root: Path, excha
     assert f"fsync {root / 'train'}" in taken[swapped:removed]
     written = min(number for number, step in enumerate(taken) if step.endswith(store.RECORD) and "open" in step)
     synced = [step for step in taken[written:swapped] if step.startswith("fsync")]
-    assert {Path(step).name for step in synced} >= {MODEL_FILE, "more.txt", "sub", store.RECORD}
+    assert {Path(step).name for step in synced} >= {file_names.MODEL, "more.txt", "sub", store.RECORD}

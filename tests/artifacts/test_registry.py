@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from artdetect.artifacts import registry, store
+from artdetect.artifacts import file_names, registry, store
 from artdetect.artifacts.lineage import lineage_keys
 from artdetect.artifacts.registry import Promotion
 from artdetect.cli import main
 from artdetect.core.errors import ArtifactError, ModelError
 from artdetect.model import choice
-from artdetect.model.detector import MODEL_FILE
 from tests import PROJECT
 
 
@@ -25,7 +24,7 @@ def trained_models(roots: Path) -> None:
     """Three artifacts; the content of a model file does not matter to the alias."""
     for key in ("aaaa1", "aaaa2", "bbbb3"):
         with store.build("train", key, {}) as out:
-            (out / MODEL_FILE).write_text(key)
+            (out / file_names.MODEL).write_text(key)
 
 
 def promote(key: str, why: str = "better") -> Promotion:
@@ -33,7 +32,7 @@ def promote(key: str, why: str = "better") -> Promotion:
 
 
 def damage(key: str) -> None:
-    (store.place("train", key) / MODEL_FILE).write_text("zzzzz")
+    (store.place("train", key) / file_names.MODEL).write_text("zzzzz")
 
 
 def champions() -> list[str]:
@@ -91,7 +90,7 @@ def test_promoting_the_champion_again_changes_nothing() -> None:
 
 def test_a_missing_or_damaged_model_is_refused() -> None:
     damage("aaaa1")
-    for key, fault in (("aaaa1", f"{MODEL_FILE}: content differs"), ("cccc", "missing")):
+    for key, fault in (("aaaa1", f"{file_names.MODEL}: content differs"), ("cccc", "missing")):
         with pytest.raises(ModelError, match=f"train/{key} cannot be the champion: {fault}.*artdetect models"):
             promote(key)
     assert not registry.alias_file().exists()
@@ -164,7 +163,7 @@ def test_a_folder_in_the_place_of_the_alias_is_an_error_that_says_what_to_do(
 def rebuild(key: str, content: str) -> None:
     """Build a model's key again, as a stage's task does."""
     with store.build("train", key, {}, protect=lambda: registry.protected("train", key)) as out:
-        (out / MODEL_FILE).write_text(content)
+        (out / file_names.MODEL).write_text(content)
 
 
 def test_other_content_with_the_champions_key_does_not_replace_the_champion() -> None:
@@ -174,7 +173,7 @@ def test_other_content_with_the_champions_key_does_not_replace_the_champion() ->
     with pytest.raises(ArtifactError, match=r"train/aaaa1: its content was promoted.*delete .*aaaa1, build again and"):
         rebuild("aaaa1", "other weights")
     assert registry.champion_model() == store.place("train", "aaaa1")
-    assert (store.place("train", "aaaa1") / MODEL_FILE).read_text() == "aaaa1"
+    assert (store.place("train", "aaaa1") / file_names.MODEL).read_text() == "aaaa1"
     promote("aaaa2")
     with pytest.raises(ArtifactError, match="was promoted"):  # a rollback still reaches it
         rebuild("aaaa1", "other weights")
@@ -382,7 +381,7 @@ def test_the_table_of_models_has_scores_marks_and_missing_models(capsys: pytest.
         "key": "e1", "pictures": 1234, "data": "b1", "data_set": None, "accuracy": share, "roc_auc": share,
     }  # fmt: skip
     assert (rows["aaaa1"]["fault"], rows["aaaa1"]["trained"], rows["bbbb3"]["why"]) == ("missing", None, None)
-    assert rows["aaaa2"]["fault"] == f"{MODEL_FILE}: not a model"
+    assert rows["aaaa2"]["fault"] == f"{file_names.MODEL}: not a model"
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from artdetect.artifacts import file_names
 from artdetect.cli import main
 from artdetect.model.decision import DecisionRule
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.pictures import images
 from tests.cli.conftest import one_line
 from tests.tiny_dataset import jpeg, write
@@ -114,7 +115,7 @@ def test_predict_ends_with_0_when_every_picture_was_read(
     model: Path, mixed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (mixed / "b.jpg").unlink()
-    assert main(["predict", str(mixed), "--model", str(model / MODEL_FILE)]) == 0
+    assert main(["predict", str(mixed), "--model", str(model / file_names.MODEL)]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 

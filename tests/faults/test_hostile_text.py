@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from artdetect import config as configs
+from artdetect.artifacts import file_names
 from artdetect.artifacts.file_names import CARD
 from artdetect.cli import main
 from artdetect.core.errors import ModelError
@@ -110,10 +111,9 @@ def test_a_model_whose_card_names_things_with_control_characters_is_refused(
     change: dict[str, object], model: Path, tmp_path: Path
 ) -> None:
     from artdetect.model.card import read_card
-    from artdetect.model.detector import MODEL_FILE
 
     rewritten = tmp_path / "evil.keras"
-    with zipfile.ZipFile(model / MODEL_FILE) as source, zipfile.ZipFile(rewritten, "w") as target:
+    with zipfile.ZipFile(model / file_names.MODEL) as source, zipfile.ZipFile(rewritten, "w") as target:
         card = json.loads(source.read(CARD))
         target.writestr(CARD, json.dumps(card | change))
     with pytest.raises(ModelError, match="not a model file of artdetect") as raised:

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from artdetect import alerts
-from artdetect.artifacts import run_ledger
+from artdetect.artifacts import file_names, run_ledger
 from artdetect.core import digests
 from artdetect.model.card import model_id, read_card
 from artdetect.model.decision import UNLIKE
-from artdetect.model.detector import MODEL_FILE
 from artdetect.model.predict import Verdict
 from artdetect.usage.log import UsageLog
 from flows.watchdog import watchdog
@@ -24,7 +23,7 @@ def test_drift_is_shown_and_told_when_it_begins(
     server: str, trained: Path, roots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(trained / "artifacts" / "train", roots / "artifacts" / "train")
-    file = roots / "artifacts" / "train" / "k1" / MODEL_FILE
+    file = roots / "artifacts" / "train" / "k1" / file_names.MODEL
     model = model_id(read_card(file), digests.file_digest(file))
     used = UsageLog(roots / "use.jsonl")
     with receiving() as receiver:

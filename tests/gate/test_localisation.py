@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from artdetect.artifacts import file_names
 from artdetect.core import digests
 from artdetect.explain import localisation as splices
 from artdetect.explain.quality.parameter_randomisation import randomised_model
 from artdetect.gate import localisation, rules
 from artdetect.gate.config import GateConfig
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.stats.bootstrap import Bootstrap
 
 
@@ -32,7 +33,7 @@ def models(trained: Path, tmp_path: Path) -> dict[str, Path]:
     champion = trained / "artifacts" / "train" / "k1"
     detector = Detector.load(champion)
     (challenger := tmp_path / "challenger").mkdir()
-    replace(detector, runtime=randomised_model(detector.model, 3)).save(challenger / MODEL_FILE)
+    replace(detector, runtime=randomised_model(detector.model, 3)).save(challenger / file_names.MODEL)
     return {"champion": champion, "challenger": challenger}
 
 

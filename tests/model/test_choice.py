@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from artdetect import retrain
-from artdetect.artifacts import registry, store
+from artdetect.artifacts import file_names, registry, store
 from artdetect.cli import main
 from artdetect.core.errors import ModelError
 from artdetect.housekeeping import retention
 from artdetect.model import choice
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.monitoring import model_table
 from tests.tiny_dataset import jpeg, write
 
@@ -23,7 +23,7 @@ NOTICE = "Drawn by a program.\n\n\x1b[31mRed\x1b[0m art\u202e."
 
 def with_card(model: Path, path: Path, **entries: Any) -> Path:
     """A copy of a model file with other entries in its card."""
-    with zipfile.ZipFile(model / MODEL_FILE) as source, zipfile.ZipFile(path, "w") as target:
+    with zipfile.ZipFile(model / file_names.MODEL) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():
             content = source.read(name)
             if name == "artdetect.json":
@@ -37,9 +37,9 @@ def project(model: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project in which a model of real pictures was trained, and then a demonstration; and an unused starter."""
     monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(roots / "artifacts"))
     with store.build("train", "real", {}) as out:
-        shutil.copy(model / MODEL_FILE, out)
+        shutil.copy(model / file_names.MODEL, out)
     with store.build("train", "demo", {}) as out:
-        with_card(model, out / MODEL_FILE, demonstration=True, notice=NOTICE)
+        with_card(model, out / file_names.MODEL, demonstration=True, notice=NOTICE)
     with_card(model, roots / "starter.keras", name="starter", notice="Photographed.")
     write(roots / "a.jpg", jpeg(1))
     return roots

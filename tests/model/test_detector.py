@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from artdetect.artifacts import file_names
 from artdetect.core.errors import ModelError
 from artdetect.model.card import read_card
 from artdetect.model.decision import DecisionRule
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.model.frozen_backbone import LAYER
 from artdetect.model.scores import Scores
 from artdetect.pictures.images import Geometry
@@ -27,7 +28,7 @@ def pixels() -> np.ndarray:
 def rewritten(model: Path, target: Path, **members: bytes | None) -> Path:
     """A copy of a model file with changed members; None removes one. `__` stands for the dot in a name."""
     changed = {name.replace("__", "."): content for name, content in members.items()}
-    with zipfile.ZipFile(model / MODEL_FILE) as source, zipfile.ZipFile(target, "w") as archive:
+    with zipfile.ZipFile(model / file_names.MODEL) as source, zipfile.ZipFile(target, "w") as archive:
         for name in source.namelist():
             content = changed.get(name, source.read(name))
             if content is not None:
@@ -139,7 +140,7 @@ def test_the_id_of_a_frozen_part_depends_on_what_it_computes(tmp_path: Path) -> 
         return Detector(keras.Model(picture, x, name=name), "artnet", Geometry(32, "squash"), {})
 
     first = detector("one", 0.5, 1)
-    first.save(tmp_path / MODEL_FILE)
+    first.save(tmp_path / file_names.MODEL)
     ids = [
         one.frozen.id
         for one in (first, Detector.load(tmp_path), detector("two", 0.5, 2), detector("one", 0.25, 1))
@@ -200,7 +201,7 @@ def test_a_saved_model_gives_the_same_probabilities_and_the_same_bytes(
 
 
 def test_no_clock_and_no_address_is_in_a_model_file(model: Path) -> None:
-    with zipfile.ZipFile(model / MODEL_FILE) as archive:
+    with zipfile.ZipFile(model / file_names.MODEL) as archive:
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert b"date_saved" not in archive.read("metadata.json")
         shared = re.findall(r'"shared_object_id": (\d+)', archive.read("config.json").decode())
@@ -222,7 +223,7 @@ def test_rule_families_and_all_outputs_travel_with_the_model(pixels: np.ndarray,
 def test_a_file_from_before_there_were_rules_and_families_is_loaded_with_defaults(
     model: Path, pixels: np.ndarray, tmp_path: Path
 ) -> None:
-    card = read_card(model / MODEL_FILE)
+    card = read_card(model / file_names.MODEL)
     del card["rule"], card["families"]
     old = Detector.load(rewritten(model, tmp_path / "model.keras", artdetect__json=json.dumps(card).encode()))
     assert (old.rule, old.families) == (DecisionRule(), ())
@@ -230,7 +231,7 @@ def test_a_file_from_before_there_were_rules_and_families_is_loaded_with_default
 
 
 def test_a_file_whose_rule_has_a_margin_is_loaded_with_a_band(model: Path, tmp_path: Path) -> None:
-    card = read_card(model / MODEL_FILE) | {"rule": {"threshold": 0.5, "margin": 2.0, "novelty": 3.0}}
+    card = read_card(model / file_names.MODEL) | {"rule": {"threshold": 0.5, "margin": 2.0, "novelty": 3.0}}
     old = Detector.load(rewritten(model, tmp_path / "model.keras", artdetect__json=json.dumps(card).encode()))
     assert old.rule.band() == pytest.approx((1 / (1 + np.exp(2)), 1 / (1 + np.exp(-2))))
     assert (old.rule.threshold, old.rule.novelty, old.rule.min_side) == (0.5, 3.0, 0)
@@ -246,7 +247,7 @@ def test_a_net_with_other_generators_than_its_card_names_is_one_line(families: t
 
 
 def test_the_card_says_what_the_model_is_without_loading_it(model: Path) -> None:
-    card = read_card(model / MODEL_FILE)
+    card = read_card(model / file_names.MODEL)
     assert card["preset"] == "notebook"
     assert card["geometry"] == {"size": 32, "fit": "squash"}
     assert card["classes"] == ["AI", "human"]
@@ -256,11 +257,11 @@ def test_the_card_says_what_the_model_is_without_loading_it(model: Path) -> None
 def test_the_id_names_preset_and_content(model: Path) -> None:
     from artdetect.core.digests import file_digest
 
-    assert Detector.load(model).id == f"notebook-{file_digest(model / MODEL_FILE)[:8]}"
+    assert Detector.load(model).id == f"notebook-{file_digest(model / file_names.MODEL)[:8]}"
 
 
 def test_a_file_and_its_folder_are_the_same_model(model: Path) -> None:
-    assert Detector.load(model).id == Detector.load(model / MODEL_FILE).id
+    assert Detector.load(model).id == Detector.load(model / file_names.MODEL).id
 
 
 @pytest.mark.parametrize("name", ["absent.keras", "absent", ""])
@@ -282,7 +283,7 @@ def garbage(how: str, model: Path, target: Path) -> Path:
     elif how == "a foreign keras model":
         rewritten(model, target, artdetect__json=None)
     elif how == "truncated":
-        target.write_bytes((model / MODEL_FILE).read_bytes()[:-500])
+        target.write_bytes((model / file_names.MODEL).read_bytes()[:-500])
     return target
 
 
@@ -368,7 +369,7 @@ def test_a_net_of_another_shape_is_one_line(side: int, classes: int, tmp_path: P
 
 def test_an_encrypted_zip_is_one_line(model: Path, tmp_path: Path) -> None:
     """zipfile raises RuntimeError for it."""
-    data = bytearray((model / MODEL_FILE).read_bytes())
+    data = bytearray((model / file_names.MODEL).read_bytes())
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         place = data.find(signature)
         while place >= 0:

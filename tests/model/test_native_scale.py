@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from artdetect import balance, evaluate, index
-from artdetect.artifacts import store
+from artdetect.artifacts import file_names, store
 from artdetect.core import digests
 from artdetect.core.errors import DataError, ModelError
 from artdetect.evaluate.config import EvaluateConfig
@@ -20,7 +20,7 @@ from artdetect.index import scan
 from artdetect.model import cached_scores, predict
 from artdetect.model.card import read_card
 from artdetect.model.decision import DecisionRule
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.model.extractor import Extractor
 from artdetect.model.feature_cache import FeatureCache, NativeScaleCache, clean_view
 from artdetect.model.frozen_backbone import with_crops
@@ -146,13 +146,13 @@ def model(roots: Path) -> Path:
     rule = DecisionRule(0.5, 0.45, 0.55, 0.5, min_side=24, min_contrast=2.0)
     families = ("a", "b", "c")
     Detector(net_with_all_outputs("frozen"), "artnet", Geometry(32, "crop"), {}, rule, families, native_crops=2).save(
-        roots / MODEL_FILE
+        roots / file_names.MODEL
     )
     return roots
 
 
 def test_the_number_of_crops_is_part_of_the_model_file(model: Path, tmp_path: Path) -> None:
-    assert read_card(model / MODEL_FILE)["native_crops"] == Detector.load(model).native_crops == 2
+    assert read_card(model / file_names.MODEL)["native_crops"] == Detector.load(model).native_crops == 2
     old = replace(Detector.load(model), native_crops=0)
     old.save(file := tmp_path / "old.keras")
     rewrite_card(file, lambda card: card.pop("native_crops"))  # as written before there were crops

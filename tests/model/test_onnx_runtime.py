@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from artdetect.artifacts import file_names
 from artdetect.core.errors import ModelError
 from artdetect.model import choice, runtime
 from artdetect.model.card import read_card
 from artdetect.model.decision import logit
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.model.onnx_runtime import ENTRY
 from artdetect.pictures import images
 from artdetect.pictures.images import Geometry
@@ -88,7 +89,7 @@ def test_nothing_in_nothing_out(artifact: Path) -> None:
 def test_a_model_without_a_frozen_part_has_one_graph(tmp_path: Path) -> None:
     detector = Detector(net_with_all_outputs(), "compact", Geometry(32, "squash"), {}, families=("a", "b", "c"))
     assert detector.write(tmp_path) is None
-    assert {file.name for file in tmp_path.iterdir()} == {MODEL_FILE, "model.onnx"}  # this net has no evidence
+    assert {file.name for file in tmp_path.iterdir()} == {file_names.MODEL, "model.onnx"}  # this net has no evidence
     loaded = Detector.load(tmp_path)
     pixels = PIXELS[:, :32, :32]
     assert (loaded.runtime.name, loaded.frozen) == ("onnxruntime", None)
@@ -133,7 +134,7 @@ def test_the_same_model_gives_the_same_bytes_in_a_process_with_another_past(arti
         "from tests.model.test_head_file import made; made((3,), ()); made().write(Path(sys.argv[1]))"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path], cwd=PROJECT, check=True, capture_output=True)
-    assert {file.name for file in artifact.iterdir()} == {MODEL_FILE, *GRAPHS}
+    assert {file.name for file in artifact.iterdir()} == {file_names.MODEL, *GRAPHS}
     for file in artifact.iterdir():
         assert (tmp_path / file.name).read_bytes() == file.read_bytes(), file.name
 
@@ -166,7 +167,7 @@ def test_model_files_know_their_graphs_by_digest(copy: Path) -> None:
     """So a model's id, the digest of its file, stands for its graphs, too."""
     from artdetect.core.digests import file_digest
 
-    graphs = read_card(copy / MODEL_FILE)[ENTRY]["graphs"]
+    graphs = read_card(copy / file_names.MODEL)[ENTRY]["graphs"]
     assert graphs == {name.removesuffix(".onnx"): file_digest(copy / name) for name in GRAPHS}
 
 

@@ -8,12 +8,12 @@ import pytest
 from PIL import ExifTags, Image
 
 from artdetect import compute, evaluate
-from artdetect.artifacts import registry, store
+from artdetect.artifacts import file_names, registry, store
 from artdetect.core.errors import ModelError
 from artdetect.evaluate.config import EvaluateConfig
 from artdetect.model import choice, predict
 from artdetect.model.decision import DecisionRule
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.model.onnx_runtime import Graph
 from artdetect.pictures import images
 from artdetect.pictures.images import Geometry
@@ -207,7 +207,7 @@ def test_a_path_and_its_bytes_are_the_same_pixels(tmp_path: Path, detector: Dete
 
 
 def test_a_model_is_found_by_folder_by_file_and_as_the_newest(model: Path) -> None:
-    ids = {predict.find_model(path).id for path in (model, model / MODEL_FILE, None)}
+    ids = {predict.find_model(path).id for path in (model, model / file_names.MODEL, None)}
     assert len(ids) == 1
 
 
@@ -216,7 +216,7 @@ def test_the_champion_comes_before_the_newest(model: Path, roots: Path, monkeypa
     shutil.copytree(model, first := roots / "artifacts" / "train" / "k1")
     registry.promote("k1", {}, "me", "the only one")
     with store.build("train", "k2", {}) as out:
-        shutil.copy(model / MODEL_FILE, out)
+        shutil.copy(model / file_names.MODEL, out)
         (out / "more").write_text("another digest")
     assert store.newest("train") == store.load("train", "k2")
     assert choice.choose().path == first
@@ -239,7 +239,7 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
 def test_a_damaged_newest_model_is_not_used(model: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(model, roots / "artifacts" / "train" / "k1")
     monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(roots / "artifacts"))
-    with (roots / "artifacts" / "train" / "k1" / MODEL_FILE).open("r+b") as file:
+    with (roots / "artifacts" / "train" / "k1" / file_names.MODEL).open("r+b") as file:
         file.seek(-10, os.SEEK_END)
         file.write(b"\0")
     with pytest.raises(ModelError, match="there is no model yet"):

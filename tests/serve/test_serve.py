@@ -17,12 +17,12 @@ from typing import Any
 import httpx
 import pytest
 
-from artdetect.artifacts import registry, store
+from artdetect.artifacts import file_names, registry, store
 from artdetect.cli import main
 from artdetect.core.errors import ModelError
 from artdetect.model import predict
 from artdetect.model.decision import DecisionRule
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.pictures.images import Geometry
 from artdetect.serve import live_model
 from artdetect.serve.live_model import LiveModel
@@ -43,7 +43,7 @@ def two(model: Path, roots: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     registry.promote("k1", {}, "me", "the first")
     with store.build("train", "k2", {}) as out:
         Detector(net_with_all_outputs(), "artnet", Geometry(32, "squash"), {}, RULE, ("a", "b", "c")).save(
-            out / MODEL_FILE
+            out / file_names.MODEL
         )
     return roots
 
@@ -79,7 +79,7 @@ def test_large_pictures_are_judged_with_their_crops_as_predict_does(tmp_path: Pa
     detector = Detector(
         net_with_all_outputs("frozen"), "artnet", Geometry(32, "crop"), {}, RULE, ("a", "b", "c"), native_crops=3
     )
-    detector.save(model := tmp_path / MODEL_FILE)
+    detector.save(model := tmp_path / file_names.MODEL)
     files = [write(tmp_path / f"{side}.jpg", jpeg(side, side=side)) for side in (30, 48, 200)]
     expected = [row.as_dict() for row in predict.predict(Detector.load(model), files)]
     assert [row["native_crops"] for row in expected] == [0, 3, 3]
@@ -162,7 +162,7 @@ def test_if_a_champion_cannot_be_loaded_the_earlier_one_stays_in_use(
     two: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with store.build("train", "k3", {}) as out:
-        (out / MODEL_FILE).write_bytes(b"no model")
+        (out / file_names.MODEL).write_bytes(b"no model")
     with serving() as (service, address):
         first = service.live.model.detector.id
         registry.promote("k3", {}, "me", "in good faith")
@@ -200,7 +200,7 @@ def test_before_the_first_promotion_the_newest_model_answers(two: Path) -> None:
         model = get(address, "/api/v1/model")
         assert (model["train"], model["champion_since"]) == ("k1", None)
         with store.build("train", "k2", {}) as out:
-            shutil.copy(two / "k2" / MODEL_FILE, out)
+            shutil.copy(two / "k2" / file_names.MODEL, out)
         assert get(address, "/api/v1/model")["train"] == "k2"
         registry.promote("k1", {}, "me", "it knows more")
         assert get(address, "/api/v1/model")["train"] == "k1"

@@ -12,12 +12,13 @@ import pytest
 from scipy.special import softmax
 
 from artdetect import train
+from artdetect.artifacts import file_names
 from artdetect.core import paths
 from artdetect.core.errors import ConfigError, ModelError
 from artdetect.explain.model_score import ExplainedScore
 from artdetect.model import feature_cache
 from artdetect.model.artnet_model import assemble
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.model.extractor import Extractor
 from artdetect.model.feature_cache import FeatureCache
 from artdetect.model.probabilities import Calibration
@@ -105,12 +106,12 @@ def test_six_views_are_the_picture_its_mirror_image_and_its_corners_also_when_lo
     fitted: FittedHead, parts: Parts, tmp_path: Path
 ) -> None:
     model = assemble(EXTRACTOR, fitted, Calibration(1.0), 6)
-    Detector(model, "artnet", EXTRACTOR.geometry, {}, families=fitted.families).save(tmp_path / MODEL_FILE)
+    Detector(model, "artnet", EXTRACTOR.geometry, {}, families=fitted.families).save(tmp_path / file_names.MODEL)
     pixels = canonical(parts[1])
     x, net = images.to_input(pixels), EXTRACTOR.build()
     corners = [x[:, row : row + 56, column : column + 56] for row in (0, 8) for column in (0, 8)]
     expected = fitted.embedding(np.mean([np.asarray(net(view)) for view in (x, x[:, :, ::-1], *corners)], axis=0))
-    np.testing.assert_allclose(Detector.load(tmp_path / MODEL_FILE).scores(pixels).embedding, expected, atol=1e-3)
+    np.testing.assert_allclose(Detector.load(tmp_path / file_names.MODEL).scores(pixels).embedding, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_blocks_that_name_none_are_one_line(blocks: tuple[str, ...], says: str, 
 def test_the_same_pictures_give_the_same_bytes_also_later_in_the_same_process(twice: list[Path]) -> None:
     names = {path.name for path in twice[0].iterdir()}
     graphs = {"model.onnx", "backbone.onnx", "head.onnx"}
-    others = {MODEL_FILE, "metrics.json", "neighbours.npz", "precision.npz", "out_of_source.parquet"}
+    others = {file_names.MODEL, "metrics.json", "neighbours.npz", "precision.npz", "out_of_source.parquet"}
     assert names == graphs | others
     for name in names:
         assert (twice[0] / name).read_bytes() == (twice[1] / name).read_bytes(), name

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from artdetect.artifacts import file_names
 from artdetect.core.errors import ConfigError
 from artdetect.model import backbones, tensorflow_setup
 from artdetect.model.card import read_card
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.model.extractor import Extractor
 from artdetect.pictures import degraded_views, images
 from artdetect.pictures.images import Geometry
@@ -146,7 +147,7 @@ def test_it_lowers_the_loss_and_the_model_outputs_probabilities_only(tuned: Path
     assert (detector.preset, detector.families) == ("finetune", ())
     scores = detector.scores(np.zeros((2, 32, 32, 3), np.uint8))
     assert (scores.novelty, scores.generators, scores.embedding) == (None, None, None)
-    assert "temperature" in read_card(tuned / MODEL_FILE)
+    assert "temperature" in read_card(tuned / file_names.MODEL)
 
 
 def test_only_the_weights_of_unfrozen_blocks_change(tuned: Path) -> None:
@@ -178,7 +179,7 @@ def test_the_stored_model_has_the_scores_in_the_history_on_clean_and_degraded_va
 
 def test_killed_it_ends_with_the_same_bytes(tuned: Path, inputs: tuple[Path, Path]) -> None:
     out = run(CONFIG, inputs, tuned.parent / "killed")
-    for name in (MODEL_FILE, "history.csv", "metrics.json"):
+    for name in (file_names.MODEL, "history.csv", "metrics.json"):
         mine, yours = (hashlib.sha256((folder / name).read_bytes()).hexdigest() for folder in (out, tuned))
         assert mine == yours, name
 

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from artdetect.artifacts import file_names
 from artdetect.evaluate import robustness
 from artdetect.explain.method_settings import METHODS
 from artdetect.explain.methods import make
 from artdetect.model import backbones
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.model.export import FORMATS, Format, export
 from artdetect.model.extractor import Extractor
 from artdetect.pictures.corruptions import GRID
@@ -68,7 +69,7 @@ def file(trained: Path, config: TrainConfig, tmp_path_factory: pytest.TempPathFa
     inputs = (trained / "artifacts" / "balance" / "k1", trained / "data" / "raw" / "art")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ARTDETECT_DATA", str(trained / "data"))
-        return run(config, inputs, tmp_path_factory.mktemp("artnet")) / MODEL_FILE
+        return run(config, inputs, tmp_path_factory.mktemp("artnet")) / file_names.MODEL
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_the_model_file_needs_no_keras_hub(file: Path, detector: Detector, pixel
 def test_training_again_gives_the_same_bytes(
     file: Path, config: TrainConfig, data: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    assert (run(config, data, tmp_path) / MODEL_FILE).read_bytes() == file.read_bytes()
+    assert (run(config, data, tmp_path) / file_names.MODEL).read_bytes() == file.read_bytes()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -201,8 +202,8 @@ def test_it_is_finetuned(
     chosen = {"preset": "finetune", "epochs": 2, "unfreeze": "block2", "precision": precision}
     config = config.model_copy(update=chosen)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    file = run(config, data, whole, keeping_after(1, whole / "work", killed / "work")) / MODEL_FILE
-    assert (run(config, data, killed) / MODEL_FILE).read_bytes() == file.read_bytes()
+    file = run(config, data, whole, keeping_after(1, whole / "work", killed / "work")) / file_names.MODEL
+    assert (run(config, data, killed) / file_names.MODEL).read_bytes() == file.read_bytes()
     before = {layer.name: layer.get_weights() for layer in backbones.load(vit).layers}
     changed = set()
     for layer in Detector.load(file).model.layers:

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from artdetect import train
+from artdetect.artifacts import file_names
 from artdetect.core import digests
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.pictures import picture_views
 from artdetect.train.config import TrainConfig
 
@@ -47,7 +48,7 @@ def test_training_and_use_embed_pictures_alike(roots: Path, size: int, crops: in
     )
     (out := roots / "out").mkdir()
     train.run(config, roots, roots / "pictures", out, roots / "work")
-    detector = Detector.load(out / MODEL_FILE)
+    detector = Detector.load(out / file_names.MODEL)
     assert detector.native_crops == 2
     trained_on = balance[balance.split == "train"]
     views = [

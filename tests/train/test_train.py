@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from artdetect.artifacts import file_names
 from artdetect.model.card import read_card
 from artdetect.model.decision import logit
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.model.probabilities import Calibration
 from artdetect.pictures.images import Geometry
 from artdetect.train import gradient_training
@@ -24,7 +25,7 @@ from tests import PROJECT
 from tests.tiny_dataset import jpeg, write
 from tests.train.training_helpers import run
 
-OUTPUTS = (MODEL_FILE, "history.csv", "metrics.json")
+OUTPUTS = (file_names.MODEL, "history.csv", "metrics.json")
 
 
 def mapped_caches() -> int:
@@ -113,8 +114,8 @@ def test_a_model_trained_in_bfloat16_is_stored_like_any_other(
     inputs: tuple[Path, Path], model: Path, tmp_path: Path
 ) -> None:
     out = run(TrainConfig(preset="notebook", epochs=1, precision="bfloat16"), inputs, tmp_path)
-    cards = [read_card(folder / MODEL_FILE) for folder in (out, model)]
-    configs = [zipfile.ZipFile(folder / MODEL_FILE).read("config.json").decode() for folder in (out, model)]
+    cards = [read_card(folder / file_names.MODEL) for folder in (out, model)]
+    configs = [zipfile.ZipFile(folder / file_names.MODEL).read("config.json").decode() for folder in (out, model)]
     for place, card in enumerate(cards):  # the numbers of the calibration
         bounds = [card["p_min"], 1 - card["p_max"]]
         for name, value in (
@@ -136,7 +137,7 @@ def test_the_card_holds_what_the_data_set_says(mark: str, inputs: tuple[Path, Pa
     (tmp_path / "balance" / "balance.parquet").write_bytes((inputs[0] / "balance.parquet").read_bytes())
     write(tmp_path / "balance" / "notice.txt", f"{mark}Painted by hand.\n".encode())
     out = run(TrainConfig(preset="notebook", epochs=1), (tmp_path / "balance", inputs[1]), tmp_path)
-    card, detector = read_card(out / MODEL_FILE), Detector.load(out)
+    card, detector = read_card(out / file_names.MODEL), Detector.load(out)
     assert (card["notice"], card["demonstration"]) == ("Painted by hand.", bool(mark))
     assert (detector.notice, detector.demonstration) == ("Painted by hand.", bool(mark))
 

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from artdetect.artifacts import file_names
 from artdetect.core.errors import ConfigError, ModelError
 from artdetect.model.decision import logit
-from artdetect.model.detector import MODEL_FILE, Detector
+from artdetect.model.detector import Detector
 from artdetect.train import warm_start
 from artdetect.train.config import TrainConfig
 from artdetect.train.presets import recipe
@@ -85,7 +86,7 @@ def test_it_starts_where_the_other_ended_and_a_kill_changes_nothing(
 ) -> None:
     keep = keeping_after(1, tmp_path / "whole" / "work", tmp_path / "killed" / "work")
     outs = [run(WARM, inputs, tmp_path / "whole", keep), run(WARM, inputs, tmp_path / "killed")]
-    for name in (MODEL_FILE, "history.csv", "metrics.json"):
+    for name in (file_names.MODEL, "history.csv", "metrics.json"):
         assert len({hashlib.sha256((out / name).read_bytes()).hexdigest() for out in outs}) == 1, name
     cold, warm = (pd.read_csv(folder / "history.csv") for folder in (model, outs[0]))
     assert warm.loss[0] < cold.loss[0]

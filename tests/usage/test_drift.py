@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from artdetect import retrain
+from artdetect.artifacts import file_names
 from artdetect.cli import main
 from artdetect.core.errors import StorageError
 from artdetect.model.card import model_id, read_card
 from artdetect.model.decision import NEAR, SURE, UNLIKE
-from artdetect.model.detector import MODEL_FILE
 from artdetect.model.predict import Verdict
 from artdetect.retrain import RetrainConfig
 from artdetect.usage import drift as library
@@ -37,7 +37,7 @@ def champion(model: Path) -> str:
     """The id of the model that `artdetect predict` would take."""
     from artdetect.core import digests
 
-    return model_id(read_card(model / MODEL_FILE), digests.file_digest(model / MODEL_FILE))
+    return model_id(read_card(model / file_names.MODEL), digests.file_digest(model / file_names.MODEL))
 
 
 @pytest.fixture
