@@ -13,10 +13,9 @@ from artdetect import balance, evaluate, index, retrain, starter, train
 from artdetect.artifacts import file_names, registry
 from artdetect.core.errors import ModelError
 from artdetect.evaluate.config import EvaluateConfig
-from artdetect.gate import paired_predictions
 from artdetect.index import scan
 from artdetect.model import choice, head_file
-from artdetect.model.card import read_card
+from artdetect.model.card import model_id_of, read_card
 from artdetect.model.choice import STARTER
 from artdetect.model.detector import Detector
 from artdetect.monitoring import model_table
@@ -149,7 +148,7 @@ def test_the_first_challenger_is_judged_against_it(
     evaluate.run(config, folders["index"], folders["balance"], folder, pictures, roots / "scores")
     mine, its = (pd.read_parquet(place / file_names.PREDICTIONS) for place in (roots / "scores", folders["evaluate"]))
     np.testing.assert_allclose(mine.p_ai, its.p_ai, atol=starter.TOLERANCE)
-    assert paired_predictions.model_id_of(folder) == Detector.load(folder).id
+    assert model_id_of(folder) == Detector.load(folder).id
     with np.load(folder / file_names.PRECISION) as stored:
         assert set(stored) == set(head_file.extra_arrays(written / "model.npz"))
 
