@@ -88,7 +88,7 @@ def add(commands: Commands) -> None:
 def _predict(arguments: argparse.Namespace) -> int:
     from artdetect.cli import picture_paths
     from artdetect.model import predict
-    from artdetect.model.decision import MIXED, VERDICTS, in_words
+    from artdetect.model.decision import MIXED, VERDICTS
     from artdetect.usage.log import UsageLog
 
     sources = picture_paths.expand(arguments.paths, arguments.null)
@@ -112,8 +112,7 @@ def _predict(arguments: argparse.Namespace) -> int:
             elif verdict.error:
                 rows.write(verdict.path, "error", verdict.error)
             else:
-                words = in_words(verdict.verdict, verdict.reason)
-                rows.write(verdict.path, words, f"{verdict.p_ai:.3f}", verdict.model)
+                rows.write(verdict.path, verdict.words, f"{verdict.p_ai:.3f}", verdict.model)
             rows.advance()
     terminal.say(f"{sum(counts.values()):,} pictures: {', '.join(f'{n:,} {name}' for name, n in counts.items() if n)}")
     terminal.say(MEANING)
@@ -179,7 +178,6 @@ def _explain_without_regions(arguments: argparse.Namespace) -> int:
     """What the base install shows: the evidence over each picture."""
     from artdetect.cli import picture_paths
     from artdetect.explain import evidence_figures
-    from artdetect.model.decision import in_words
 
     sources = picture_paths.expand(arguments.paths, arguments.null)
     detector = chosen_model.load(arguments.model)
@@ -187,8 +185,7 @@ def _explain_without_regions(arguments: argparse.Namespace) -> int:
     with terminal.Rows("pictures", _count(sources)) as rows:
         for verdict, figure in evidence_figures.write(detector, sources, arguments.out):
             explained, failed = explained + (figure is not None), failed + (figure is None)
-            words = in_words(verdict.verdict, verdict.reason) if figure else "error"
-            rows.write(verdict.path, words, str(figure or verdict.error))
+            rows.write(verdict.path, verdict.words, str(figure or verdict.error))
             rows.advance()
     terminal.say(f"{explained} explained, {failed} unreadable: {arguments.out}")
     terminal.say("Regions, a table and other methods need more: pip install 'artdetect[explain]'")

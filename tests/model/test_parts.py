@@ -84,6 +84,11 @@ def test_a_region_is_mixed_if_it_and_the_rest_are_firm(sign: int) -> None:
         assert found.area == pytest.approx(28 / 196)
     else:
         assert found.area == pytest.approx(1 - 28 / 196)
+        assert found.box == (0, 0, 1, 1)
+        assert found.human_box == (4 / 14, 2 / 14, 11 / 14, 6 / 14)
+    name = "AI" if sign > 0 else "human"
+    words = mixed.in_words(found.box, found.human_box, found.area)
+    assert words == f"{name} at 29 to 79 % from the left, 14 to 43 % from the top"
     assert found.firmness == pytest.approx((2 * 167 - 0.1) / 168)
     again = RULE.region(margin)
     assert again is not None
@@ -110,8 +115,12 @@ def test_a_mixed_picture_is_called_so_with_its_region_unless_it_is_unlike_the_tr
         for row, region in zip(rows, regions, strict=True):
             if row.verdict == "mixed":
                 assert (row.reason, row.ai_region, row.ai_area) == ("parts differ", region.box, region.area)
+                assert row.human_region == region.human_box
+                assert row.region == (region.box if region.area <= 0.5 else region.human_box)
+                assert row.words.startswith(("mixed: AI at ", "mixed: human at "))
             else:
-                assert row.ai_region is None
+                assert row.ai_region is row.region is None
+                assert row.words in (row.verdict, f"unsure: {row.reason}")
         plain = predict.verdicts(replace(detector, parts=None), loaded)
         assert [row.p_ai for row in rows] == pytest.approx([row.p_ai for row in plain], abs=1e-6)
         stern = replace(detector, rule=replace(detector.rule, novelty=1e-9))
