@@ -32,7 +32,7 @@ def as_dict(judged: Judged, found: "ModelEvidence") -> dict[str, Any]:
         "picture": judged.as_dict(),
         "margin": found.margin[0].round(4).tolist(),
         "p_ai": parts.tolist(),
-        "full_colour": evidence_figures.full_colour(found.margin[0]),
+        "full_colour": evidence_figures.FULL_COLOUR,
         "image": artwork_uri(judged),
     }
 
@@ -76,4 +76,4 @@ def _draw(judged: Judged, found: "ModelEvidence") -> Image.Image:
     assert judged.decoded.artwork is not None
     heading = wording.headline(judged.verdict)
     picture = Image.fromarray(judged.decoded.artwork)
-    return evidence_figures.figure(picture, found.margin[0], heading, judged.verdict.model)
+    return evidence_figures.figure(picture, found.margin[0], heading, judged.verdict.model, judged.verdict.region)
