@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from artdetect.artifacts import file_names, store
-from artdetect.core import digests, paths
+from artdetect.core import digests, installing, paths
 from artdetect.core.config_section import Section
 from artdetect.core.errors import ArtifactError, ConfigError
 from artdetect.core.progress import Progress, with_label
@@ -119,7 +119,7 @@ def check(train: TrainConfig) -> None:
         ConfigError: Optuna is not installed, or the preset is not artnet.
     """
     if find_spec("optuna") is None:
-        raise ConfigError("tuning needs Optuna. Run `pip install 'artdetect[tune]'`")
+        raise ConfigError(f"tuning needs Optuna. Run `{installing.extra('tune')}`")
     if train.preset != "artnet":
         raise ConfigError(f"only preset artnet can be tuned. Received: train.preset = {train.preset!r}")
 

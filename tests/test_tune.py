@@ -1,12 +1,14 @@
 """The study: its proposals, how it continues, what its key depends on. Scores are synthetic; no picture is read."""
 
 import importlib.util
+import re
 import threading
 from pathlib import Path
 
 import pytest
 
 from artdetect import tune
+from artdetect.core import installing
 from artdetect.core.errors import ArtifactError, ConfigError
 from artdetect.train.config import TrainConfig
 from artdetect.tune import Study, TrialScore, TuneConfig
@@ -171,7 +173,7 @@ def test_an_invalid_space_is_refused(space: dict) -> None:
 
 def test_without_optuna_the_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune, "find_spec", lambda name: None if name == "optuna" else importlib.util.find_spec(name))
-    with pytest.raises(ConfigError, match=r"pip install 'artdetect\[tune\]'"):
+    with pytest.raises(ConfigError, match=re.escape(installing.extra("tune"))):
         tune.check(TRAIN)
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from artdetect.cli.parser import Commands
+from artdetect.core import installing
 from artdetect.core.errors import ConfigError
 
 SHELLS = ("bash", "zsh", "fish")
@@ -30,7 +31,7 @@ def _completion(commands: Commands, arguments: argparse.Namespace) -> int:
     try:
         import shtab
     except ModuleNotFoundError:
-        raise ConfigError("completion needs shtab: pip install shtab") from None
+        raise ConfigError(f"completion needs shtab: {installing.package('shtab')}") from None
     for parser in commands.parsers:
         for action in parser._actions:
             if action.type is Path or action.metavar == "PATH":

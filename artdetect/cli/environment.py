@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from artdetect.artifacts import file_names
-from artdetect.core import default_config, paths
+from artdetect.core import default_config, installing, paths
 from artdetect.core.errors import ArtdetectError
 from artdetect.core.version import __version__
 
@@ -67,7 +67,7 @@ def _packages() -> Iterator[Finding]:
         yield Finding("versions", "note" if other else "ok", text)
     for extra, names in extras.items():
         absent = [name for name in names if _version(name) is None]
-        text = f"not installed ({', '.join(absent)}): pip install 'artdetect[{extra}]'" if absent else "installed"
+        text = f"not installed ({', '.join(absent)}): {installing.extra(extra)}" if absent else "installed"
         yield Finding(f"extra {extra}", "note" if absent else "ok", text)
 
 

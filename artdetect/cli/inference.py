@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 from artdetect.cli import chosen_model, terminal
 from artdetect.cli.options import LOG_HELP, MODEL_HELP, add_pictures
 from artdetect.cli.parser import Commands
+from artdetect.core import installing
 from artdetect.core.errors import ConfigError, DataError, StorageError
 from artdetect.explain.method_settings import METHODS
 
@@ -188,7 +189,7 @@ def _explain_without_regions(arguments: argparse.Namespace) -> int:
             rows.write(verdict.path, verdict.words, str(figure or verdict.error))
             rows.advance()
     terminal.say(f"{explained} explained, {failed} unreadable: {arguments.out}")
-    terminal.say("Regions, a table and other methods need more: pip install 'artdetect[explain]'")
+    terminal.say(f"Regions, a table and other methods need more: {installing.extra('explain')}")
     return 1 if failed else 0
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from artdetect.artifacts.stages import CHAIN
 from artdetect.compute.processors import VARIABLE
-from artdetect.core import digests
+from artdetect.core import digests, installing
 from artdetect.core.errors import ComputeError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-INSTALL = "pip install 'artdetect[cluster]'"
 CONNECT_TIMEOUT = 10  # seconds in which a scheduler must answer
 PACKAGES = tuple(sorted({package for stage in CHAIN for package in stage.packages}))
 
@@ -45,7 +44,8 @@ class Cluster:
         try:
             import distributed
         except ImportError as error:
-            raise ComputeError(f'engine = "dask" needs packages that are not installed ({error}): {INSTALL}') from error
+            install = installing.extra("cluster")
+            raise ComputeError(f'engine = "dask" needs packages that are not installed ({error}): {install}') from error
         with ExitStack() as stack:
             stack.enter_context(translate_errors(address))
             scheduler = address or stack.enter_context(_local(workers, share))

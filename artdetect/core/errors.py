@@ -111,7 +111,9 @@ EXTRAS = {
 
 def missing_extra(error: ModuleNotFoundError) -> MissingExtra | None:
     """The MissingExtra that says in one line how to install the missing module; None if no extra brings it."""
+    from artdetect.core import installing
+
     for extra, modules in EXTRAS.items():
         if error.name in modules:
-            return MissingExtra(f"this needs {error.name} of the extra `{extra}`: pip install 'artdetect[{extra}]'")
+            return MissingExtra(f"this needs {error.name} of the extra `{extra}`: {installing.extra(extra)}")
     return None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from artdetect.core import installing
 from artdetect.core.errors import ConfigError, ModelError
 from artdetect.pictures import images
 from artdetect.pictures.images import Geometry
@@ -54,7 +55,7 @@ class OnnxClassifier:
         try:
             import onnxruntime
         except ModuleNotFoundError:
-            raise ConfigError("ONNX files need onnxruntime: pip install onnxruntime") from None
+            raise ConfigError(f"ONNX files need onnxruntime: {installing.package('onnxruntime')}") from None
         try:
             self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has a class of its own for each fault

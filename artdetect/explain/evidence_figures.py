@@ -114,10 +114,11 @@ def write(detector: Detector, sources: Sequence[Path], out: Path) -> Iterator[tu
     while some := list(islice(remaining, predict.CHUNK)):
         loaded = [(path, predict.load(detector, path)) for path, _ in some]
         judged = predict.verdicts_with_evidence(detector, loaded)
-        for (path, source), (verdict, margin) in zip(some, judged, strict=True):
-            if margin is None:
+        for (path, source), (verdict, evidence) in zip(some, judged, strict=True):
+            if evidence is None:
                 yield verdict, None
                 continue
+            margin = evidence.margin[0]
             name = _name(path, source if source.is_dir() else path.parent, taken)
             content = verdict.as_dict() | {"evidence": margin.round(4).tolist()}
             try:

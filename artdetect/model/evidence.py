@@ -44,6 +44,13 @@ class Evidence:
     windows: "Mapping[int, Floats]"
     cell: float
 
+    def of(self, row: int) -> "Evidence":
+        """That of one of the N pictures alone: N = 1."""
+        one = slice(row, row + 1)
+        additive = None if self.additive is None else self.additive[one]
+        windows = {side: margins[one] for side, margins in self.windows.items()}
+        return Evidence(self.margin[one], self.p_ai[one], additive, windows, self.cell)
+
 
 class EvidenceNet:
     """A model that gives its evidence with its verdict.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from artdetect.artifacts import file_names
+from artdetect.core import installing
 from artdetect.core.errors import ConfigError, ModelError, StorageError
 from artdetect.model import onnx_convert, onnx_runtime, output_check
 from artdetect.model.card import read_card
@@ -54,7 +55,7 @@ def export(detector: "Detector", format: Format, out: Path) -> ExportResult:
         ModelError: The model cannot be converted, or the export gives other outputs. `out` is left as it was.
     """
     if missing := [] if format == "saved_model" else onnx_convert.missing_packages():
-        raise ConfigError(f"ONNX needs {' and '.join(missing)}. Run `pip install 'artdetect[export]'`")
+        raise ConfigError(f"ONNX needs {' and '.join(missing)}. Run `{installing.extra('export')}`")
     out = out.absolute()
     if not _may_become_an_export(out):
         raise StorageError(f"{out}: this exists and is not an export. Name a folder that is new or empty")

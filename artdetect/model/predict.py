@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artdetect.model.detector import Detector
+    from artdetect.model.evidence import Evidence
     from artdetect.model.mixed import MixedRegion
     from artdetect.model.scores import Scores
 
@@ -129,8 +130,8 @@ def verdicts(detector: "Detector", loaded: Sequence[Loaded]) -> Iterator[Verdict
 
 def verdicts_with_evidence(
     detector: "Detector", loaded: Sequence[Loaded]
-) -> "Iterator[tuple[Verdict, NDArray[Any] | None]]":
-    """The verdicts of pictures, and the evidence for each: see `Evidence.margin`, [G, G]; None for an unreadable one.
+) -> "Iterator[tuple[Verdict, Evidence | None]]":
+    """The verdicts of pictures, and the evidence for each, of one picture (N = 1); None for an unreadable one.
 
     Both come from one forward pass. Arguments as for `verdicts`.
     """
@@ -139,9 +140,9 @@ def verdicts_with_evidence(
         yield from ((verdict, None) for verdict in _in_order(detector, loaded, iter(())))
         return
     scores, evidence = detector.scores_with_evidence(good)
-    margins = iter(evidence.margin)
+    each = map(evidence.of, range(len(good)))
     for verdict in _in_order(detector, loaded, _rows(detector, good, scores, evidence.margin)):
-        yield verdict, None if verdict.error else next(margins)
+        yield verdict, None if verdict.error else next(each)
 
 
 def unreadable(path: Path | str, detector: "Detector", reason: str) -> Verdict:

@@ -90,11 +90,11 @@ def router(service: Service) -> APIRouter:
     ) -> Response:
         """Where in one picture the evidence for its verdict lies."""
         async with service.intake.body(request) as body:
-            judged = await _one(service, await forms.parse(request.headers, body, name), evidence_figures.SHOWN)
-            found = await evidence_view.evidence(judged)
+            form = await forms.parse(request.headers, body, name)
+            judged = await _one(service, form, evidence_figures.SHOWN, evidence=True)
         if format == "png":
-            return Response(await evidence_view.figure(judged, found), media_type="image/png")
-        return JSONResponse(evidence_view.as_dict(judged, found))
+            return Response(await evidence_view.figure(judged), media_type="image/png")
+        return JSONResponse(evidence_view.as_dict(judged))
 
     @api.get("/api/v1/model", tags=["model"])
     async def model() -> dict[str, Any]:
@@ -163,11 +163,11 @@ def _add_feedback(api: APIRouter, service: Service, folder: feedback.FeedbackFol
         return JSONResponse({"path": path}, 201)
 
 
-async def _one(service: Service, form: forms.Form, artwork: int = 0) -> Judged:
+async def _one(service: Service, form: forms.Form, artwork: int = 0, evidence: bool = False) -> Judged:
     """The only picture of a form, judged; Refused if there are several, or it cannot be read."""
     if len(form.pictures) != 1:
         raise Refused(422, f"one picture at a time. Received: {len(form.pictures)}")
-    (judged,) = await service.judge(form.pictures, artwork, again=True)
+    (judged,) = await service.judge(form.pictures, artwork, again=True, evidence=evidence)
     if judged.verdict.error:
         raise Refused(422, judged.verdict.error)
     return judged

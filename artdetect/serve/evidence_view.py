@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,20 +12,13 @@ from artdetect.explain import evidence_figures
 from artdetect.serve import wording
 from artdetect.serve.service import Judged
 
-if TYPE_CHECKING:
-    from artdetect.model.evidence import Evidence as ModelEvidence
-
 JPEG_QUALITY = 85
 
 
-async def evidence(judged: Judged) -> "ModelEvidence":
-    """The evidence for the verdict on a picture."""
-    assert judged.decoded
-    return await judged.model.evidence(judged.decoded.views.whole)
-
-
-def as_dict(judged: Judged, found: "ModelEvidence") -> dict[str, Any]:
+def as_dict(judged: Judged) -> dict[str, Any]:
     """An `answers.Evidence` as JSON."""
+    found = judged.evidence
+    assert found
     parts = found.p_ai[0].astype(object)
     parts[~np.isfinite(found.p_ai[0])] = None
     return {
@@ -50,30 +43,33 @@ def _data_uri(picture: Image.Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def share_for_ai(found: "ModelEvidence") -> float:
+def share_for_ai(judged: Judged) -> float:
     """The share of the picture whose evidence speaks for AI."""
-    return float((found.margin[0] > 0).mean())
+    assert judged.evidence
+    return float((judged.evidence.margin[0] > 0).mean())
 
 
-async def figure(judged: Judged, found: "ModelEvidence") -> bytes:
+async def figure(judged: Judged) -> bytes:
     """The evidence drawn over the picture, with the verdict below it: a PNG."""
 
     def png() -> bytes:
         file = io.BytesIO()
-        _draw(judged, found).save(file, "PNG")
+        _draw(judged).save(file, "PNG")
         return file.getvalue()
 
     return await asyncio.to_thread(png)
 
 
-async def figure_uri(judged: Judged, found: "ModelEvidence") -> str:
+async def figure_uri(judged: Judged) -> str:
     """The same as a data URI."""
-    return await asyncio.to_thread(lambda: _data_uri(_draw(judged, found)))
+    return await asyncio.to_thread(lambda: _data_uri(_draw(judged)))
 
 
-def _draw(judged: Judged, found: "ModelEvidence") -> Image.Image:
+def _draw(judged: Judged) -> Image.Image:
     assert judged.decoded
     assert judged.decoded.artwork is not None
+    assert judged.evidence
     heading = wording.headline(judged.verdict)
     picture = Image.fromarray(judged.decoded.artwork)
-    return evidence_figures.figure(picture, found.margin[0], heading, judged.verdict.model, judged.verdict.region)
+    margin, verdict = judged.evidence.margin[0], judged.verdict
+    return evidence_figures.figure(picture, margin, heading, verdict.model, verdict.region)

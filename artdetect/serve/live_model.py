@@ -22,8 +22,6 @@ from artdetect.pictures.picture_views import PictureViews
 from artdetect.usage.log import UsageLog
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from artdetect.model.evidence import Evidence
 
 BATCH = 64  # pictures that one call of the model judges at most
@@ -37,7 +35,8 @@ class _Waiting:
     name: str
     loaded: PictureViews | str
     again: bool
-    answer: asyncio.Future[Verdict]
+    evidence: bool  # whether it is wanted, too
+    answer: "asyncio.Future[tuple[Verdict, Evidence | None]]"
 
 
 class BatchingModel:
@@ -84,39 +83,45 @@ class BatchingModel:
         """What a person must know of it, a line each without control characters."""
         return [printable(line) for line in choice.introduction(self.detector, self.role, self.train)]
 
-    async def verdict(self, name: str, loaded: PictureViews | str, again: bool = False) -> Verdict:
-        """The verdict on a picture.
+    async def verdict(
+        self, name: str, loaded: PictureViews | str, again: bool = False, evidence: bool = False
+    ) -> "tuple[Verdict, Evidence | None]":
+        """The verdict on a picture, and if it is wanted the evidence for it, from the same pass of the model.
 
         Args:
             name: The picture's name, which the row repeats.
             loaded: What the model judges of the picture, or why it cannot be read.
             again: Whether the client has this verdict already, so that it is not logged.
+            evidence: Whether the evidence is wanted; a picture that cannot be read has none.
         """
-        own = _Waiting(name, loaded, again, asyncio.get_running_loop().create_future())
+        own = _Waiting(name, loaded, again, evidence, asyncio.get_running_loop().create_future())
         self._waiting.append(own)
         async with self._turn:
             while own in self._waiting:
                 await self._answer_some()
         return await asyncio.shield(own.answer)  # another request sets it
 
-    async def evidence(self, whole: "np.ndarray") -> "Evidence":
-        """The evidence in a picture, given as its canonical pixels, uint8 `(S, S, 3)`."""
-        async with self._turn:
-            return await asyncio.to_thread(self.detector.evidence, whole[None])
-
     async def _answer_some(self) -> None:
-        share = min(self._batch, math.ceil(len(self._waiting) / self._turns))
-        batch, self._waiting = self._waiting[:share], self._waiting[share:]
-        pictures = [(one.name, one.loaded) for one in batch]
+        """Answer a share of the pictures that want what the first one wants: evidence takes longer than a verdict."""
+        alike = [one for one in self._waiting if one.evidence == self._waiting[0].evidence]
+        batch = alike[: min(self._batch, math.ceil(len(alike) / self._turns))]
+        self._waiting = [one for one in self._waiting if one not in batch]
         try:
-            rows = await asyncio.to_thread(lambda: list(predict.verdicts(self.detector, pictures)))
+            answers = await asyncio.to_thread(self._answers, batch)
         except BaseException as error:  # no request may wait forever
             for one in batch:
                 one.answer.set_exception(error)
         else:
-            for one, row in zip(batch, rows, strict=True):
-                one.answer.set_result(row)
-            self._log([row for one, row in zip(batch, rows, strict=True) if not one.again])
+            for one, answer in zip(batch, answers, strict=True):
+                one.answer.set_result(answer)
+            self._log([row for one, (row, _) in zip(batch, answers, strict=True) if not one.again])
+
+    def _answers(self, batch: Sequence[_Waiting]) -> "list[tuple[Verdict, Evidence | None]]":
+        """The verdicts on pictures that all want evidence, or all want none."""
+        pictures = [(one.name, one.loaded) for one in batch]
+        if batch[0].evidence:
+            return list(predict.verdicts_with_evidence(self.detector, pictures))
+        return [(row, None) for row in predict.verdicts(self.detector, pictures)]
 
     def _log(self, rows: Sequence[Verdict]) -> None:
         if self.usage is None:

@@ -129,7 +129,7 @@ async def _results(service: Service, request: Request, figures: bool = False) ->
     """
     async with service.intake.body(request) as body:
         form = await forms.parse(request.headers, body)
-        judged = await service.judge(form.pictures, THUMBNAIL)
+        judged = await service.judge(form.pictures, THUMBNAIL, evidence=figures)
         return [_result(one) | (await _figure(one) if figures else {}) for one in judged]
 
 
@@ -151,8 +151,7 @@ def _result(judged: Judged) -> dict[str, Any]:
 async def _figure(judged: Judged) -> dict[str, Any]:
     if not judged.decoded:
         return {}
-    found = await evidence_view.evidence(judged)
-    return {"figure": await evidence_view.figure_uri(judged, found), "share": evidence_view.share_for_ai(found)}
+    return {"figure": await evidence_view.figure_uri(judged), "share": evidence_view.share_for_ai(judged)}
 
 
 def _facts(service: Service) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from artdetect.serve.intake import Intake
 from artdetect.serve.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
+    from artdetect.model.evidence import Evidence
     from artdetect.model.predict import Verdict
     from artdetect.serve.live_model import BatchingModel, LiveModel
 
@@ -24,11 +25,13 @@ class Judged:
         verdict: Its row.
         model: The model that gave it.
         decoded: The decoded picture; None if it cannot be read.
+        evidence: The evidence for the verdict, if it was asked for and the picture can be read.
     """
 
     verdict: "Verdict"
     model: "BatchingModel"
     decoded: Decoded | None
+    evidence: "Evidence | None"
 
     def as_dict(self) -> dict[str, Any]:
         """An `answers.PictureAnswer` as JSON."""
@@ -57,28 +60,34 @@ class Service:
         self.metrics = ServiceMetrics()
         self.metrics.watch(self.intake, self.pool)
 
-    async def judge(self, pictures: Sequence[tuple[str, bytes]], artwork: int = 0, again: bool = False) -> list[Judged]:
+    async def judge(
+        self, pictures: Sequence[tuple[str, bytes]], artwork: int = 0, again: bool = False, evidence: bool = False
+    ) -> list[Judged]:
         """The verdicts on some pictures, in order.
 
         Args:
             pictures: Name and content of each.
             artwork: The longest side in pixels at which `Decoded.artwork` is wanted; 0 for none.
             again: Whether the client has these verdicts already: they are neither counted nor logged.
+            evidence: Whether the evidence for them is wanted.
 
         Raises:
             Refused: The queue has no place for them.
         """
         with self.intake.places(len(pictures)):
             model = await self.live.current()
-            return list(await asyncio.gather(*(self._judge(model, *picture, artwork, again) for picture in pictures)))
+            judged = (self._judge(model, *picture, artwork, again, evidence) for picture in pictures)
+            return list(await asyncio.gather(*judged))
 
-    async def _judge(self, model: "BatchingModel", name: str, content: bytes, artwork: int, again: bool) -> Judged:
+    async def _judge(
+        self, model: "BatchingModel", name: str, content: bytes, artwork: int, again: bool, evidence: bool
+    ) -> Judged:
         detector = model.detector
         decoded = await self.pool.decode(content, detector.geometry, detector.native_crops, artwork)
         if isinstance(decoded, str):
-            verdict = await model.verdict(name, f"{name}: {decoded}" if name else decoded, again)
+            verdict, found = await model.verdict(name, f"{name}: {decoded}" if name else decoded, again, evidence)
         else:
-            verdict = await model.verdict(name, decoded.views, again)
+            verdict, found = await model.verdict(name, decoded.views, again, evidence)
         if not again:
             self.metrics.count(verdict)
-        return Judged(verdict, model, None if isinstance(decoded, str) else decoded)
+        return Judged(verdict, model, None if isinstance(decoded, str) else decoded, found)

@@ -1,5 +1,6 @@
 """Verdicts and explanations from Python."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import artdetect
 from artdetect import Detector
 from artdetect.api.detector import COLUMNS
 from artdetect.artifacts import registry
+from artdetect.core import installing
 from artdetect.core.errors import ArtdetectError, ConfigError, DataError, ModelError, PictureError
 from artdetect.pictures import images
 from tests.tiny_dataset import write
@@ -98,7 +100,7 @@ def test_without_pandas_one_line_says_what_to_install(
     detector: Detector, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ArtdetectError, match=r"pip install 'artdetect\[pipeline\]'$"):
+    with pytest.raises(ArtdetectError, match=re.escape(installing.extra("pipeline")) + "$"):
         detector.predict(folder)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from artdetect.artifacts import registry
 from artdetect.cli import environment, main
+from artdetect.core import installing
 from tests.tiny_dataset import write
 
 
@@ -63,7 +64,7 @@ def test_missing_and_other_packages_are_named(findings, monkeypatch: pytest.Monk
     monkeypatch.setattr(environment.metadata, "requires", lambda name: lines)
     found = findings()[1]
     assert found["packages"] == ("broken", "missing: prefect-of-nowhere; install artdetect again")
-    assert found["extra export"] == ("note", "not installed (tf2of): pip install 'artdetect[export]'")
+    assert found["extra export"] == ("note", f"not installed (tf2of): {installing.extra('export')}")
     assert found["extra tune"] == ("ok", "installed")
 
 

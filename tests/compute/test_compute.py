@@ -1,6 +1,7 @@
 """Chunks come back in order whatever engine runs them, few at a time, and errors arrive at the right place."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from artdetect import compute
 from artdetect.compute import PREFETCH, ComputeConfig, dask_cluster
 from artdetect.compute.processors import VARIABLE
+from artdetect.core import installing
 from artdetect.core.errors import ComputeError, DataError
 from tests.waiting import awaited
 
@@ -271,5 +273,5 @@ def test_an_address_where_nobody_answers_is_one_line(monkeypatch: pytest.MonkeyP
 
 def test_a_cluster_without_its_packages_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ComputeError, match=r"pip install 'artdetect\[cluster\]'"):
+    with pytest.raises(ComputeError, match=re.escape(installing.extra("cluster"))):
         with_config(ComputeConfig(engine="dask"), lambda: list(compute.chunks(squares, [1], 1)))

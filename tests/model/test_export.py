@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from artdetect.cli import main
+from artdetect.core import installing
 from artdetect.core.errors import ConfigError, ModelError, StorageError
 from artdetect.model import export as exports
 from artdetect.model import onnx_convert, output_check, tensorflow_setup
@@ -234,7 +235,7 @@ def test_a_missing_package_is_one_line_that_says_how_to_get_it(
     plain: Detector, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnx_convert, "find_spec", lambda name: None if name == package else True)
-    with pytest.raises(ConfigError, match=rf"ONNX needs {package}\. Run `pip install 'artdetect\[export\]'`"):
+    with pytest.raises(ConfigError, match=re.escape(f"ONNX needs {package}. Run `{installing.extra('export')}`")):
         export(plain, "onnx", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
     export(plain, "saved_model", tmp_path / "out")

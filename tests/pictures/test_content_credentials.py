@@ -2,18 +2,22 @@
 
 import random
 import sys
+import time
+import tracemalloc
 
 import pytest
 
 from artdetect.pictures import declared_provenance
 from artdetect.pictures.declared_provenance import Declaration, content_credentials, manifest_store
 from artdetect.pictures.declared_provenance.content_credentials import Claim
+from artdetect.serve import decode_process
 from tests import connections
 from tests.pictures.declared_files import FILES, encoded
-from tests.pictures.signed_files import AI_TYPE, SIGNER, STUDIO, signed
+from tests.pictures.signed_files import AI_TYPE, SIGNER, STUDIO, signed, signed_before_expiry
 
 VALID = Claim("Test Generator 2", ("trainedAlgorithmicMedia",), "valid", "", f"{SIGNER}, {STUDIO}")
 FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WebP": "image/webp", "AVIF": "image/avif"}
+HUGE = 40_000_000  # bytes; `artdetect serve` takes 64 MB by default
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -79,6 +83,59 @@ def test_a_large_manifest_in_several_segments_is_read_whole() -> None:
     assert data.count(b"JP\2\x11") > 1
     assert content_credentials.read(data, "image/jpeg") == VALID
     assert manifest_store.read(data) == (VALID.generator, VALID.source_types)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_a_huge_manifest_is_read_within_the_limits_of_the_service(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = signed(encoded(format), format, thumbnail=random.Random(1).randbytes(HUGE))
+    assert len(data) > HUGE
+    for library in (True, False):
+        if not library:
+            monkeypatch.setitem(sys.modules, "c2pa", None)
+        start = time.process_time()
+        claims = credentials(data)
+        assert time.process_time() - start < decode_process.DECLARED_CPU_SECONDS
+        assert [one.value for one in claims] == [
+            "Test Generator 2",
+            "valid" if library else "not checked",
+            "trainedAlgorithmicMedia",
+        ]
+
+
+def test_without_the_library_a_huge_manifest_is_not_copied_box_by_box() -> None:
+    data = signed(encoded("PNG"), "PNG", thumbnail=bytes(HUGE))
+    tracemalloc.start()
+    try:
+        assert manifest_store.read(data) == (VALID.generator, VALID.source_types)
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * HUGE  # the chunk, and the store that all chunks make
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_huge_manifest_that_was_changed_is_invalid() -> None:
+    data = bytearray(signed(encoded("JPEG"), "JPEG", thumbnail=bytes(HUGE)))
+    data[len(data) // 2] ^= 1
+    assert [one.claim for one in credentials(bytes(data))][1] == (
+        "the signature is invalid: the file was changed after signing"
+    )
+
+
+def test_an_assertion_that_is_too_large_to_decode_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = signed(encoded("PNG"), "PNG", source_type=f"http://example.org/{'x' * 500_000}")
+    monkeypatch.setattr(manifest_store, "MAX_CBOR", 400_000)
+    monkeypatch.setitem(sys.modules, "c2pa", None)
+    assert [one.claim for one in credentials(data)] == ["present, but damaged or of an unknown version"]
+
+
+def test_a_certificate_that_expired_after_signing_is_named_and_the_claim_is_shown() -> None:
+    data = signed_before_expiry(encoded("PNG"), "PNG")
+    assert [(one.claim, one.value) for one in credentials(data)][1:] == [
+        (
+            "the signature is invalid: the certificate has expired, and no time stamp proves that it signed before",
+            "invalid",
+        ),
+        ("made by a generative model", "trainedAlgorithmicMedia"),
+    ]
 
 
 def test_a_manifest_on_another_machine_is_named_and_not_fetched() -> None:

@@ -110,5 +110,5 @@ def test_what_needs_an_extra_says_so_in_one_line(base: Path, arguments: list[str
     model_option = ["--model", str(model)] if arguments[0] == "explain" else []
     ended = command(base, *arguments, *model_option)
     assert ended.returncode == 2
-    assert f"pip install 'artdetect[{extra}]'" in ended.stderr.splitlines()[-1]
+    assert f"-m pip install -c {base}/constraints.txt -e '{base}[{extra}]'" in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr

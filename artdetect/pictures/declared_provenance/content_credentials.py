@@ -29,7 +29,7 @@ _ALTERED = ("Hash.mismatch", "hashedURI.mismatch", "Hash.malformed")  # ends of 
 _WHY = {
     "claimSignature.mismatch": "it does not fit the claim",
     "claimSignature.outsideValidity": "the certificate was not valid at the time of signing",
-    "signingCredential.expired": "the certificate was not valid at the time of signing",
+    "signingCredential.expired": "the certificate has expired, and no time stamp proves that it signed before",
     "signingCredential.invalid": "the certificate is not one for signing content credentials",
     "signingCredential.revoked": "the certificate was revoked",
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from artdetect.pictures.declared_provenance import cbor
 
-MAX_STORE = 8 * 2**20  # bytes of all manifests of a file
+MAX_CBOR = 8 * 2**20  # bytes of a claim or of an assertion of actions; pictures in a manifest may be larger
 MAX_BOXES = 10_000  # in a box
 MAX_DEPTH = 8  # of boxes; a manifest has four
 _AVIF_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # the user type of C2PA's box in ISO media files
@@ -27,8 +27,7 @@ def read(data: bytes) -> tuple[str, tuple[str, ...]] | None:
     Raises:
         ValueError: It is damaged.
     """
-    store = _store(data)[:MAX_STORE]
-    manifests = [box for box in _boxes(store) if box[0] == "c2pa"]
+    manifests = [box for box in _boxes(memoryview(_store(data))) if box[0] == "c2pa"]
     if not manifests:
         return None
     newest = list(_boxes(manifests[0][1]))[-1:]  # the active manifest is the last
@@ -36,10 +35,16 @@ def read(data: bytes) -> tuple[str, tuple[str, ...]] | None:
     types: list[str] = []
     for label, content in _leaves(newest[0][1]) if newest else ():
         if _CLAIM.fullmatch(label):
-            generator = generator_of(cbor.decode(content))
+            generator = generator_of(_decoded(content))
         elif _ACTIONS.fullmatch(label):
-            types += source_types_of(cbor.decode(content))
+            types += source_types_of(_decoded(content))
     return generator, tuple(dict.fromkeys(types))
+
+
+def _decoded(content: memoryview) -> Any:
+    if len(content) > MAX_CBOR:
+        raise ValueError(f"a claim or an assertion has more than {MAX_CBOR} bytes")
+    return cbor.decode(bytes(content))
 
 
 def generator_of(claim: Any) -> str:
@@ -58,19 +63,19 @@ def source_types_of(assertion: Any) -> Iterator[str]:
             yield str(address).rstrip("/").rpartition("/")[2]
 
 
-def _boxes(content: bytes) -> Iterator[tuple[str, bytes]]:
+def _boxes(content: memoryview) -> Iterator[tuple[str, memoryview]]:
     """Label and content of each labelled box: boxes of type jumb, which begin with their description, jumd."""
     for kind, payload in _raw_boxes(content):
         if kind != b"jumb":
             continue
         inner = list(_raw_boxes(payload))
         if inner and inner[0][0] == b"jumd":
-            description = inner[0][1]
+            description = bytes(inner[0][1])
             label = description[17:].partition(b"\0")[0].decode("utf-8", "replace") if len(description) > 17 else ""
             yield label, payload[8 + len(description) :]
 
 
-def _leaves(content: bytes, depth: int = 0) -> Iterator[tuple[str, bytes]]:
+def _leaves(content: memoryview, depth: int = 0) -> Iterator[tuple[str, memoryview]]:
     """Label and CBOR of each assertion and claim of a manifest."""
     for label, inside in _boxes(content):
         for kind, payload in _raw_boxes(inside):
@@ -80,10 +85,11 @@ def _leaves(content: bytes, depth: int = 0) -> Iterator[tuple[str, bytes]]:
             yield from _leaves(inside, depth + 1)
 
 
-def _raw_boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _raw_boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Type and content of each box. Nothing is copied, as boxes lie in boxes."""
     at = boxes = 0
     while at + 8 <= len(content) and (boxes := boxes + 1) <= MAX_BOXES:
-        length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
+        length, kind = int.from_bytes(content[at : at + 4]), bytes(content[at + 4 : at + 8])
         if length == 0:
             length = len(content) - at
         if length < 8 or at + length > len(content):

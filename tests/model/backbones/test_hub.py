@@ -1,6 +1,7 @@
 """Encoders of keras-hub: each kind gives keras-hub's own tokens, and counts by its content."""
 
 import json
+import re
 import shutil
 import socket
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from artdetect.core import installing
 from artdetect.core.errors import ConfigError, ModelError
 from artdetect.model import backbones, tensorflow_setup
 from artdetect.model.backbones import hub, vision_transformer
@@ -264,7 +266,7 @@ def test_without_a_network_a_download_fails_with_advice(monkeypatch: pytest.Monk
 def test_without_keras_hub_the_error_says_what_to_install(vit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "find_spec", lambda _: None)
     for use in (lambda: backbones.load(vit), lambda: backbones.identity(vit, "imagenet")):
-        with pytest.raises(ConfigError, match=r"needs keras-hub. Run `pip install 'artdetect\[hub\]'`"):
+        with pytest.raises(ConfigError, match=re.escape(f"needs keras-hub. Run `{installing.extra('hub')}`")):
             use()
 
 
