@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from artdetect.api import given_pictures
 from artdetect.api.given_pictures import Picture, Pictures
-from artdetect.core.errors import ConfigError, DataError, PictureError, missing_extra
+from artdetect.core.errors import ConfigError, DataError, PictureError, named_extras
 from artdetect.model import choice, predict
 from artdetect.model.predict import Verdict
 
@@ -66,6 +66,7 @@ class Detector:
         """What one must know of the model before its verdicts: why it was chosen, and what its training data say."""
         return choice.introduction(self.model, self.role, self.key)
 
+    @named_extras()
     def predict(self, pictures: Pictures) -> pd.DataFrame:
         """Give verdicts on pictures.
 
@@ -78,18 +79,17 @@ class Detector:
                 [N, H, W, 3], or a list of these.
 
         Returns:
-            One row per picture, in the given order, with the columns of `artdetect.Verdict`: path, verdict (AI, human
-            or unsure), reason, p_ai, model, error, predicted, novelty, generator, native_crops.
+            One row per picture, in the given order, with the columns of `artdetect.Verdict`: path, verdict (AI, human,
+            unsure or mixed), reason, p_ai, model, error, predicted, novelty, generator, native_crops, ai_region,
+            ai_area.
 
         Raises:
             DataError: There are no pictures.
             MissingExtra: pandas is not installed, which the base install lacks. `artdetect.predict` does without.
             TypeError: Something is no picture.
         """
-        try:
-            import pandas as pd
-        except ModuleNotFoundError as error:
-            raise missing_extra(error) or error from None
+        import pandas as pd
+
         rows = [verdict.as_dict() for verdict in self._verdicts(pictures)]
         if not rows:
             raise DataError(f"found no pictures in {pictures}")
@@ -106,6 +106,7 @@ class Detector:
                     self.model, [(name, predict.load(self.model, source)) for name, source in part]
                 )
 
+    @named_extras()
     def explain(self, picture: Picture, **settings: Any) -> ExplainedVerdict:
         """Show which regions led to a verdict. In a notebook the result shows its figure.
 
@@ -116,6 +117,8 @@ class Detector:
         Raises:
             ConfigError: There is no such setting, or it is not usable.
             DataError: It is not one picture.
+            MissingExtra: A package of the extra `explain` is not installed; the command `artdetect explain` draws the
+                evidence without.
             ModelError: The method cannot explain this model.
             PictureError: It cannot be read.
         """

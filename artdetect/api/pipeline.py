@@ -14,6 +14,7 @@ from artdetect.artifacts.store import Artifact
 from artdetect.cli.evaluate import current, evaluated
 from artdetect.config import Config
 from artdetect.core import default_config
+from artdetect.core.errors import named_extras
 from artdetect.monitoring.status import status as states
 
 if TYPE_CHECKING:
@@ -42,10 +43,14 @@ class Pipeline:
         named = default_config.find() if config is None else config
         self.source = "a config given as an object" if isinstance(named, Config) else str(named)
 
+    @named_extras()
     def status(self) -> pd.DataFrame:
         """The state of every stage: columns stage, state (current, stale, missing or corrupt), why and artifact.
 
-        `artifact` is the stage's folder, or None unless it is current. Needs neither Prefect nor TensorFlow.
+        `artifact` is the stage's folder, or None unless it is current. Neither Prefect nor TensorFlow is needed.
+
+        Raises:
+            MissingExtra: pandas is not installed.
         """
         import pandas as pd
 
@@ -55,6 +60,7 @@ class Pipeline:
         ]
         return pd.DataFrame(rows, dtype=object)
 
+    @named_extras()
     def run(self, refresh: Sequence[str] = ()) -> pd.DataFrame:
         """Build what is not current, and return the `status` after it. Needs what the pipeline needs: Prefect, Keras.
 
@@ -63,6 +69,7 @@ class Pipeline:
 
         Raises:
             ArtdetectError: What a stage raises; earlier stages stay built.
+            MissingExtra: A package that the pipeline needs is not installed.
         """
         from artdetect.cli.pipeline import build
 

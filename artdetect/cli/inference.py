@@ -25,6 +25,7 @@ MEANING = (
     "AI and human are what the model takes a picture for, no proof; unsure means that it gives no verdict. The number "
     "is p(AI), if AI and human art are equally likely beforehand"
 )
+MIXED_MEANING = "mixed means that one region says AI firmly and the rest human, or the reverse"
 
 MIN_CHECKED = 4  # pictures: on fewer, a check of the maps has no interval worth reading, and it loads TensorFlow
 REGIONS_ONLY = ("explained_class", "compat", "steps", "algorithm", "quality", "scale")  # options
@@ -116,7 +117,7 @@ def _predict(arguments: argparse.Namespace) -> int:
                 rows.write(verdict.path, verdict.words, f"{verdict.p_ai:.3f}", verdict.model)
             rows.advance()
     terminal.say(f"{sum(counts.values()):,} pictures: {', '.join(f'{n:,} {name}' for name, n in counts.items() if n)}")
-    terminal.say(MEANING)
+    terminal.say(f"{MEANING}. {MIXED_MEANING}" if counts[MIXED] else MEANING)
     return 1 if counts["error"] else 0
 
 

@@ -18,6 +18,8 @@ The command line prints the message as one line and exits with code 2; users nev
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class ArtdetectError(Exception):
@@ -117,3 +119,12 @@ def missing_extra(error: ModuleNotFoundError) -> MissingExtra | None:
         if error.name in modules:
             return MissingExtra(f"this needs {error.name} of the extra `{extra}`: {installing.extra(extra)}")
     return None
+
+
+@contextmanager
+def named_extras() -> Iterator[None]:
+    """Within it, a missing module that an extra brings is a MissingExtra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) or error from None

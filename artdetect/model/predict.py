@@ -65,7 +65,7 @@ class Verdict:
         return asdict(self)
 
 
-def find_model(path: Path | None = None) -> "Detector":
+def find_model(path: Path | str | None = None) -> "Detector":
     """The detector that `choice.choose` chooses: at `path`, an artifact folder or a model file, or the default one.
 
     Raises:
@@ -75,15 +75,15 @@ def find_model(path: Path | None = None) -> "Detector":
     """
     from artdetect.model.detector import Detector
 
-    return Detector.load(choice.choose(path).path)
+    return Detector.load(choice.choose(None if path is None else Path(path)).path)
 
 
-def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
+def find_pictures(sources: Iterable[Path | str]) -> Iterator[Path]:
     """The given files, and the pictures below the given folders, sorted; relative where the source is.
 
     A given file counts whatever its name. A file in a folder counts if its name is that of a picture.
     """
-    for source in sources:
+    for source in map(Path, sources):
         if not source.is_dir():
             yield source
             continue
@@ -94,10 +94,10 @@ def find_pictures(sources: Iterable[Path]) -> Iterator[Path]:
         yield from (Path(error.filename) for error in unlisted)  # unreadable folders: each becomes a row with an error
 
 
-def predict(detector: "Detector", paths: Iterable[Path]) -> Iterator[Verdict]:
+def predict(detector: "Detector", paths: Iterable[Path | str]) -> Iterator[Verdict]:
     """The verdict of each picture, in order. Pictures are per-picture work, see `artdetect.compute`."""
     part_size = detector.geometry.max_batch(CHUNK, compute.WORKER_CHUNK_BYTES // (1 + detector.native_crops))
-    for _, judged in compute.chunks(partial(_judge, detector), paths, part_size):
+    for _, judged in compute.chunks(partial(_judge, detector), map(Path, paths), part_size):
         yield from judged
 
 

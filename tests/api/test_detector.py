@@ -1,6 +1,6 @@
 """Verdicts and explanations from Python."""
 
-import re
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from artdetect import Detector
 from artdetect.api.detector import COLUMNS
 from artdetect.artifacts import registry
 from artdetect.core import installing
-from artdetect.core.errors import ArtdetectError, ConfigError, DataError, ModelError, PictureError
+from artdetect.core.errors import ConfigError, DataError, ModelError, PictureError
 from artdetect.pictures import images
 from tests.tiny_dataset import write
 
@@ -96,12 +96,36 @@ def test_something_else_is_an_error_that_names_what_is_taken(detector: Detector,
         detector.predict(given)
 
 
-def test_without_pandas_one_line_says_what_to_install(
-    detector: Detector, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ArtdetectError, match=re.escape(installing.extra("pipeline")) + "$"):
-        detector.predict(folder)
+BASE_INSTALL = """
+import sys
+from artdetect.core.errors import EXTRAS
+for modules in EXTRAS.values():
+    sys.modules.update(dict.fromkeys(modules))  # as where they are not installed
+import artdetect
+detector, picture = artdetect.Detector.load(), sys.argv[1]
+for use in (lambda: detector.predict(picture), lambda: detector.explain(picture), artdetect.status):
+    try:
+        use()
+    except artdetect.ArtdetectError as error:
+        print(type(error).__name__, error)
+print(*(row.model for row in artdetect.predict(detector.model, [picture])))
+"""
+
+
+def test_where_extras_are_not_installed_one_line_says_what_to_install(detector: Detector, folder: Path) -> None:
+    picture = next(artdetect.find_pictures([folder]))
+    command = [sys.executable, "-c", BASE_INSTALL, str(picture)]
+    *lines, last = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [
+        "MissingExtra this needs pandas of the extra `pipeline`",
+        "MissingExtra this needs numba of the extra `explain`",
+        "MissingExtra this needs pandas of the extra `pipeline`",
+    ]
+    assert [line.partition(": ")[2] for line in lines[:2]] == [
+        installing.extra("pipeline"),
+        installing.extra("explain"),
+    ]
+    assert last == detector.id
 
 
 def test_nothing_is_an_error(detector: Detector, tmp_path: Path) -> None:

@@ -10,12 +10,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from artdetect import starter
 from artdetect.artifacts import file_names
-from artdetect.cli import main
+from artdetect.cli import chosen_model, main
 from artdetect.model.decision import DecisionRule
 from artdetect.model.detector import Detector
+from artdetect.model.mixed import MixedRule
+from artdetect.model.parts import Parts
 from artdetect.pictures import images
 from tests.cli.conftest import one_line
 from tests.tiny_dataset import jpeg, write
@@ -71,6 +76,26 @@ def test_an_undecided_picture_is_unsure_in_every_format(
         header, cells = csv.reader(table)
     assert header == KEYS
     assert (cells[1], cells[2], cells[6]) == ("unsure", "near the threshold", row["predicted"])
+
+
+def test_what_mixed_means_is_said_where_a_picture_is_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Detector.load(Path(starter.__file__).with_name("model.npz"))
+    parts = Parts([], {}, MixedRule(-100.0, 0.0, 0.0, 0, {}, 0))  # however little region and rest speak
+    eager = replace(model, parts=parts, rule=DecisionRule())
+    monkeypatch.setattr(chosen_model, "load", lambda named: eager)
+    stripes = (np.indices((300, 300))[0] % 10 < 3) * 180 + 20  # says AI; noise says human
+    whole = Image.fromarray(stripes.astype(np.uint8))
+    whole.paste(Image.effect_noise((150, 300), 90))
+    whole.save(picture := tmp_path / "halves.png")
+    assert main(["predict", str(picture)]) == 0
+    out, notes = capsys.readouterr()
+    assert out.split("\t")[1] == "mixed"
+    assert "mixed means that one region says AI firmly" in notes
+    monkeypatch.setattr(chosen_model, "load", lambda named: replace(eager, parts=None))
+    assert main(["predict", str(picture)]) == 0
+    assert "mixed means" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["predict"], ["explain", "--out", "out"]])

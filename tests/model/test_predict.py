@@ -53,6 +53,13 @@ def test_a_named_file_counts_whatever_its_name_and_the_given_order_stays(tmp_pat
     assert list(predict.find_pictures(sources)) == [sources[0], tmp_path / "in" / "a.jpg", sources[2]]
 
 
+def test_paths_may_be_strings_as_in_a_notebook(tmp_path: Path, detector: Detector, model: Path) -> None:
+    file = write(tmp_path / "in" / "a.jpg", jpeg(1))
+    assert list(predict.find_pictures([str(file.parent)])) == [file]
+    assert list(predict.predict(detector, [str(file)])) == list(predict.predict(detector, [file]))
+    assert predict.find_model(str(model)).digest == detector.digest
+
+
 def test_a_link_back_does_not_hang(tmp_path: Path) -> None:
     write(tmp_path / "in" / "a.jpg", b"x")
     (tmp_path / "in" / "loop").symlink_to("..")
