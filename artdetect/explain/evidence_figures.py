@@ -31,6 +31,7 @@ SHOWN = 768  # pixels of the longer side of the picture
 LEGEND = 64  # pixels below it
 WIDTH = 480  # pixels of a figure, at least
 FULL_COLOUR = 2.0  # logits: weaker evidence never gets the full colour, so that weak maps look weak
+FRAME = 3  # pixels around what says AI in a mixed picture
 OPACITY = 0.7  # of the strongest evidence
 
 
@@ -39,7 +40,13 @@ def full_colour(margin: NDArray[np.float32]) -> float:
     return max(float(np.abs(margin).max()), FULL_COLOUR)
 
 
-def figure(picture: Image.Image, margin: NDArray[np.float32], heading: str, model: str) -> Image.Image:
+def figure(
+    picture: Image.Image,
+    margin: NDArray[np.float32],
+    heading: str,
+    model: str,
+    region: tuple[float, float, float, float] | None = None,
+) -> Image.Image:
     """The evidence drawn over a picture, with the verdict and what the colours mean below it.
 
     Args:
@@ -47,10 +54,14 @@ def figure(picture: Image.Image, margin: NDArray[np.float32], heading: str, mode
         margin: `Evidence.margin` of it, [G, G].
         heading: The verdict in words.
         model: The name of the model.
+        region: Of a mixed picture, what says AI, as `Verdict.ai_region`: it gets a frame.
     """
     sheet = Image.new("RGB", (max(picture.width, WIDTH), picture.height + LEGEND), palette.PAPER)
     sheet.paste(_coloured(margin, picture))
     write = ImageDraw.Draw(sheet)
+    if region:
+        box = [share * (side - 1) for share, side in zip(region, picture.size * 2, strict=True)]
+        write.rectangle(box, outline=palette.FOR_AI, width=FRAME)
     first, second = (ImageFont.load_default(size) for size in (18, 13))
     write.text((10, picture.height + 8), heading, palette.INK, first)
     place = 10.0
@@ -103,7 +114,7 @@ def write(detector: Detector, sources: Sequence[Path], out: Path) -> Iterator[tu
                 yield predict.unreadable(path, detector, str(error)), None
                 continue
             heading = f"{in_words(verdict.verdict, verdict.reason)}, p(AI) {verdict.p_ai:.3f}"
-            drawn = figure(picture.convert("RGB"), margin, heading, printable(detector.id))
+            drawn = figure(picture.convert("RGB"), margin, heading, printable(detector.id), verdict.ai_region)
             place = out / f"{name}.png"
             with replacing(place) as temporary:
                 drawn.save(temporary, "PNG")

@@ -71,4 +71,5 @@ def _draw(judged: Judged) -> Image.Image:
     assert judged.evidence
     heading = wording.headline(judged.verdict)
     picture = Image.fromarray(judged.decoded.artwork)
-    return evidence_figures.figure(picture, judged.evidence.margin[0], heading, judged.verdict.model)
+    verdict = judged.verdict
+    return evidence_figures.figure(picture, judged.evidence.margin[0], heading, verdict.model, verdict.ai_region)

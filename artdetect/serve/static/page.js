@@ -194,6 +194,11 @@ function overlay(canvas, picture, found, opacity, threshold) {
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  if (!found.picture.ai_region) return;
+  const [left, top, right, bottom] = found.picture.ai_region;  // of a mixed picture: what says AI
+  context.strokeStyle = `rgb(${COLOURS.ai.join()})`;
+  context.lineWidth = Math.max(3, canvas.width / 200);
+  context.strokeRect(left * canvas.width, top * canvas.height, (right - left) * canvas.width, (bottom - top) * canvas.height);
 }
 
 async function sendFeedback(event, feedback, file) {
