@@ -263,12 +263,14 @@ def mixed_table(judged: Any) -> str:
     from artdetect.train import mixed
 
     rule = mixed.rule(judged)
+    if rule is None:
+        return "No rule for the verdict `mixed` has few enough false alarms."
     rows = [["human-made, of one origin", rule.human_pictures, f"{rule.false_alarms:.1%} (at most {rule.upper:.1%})"]]
     for smallest, largest, name in SIZES:
         inside = judged.spliced[(judged.areas >= smallest) & (judged.areas < largest)]
         share = share_interval(int((inside >= rule.firmness).sum()), len(inside))
         rows.append([f"spliced, {name} of the area", len(inside), interval(share)])
-    return "The verdict `mixed` at 1 % false alarms, of the same sources:\n\n" + table(
+    return "The verdict `mixed`, with false alarms of sources that the rule was not fitted on:\n\n" + table(
         ["pictures", "N", "called mixed (95 %)"], rows
     )
 

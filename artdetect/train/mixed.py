@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-FALSE_ALARMS = 0.01  # of human-made pictures of one origin
-MIN_HUMAN = 300  # of them: with fewer, a share of 1 % cannot be told from several
+FALSE_ALARMS = 0.01  # of human-made pictures of one origin: the most that the upper limit of their share may be
+MIN_HUMAN = 300  # of them: with fewer, the upper limit of their share is above 1 % even if there is none
 MAX_HUMAN, SPLICES = 1000, 360
 LEAST_FOUND = 0.1  # of the splices of one size: a rule that finds less is not worth its false alarms
 SEED = 129  # of the splices
@@ -40,17 +40,19 @@ class Judged:
 
     Args:
         human: Of human-made pictures of one origin, float [N].
+        folds: The folds of these, int [N]: pictures of one source are in one fold.
         spliced: Of spliced pictures, float [M].
         areas: The share of the area of these that was pasted, float [M].
     """
 
     human: "NDArray[np.floating]"
+    folds: "NDArray[np.integer]"
     spliced: "NDArray[np.floating]"
     areas: "NDArray[np.floating]"
 
 
 def fit(fitted: FittedParts, extractor: Extractor, progress: Progress | None = None) -> MixedRule | None:
-    """The rule, and what it finds; None where there are too few human-made pictures to state its false alarms.
+    """The rule, and what it finds; None where there are too few human-made pictures to bound its false alarms.
 
     Args:
         fitted: How parts are judged.
@@ -70,7 +72,7 @@ def judged(fitted: FittedParts, extractor: Extractor, progress: Progress | None 
     human = human[content_draw.sample("mixed", list(sha256s[human]), MAX_HUMAN)]
     judge, drawn = HeldOutJudge(extractor, fitted), splices_of_folds(fitted, SPLICES)[::2]  # without controls
     done = with_label(progress, "pictures of mixed origin")
-    found = Judged(np.empty(len(human)), np.empty(len(drawn)), np.empty(len(drawn)))
+    found = Judged(np.empty(len(human)), fitted.folds.folds[human], np.empty(len(drawn)), np.empty(len(drawn)))
     for place, sha256 in enumerate(sha256s[human]):
         found.human[place] = judge.firmness(judge.pixels(sha256), sha256)
         done(place + 1, len(human) + len(drawn))
@@ -81,20 +83,36 @@ def judged(fitted: FittedParts, extractor: Extractor, progress: Progress | None 
     return found
 
 
-def rule(judged: Judged) -> MixedRule:
-    """The least firmness that calls at most a share `FALSE_ALARMS` of human-made pictures mixed."""
-    human = judged.human
-    allowed = int(FALSE_ALARMS * len(human))
-    highest = np.sort(human)[::-1]
-    firmness = max(float(np.nextafter(highest[allowed], np.inf)), 0.0) if np.isfinite(highest[allowed]) else 0.0
-    alarms = int((human >= firmness).sum())
-    found = {}
+def rule(judged: Judged) -> MixedRule | None:
+    """The least firmness that calls few human-made pictures mixed: the upper limit of the share is `FALSE_ALARMS`.
+
+    They are counted in each fold at the firmness that the other folds give, so that no source is judged by a firmness
+    that was fitted on it. None if no firmness does.
+    """
+    human, number = judged.human, len(judged.human)
+    for allowed in range(int(FALSE_ALARMS * number), -1, -1):
+        share = allowed / number
+        alarms = 0
+        for fold in np.unique(judged.folds):
+            inside = judged.folds == fold
+            alarms += int((human[inside] >= _least_firmness(human[~inside], share)).sum())
+        upper = float(upper_limit(alarms, number))
+        if upper <= FALSE_ALARMS:
+            break
+    else:
+        return None
+    firmness, found = _least_firmness(human, share), {}
     for smallest, largest, name in splices.SIZES:
         inside = judged.spliced[(judged.areas >= smallest) & (judged.areas < largest)]
         if inside.size:
             found[name] = float((inside >= firmness).mean())
-    upper = float(upper_limit(alarms, len(human)))
-    return MixedRule(firmness, alarms / len(human), upper, len(human), found, len(judged.spliced))
+    return MixedRule(firmness, alarms / number, upper, number, found, len(judged.spliced))
+
+
+def _least_firmness(human: "NDArray[np.floating]", share: float) -> float:
+    """The least firmness, at least 0, that at most this share of pictures has."""
+    highest = np.sort(human)[::-1][int(share * len(human))]
+    return max(float(np.nextafter(highest, np.inf)), 0.0) if np.isfinite(highest) else 0.0
 
 
 def with_rule(fitted: FittedParts, found: MixedRule | None) -> Parts:

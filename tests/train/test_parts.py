@@ -88,13 +88,19 @@ def test_large_sources_are_cut_to_the_size_of_small_ones(parts: Parts) -> None:
     assert counts.max() - counts.min() <= 1 or counts.min() == rows.source.value_counts().min()
 
 
-def test_the_rule_for_mixed_pictures_allows_one_false_alarm_in_a_hundred() -> None:
-    firmness = np.arange(1000) / 1000
-    rule = mixed.rule(mixed.Judged(firmness, np.array([2.0, 0.5, 0.5, 2.0]), np.array([0.06, 0.2, 0.3, 0.4])))
-    assert (firmness >= rule.firmness).mean() == rule.false_alarms == 0.01
-    assert 0.01 < rule.upper < 0.02
+def test_the_rule_for_mixed_pictures_bounds_false_alarms_in_sources_that_it_was_not_fitted_on() -> None:
+    firmness, folds = np.arange(1000) / 1000, np.arange(1000) % 5
+    spliced, areas = np.array([2.0, 0.5, 0.5, 2.0]), np.array([0.06, 0.2, 0.3, 0.4])
+    rule = mixed.rule(mixed.Judged(firmness, folds, spliced, areas))
+    assert rule is not None
+    assert rule.false_alarms <= rule.upper <= 0.01
+    assert 0 < rule.false_alarms == pytest.approx((firmness >= rule.firmness).mean(), abs=0.002)
     assert rule.found == {"below 10 %": 1.0, "10 to 25 %": 0.0, "25 to 50 %": 0.5}
-    assert mixed.rule(mixed.Judged(np.full(300, -np.inf), np.array([0.1]), np.array([0.3]))).false_alarms == 0
+    of_one_origin = mixed.rule(mixed.Judged(np.full(300, -np.inf), folds[:300], np.array([0.1]), np.array([0.3])))
+    assert of_one_origin is not None
+    assert of_one_origin.false_alarms == of_one_origin.firmness == 0
+    firmness[folds == 4] += 1  # a source like no other: what the others give says nothing of it
+    assert mixed.rule(mixed.Judged(firmness, folds, spliced, areas)) is None
 
 
 def test_the_rule_is_fitted_on_pictures_that_the_heads_do_not_know(
@@ -103,12 +109,14 @@ def test_the_rule_is_fitted_on_pictures_that_the_heads_do_not_know(
     calibrations = dict.fromkeys(WindowGrid(64).sides, Calibration(1.0))
     by_fold = {number: replace(each, calibrations=calibrations) for number, each in judged.by_fold.items()}
     judged = replace(judged, parts=replace(judged.parts, calibrations=calibrations), by_fold=by_fold)
-    assert mixed.fit(judged, EXTRACTOR) is None  # too few human-made pictures to state one in a hundred
+    assert mixed.fit(judged, EXTRACTOR) is None  # too few human-made pictures to bound one in a hundred
     monkeypatch.setattr(mixed, "MIN_HUMAN", 20)
+    assert mixed.fit(judged, EXTRACTOR) is None
+    monkeypatch.setattr(mixed, "FALSE_ALARMS", 0.2)
     monkeypatch.setattr(mixed, "SPLICES", 12)
     found = mixed.fit(judged, EXTRACTOR)
     assert found is not None
-    assert found.false_alarms <= 0.01
+    assert found.false_alarms <= found.upper <= 0.2
     assert 40 <= found.human_pictures <= 48
     assert 1 <= found.spliced_pictures <= 12
     worthless = replace(found, found={"25 to 50 %": 0.09})
