@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -106,7 +106,7 @@ def mixed(own: tuple[Service, str], monkeypatch: pytest.MonkeyPatch) -> tuple[st
     return address, file.getvalue()
 
 
-def is_orange(pixel: Sequence[float]) -> bool:
+def is_orange(pixel: Any) -> bool:
     return all(abs(found - wanted) < 30 for found, wanted in zip(pixel, palette.FOR_AI, strict=False))
 
 
