@@ -1,12 +1,13 @@
 """Explanations beside those of the saliency package: their cost, whether they are the same, and how good they are.
 
-    python -m benchmarks.explanations [--model FILE ...] [--pictures FOLDER] [--endless 1000]
+    python -m benchmarks.explanations [--model FILE ...] [--pictures FOLDER] [--endless 1000] [--only SECTION ...]
 
 Costs are measured with nets of random weights at 32 and 256 pixels (the notebook's, and a small one at 256) and with
-each `--model`; completeness and quality only with these models, on random pictures of FOLDER.
+each `--model`; steps, completeness and quality only with these models, on random pictures of FOLDER.
 """
 
 import argparse
+import itertools
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from benchmarks.harness import cpu_now, measure, part, publish, table
 
 BLOCK = 128  # pictures: a multiple of the group that an explainer works on
 GRADIENTS = 16  # pictures in a batch of which the gradient is timed
+STEPS = (16, 24, 32, 48, 64, 100)  # of integrated gradients, whose maps are compared
+STEP_PICTURES = 12
+SECTIONS = ("cost", "gradient", "steps", "pace", "quality")
 TIMED = 3  # pictures that saliency explains; ours explains as many or more
 
 
@@ -23,12 +27,17 @@ def main() -> None:
     parser.add_argument("--model", type=Path, nargs="*", default=[], help="artifact folders or model files")
     parser.add_argument("--pictures", type=Path, help="a folder of pictures")
     parser.add_argument("--endless", type=int, default=1024, help="pictures in the test of memory and pace")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     chosen = parser.parse_args()
-    publish("Explanations: cost", costs(chosen.model, chosen.pictures))
-    for model in chosen.model:
-        publish("Explanations: where a gradient's time goes", gradient_parts(model))
-    publish("Explanations: memory and pace", pace(chosen.endless))
-    if chosen.model and chosen.pictures:
+    if "cost" in chosen.only:
+        publish("Explanations: cost", costs(chosen.model, chosen.pictures))
+    if "gradient" in chosen.only:
+        publish("Explanations: where a gradient's time goes", gradient_parts(chosen.model))
+    if "steps" in chosen.only and chosen.model and chosen.pictures:
+        publish("Explanations: how many steps", steps(chosen.model, chosen.pictures))
+    if "pace" in chosen.only:
+        publish("Explanations: memory and pace", pace(chosen.endless))
+    if "quality" in chosen.only and chosen.model and chosen.pictures:
         publish("Explanations: completeness and quality", quality(chosen.model, chosen.pictures))
 
 
@@ -146,28 +155,38 @@ def compare(name: str, size: int, batch: int, count: int, folder: str | None) ->
     }
 
 
-def gradient_parts(model: Path) -> str:
+def gradient_parts(models: list[Path]) -> str:
     """CPU time of the gradient by the pixels, which is nearly all of what integrated gradients and XRAI cost."""
-    found = measure("benchmarks.explanations:parts_of_gradient", str(model)).result
-    eager, ours = found["eager"], found["compiled"]
-    rows = [
-        ["gradient, eager, as saliency calls it", eager, eager / ours],
-        ["gradient, compiled, as ours", ours, 1.0],
-        ["of it, convolutions forward", found["forward"], found["forward"] / ours],
-        ["of it, convolutions backward", found["backward"], found["backward"] / ours],
-        ["the same in bfloat16 (oneDNN)", found["bfloat16"], found["bfloat16"] / ours],
-    ]
+    nets = [(name, 256) for name in ("notebook", "small")] + [(str(model), 0) for model in models]
+    rows = []
+    for name, size in nets:
+        found = measure("benchmarks.explanations:parts_of_gradient", name, size).result
+        convolutions = found["forward"] + found["backward"]
+        times = [found[part] for part in ("eager", "compiled", "forward", "backward", "bfloat16")]
+        ratios = found["eager"] / found["compiled"], found["eager"] / convolutions
+        rows.append(
+            [found["model"], found["size"]]
+            + [f"{time:.1f}" for time in times]
+            + [f"{ratio:.1f}" for ratio in ratios]
+            + [f"{found['correlation']:.3f}"]
+        )
     text = (
-        f"`{found['model']}`, {found['size']} px, {GRADIENTS} pictures in a batch, CPU milliseconds per picture; the "
-        f"last column is beside ours."
+        f"{GRADIENTS} pictures in a batch, CPU milliseconds per picture. Eager is how saliency calls the net, compiled "
+        "how ours does; forward and backward are the convolutions of a gradient alone. Ratio: eager to compiled, which "
+        "bounds what the same maps may gain. Bound: eager to the convolutions alone, as if all else cost nothing. The "
+        "last column is the correlation of gradients in bfloat16 (oneDNN) with exact ones."
     )
-    correlation = f"Gradients in bfloat16 correlate with those in float32 by {found['correlation']:.3f}."
-    cells = [[name, f"{time:.1f}", f"{share:.2f}"] for name, time, share in rows]
-    return f"{text} {correlation}\n\n{table(['what', 'ms', 'beside ours'], cells)}"
+    heads = ["net", "px", "eager", "compiled", "forward", "backward", "bfloat16", "ratio", "bound", "bfloat16 to exact"]
+    return f"{text}\n\n{table(heads, rows)}"
 
 
-def parts_of_gradient(name: str) -> dict[str, Any]:
-    """In a process of its own: CPU milliseconds of a gradient and of its convolutions, for each picture."""
+def parts_of_gradient(name: str, size: int) -> dict[str, Any]:
+    """In a process of its own: CPU milliseconds of a gradient and of its convolutions, for each picture.
+
+    Args:
+        name: An artifact folder or a model file where `size` is 0, otherwise "notebook" or "small".
+        size: Side of the pictures for these two; px.
+    """
     import numpy as np
     import tensorflow as tf
 
@@ -175,11 +194,14 @@ def parts_of_gradient(name: str) -> dict[str, Any]:
     from artdetect.model import predict, tensorflow_setup
 
     tensorflow_setup.load_tensorflow()
-    detector = predict.find_model(Path(name))
-    side = detector.geometry.size
-    images = np.random.default_rng(129).random((GRADIENTS, side, side, 3)).astype(np.float32)
+    if size:
+        label, model, _ = net_and_pictures(name, size, 0, None)
+    else:
+        detector = predict.find_model(Path(name))
+        label, model, size = detector.id, detector.classifier, detector.geometry.size
+    images = np.random.default_rng(129).random((GRADIENTS, size, size, 3)).astype(np.float32)
     targets = np.zeros(GRADIENTS, np.int64)
-    score = ExplainedScore(detector.classifier, "logit_margin", GRADIENTS)
+    score = ExplainedScore(model, "logit_margin", GRADIENTS)
     classes = tf.one_hot(targets, 2)
 
     def eager() -> None:
@@ -190,24 +212,60 @@ def parts_of_gradient(name: str) -> dict[str, Any]:
         tape.gradient(value, pictures)
 
     forward = backward = 0.0
-    for convolve, transpose, inputs in _convolutions(detector.classifier, images):
+    for convolve, transpose, inputs in _convolutions(model, images):
         outputs = convolve(inputs)
         forward += _milliseconds(lambda convolve=convolve, inputs=inputs: convolve(inputs))
         backward += _milliseconds(lambda transpose=transpose, outputs=outputs: transpose(outputs))
     exact = score.gradients(images, targets)
     times = {"eager": _milliseconds(eager), "compiled": _milliseconds(lambda: score.gradients(images, targets))}
     tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
-    low = ExplainedScore(detector.classifier, "logit_margin", GRADIENTS)
+    low = ExplainedScore(model, "logit_margin", GRADIENTS)
     rounded = low.gradients(images, targets)
     times["bfloat16"] = _milliseconds(lambda: low.gradients(images, targets))
     correlation = float(np.corrcoef(exact.ravel(), rounded.ravel())[0, 1])
     return {
-        "model": detector.id,
-        "size": side,
+        "model": label,
+        "size": size,
         "correlation": correlation,
         "forward": forward,
         "backward": backward,
         **times,
+    }
+
+
+def steps(models: list[Path], pictures: Path) -> str:
+    """How far maps of few steps are from those of many: whether an adaptive rule could stop early."""
+    rows = []
+    for model in models:
+        found = measure("benchmarks.explanations:maps_by_steps", str(model), str(pictures)).result
+        for count, to_next, to_last in zip(STEPS, found["next"], found["last"], strict=False):
+            rows.append(
+                [f"`{found['model']}`", count, *(f"{mean:.3f} (lowest {low:.3f})" for mean, low in (to_next, to_last))]
+            )
+    text = (
+        f"XRAI's maps of {STEP_PICTURES} pictures by the steps of integrated gradients for each baseline; correlation, "
+        f"mean over pictures, with the maps of the next row's steps and with those of {STEPS[-1]}."
+    )
+    return f"{text}\n\n{table(['model', 'steps', 'to the next', f'to {STEPS[-1]}'], rows)}"
+
+
+def maps_by_steps(name: str, folder: str) -> dict[str, Any]:
+    """In a process of its own: mean and lowest correlation of maps of `STEPS`, with the next and with the last."""
+    import numpy as np
+
+    from artdetect.explain.methods.xrai import XRAI
+
+    label, model, images = net_and_pictures(name, 0, STEP_PICTURES, folder)
+    maps = [[one.heatmap.ravel() for one in XRAI(model, steps=count)(images)] for count in STEPS]
+
+    def alike(some: list[Any], others: list[Any]) -> tuple[float, float]:
+        found = [float(np.corrcoef(one, other)[0, 1]) for one, other in zip(some, others, strict=True)]
+        return float(np.mean(found)), min(found)
+
+    return {
+        "model": label,
+        "next": [alike(*pair) for pair in itertools.pairwise(maps)],
+        "last": [alike(each, maps[-1]) for each in maps[:-1]],
     }
 
 
@@ -221,11 +279,11 @@ def _convolutions(model: Any, images: Any) -> Any:
         for layer in one.layers:
             yield from layers(layer) if isinstance(layer, keras.Model) else [layer]
 
-    backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    backbone = next((layer for layer in model.layers if isinstance(layer, keras.Model)), model)
     chosen = [
         layer for layer in layers(backbone) if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
     ]
-    shapes = [tuple(x.shape) for x in keras.Model(backbone.input, [layer.input for layer in chosen])(images)]
+    shapes = [tuple(x.shape) for x in keras.Model(backbone.inputs[0], [layer.input for layer in chosen])(images)]
     for layer, shape in zip(chosen, shapes, strict=True):
         kernel, stride, padding = tf.constant(layer.weights[0].numpy()), layer.strides[0], layer.padding.upper()
         if isinstance(layer, keras.layers.DepthwiseConv2D):
@@ -294,7 +352,8 @@ def net_and_pictures(name: str, size: int, count: int, folder: str | None) -> tu
                 layers.Dense(2, activation="softmax"),
             ]
         )
-    return name, model, np.stack([_synthetic(size, number) for number in range(count)])
+    pictures = [_synthetic(size, number) for number in range(count)]
+    return name, model, np.array(pictures, np.float32).reshape(count, size, size, 3)
 
 
 def _synthetic(size: int, number: int) -> Any:

@@ -28,6 +28,7 @@ PAGE = PROJECT / "docs" / "explanation" / "reliability.md"
 PLACE = re.compile(r"(?<=<!-- faults -->\n).*(?=<!-- end of faults -->)", re.DOTALL)
 RESULTS = PROJECT / "benchmarks" / "faults.json"
 SIZES = ("quick", "slow", "full")
+RAN, NONE_CHOSEN = (0, 1), 5  # exit codes of pytest: all passed or some failed; no test was chosen
 FULL = {"FAULTS_KILLS": "100", "FAULTS_PICTURES": "50000"}
 
 BYTES, LINE, NOTICED = "the bytes of an undisturbed run", "one clear line, nothing half there", "noticed, file named"
@@ -131,7 +132,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for fault, _, targets in ROWS:
         if options.rows in fault and not _is_done(results.get(fault), options.size, options.keep):
             print(f"{fault}: ...", flush=True)
-            results[fault] = measured(targets, options.size)
+            found = measured(targets, options.size)
+            if not found.tests:
+                print(f"{fault}: no test of the size {options.size}")
+                continue
+            results[fault] = found
             RESULTS.write_text(json.dumps({name: asdict(found) for name, found in results.items()}, indent=1) + "\n")
     text = page(results)
     PAGE.write_text(PLACE.sub(lambda _: text, PAGE.read_text()))
@@ -160,6 +165,12 @@ def measured(targets: Sequence[str], size: str) -> Tally:
     Args:
         targets: The tests, as in `ROWS`.
         size: One of `SIZES`.
+
+    Returns:
+        The result; without tests if none of them is of this size.
+
+    Raises:
+        SystemExit: pytest could not run them, or was killed.
     """
     with tempfile.TemporaryDirectory(prefix="artdetect-") as scratch:
         report = Path(scratch) / "junit.xml"
@@ -168,7 +179,9 @@ def measured(targets: Sequence[str], size: str) -> Tally:
         command += ["-o", "junit_family=xunit1"]  # has room for the tries
         environment = os.environ | (FULL if size == "full" else {})
         at, files = commit(), [f"tests/{target}" for target in targets]
-        subprocess.run([*command, *files], cwd=PROJECT, env=environment, check=False)
+        code = subprocess.run([*command, *files], cwd=PROJECT, env=environment, check=False).returncode
+        if code not in (*RAN, NONE_CHOSEN):
+            sys.exit(f"pytest ended with exit code {code}: nothing is recorded")
         found = tally(list(read(report)), targets)
     found.size, found.commit, found.day = size, at, f"{datetime.now(UTC):%Y-%m-%d}"
     return found

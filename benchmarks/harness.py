@@ -1,7 +1,7 @@
 """What the benchmarks share: measuring a function in a process of its own, and publishing results.
 
 CPU time is user + sys of the process and all its children. On a shared machine, wall time is only good for ratios
-within one run. The peak is VmHWM: the most memory the process ever held, including mapped files.
+within one run. The peak is that of `artdetect.core.host.peak_memory`.
 """
 
 import importlib
@@ -23,6 +23,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from artdetect.core import host
 
 PROJECT = Path(__file__).resolve().parents[1]
 RESULTS = PROJECT / "benchmarks" / "results.md"
@@ -110,7 +112,7 @@ def call() -> None:
     measured = {
         "result": result,
         "parts": {name: asdict(cost) for name, cost in _parts.items()},
-        "peak_mb": _peak_mb(),
+        "peak_mb": host.peak_memory(),
     }
     Path(result_file).write_text(json.dumps(measured))
 
@@ -118,14 +120,6 @@ def call() -> None:
 def _cpu(who: int) -> float:
     usage = resource.getrusage(who)
     return usage.ru_utime + usage.ru_stime
-
-
-def _peak_mb() -> float:
-    """VmHWM, because ru_maxrss is inherited from the parent process."""
-    status = Path("/proc/self/status")
-    if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
-        return int(found[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -25,6 +25,7 @@ from artdetect.housekeeping import HousekeepingConfig, render
 from artdetect.housekeeping.garbage_collection import collect
 from tasks.engine import logging_setup
 from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.summary import name_outcome
 
 logging_setup.install()
 PAGE_SIZE = 200  # flow runs per request
@@ -59,6 +60,7 @@ def housekeeping(settings: HousekeepingConfig = HousekeepingConfig()) -> dict[st
             log.info("housekeeping: %s", line)
         create_markdown_artifact(page, key="housekeeping", description="Garbage collection")
         run.facts["housekeeping"] = counts
+        name_outcome(run, f"{counts['removed']:,} {'to remove' if settings.dry_run else 'removed'}")
     return counts
 
 

@@ -4,6 +4,7 @@ Each run empties the inbox once; a deployment runs it at an interval. Only files
 `ingest`).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
@@ -12,11 +13,12 @@ from prefect.logging import get_run_logger
 
 from artdetect import config as configs
 from artdetect import ingest as library
+from artdetect.artifacts.run_ledger import Run
 from artdetect.formatting import markdown
 from artdetect.ingest import IngestResult
 from flows.parameters import ConfigFile
 from tasks.engine import events
-from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.run_record import HOOKS, emit_failure, recorded
 from tasks.engine.summary import name_outcome
 
 RESOURCE = "artdetect.data.incoming"
@@ -69,6 +71,12 @@ def announce(result: IngestResult) -> str | None:
         return None
     problem = events.emit(events.SAMPLES_ADDED, RESOURCE, "incoming pictures", _payload(result))
     return f"{problem}; a scheduled retraining finds the pictures anyway" if problem else None
+
+
+def tell_of_failures(runs: Sequence[Run]) -> list[str]:
+    """Emit the events of runs that failed or crashed, as `announce` does; returns error messages."""
+    told = [emit_failure(run.id, run.flow, run.state, str(run.error)) for run in runs]
+    return [problem for problem in told if problem]
 
 
 def _payload(result: IngestResult) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from flows.parameters import ConfigFile
 from flows.pipeline import prepare_data
 from tasks.engine.dashboard import run_name
 from tasks.engine.run_record import HOOKS, recorded
+from tasks.engine.summary import name_outcome
 from tasks.tune import publish, trial
 
 
@@ -34,11 +35,14 @@ class TuneResult:
 @flow(name="tune", flow_run_name=run_name, persist_result=False, **HOOKS)
 def tune(config: ConfigFile = None) -> TuneResult:
     """Try settings until the number of trials or the time limit of section `tune` is reached."""
-    with recorded():
+    with recorded() as run:
         config = configs.chosen(config)
         library.check(config.train)
         with compute.use_compute(config.compute):
-            return _search(config)
+            found = _search(config)
+        best = found.ranking[0]
+        name_outcome(run, f"trial {best.number} of {len(found.ranking)}, log loss {best.score.out_of_source_loss:.4f}")
+    return found
 
 
 def _search(config: Config) -> TuneResult:

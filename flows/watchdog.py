@@ -39,8 +39,10 @@ def watchdog() -> list[str]:
                 told += alerts.of_drift(found.model, found.drifted, found.sentences())
         except ArtdetectError as error:  # there is no model yet, or its log cannot be read
             get_run_logger().warning("watchdog: %s", printable(str(error)))
+        finally:  # also if something unexpected ends this run, as the next one would end in the same way
+            problems = alerts.send(config.alerts, told)
         run.record.idle = not lines
-        lines += alerts.send(config.alerts, told)
+        lines += problems
         for line in lines:
             get_run_logger().warning("watchdog: %s", printable(line))
     return lines

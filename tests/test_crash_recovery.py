@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,9 @@ def outcome(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     pictures = data_set(tmp_path / "art", train=PICTURES // 4 - 3, test=3)
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -101,3 +104,4 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(tmp_path: Pa
             assert outcome(folder) == expected, f"killed at call {at} of {calls[kind]} ({kind})"
         assert sum(partial) > POINTS  # the kills did interrupt the work
         process.stdin.close()
+    record_property("tries", len(points))

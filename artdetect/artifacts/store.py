@@ -9,7 +9,6 @@ Two classes: `Artifact` is what stages hand to each other, a reference to an art
 """
 
 import json
-import resource
 import shutil
 import subprocess
 import tempfile
@@ -276,7 +275,7 @@ def build(
             "seed": parts.get("config", {}).get("seed"),
             "started": started.isoformat(),
             "seconds": round(time.perf_counter() - clock, 3),
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "peak_memory_mb": int(host.peak_memory()),
             "host": host.description(),
             "revision": _git_revision(),
             **(run or {}),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from artdetect.cli import terminal
 
 if TYPE_CHECKING:
+    from artdetect.artifacts.run_ledger import Run
     from artdetect.config import Config
     from artdetect.ingest import IngestResult
     from flows.tune import TuneResult
@@ -58,6 +59,14 @@ def announce(result: "IngestResult") -> str | None:
     from flows.ingest import announce as emit
 
     return emit(result)
+
+
+def tell_of_failures(runs: "Sequence[Run]") -> None:
+    """Emit the events of runs that failed or crashed; see `flows.ingest.tell_of_failures`."""
+    from flows.ingest import tell_of_failures as emit
+
+    for problem in emit(runs):
+        terminal.say(problem)
 
 
 def prune_prefect(days: float, dry_run: bool) -> dict[str, Any]:

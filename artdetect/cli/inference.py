@@ -90,7 +90,7 @@ def add(commands: Commands) -> None:
 def _predict(arguments: argparse.Namespace) -> int:
     from artdetect.cli import picture_paths
     from artdetect.model import predict
-    from artdetect.model.decision import MIXED, VERDICTS, in_words
+    from artdetect.model.decision import MIXED, VERDICTS
     from artdetect.usage.log import UsageLog
 
     sources = picture_paths.expand(arguments.paths, arguments.null)
@@ -114,8 +114,7 @@ def _predict(arguments: argparse.Namespace) -> int:
             elif verdict.error:
                 rows.write(verdict.path, "error", verdict.error)
             else:
-                words = in_words(verdict.verdict, verdict.reason)
-                rows.write(verdict.path, words, f"{verdict.p_ai:.3f}", verdict.model)
+                rows.write(verdict.path, verdict.words, f"{verdict.p_ai:.3f}", verdict.model)
             rows.advance()
     number = sum(counts.values())
     judged = ", ".join(f"{n:,} {name}" for name, n in counts.items() if n)
@@ -183,7 +182,6 @@ def _explain_without_regions(arguments: argparse.Namespace) -> int:
     """What the base install shows: the evidence over each picture."""
     from artdetect.cli import picture_paths
     from artdetect.explain import evidence_figures
-    from artdetect.model.decision import in_words
 
     sources = picture_paths.expand(arguments.paths, arguments.null)
     detector = chosen_model.load(arguments.model)
@@ -191,8 +189,7 @@ def _explain_without_regions(arguments: argparse.Namespace) -> int:
     with terminal.Rows("pictures", _count(sources)) as rows:
         for verdict, figure in evidence_figures.write(detector, sources, arguments.out):
             explained, failed = explained + (figure is not None), failed + (figure is None)
-            words = in_words(verdict.verdict, verdict.reason) if figure else "error"
-            rows.write(verdict.path, words, str(figure or verdict.error))
+            rows.write(verdict.path, verdict.words, str(figure or verdict.error))
             rows.advance()
     terminal.say(f"{explained} explained, {failed} unreadable: {arguments.out}")
     terminal.say(f"Regions, a table and other methods need more: {installing.extra('explain')}")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -14,6 +15,7 @@ from artdetect.formatting.text import printable
 from artdetect.pictures.labels import CLASSES
 
 if TYPE_CHECKING:
+    from artdetect.artifacts.run_ledger import Run
     from artdetect.ingest import IngestResult, Provenance
 
 MAX_LISTED = 20  # names per list; --json prints all
@@ -54,7 +56,7 @@ def add(commands: Commands) -> None:
 
 def _ingest(arguments: argparse.Namespace) -> int:
     from artdetect import config, ingest
-    from artdetect.artifacts import active_runs
+    from artdetect.artifacts import active_runs, run_ledger
     from artdetect.monitoring.recorded_run import recorded
 
     loaded = config.load(arguments.config, arguments.set)
@@ -62,14 +64,19 @@ def _ingest(arguments: argparse.Namespace) -> int:
     if given and arguments.folder is None:
         raise ConfigError(f"--{given[0]} needs a FOLDER; in data/inbox, the names of the folders give the labels")
     provenance = _provenance(arguments) if arguments.folder else None
-    active_runs.record_crashed()
-    with recorded(uuid4().hex, "ingest", "artdetect ingest") as run, terminal.counted("pictures") as progress:
-        if provenance:
-            result = ingest.folder(arguments.folder, provenance, loaded, progress)
-        else:
-            result = ingest.inbox(loaded, progress)
-        run.facts["ingest"] = result.counts
-        run.idle = not (result.added or result.known or result.rejected)
+    _tell(active_runs.record_crashed())
+    run_id = uuid4().hex
+    try:
+        with recorded(run_id, "ingest", "artdetect ingest") as run, terminal.counted("pictures") as progress:
+            if provenance:
+                result = ingest.folder(arguments.folder, provenance, loaded, progress)
+            else:
+                result = ingest.inbox(loaded, progress)
+            run.facts["ingest"] = result.counts
+            run.idle = not (result.added or result.known or result.rejected)
+    except Exception:
+        _tell([run for run in run_ledger.read() if run.id == run_id])
+        raise
     if arguments.json:
         print(json.dumps(result.as_dict(), indent=1))
     else:
@@ -80,6 +87,14 @@ def _ingest(arguments: argparse.Namespace) -> int:
         if problem := announce(result):
             terminal.say(problem)
     return 1 if result.rejected else 0
+
+
+def _tell(failed: "Sequence[Run]") -> None:
+    """Tell Prefect's server of runs that failed or crashed, if there are any and it is configured."""
+    if failed:
+        from artdetect.cli.flows import tell_of_failures
+
+        tell_of_failures(failed)
 
 
 def _provenance(arguments: argparse.Namespace) -> "Provenance":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from artdetect.core import atomic, paths
+from artdetect.core import atomic, json_cache, paths
 from artdetect.core.errors import DownloadError
 from artdetect.core.progress import ByteProgress, no_progress
 from artdetect.pictures.labels import INCOMING, SPLITS
@@ -161,16 +161,24 @@ def file_sha256(path: Path, progress: ByteProgress = no_progress) -> str:
 def archive_sha256(path: Path, progress: ByteProgress = no_progress) -> str:
     """`file_sha256`, cached by path, size and mtime, so that a large archive is not read every time."""
     cache, key, before = paths.cache() / "archives.json", os.path.abspath(path), stamp(path)  # noqa: PTH100
-    known = read_json(cache)
-    match known.get(key):
+    match _known_archives(cache).get(key):
         case [int(size), int(mtime), str(sha256)] if (size, mtime) == before:
             return sha256
     sha256 = file_sha256(path, progress)
     if stamp(path) == before:
-        known = {name: entry for name, entry in read_json(cache).items() if os.path.exists(name)}  # noqa: PTH110
+        known = {name: entry for name, entry in _known_archives(cache).items() if os.path.exists(name)}  # noqa: PTH110
         with contextlib.suppress(OSError):  # the cache only saves time
-            write_json(cache, known | {key: [*before, sha256]})
+            atomic.write(cache, json_cache.dumps(known | {key: [*before, sha256]}))
     return sha256
+
+
+def _known_archives(cache: Path) -> dict[str, Any]:
+    """Path -> size, mtime and digest of archives that were hashed; none if the file is damaged."""
+    try:
+        content = json_cache.loads(cache.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -18,34 +19,30 @@ from artdetect.core.atomic import replacing
 from artdetect.core.errors import PictureError
 from artdetect.formatting.text import printable
 from artdetect.model import predict
-from artdetect.model.decision import in_words
 from artdetect.pictures import images, palette
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artdetect.model.detector import Detector
+    from artdetect.model.mixed import Box
     from artdetect.model.predict import Verdict
 
 SHOWN = 768  # pixels of the longer side of the picture
-LEGEND = 64  # pixels below it
 WIDTH = 480  # pixels of a figure, at least
-FULL_COLOUR = 2.0  # logits: weaker evidence never gets the full colour, so that weak maps look weak
-FRAME = 3  # pixels around what says AI in a mixed picture
+PHONE, LEGIBLE = 390, 11  # pixels: the width of a phone's page, and the smallest text that is read there
+FULL_COLOUR = 3.0  # logits, a p(AI) of 95 %, in every figure: so a colour means the same, and weak maps look weak
 OPACITY = 0.7  # of the strongest evidence
-
-
-def full_colour(margin: NDArray[np.float32]) -> float:
-    """The evidence that gets the strongest colour, in logits."""
-    return max(float(np.abs(margin).max()), FULL_COLOUR)
+EDGE = 10  # pixels around the text
+MEANING = (
+    ("orange speaks for AI,", palette.LIGHT.warn),
+    ("purple for human,", palette.FOR_HUMAN),
+    ("no colour says nothing", palette.MUTED),
+)
 
 
 def figure(
-    picture: Image.Image,
-    margin: NDArray[np.float32],
-    heading: str,
-    model: str,
-    region: tuple[float, float, float, float] | None = None,
+    picture: Image.Image, margin: NDArray[np.float32], heading: str, model: str, box: Box | None = None
 ) -> Image.Image:
     """The evidence drawn over a picture, with the verdict and what the colours mean below it.
 
@@ -54,30 +51,46 @@ def figure(
         margin: `Evidence.margin` of it, [G, G].
         heading: The verdict in words.
         model: The name of the model.
-        region: Of a mixed picture, what says AI, as `Verdict.ai_region`: it gets a frame.
+        box: What stands out of a picture of mixed origin, see `Verdict.region`; None for others.
     """
-    sheet = Image.new("RGB", (max(picture.width, WIDTH), picture.height + LEGEND), palette.PAPER)
+    width = max(picture.width, WIDTH)
+    size = math.ceil(width * LEGIBLE / PHONE)
+    text, strong = ImageFont.load_default(size), ImageFont.load_default(round(1.3 * size))
+    lines: list[list[tuple[str, Any, Any]]] = [
+        [(line, palette.INK, strong)] for line in _wrapped(heading, strong, width - 2 * EDGE)
+    ]
+    lines += [[(words, colour, text) for words, colour in MEANING], [(model, palette.MUTED, text)]]
+    step = round(1.8 * size)
+    sheet = Image.new("RGB", (width, picture.height + step * len(lines) + EDGE), palette.PAPER)
     sheet.paste(_coloured(margin, picture))
     write = ImageDraw.Draw(sheet)
-    if region:
-        box = [share * (side - 1) for share, side in zip(region, picture.size * 2, strict=True)]
-        write.rectangle(box, outline=palette.FOR_AI, width=FRAME)
-    first, second = (ImageFont.load_default(size) for size in (18, 13))
-    write.text((10, picture.height + 8), heading, palette.INK, first)
-    place = 10.0
-    for text, colour in (
-        ("orange speaks for AI,", palette.LIGHT.warn),
-        ("purple for human;", palette.FOR_HUMAN),
-        (model, palette.MUTED),
-    ):
-        write.text((place, picture.height + 36), text, colour, second)
-        place += write.textlength(text, second) + 6
+    if box:
+        corners = [share * side for share, side in zip(box, 2 * picture.size, strict=True)]
+        write.rectangle(corners, outline="white", width=6)
+        write.rectangle([corners[0] + 2, corners[1] + 2, corners[2] - 2, corners[3] - 2], outline=palette.INK, width=2)
+    for number, line in enumerate(lines):
+        place = float(EDGE)
+        for words, colour, font in line:
+            write.text((place, picture.height + EDGE + number * step), words, colour, font)
+            place += write.textlength(words, font) + size / 2
     return sheet
+
+
+def _wrapped(text: str, font: Any, width: float) -> list[str]:
+    """A text in lines of at most `width` pixels, if its words are not longer."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _coloured(margin: NDArray[np.float32], picture: Image.Image) -> Image.Image:
     """The picture under the colours of the evidence, more opaque where it is stronger."""
-    strength = Image.fromarray((margin / full_colour(margin)).astype(np.float32))
+    strength = Image.fromarray((margin / FULL_COLOUR).astype(np.float32))
     values = np.asarray(strength.resize(picture.size, Image.Resampling.BICUBIC)).clip(-1, 1)
     mask = Image.fromarray((np.abs(values) * OPACITY * 255).astype(np.uint8))
     ai, human = (Image.new("RGB", picture.size, colour) for colour in (palette.FOR_AI, palette.FOR_HUMAN))
@@ -113,8 +126,8 @@ def write(detector: Detector, sources: Sequence[Path], out: Path) -> Iterator[tu
             except PictureError as error:  # it was there a moment ago
                 yield predict.unreadable(path, detector, str(error)), None
                 continue
-            heading = f"{in_words(verdict.verdict, verdict.reason)}, p(AI) {verdict.p_ai:.3f}"
-            drawn = figure(picture.convert("RGB"), margin, heading, printable(detector.id), verdict.ai_region)
+            heading = f"{verdict.words}, p(AI) {verdict.p_ai:.3f}"
+            drawn = figure(picture.convert("RGB"), margin, heading, printable(detector.id), verdict.region)
             place = out / f"{name}.png"
             with replacing(place) as temporary:
                 drawn.save(temporary, "PNG")

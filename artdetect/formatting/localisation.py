@@ -16,6 +16,7 @@ MEANING = (
     "highest value lies in the region. IoU: overlap with as many of the highest pixels. Noise is the map's own values "
     "in other places or regions. In a control, a part of the same class was pasted, with the same region and edge."
 )
+CURVES_HEADER = ("ranked by", "deletion (low is good)", "insertion (high is good)")
 INSERTION = "Insertion does not agree with this truth, and deletion not reliably: see docs/explanation/results.md."
 
 
@@ -69,18 +70,26 @@ def groups(found: Found) -> tuple[list[str], list[list[str]]]:
     return ["AUC", *(row["label"] for row in found["rows"])], lines
 
 
-def curves(found: Found) -> str:
-    """What deletion and insertion say of the true region itself, beside the map and noise, in a sentence."""
+def curve_rows(found: Found) -> list[list[str]]:
+    """The cells below `CURVES_HEADER`: what deletion and insertion say of the map, of the true region and of noise."""
+    lines = found["curves"]["rows"] if found["curves"] else ()
+    return [[row["name"], _margin(row["deletion_margin"]), _margin(row["insertion_margin"])] for row in lines]
+
+
+def about_curves(found: Found) -> str:
+    """What these rows are; "" where there are none."""
     if not found["curves"]:
         return ""
-    marks = "; ".join(
-        f"{row['name']} {row['deletion_margin']['value']:.2f} and {row['insertion_margin']['value']:.2f}"
-        for row in found["curves"]["rows"]
-    )
+    label = found["rows"][0]["label"]
     return (
-        f"Deletion (low is good) and insertion (high is good) on {found['curves']['splices']} of them, as mean logit "
-        f"margins: {marks}. {INSERTION}"
+        f"Deletion and insertion on {found['curves']['splices']} of the splices, as mean logit margins of the pasted "
+        f"class with 95 % intervals; the explanation is that of {label}. {INSERTION}"
     )
+
+
+def _margin(metric: Mapping[str, Any]) -> str:
+    span = "" if metric["low"] is None else f" ({metric['low']:.2f} to {metric['high']:.2f})"
+    return f"{metric['value']:.2f}{span}".replace("-", "−")
 
 
 def interval(metric: Mapping[str, Any] | None) -> str:

@@ -55,7 +55,7 @@ def _outputs(net: PooledNet, parts: Parts | None, statistics: WindowStatistics) 
     by_side, margin = margins(net.layers if parts is None else parts.layers, parts, statistics)
     additive = statistics.additive(pooled_net.gradient(net.layers, statistics.features))
     found = {f"{WINDOWS}{side}": x for side, x in by_side.items()} | {MARGIN: margin, ADDITIVE: additive}
-    calibrated = _calibrated(parts)
+    calibrated = parts.calibrated if parts else {}
     if p_ai := {side: _p_ai(x, calibrated[side]) for side, x in by_side.items() if side in calibrated}:
         found[P_AI] = _covered(statistics.grid, p_ai)
     return found
@@ -69,14 +69,10 @@ def margins(layers: Layers, parts: Parts | None, statistics: WindowStatistics) -
         parts: Its calibrations; None if there are none, then windows of all sizes count.
         statistics: The statistics of the windows.
     """
-    calibrated = _calibrated(parts)
+    calibrated = parts.calibrated if parts else {}
     by_side = {side: _margin(layers, statistics, side, calibrated.get(side)) for side in statistics.grid.sides}
     counted = {side: x for side, x in by_side.items() if side in calibrated}
     return by_side, _covered(statistics.grid, counted or by_side)
-
-
-def _calibrated(parts: Parts | None) -> "dict[int, Calibration]":
-    return {side: found for side, found in parts.calibrations.items() if found} if parts else {}
 
 
 def _margin(layers: Layers, statistics: WindowStatistics, side: int, calibration: Calibration | None) -> Any:

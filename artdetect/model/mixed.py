@@ -12,6 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Box = tuple[float, float, float, float]
 MIN_AREA = 0.04  # of a picture: the least share of a region
 
 
@@ -49,12 +50,14 @@ class MixedRegion:
     Args:
         ai: Which places say AI, bool [G, G].
         box: left, top, right, bottom of these places, as shares of the picture's sides.
+        human_box: The same of the other places.
         area: Their share of the picture.
         firmness: The smaller of two means, in logits: what the region's places say for AI, and the others for human.
     """
 
     ai: "NDArray[np.bool_]"
-    box: tuple[float, float, float, float]
+    box: Box
+    human_box: Box
     area: float
     firmness: float
 
@@ -72,12 +75,33 @@ def region(margin: "NDArray[np.floating]") -> MixedRegion | None:
     if largest.mean() < MIN_AREA:
         return None
     ai = largest if of_ai else ~largest
-    rows, columns = np.flatnonzero(ai.any(axis=1)), np.flatnonzero(ai.any(axis=0))
-    height, width = ai.shape
-    left, right = float(columns[0] / width), float((columns[-1] + 1) / width)
-    top, bottom = float(rows[0] / height), float((rows[-1] + 1) / height)
     firmness = float(min(margin[ai].mean(), -margin[~ai].mean()))
-    return MixedRegion(ai, (left, top, right, bottom), float(ai.mean()), firmness)
+    return MixedRegion(ai, _box(ai), _box(~ai), float(ai.mean()), firmness)
+
+
+def in_words(ai_box: Box, human_box: Box, ai_area: float) -> str:
+    """What stands out of a picture of mixed origin and where, such as "AI at 0 to 40 % from the left, …".
+
+    Args:
+        ai_box: `MixedRegion.box`.
+        human_box: `MixedRegion.human_box`.
+        ai_area: `MixedRegion.area`.
+    """
+    name, (left, top, right, bottom) = ("AI", ai_box) if ai_area <= 0.5 else ("human", human_box)
+    across, down = f"{100 * left:.0f} to {100 * right:.0f} %", f"{100 * top:.0f} to {100 * bottom:.0f} %"
+    return f"{name} at {across} from the left, {down} from the top"
+
+
+def _box(places: "NDArray[np.bool_]") -> Box:
+    """left, top, right, bottom of some places, as shares of the sides."""
+    rows, columns = np.flatnonzero(places.any(axis=1)), np.flatnonzero(places.any(axis=0))
+    height, width = places.shape
+    return (
+        float(columns[0] / width),
+        float(rows[0] / height),
+        float((columns[-1] + 1) / width),
+        float((rows[-1] + 1) / height),
+    )
 
 
 def _largest_piece(places: "NDArray[np.bool_]") -> "NDArray[np.bool_]":

@@ -36,6 +36,11 @@ class Parts:
     calibrations: Mapping[int, Calibration | None]
     mixed: MixedRule | None = None
 
+    @property
+    def calibrated(self) -> dict[int, Calibration]:
+        """The calibrations that there are."""
+        return {side: found for side, found in self.calibrations.items() if found}
+
     def card(self) -> dict[str, Any]:
         """What the model's card says of them."""
         calibrations = {str(side): fitted and asdict(fitted) for side, fitted in self.calibrations.items()}

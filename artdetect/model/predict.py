@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from artdetect import compute
 from artdetect.core.errors import PictureError
 from artdetect.model import choice
-from artdetect.model.decision import IN_PARTS
+from artdetect.model.decision import IN_PARTS, in_words
 from artdetect.pictures import file_types, images, picture_views
 from artdetect.pictures.labels import AI, CLASSES
 from artdetect.pictures.picture_views import PictureViews
@@ -44,6 +44,21 @@ class Verdict:
     ai_region: tuple[float, float, float, float] | None = None  # of a mixed one: left, top, right, bottom of what says
     # AI, as shares of the sides of the square that the model sees
     ai_area: float | None = None  # and its share of that square
+    human_region: tuple[float, float, float, float] | None = None  # the same of what says human
+
+    @property
+    def words(self) -> str:
+        """The verdict as people read it in a line; of a picture of mixed origin also what stands out, and where."""
+        from artdetect.model import mixed
+
+        if self.ai_region is None or self.human_region is None or self.ai_area is None:
+            return in_words(self.verdict, self.reason)
+        return f"{self.verdict}: {mixed.in_words(self.ai_region, self.human_region, self.ai_area)}"
+
+    @property
+    def region(self) -> tuple[float, float, float, float] | None:
+        """Of a picture of mixed origin, the box of what stands out: `ai_region` or `human_region`."""
+        return self.ai_region if self.ai_area is None or self.ai_area <= 0.5 else self.human_region
 
     def as_dict(self) -> dict[str, Any]:
         """The row as JSON and CSV show it."""
@@ -187,4 +202,5 @@ def _rows(
             "native_crops": len(pictures[row].crops),
             "ai_region": region and region.box,
             "ai_area": region and region.area,
+            "human_region": region and region.human_box,
         }

@@ -77,7 +77,8 @@ def explanations(
 
     Returns:
         count; cards, filters and orders as of `mistakes`, where each card also has name, rule, caption, figure (the
-        path of its image) and others, the figures of other methods; quality and localisation, the checks.
+        path of its image), score (its method and AUC on splices, or None) and others, the figures of other methods;
+        quality and localisation, the checks.
     """
     import pandas as pd
 
@@ -88,7 +89,9 @@ def explanations(
         "meaning": localisation.MEANING,
         "rows": localisation.rows(found) if found else [],
         "groups": localisation.groups(found) if found else None,
-        "curves": localisation.curves(found) if found else "",
+        "curves_header": localisation.CURVES_HEADER,
+        "curve_rows": localisation.curve_rows(found) if found else [],
+        "about_curves": localisation.about_curves(found) if found else "",
     }
     table = pd.read_parquet(folder / file_names.EXPLANATIONS)
     if table.empty:
@@ -98,9 +101,11 @@ def explanations(
     more = predictions.drop_duplicates("path").set_index("path")[["style", "generator", "source"]]
     cards = shown[columns].join(more, on="path").to_dict("records")
     scores = {row["method"]: localisation.interval(row["auc"]) for row in (found["rows"] if found else ())}
+    first = found["rows"][0] if found and found["rows"] else None  # the method of the figures
     others = [method for method in METHODS if (folder / method).is_dir()]
     for card in cards:
         card["figure"] = folder / f"{card['name']}.png"
+        card["score"] = first and {"label": first["label"], "auc": scores[first["method"]]}
         card["outcome"] = RIGHT if card["predicted"] == card["label"] else WRONG
         card["confidence"] = float(threshold_distance(card["p_ai"], threshold))
         card["beside"] = _beside(second, card["path"])

@@ -21,6 +21,7 @@ _PICTURE: dict[str, Any] = {
     "native_crops": 3,
     "ai_region": None,
     "ai_area": None,
+    "human_region": None,
     "headline": "Looks AI-generated",
     "explanation": "The model puts the probability of AI at 98.1 %; it says AI from 83.0 % on.",
     "meaning": "It is no proof: some works of people look like this to the model.",
@@ -92,5 +93,7 @@ class Evidence(BaseModel):
     p_ai: list[list[float | None]] = Field(
         description="the calibrated probability of AI of these parts alone; null where parts of this size say nothing"
     )
-    full_colour: float = Field(description="the size of a margin from which on it is drawn in full colour")
+    full_colour: float = Field(
+        description="the size of a margin from which on it is drawn in full colour: the same for all pictures"
+    )
     image: str = Field(description="what the grid lies over, as a data URI: the picture, or the square that is judged")

@@ -25,7 +25,7 @@ def as_dict(judged: Judged) -> dict[str, Any]:
         "picture": judged.as_dict(),
         "margin": found.margin[0].round(4).tolist(),
         "p_ai": parts.tolist(),
-        "full_colour": evidence_figures.full_colour(found.margin[0]),
+        "full_colour": evidence_figures.FULL_COLOUR,
         "image": artwork_uri(judged),
     }
 
@@ -71,5 +71,5 @@ def _draw(judged: Judged) -> Image.Image:
     assert judged.evidence
     heading = wording.headline(judged.verdict)
     picture = Image.fromarray(judged.decoded.artwork)
-    verdict = judged.verdict
-    return evidence_figures.figure(picture, judged.evidence.margin[0], heading, verdict.model, verdict.ai_region)
+    margin, verdict = judged.evidence.margin[0], judged.verdict
+    return evidence_figures.figure(picture, margin, heading, verdict.model, verdict.region)

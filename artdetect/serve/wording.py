@@ -50,7 +50,8 @@ def reason(verdict: "Verdict", rule: DecisionRule) -> str:
     if verdict.reason == decision.UNLIKE:
         return "The picture is unlike everything that the model learnt from, so its answer would be a guess."
     if verdict.reason == decision.IN_PARTS:
-        return f"{percent(verdict.ai_area or 0)} of the picture speak firmly for AI, the rest firmly for human."
+        share = percent(verdict.ai_area or 0)
+        return f"{share} of the picture speak firmly for AI, the rest firmly for human ({verdict.words})."
     if verdict.reason == decision.NEAR:
         return f"The model puts {p_ai}; between {percent(low)} and {percent(high)} it gives no verdict."
     raise ArtdetectError(f"there are no words for the reason {verdict.reason!r}")

@@ -129,7 +129,9 @@ def publish_localisation(folder: Path) -> None:
     lines = [markdown.escape(sentence) for sentence in said]
     if rows := localisation.rows(found):
         header, by_group = localisation.groups(found)
-        lines += [markdown.table(localisation.HEADER, rows), localisation.MEANING, localisation.curves(found)]
+        lines += [markdown.table(localisation.HEADER, rows), localisation.MEANING]
+        if curves := localisation.curve_rows(found):
+            lines += [localisation.about_curves(found), markdown.table(localisation.CURVES_HEADER, curves)]
         lines.append(markdown.table(header, by_group))
     create_markdown_artifact("\n\n".join(lines), key="localisation", description=said[0])
 

@@ -23,6 +23,7 @@ from tests.housekeeping.conftest import KEEP_NO_RUNS, record_run
 STEPS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate"}  # audit events, besides open
 KEY, CONTENT = "aaaa1", "the champion's weights"
 Act = Callable[[], object]
+Prefixes = Callable[..., Iterator[str]]  # act, every -> what happened, see `states_after`
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -128,7 +129,20 @@ def cut_power(root: Path, before: dict[int, int], synced: set[int]) -> None:
             os.truncate(path, min(path.stat().st_size, before.get(path.stat().st_ino, 0)))
 
 
-def prefixes(act: Act, root: Path, every: int = 1) -> Iterator[str]:
+@pytest.fixture
+def prefixes(root: Path, record_property: Callable[[str, object], None]) -> Prefixes:
+    """`states_after`, which counts the states."""
+
+    def counted(act: Act, every: int = 1) -> Iterator[str]:
+        tries = 0
+        for tries, state in enumerate(states_after(act, root, every), 1):  # noqa: B007  the last number is used
+            yield state
+        record_property("tries", tries)
+
+    return counted
+
+
+def states_after(act: Act, root: Path, every: int) -> Iterator[str]:
     """Put `root` into what a kill or a power cut leaves at steps 1, 1 + `every` and so on; yields what happened."""
     template, killed = Path(shutil.copytree(root, root.with_name("template"))), root.with_name("killed")
     for at in itertools.count(1, every):
@@ -157,18 +171,22 @@ def assert_champion_survives(state: str) -> None:
     assert not list(store.place("train", KEY).parent.glob(".*")), state
 
 
-def test_a_killed_build_of_the_champions_key_leaves_the_champion(root: Path, exchange: bool, every: int) -> None:
+def test_a_killed_build_of_the_champions_key_leaves_the_champion(
+    prefixes: Prefixes, exchange: bool, every: int
+) -> None:
     """Between two renames there was no champion, and the next collection deleted its last copies."""
-    for state in prefixes(lambda: build(KEY, CONTENT), root, every):
+    for state in prefixes(lambda: build(KEY, CONTENT), every):
         if exchange:
             assert store.verify("train", KEY) is None, state  # at every moment, without any repair
         assert_champion_survives(state)
 
 
-def test_a_collection_alone_puts_the_champion_back(root: Path, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_collection_alone_puts_the_champion_back(
+    prefixes: Prefixes, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(atomic, "exchange", lambda first, second: False)
     put_back = 0
-    for state in prefixes(lambda: build(KEY, CONTENT), root, every):
+    for state in prefixes(lambda: build(KEY, CONTENT), every):
         gone = store.verify("train", KEY) == "missing"
         would = collect(KEEP_NO_RUNS.model_copy(update={"dry_run": True}))
         assert (store.verify("train", KEY) == "missing") == gone, state
@@ -179,17 +197,17 @@ def test_a_collection_alone_puts_the_champion_back(root: Path, every: int, monke
     assert put_back
 
 
-def test_a_killed_first_build_costs_that_build_only(root: Path, exchange: bool, every: int) -> None:
-    for state in prefixes(lambda: build("dddd4", "new"), root, every):
+def test_a_killed_first_build_costs_that_build_only(root: Path, prefixes: Prefixes, exchange: bool, every: int) -> None:
+    for state in prefixes(lambda: build("dddd4", "new"), every):
         build("dddd4", "new")
         assert store.verify("train", "dddd4") is None, state
         assert not list(root.glob("train/.dddd4-*")), state
         assert_champion_survives(state)
 
 
-def test_a_killed_promotion_leaves_the_old_or_the_new_champion(root: Path, every: int) -> None:
+def test_a_killed_promotion_leaves_the_old_or_the_new_champion(prefixes: Prefixes, every: int) -> None:
     found = set()
-    for state in prefixes(lambda: registry.promote("bbbb2", {}, "me", "better"), root, every):
+    for state in prefixes(lambda: registry.promote("bbbb2", {}, "me", "better"), every):
         champion = registry.champion()
         assert champion, state
         found.add(champion.train)
@@ -200,10 +218,10 @@ def test_a_killed_promotion_leaves_the_old_or_the_new_champion(root: Path, every
 
 
 @pytest.mark.slow
-def test_a_killed_collection_leaves_the_champion_and_the_next_one_goes_on(root: Path) -> None:
+def test_a_killed_collection_leaves_the_champion_and_the_next_one_goes_on(root: Path, prefixes: Prefixes) -> None:
     for name in (".bbbb2-abcdefgh.tmp", f".{KEY}-abcdefgh.old"):
         (root / "train" / name).mkdir()
-    for state in prefixes(lambda: collect(KEEP_NO_RUNS), root):
+    for state in prefixes(lambda: collect(KEEP_NO_RUNS)):
         assert store.verify("train", KEY) is None, state
         collect(KEEP_NO_RUNS)
         assert store.verify("train", "bbbb2") == "missing", state
@@ -211,7 +229,9 @@ def test_a_killed_collection_leaves_the_champion_and_the_next_one_goes_on(root: 
 
 
 @pytest.mark.slow
-def test_a_collection_during_which_a_build_was_killed_before(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_collection_during_which_a_build_was_killed_before(
+    root: Path, prefixes: Prefixes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both copies are aside: the collection that puts one back is killed at each of its steps, too."""
     monkeypatch.setattr(atomic, "exchange", lambda first, second: False)
     for at in itertools.count(1):
@@ -219,7 +239,7 @@ def test_a_collection_during_which_a_build_was_killed_before(root: Path, monkeyp
         if store.verify("train", KEY) == "missing":
             break
         assert not finished
-    for state in prefixes(lambda: collect(KEEP_NO_RUNS), root):
+    for state in prefixes(lambda: collect(KEEP_NO_RUNS)):
         assert_champion_survives(state)
 
 

@@ -26,7 +26,7 @@ from tests.cli.conftest import one_line
 from tests.tiny_dataset import jpeg, write
 
 KEYS = ["path", "verdict", "reason", "p_ai", "model", "error", "predicted", "novelty", "generator", "native_crops"]
-KEYS += ["ai_region", "ai_area"]
+KEYS += ["ai_region", "ai_area", "human_region"]
 
 
 def test_predict_as_json_is_an_object_a_line(model: Path, mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +40,7 @@ def test_predict_as_json_is_an_object_a_line(model: Path, mixed: Path, capsys: p
     assert rows[0] == {
         "path": str(mixed / "a.jpg"), "verdict": "unsure", "reason": "too small", "p_ai": p_ai,
         "model": detector.id, "error": None, "predicted": predicted, "novelty": None, "generator": None,
-        "native_crops": 0, "ai_region": None, "ai_area": None,
+        "native_crops": 0, "ai_region": None, "ai_area": None, "human_region": None,
     }  # fmt: skip
     assert rows[1]["p_ai"] is rows[1]["verdict"] is rows[1]["reason"] is None
     assert "web page" in rows[1]["error"]

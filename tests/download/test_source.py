@@ -1,16 +1,16 @@
 """Addresses, folders and keys: what `download.url` means, without the network."""
 
-import json
 import subprocess
 import sys
 
 import pytest
 from pydantic import ValidationError
 
-from artdetect.core import paths
+from artdetect.core import json_cache, paths
 from artdetect.core.errors import ArtifactError, DownloadError
 from artdetect.download import check, fingerprint, folder, run, source_kind
 from artdetect.download.config import DownloadConfig
+from tests.damage import flipped_bits
 
 from .conftest import ARCHIVE, archive_file, download, sha256, zipped
 
@@ -121,12 +121,21 @@ def test_an_unchanged_archive_is_hashed_once(tmp_path, data):
     config = DownloadConfig(url=str(archive_file(tmp_path)))
     fingerprint(config)
     cache = data / "cache" / "archives.json"
-    entries = json.loads(cache.read_text())
+    entries = json_cache.loads(cache.read_text())
     # A planted digest comes back, so the archive was not read.
-    cache.write_text(json.dumps({key: [*entry[:2], "planted"] for key, entry in entries.items()}))
+    cache.write_text(json_cache.dumps({key: [*entry[:2], "planted"] for key, entry in entries.items()}))
     assert fingerprint(config) == {"archive": "planted"}
     cache.write_text("{damaged")
     assert fingerprint(config) == {"archive": sha256(ARCHIVE)}
+
+
+def test_no_flipped_bit_in_the_kept_digest_gives_another_key(tmp_path, data):
+    config = DownloadConfig(url=str(archive_file(tmp_path)))
+    key = fingerprint(config)
+    cache = data / "cache" / "archives.json"
+    for damaged in flipped_bits(cache.read_bytes(), step=7):
+        cache.write_bytes(damaged)
+        assert fingerprint(config) == key
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, data):

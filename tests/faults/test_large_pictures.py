@@ -14,13 +14,14 @@ from artdetect.pictures.images import MAX_PIXELS
 from tests import PROJECT
 
 SIDE = int(MAX_PIXELS**0.5) - 1
-MAX_MEGABYTES = 3000  # one picture decoded is 0.5 GB; two threads work, each with a resized copy
+MAX_MEGABYTES = 2000  # one decoded picture takes 0.7 GB, and two threads work
 PROGRAM = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
+from artdetect.core.host import peak_memory
 from artdetect.model.predict import find_model, predict
 rows = [row.error for row in predict(find_model(Path(sys.argv[1])), map(Path, sys.argv[2:]))]
-print(json.dumps([rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000]))
+print(json.dumps([rows, peak_memory()]))
 """
 
 

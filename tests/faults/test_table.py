@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks import faults
 from tests import PROJECT
 
@@ -26,3 +28,19 @@ def test_every_row_names_tests_that_exist_and_the_page_has_a_place_for_the_table
         for file, _, name in (target.partition("::") for target in targets):
             assert f"def {name}(" in (PROJECT / "tests" / file).read_text() or not name
     assert faults.PLACE.search(faults.PAGE.read_text())
+
+
+@pytest.mark.slow
+def test_a_row_without_a_test_of_the_size_or_whose_tests_cannot_run_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "RESULTS", tmp_path / "faults.json")
+    monkeypatch.setattr(faults, "PAGE", tmp_path / "page.md")
+    faults.PAGE.write_text("<!-- faults -->\n<!-- end of faults -->")
+    monkeypatch.setattr(faults, "ROWS", (("kills", "bytes", ["faults/test_kills.py"]),))
+    assert faults.main([]) == 0
+    assert "not measured" in faults.PAGE.read_text()
+    monkeypatch.setattr(faults, "ROWS", (("nothing", "bytes", ["faults/test_nowhere.py"]),))
+    with pytest.raises(SystemExit, match="exit code 4: nothing is recorded"):
+        faults.main([])
+    assert not faults.RESULTS.exists()

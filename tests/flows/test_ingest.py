@@ -11,6 +11,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from artdetect import config as configs
+from artdetect.alerts import FAILED
 from artdetect.artifacts import run_ledger
 from artdetect.cli import main
 from artdetect.config import Config
@@ -87,3 +88,25 @@ def test_the_command_tells_a_running_server_before_it_ends_and_does_without_one(
     assert "does not answer" in printed.err
     assert printed.err.count("\n") == 1
     assert [run.facts["ingest"]["added"] for run in run_ledger.read()] == [1, 1]
+
+
+@pytest.mark.slow
+def test_the_command_tells_of_its_failure_and_of_a_run_that_was_killed(
+    config: Config, roots: Path, server: str
+) -> None:
+    """No event came of a crash that this command was the first to notice."""
+    killed = (
+        "import os; from artdetect.artifacts.active_runs import ActiveRun; ActiveRun('lost', 'retrain', 'retrain x')"
+    )
+    subprocess.run([sys.executable, "-c", f"{killed}; os.kill(os.getpid(), 9)"], cwd=PROJECT)
+    (roots / "art.toml").write_text(configs.dump(config), encoding="utf-8")
+    ingest = ["ingest", str(roots / "nowhere"), "--label", "AI", "--generator", "flux"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "artdetect.cli", *ingest, "--config", str(roots / "art.toml")], cwd=PROJECT,
+        env=os.environ | {"PREFECT_API_URL": server}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
+    assert [(run.flow, run.state) for run in run_ledger.read()] == [("retrain", "crashed"), ("ingest", "failed")]
+    for run in run_ledger.read():
+        (event,) = events(FAILED, run.id)
+        assert (event["payload"]["flow"], event["payload"]["state"]) == (run.flow, run.state)

@@ -1,6 +1,7 @@
 """The search for settings over tiny pictures: what it leaves, what it never reads, and how it goes on when killed."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from prefect.client.orchestration import get_client
 
 from artdetect import config as configs
 from artdetect.cli import main
@@ -148,6 +150,8 @@ def test_the_dashboard_shows_a_task_run_a_trial_and_the_best_of_them(searched: P
     assert "audit" in shown
     assert shown["tune"].type == "table"
     assert "The best of 3 trials" in shown["tune"].description
+    with get_client(sync_client=True) as client:
+        assert re.fullmatch(r"tune .*: trial [012] of 3, log loss \d\.\d{4}", client.read_flow_run(run_id).name)
 
 
 def test_killed_it_goes_on_and_ends_as_if_it_never_was(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from artdetect import alerts
-from artdetect.artifacts import file_names, run_ledger
+from artdetect.artifacts import file_names, run_ledger, store
+from artdetect.artifacts.run_ledger import Run
 from artdetect.core import digests
 from artdetect.model.card import model_id, read_card
 from artdetect.model.decision import UNLIKE
@@ -48,3 +49,23 @@ def test_drift_is_shown_and_told_when_it_begins(
     assert "artdetect_usage_drifted 1.0" in metrics
     assert 'artdetect_usage_used_ratio{edge="value",pictures="unlike the training art"} 1.0' in metrics
     assert json.loads((roots / "artifacts" / "alerts_sent.json").read_text()) == [f"{model} {alerts.DRIFT}"]
+
+
+def test_alerts_are_sent_also_where_drift_cannot_be_looked_for(
+    server: str, trained: Path, roots: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The metrics of this model are of no version: the watchdog fails, and would fail every five minutes."""
+    with store.build("train", "k2", {}) as out:
+        without = shutil.ignore_patterns(store.RECORD)
+        shutil.copytree(trained / "artifacts" / "train" / "k1", out, ignore=without, dirs_exist_ok=True)
+        (out / file_names.METRICS).write_text('{"in_source": {"pictures": 3}}')
+    now = run_ledger.now()
+    failed = Run(id="a", flow="retrain", name="b", began=now, ended=now, state="failed", error="no", stages=[])
+    run_ledger.write(failed)
+    with receiving() as receiver:
+        (roots / "art.toml").write_text(
+            f'download.url = "x"\nusage.log = "{roots / "use.jsonl"}"\nalerts.url = "{receiver.url}"\n'
+        )
+        monkeypatch.setenv("ARTDETECT_CONFIG", str(roots / "art.toml"))
+        assert watchdog(return_state=True).is_failed()
+    assert [(told["event"], told["run"]) for told in receiver.received] == [(alerts.FAILED, "a")]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -249,7 +250,9 @@ for line in sys.stdin:  # an artifacts root, and the number of the writing call 
 
 
 @pytest.mark.slow
-def test_a_kill_at_any_writing_call_leaves_only_whole_artifacts(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_at_any_writing_call_leaves_only_whole_artifacts(
+    root: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
     """What is kept is whole, and the next collection has the same result as one that was never killed."""
     chain("old")
     new = chain("new")
@@ -280,3 +283,4 @@ def test_a_kill_at_any_writing_call_leaves_only_whole_artifacts(root: Path, monk
             killed += 1
         child.stdin.close()
     assert killed >= 5
+    record_property("tries", killed)

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -76,7 +77,9 @@ def contents(folder: Path) -> set[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_before_any_change_of_a_file_nothing_is_lost_or_duplicated(config: Config, roots: Path) -> None:
+def test_killed_before_any_change_of_a_file_nothing_is_lost_or_duplicated(
+    config: Config, roots: Path, record_property: Callable[[str, object], None]
+) -> None:
     (roots / "art.toml").write_text(f'[download]\nurl = "{roots}/art"\n')
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
@@ -115,3 +118,4 @@ def test_killed_before_any_change_of_a_file_nothing_is_lost_or_duplicated(config
             assert files(data / "rejected") == rejected
             assert not list(data.rglob("*.tmp"))
         process.stdin.close()
+    record_property("tries", POINTS)

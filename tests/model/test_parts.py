@@ -84,6 +84,11 @@ def test_a_region_is_mixed_if_it_and_the_rest_are_firm(sign: int) -> None:
         assert found.area == pytest.approx(28 / 196)
     else:
         assert found.area == pytest.approx(1 - 28 / 196)
+        assert found.box == (0, 0, 1, 1)
+        assert found.human_box == (4 / 14, 2 / 14, 11 / 14, 6 / 14)
+    name = "AI" if sign > 0 else "human"
+    words = mixed.in_words(found.box, found.human_box, found.area)
+    assert words == f"{name} at 29 to 79 % from the left, 14 to 43 % from the top"
     assert found.firmness == pytest.approx((2 * 167 - 0.1) / 168)
     again = RULE.region(margin)
     assert again is not None
@@ -98,6 +103,17 @@ def test_a_picture_of_one_side_or_with_a_speck_alone_has_no_region() -> None:
     assert mixed.region(speck) is None
 
 
+@pytest.mark.parametrize(("ai_area", "name"), [(0.2, "AI"), (0.8, "human")])
+def test_what_stands_out_of_a_mixed_picture_is_the_smaller_part(ai_area: float, name: str) -> None:
+    boxes = (0.25, 0.0, 0.5, 0.75), (0.0, 0.0, 1.0, 1.0)
+    ai, human = boxes if ai_area < 0.5 else boxes[::-1]
+    row = predict.Verdict(
+        "a.jpg", "mixed", "parts differ", 0.6, "m", None, ai_region=ai, ai_area=ai_area, human_region=human
+    )
+    assert row.region == boxes[0]
+    assert row.words == f"mixed: {name} at 25 to 50 % from the left, 0 to 75 % from the top"
+
+
 def test_a_mixed_picture_is_called_so_with_its_region_unless_it_is_unlike_the_training_art(layers: Layers) -> None:
     found = {}
     for firmness in (0.0, 50.0):
@@ -109,9 +125,14 @@ def test_a_mixed_picture_is_called_so_with_its_region_unless_it_is_unlike_the_tr
         assert found[firmness] == [region is not None and region.firmness >= firmness for region in regions]
         for row, region in zip(rows, regions, strict=True):
             if row.verdict == "mixed":
+                assert region is not None
                 assert (row.reason, row.ai_region, row.ai_area) == ("parts differ", region.box, region.area)
+                assert row.human_region == region.human_box
+                assert row.region == (region.box if region.area <= 0.5 else region.human_box)
+                assert row.words.startswith(("mixed: AI at ", "mixed: human at "))
             else:
-                assert row.ai_region is None
+                assert row.ai_region is row.region is None
+                assert row.words in (row.verdict, f"unsure: {row.reason}")
         plain = predict.verdicts(replace(detector, parts=None), loaded)
         assert [row.p_ai for row in rows] == pytest.approx([row.p_ai for row in plain], abs=1e-6)
         stern = replace(detector, rule=replace(detector.rule, novelty=1e-9))

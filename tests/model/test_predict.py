@@ -113,7 +113,7 @@ def test_rows_hold_the_scores_and_what_the_rule_makes_of_them(tmp_path: Path) ->
     assert [row.p_ai for row in rows] == pytest.approx(1 / (1 + np.exp(np.negative(logits))), abs=1e-4)
     assert list(rows[0].as_dict()) == [
         "path", "verdict", "reason", "p_ai", "model", "error", "predicted", "novelty", "generator", "native_crops",
-        "ai_region", "ai_area",
+        "ai_region", "ai_area", "human_region",
     ]  # fmt: skip
 
 

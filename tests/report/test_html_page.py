@@ -234,15 +234,15 @@ def test_what_the_maps_find_stands_beside_noise_chance_and_the_true_region(page:
     assert "XRAI 8 0.78" in text
     assert "by chance 0.50 0.21 0.12" in text
     assert "edge: feathered 0.78 (0.76–0.80), N = 13" in text
-    assert "true region -1.31 and 1.42. Insertion does not agree with this truth, and deletion not reliably" in text
+    assert "Deletion and insertion on 8 of the splices" in text
+    assert "Insertion does not agree with this truth, and deletion not reliably" in text
+    assert "true region −1.31 (−1.33 to −1.29) 1.42 (1.40 to 1.44)" in text
 
 
-def test_other_methods_maps_of_the_pictures_stand_beside(page: str) -> None:
-    assert (
-        page.count("<summary>XRAI, for comparison: AUC 0.78 (0.76–0.80) on splices</summary>")
-        == page.count('<figure class="card" id="explanations-')
-        > 0
-    )
+def test_other_methods_maps_of_the_pictures_stand_beside_and_each_has_its_score(page: str) -> None:
+    cards = page.count('<figure class="card" id="explanations-')
+    assert page.count("<br>Grad-CAM: AUC 0.78 (0.76–0.80) on splices<br>") == cards
+    assert page.count("<summary>XRAI, for comparison: AUC 0.78 (0.76–0.80) on splices</summary>") == cards > 0
 
 
 def weak(row: dict) -> dict:

@@ -55,7 +55,7 @@ def test_names_stay_text(shown: str) -> None:
 
 def test_every_row_of_a_table_is_as_long_as_its_head(card: str, shown: str) -> None:
     tables = re.findall(r"<table>(.*?)</table>", shown, re.DOTALL)
-    assert len(tables) == len(re.findall(r"^\|---", card, re.MULTILINE)) == 10
+    assert len(tables) == len(re.findall(r"^\|---", card, re.MULTILINE)) == 11
     for table in tables:
         rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
         assert len({len(re.findall(r"<t[hd]", row)) for row in rows}) == 1
@@ -82,6 +82,7 @@ def test_the_numbers_are_those_of_the_metrics(full_folders: Folders, card: str) 
 def test_what_the_maps_find_is_on_the_card(card: str) -> None:
     assert "| XRAI | 8 | 0.78 (0.76–0.80) | 0.64 (0.62–0.66) |" in card
     assert "| by chance |  | 0.50 | 0.21 | 0.12 |  |  |" in card
+    assert "| true region | −1.31 (−1.33 to −1.29) | 1.42 (1.40 to 1.44) |" in card
 
 
 def test_weaknesses_come_from_the_numbers(card: str) -> None:

@@ -104,7 +104,9 @@ def test_the_evidence_is_that_of_the_model_as_numbers_and_as_a_figure(running: R
     shown = Image.open(io.BytesIO(base64.b64decode(body["image"].partition(",")[2])))
     assert shown.size == (90, 90)
     figure = Image.open(io.BytesIO(post(address, content, "/api/v1/explain", format="png").content))
-    assert (figure.format, figure.height) == ("PNG", 90 + evidence_figures.LEGEND)
+    assert body["full_colour"] == evidence_figures.FULL_COLOUR
+    alone = evidence_figures.figure(shown, expected.margin[0], body["picture"]["headline"], detector.id)
+    assert (figure.format, figure.size) == ("PNG", alone.size)
 
 
 def test_evidence_is_for_one_picture_that_can_be_read(address: str) -> None:

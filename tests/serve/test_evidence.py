@@ -1,29 +1,22 @@
 """Evidence over HTTP: from the pass of the model that gives the verdict, and the same as without the service."""
 
-import io
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
 
 from artdetect import starter
-from artdetect.model.decision import DecisionRule
-from artdetect.model.mixed import MixedRule
 from artdetect.model.onnx_runtime import Graph
-from artdetect.model.parts import Parts
-from artdetect.pictures import images, palette
+from artdetect.pictures import images
 from artdetect.serve import answers
 from artdetect.serve.service import Service
-from benchmarks.browser import browser, executable
 from tests.serve.running import PREDICT, get, post, serving, verdict
-from tests.tiny_dataset import jpeg, write
+from tests.tiny_dataset import jpeg
 
 EXPLAIN = "/api/v1/explain"
 
@@ -102,53 +95,3 @@ def test_evidence_and_verdicts_that_wait_together_are_those_of_each_picture_alon
             assert answer["picture"] == rows[number % 6]
             assert answer["margin"] == expected[number % 6]
     assert len({str(margin) for margin in expected}) == 6
-
-
-@pytest.fixture
-def mixed(own: tuple[Service, str], monkeypatch: pytest.MonkeyPatch) -> tuple[str, bytes]:
-    """The address of a service that calls pictures mixed however little their parts say, and one whose halves differ.
-
-    Stripes say AI, noise says human.
-    """
-    service, address = own
-    eager = Parts([], {}, MixedRule(-100.0, 0.0, 0.0, 0, {}, 0))
-    detector = replace(service.live.model.detector, parts=eager, rule=DecisionRule())
-    monkeypatch.setattr(service.live.model, "detector", detector)
-    stripes = (np.indices((300, 300))[0] % 10 < 3) * 180 + 20
-    picture = Image.fromarray(stripes.astype(np.uint8))
-    picture.paste(Image.effect_noise((150, 300), 90))
-    picture.save(file := io.BytesIO(), "PNG")
-    return address, file.getvalue()
-
-
-def is_orange(pixel: Any) -> bool:
-    return all(abs(found - wanted) < 30 for found, wanted in zip(pixel, palette.FOR_AI, strict=False))
-
-
-def test_a_mixed_picture_has_a_frame_around_what_says_ai(mixed: tuple[str, bytes]) -> None:
-    address, content = mixed
-    answer = post(address, content, EXPLAIN).json()["picture"]
-    left, top, right, bottom = answer["ai_region"]
-    assert (answer["verdict"], top, right, bottom) == ("mixed", 0, 1, 1)
-    figure = Image.open(io.BytesIO(post(address, content, EXPLAIN, format="png").content)).convert("RGB")
-    column = [figure.getpixel((round(left * 299) + 1, row)) for row in range(20, 280)]
-    assert all(is_orange(pixel) for pixel in column)
-    page = httpx.post(address, files={"picture": ("a.png", content)}, timeout=180).text
-    assert "The frame is around what speaks firmly for AI." in page
-    plain = httpx.post(address, files={"picture": ("a.jpg", jpeg(1, side=240))}, timeout=180).text
-    assert ("The frame" in plain) == ("Looks AI-generated in part" in plain)
-
-
-@pytest.mark.skipif(executable() is None, reason="no chromium on this machine")
-def test_the_page_draws_the_frame(mixed: tuple[str, bytes], tmp_path: Path) -> None:
-    address, content = mixed
-    (left, *_) = post(address, content, EXPLAIN).json()["picture"]["ai_region"]
-    with browser("light") as page:
-        page.open(f"{address}/", lambda text: "Pictures" in text)
-        page.choose("#files", [write(tmp_path / "a.png", content)])
-        assert "Looks AI-generated in part" in page.wait(lambda text: "1 judged." in text, 120)
-        page.evaluate("document.querySelector('.show-evidence').click()")
-        assert "The frame is around" in page.wait(lambda text: "Hide weaker" in text, 120)
-        canvas = "document.querySelector('canvas')"
-        pixel = f"{canvas}.getContext('2d').getImageData({left} * {canvas}.width, {canvas}.height / 2, 1, 1).data"
-        assert is_orange(page.evaluate(f"[...{pixel}]"))

@@ -26,7 +26,11 @@ def test_a_reason_gives_the_numbers_that_decided() -> None:
     )
     near = Verdict("a.jpg", "unsure", decision.NEAR, 0.5, "m-1", None)
     assert wording.reason(near, RULE).endswith("at 50.0 %; between 20.0 % and 90.0 % it gives no verdict.")
-    region = Verdict("a.jpg", "mixed", decision.IN_PARTS, 0.5, "m-1", None, ai_area=0.25)
-    assert wording.reason(region, RULE).startswith("25.0 % of the picture")
+    boxes = {"ai_region": (0.5, 0.0, 1.0, 0.5), "human_region": (0.0, 0.0, 1.0, 1.0)}
+    region = Verdict("a.jpg", "mixed", decision.IN_PARTS, 0.5, "m-1", None, ai_area=0.25, **boxes)
+    assert wording.reason(region, RULE) == (
+        "25.0 % of the picture speak firmly for AI, the rest firmly for human "
+        "(mixed: AI at 50 to 100 % from the left, 0 to 50 % from the top)."
+    )
     broken = Verdict("a.jpg", None, None, None, "m-1", "a.jpg: the file is empty")
     assert (wording.headline(broken), wording.reason(broken, RULE)) == ("Cannot be read", "The file is empty.")

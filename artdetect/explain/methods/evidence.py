@@ -83,8 +83,9 @@ class Evidence(Explainer):
         return lru_cache(maxsize=1)(lambda size: evidence_graph.evidence_net(self._model, size, self.parts))
 
     def grain(self, side: int) -> float:
-        """The side of the smallest windows, as a share of the picture's."""
-        return min(self._net(side).grid.sides) / side
+        """The side of the smallest windows that count in the map, as a share of the picture's."""
+        calibrated = self.parts.calibrated if self.parts else {}
+        return min(calibrated or self._net(side).grid.sides) / side
 
     def _explain(
         self,

@@ -29,6 +29,11 @@ class GradCAM(PixelMethod):
     def __init__(self, model: keras.Model, **options: Any):
         super().__init__(model, **options)
         self._call_model = call_model_function(self.score)
+        self._cells = 1  # in a row of the maps that were made
+
+    def grain(self, side):
+        """A cell of the layer, or what is averaged for other methods where cells are finer."""
+        return max(super().grain(side), 1 / self._cells)
 
     def _attribute(self, images, targets):
         from saliency.core import GradCam
@@ -38,4 +43,5 @@ class GradCAM(PixelMethod):
             package.GetMask(image, self._call_model, int(target), should_resize=False, three_dims=False)
             for image, target in zip(images, targets, strict=True)
         ]
+        self._cells = min(maps[0].shape)
         return np.stack(maps), [None] * len(images)

@@ -181,7 +181,7 @@ function overlay(canvas, picture, found, opacity, threshold) {
   const [height, width] = [margin.length, margin[0].length];
   const grid = new ImageData(width, height);
   margin.flat().forEach((value, place) => {
-    const strength = Math.abs(value) / found.full_colour;
+    const strength = Math.min(1, Math.abs(value) / found.full_colour);
     const colour = value > 0 ? COLOURS.ai : COLOURS.human;
     grid.data.set([...colour, strength < threshold ? 0 : Math.round(255 * opacity * strength)], 4 * place);
   });
@@ -194,11 +194,20 @@ function overlay(canvas, picture, found, opacity, threshold) {
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
-  if (!found.picture.ai_region) return;
-  const [left, top, right, bottom] = found.picture.ai_region;  // of a mixed picture: what says AI
-  context.strokeStyle = `rgb(${COLOURS.ai.join()})`;
-  context.lineWidth = Math.max(3, canvas.width / 200);
-  context.strokeRect(left * canvas.width, top * canvas.height, (right - left) * canvas.width, (bottom - top) * canvas.height);
+  outline(context, found.picture);
+}
+
+// Draws a frame around what stands out of a picture of mixed origin.
+function outline(context, picture) {
+  const box = picture.ai_area <= 0.5 ? picture.ai_region : picture.human_region;
+  if (!box) return;
+  const { width, height } = context.canvas;
+  const corners = [box[0] * width, box[1] * height, (box[2] - box[0]) * width, (box[3] - box[1]) * height];
+  for (const [colour, thickness] of [["white", 6], ["black", 2]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = thickness;
+    context.strokeRect(...corners);
+  }
 }
 
 async function sendFeedback(event, feedback, file) {

@@ -3,6 +3,7 @@
 import json
 from typing import get_args
 
+import keras
 import numpy as np
 import pytest
 import saliency.core as saliency
@@ -17,6 +18,9 @@ from artdetect.explain.methods.integrated_gradients import IntegratedGradients
 from artdetect.explain.methods.saliency_adapter import call_model_function
 from artdetect.explain.methods.smoothgrad import SmoothGrad
 from artdetect.explain.model_score import ExplainedScore
+from artdetect.model.parts import Parts
+from artdetect.model.pooled_net import PooledNet
+from artdetect.model.probabilities import Calibration
 from tests.explain.conftest import SIZE, auc, patch_detector, truth
 
 pytestmark = pytest.mark.filterwarnings(
@@ -76,6 +80,37 @@ def test_gradcam_explains_the_given_class(picture):
     found = make_quick("gradcam", patch_detector(patch_means=0))(np.stack([picture] * 2), [0, 1])
     assert found[0].heatmap.max() > 0
     assert not found[1].heatmap.any()
+
+
+@pytest.mark.parametrize(("counting", "side"), [((), 64), ((64, 96), 64), ((96,), 96)])
+def test_no_region_is_smaller_than_the_windows_that_count_in_the_evidence(counting, side):
+    """Windows of a size that is not calibrated are left out of the map."""
+    model = patch_detector(patch_means=0)
+    parts = Parts(
+        PooledNet.of(model).layers, {each: Calibration(1.0) if each in counting else None for each in (64, 96)}
+    )
+    explainer = make("evidence", model, parts=parts)
+    pixels = np.full((1, 128, 128, 3), 0.25, np.float32)
+    pixels[:, :48, :48] = 0.9
+    (found,) = explainer(pixels)
+    assert explainer.grain(128) == side / 128
+    assert found.regions
+    assert min(region.area for region in found.regions) >= (side / 128) ** 2
+
+
+def test_no_region_is_smaller_than_a_cell_of_the_layer_that_gradcam_shows():
+    image = keras.Input((SIZE, SIZE, 3))
+    bright = keras.layers.Conv2D(1, 8, strides=8, activation="relu", name="bright")(image)
+    output = keras.layers.Dense(2, activation="softmax", name="head")(keras.layers.GlobalAveragePooling2D()(bright))
+    model = keras.Model(image, output)
+    model.get_layer("bright").set_weights([np.full((8, 8, 3, 1), 1 / 192), np.array([-0.6])])
+    model.get_layer("head").set_weights([np.array([[300.0, -300.0]]), np.array([-1.0, 1.0])])
+    pixels = np.full((1, SIZE, SIZE, 3), 0.25, np.float32)
+    pixels[0, 8:16, 8:16] = 0.9  # one cell of 4 x 4
+    explainer = GradCAM(model)
+    (found,) = explainer(pixels)
+    assert explainer.grain(SIZE) == 1 / 4
+    assert [region.area >= 1 / 16 for region in found.regions] == [True]
 
 
 # --- against the package ---
