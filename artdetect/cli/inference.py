@@ -116,7 +116,9 @@ def _predict(arguments: argparse.Namespace) -> int:
             else:
                 rows.write(verdict.path, verdict.words, f"{verdict.p_ai:.3f}", verdict.model)
             rows.advance()
-    terminal.say(f"{sum(counts.values()):,} pictures: {', '.join(f'{n:,} {name}' for name, n in counts.items() if n)}")
+    number = sum(counts.values())
+    judged = ", ".join(f"{n:,} {name}" for name, n in counts.items() if n)
+    terminal.say(f"{number:,} {'picture' if number == 1 else 'pictures'}: {judged}")
     terminal.say(f"{MEANING}. {MIXED_MEANING}" if counts[MIXED] else MEANING)
     return 1 if counts["error"] else 0
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from artdetect.model.predict import Verdict
 from artdetect.pictures.declared_provenance import Declaration
 
-EXAMPLE: dict[str, Any] = {
+_PICTURE: dict[str, Any] = {
     "path": "castle.png",
     "verdict": "AI",
     "reason": "sure",
@@ -34,6 +34,17 @@ EXAMPLE: dict[str, Any] = {
         }
     ],
 }
+EXAMPLES: dict[str, dict[str, Any]] = {  # of the structures below
+    "Verdicts": {"model": "artnet-1a2b3c4d", "pictures": [_PICTURE]},
+    "Health": {"status": "ok", "model": "artnet-1a2b3c4d", "fault": None},
+    "Evidence": {  # a real grid has 14 rows of 14 places
+        "picture": _PICTURE,
+        "margin": [[2.31, 1.87], [0.42, -0.35]],
+        "p_ai": [[0.91, 0.87], [None, None]],
+        "full_colour": 2.31,
+        "image": "data:image/jpeg;base64,/9j/4AAQ…",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -54,8 +65,6 @@ class Verdicts(BaseModel):
 
     model: str = Field(description="the id of the model that judged them")
     pictures: list[PictureAnswer]
-
-    model_config = {"json_schema_extra": {"examples": [{"model": "artnet-1a2b3c4d", "pictures": [EXAMPLE]}]}}
 
 
 class Kept(BaseModel):

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from artdetect.core.version import __version__
-from artdetect.serve import api, page, problems
+from artdetect.serve import answers, api, page, problems
 from artdetect.serve.edge import Edge
 from artdetect.serve.problems import Problem, Refused
 from artdetect.serve.service import Service
@@ -55,7 +55,7 @@ def make_app(service: Service) -> Edge:
     app.mount("/static", page.static_files())
     routes = (route for router in routers for route in router.routes)
     service.metrics.paths = frozenset(route.path for route in routes if isinstance(route, APIRoute))
-    _describe_problems(app)
+    _describe(app)
     return Edge(app, service.metrics.observe)
 
 
@@ -76,8 +76,8 @@ async def _failed(request: Request, error: Exception) -> Response:
     return problems.response(500, "an error of the service, which its log describes")
 
 
-def _describe_problems(app: FastAPI) -> None:
-    """Put the shape of errors into the description, in place of FastAPI's own."""
+def _describe(app: FastAPI) -> None:
+    """Put the shape of errors into the description, in place of FastAPI's own, and whole examples of answers."""
     plain = app.openapi
 
     def described() -> dict[str, Any]:
@@ -85,6 +85,8 @@ def _describe_problems(app: FastAPI) -> None:
             schema = plain()
             schemas = schema["components"]["schemas"]
             schemas[Problem.__name__] = Problem.model_json_schema()
+            for name, example in answers.EXAMPLES.items():  # FastAPI leaves out what is null
+                schemas[name]["examples"] = [example]
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             for path in schema["paths"].values():

@@ -93,6 +93,7 @@ def test_what_mixed_means_is_said_where_a_picture_is_mixed(
     out, notes = capsys.readouterr()
     assert out.split("\t")[1] == "mixed"
     assert "mixed means that one region says AI firmly" in notes
+    assert "artdetect: 1 picture: 1 mixed\n" in notes
     monkeypatch.setattr(chosen_model, "load", lambda named: replace(eager, parts=None))
     assert main(["predict", str(picture)]) == 0
     assert "mixed means" not in capsys.readouterr().err

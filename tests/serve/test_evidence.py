@@ -13,8 +13,9 @@ import pytest
 from artdetect import starter
 from artdetect.model.onnx_runtime import Graph
 from artdetect.pictures import images
+from artdetect.serve import answers
 from artdetect.serve.service import Service
-from tests.serve.running import PREDICT, post, serving, verdict
+from tests.serve.running import PREDICT, get, post, serving, verdict
 from tests.tiny_dataset import jpeg
 
 EXPLAIN = "/api/v1/explain"
@@ -46,6 +47,20 @@ def test_a_picture_with_its_evidence_goes_through_the_model_once(own: tuple[Serv
     _, address = own
     assert post(address, jpeg(1, side=240), EXPLAIN).status_code == 200
     assert passes == [1]
+
+
+def test_answers_have_the_form_of_their_examples(own: tuple[Service, str]) -> None:
+    _, address = own
+    schemas = get(address, "/openapi.json")["components"]["schemas"]
+    paths = {"Verdicts": PREDICT, "Evidence": EXPLAIN, "Health": "/healthz"}
+    assert answers.EXAMPLES.keys() == paths.keys()
+    for name, path in paths.items():
+        (example,) = schemas[name]["examples"]
+        getattr(answers, name).model_validate(example)
+        answer = get(address, path) if name == "Health" else post(address, jpeg(1, side=240), path).json()
+        assert answer.keys() == example.keys()
+        (first, *_), (second, *_) = (one.get("pictures") or [one.get("picture", {})] for one in (answer, example))
+        assert first.keys() == second.keys()
 
 
 def test_without_scripts_each_picture_of_the_page_goes_through_the_model_once(
