@@ -112,7 +112,7 @@ def main() -> None:
     if "agreement" in options.only:
         publish("Maps: deletion and insertion beside the truth", map_checks.agreement(project, one_pass | many, found))
     if "cost" in options.only:
-        publish("Maps: cost", map_checks.cost(project, one_pass, many))
+        publish("Maps: cost", map_checks.cost(project, one_pass))
 
 
 def opened(options: Any) -> Project:
