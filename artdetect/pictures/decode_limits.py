@@ -112,7 +112,7 @@ def _check_tiff(data: bytes) -> None:
     try:
         (start,) = struct.unpack_from(order + ("I" if width == 4 else "Q"), data, width)
         (entries,) = struct.unpack_from(order + number, data, start)
-    except struct.error:
+    except (struct.error, OverflowError):  # of BigTIFF, offsets have 64 bits
         return
     start += struct.calcsize(order + number)
     entries = min(entries, (len(data) - start) // layout.size)

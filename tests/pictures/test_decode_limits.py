@@ -1,5 +1,6 @@
 """Small files that would cost seconds to hours are refused before anything is decoded; no real program's file is."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,15 @@ def test_a_file_that_asks_for_too_much_work_is_refused_unopened(name: str, monke
     monkeypatch.setattr(Image, "open", None)
     with pytest.raises(PictureError, match=reason):
         images.load(make(), CROP)
+
+
+@pytest.mark.parametrize("start", [8, 2**31, 2**63 - 1, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("order", "<>")
+def test_a_directory_beyond_the_file_is_for_the_decoder_to_refuse(order: str, start: int) -> None:
+    head = {"<": b"II+\0", ">": b"MM\0+"}[order] + struct.pack(f"{order}HHQ", 8, 0, start)
+    decode_limits.check(head)
+    with pytest.raises(PictureError):
+        images.decode(head)
 
 
 def test_index_has_a_row_with_the_reason(tmp_path: Path) -> None:
