@@ -3,10 +3,12 @@
     python -m benchmarks.faults            # what `make test` tries
     python -m benchmarks.faults --slow     # all that `make test-all` tries
     python -m benchmarks.faults --full     # the same with 100 kills and 50,000 pictures; hours
+    python -m benchmarks.faults --slow --reports test.xml slow.xml    # from runs of the whole suite
 
 A row is a kind of fault and the tests that make it. A test may say how often it tries (`record_property("tries", n)`);
 otherwise it counts once. Each row's result is kept in faults.json as soon as it is there, with its commit. So the
-command goes on where it was stopped: it runs the rows that have no result of this commit and size.
+command goes on where it was stopped: it runs the rows that have no result of this commit and size. Instead it can read
+what pytest reported of `make test` and of `make test-slow`, with `PYTEST_ADDOPTS=--junit-xml=FILE`, at this commit.
 """
 
 import argparse
@@ -126,13 +128,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size.add_argument("--full", action="store_const", dest="size", const="full", help="100 kills, 50,000 pictures")
     parser.add_argument("--rows", default="", metavar="TEXT", help="only rows with this text in their name")
     parser.add_argument("--keep", action="store_true", help="results of earlier commits count, too")
+    parser.add_argument("--reports", nargs="+", type=Path, metavar="FILE", help="pytest's XML reports of this commit")
     parser.set_defaults(size="quick")
     options = parser.parse_args(arguments)
+    reported = [case for report in options.reports or () for case in read(report)]
     results = kept()
     for fault, _, targets in ROWS:
         if options.rows in fault and not _is_done(results.get(fault), options.size, options.keep):
             print(f"{fault}: ...", flush=True)
-            found = measured(targets, options.size)
+            found = tally(reported, targets, options.size) if reported else measured(targets, options.size)
             if not found.tests:
                 print(f"{fault}: no test of the size {options.size}")
                 continue
@@ -178,13 +182,11 @@ def measured(targets: Sequence[str], size: str) -> Tally:
         command = [sys.executable, "-m", "pytest", "-q", *chosen, f"--junit-xml={report}"]
         command += ["-o", "junit_family=xunit1"]  # has room for the tries
         environment = os.environ | (FULL if size == "full" else {})
-        at, files = commit(), [f"tests/{target}" for target in targets]
+        files = [f"tests/{target}" for target in targets]
         code = subprocess.run([*command, *files], cwd=PROJECT, env=environment, check=False).returncode
         if code not in (*RAN, NONE_CHOSEN):
             sys.exit(f"pytest ended with exit code {code}: nothing is recorded")
-        found = tally(list(read(report)), targets)
-    found.size, found.commit, found.day = size, at, f"{datetime.now(UTC):%Y-%m-%d}"
-    return found
+        return tally(list(read(report)), targets, size)
 
 
 def page(results: dict[str, Tally]) -> str:
@@ -220,9 +222,9 @@ def read(report: Path) -> Iterator[Case]:
         yield Case(f"{module}.py::{element.get('name', '').partition('[')[0]}", outcome, properties)
 
 
-def tally(cases: Sequence[Case], targets: Sequence[str]) -> Tally:
-    """Count the cases of a row."""
-    found = Tally()
+def tally(cases: Sequence[Case], targets: Sequence[str], size: str) -> Tally:
+    """Count the cases of a row, which ran at this commit; `targets` and `size` as for `measured`."""
+    found = Tally(size=size, commit=commit(), day=f"{datetime.now(UTC):%Y-%m-%d}")
     for case in cases:
         if not any(case.target == target or case.target.startswith(f"{target}::") for target in targets):
             continue

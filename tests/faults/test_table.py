@@ -19,8 +19,31 @@ REPORT = """<testsuites><testsuite>
 def test_a_row_counts_tries_survivors_and_what_was_skipped(tmp_path: Path) -> None:
     (report := tmp_path / "junit.xml").write_text(REPORT)
     cases = list(faults.read(report))
-    assert faults.tally(cases, ["faults/test_kills.py"]) == faults.Tally(3, 101, 100, 1, ["slowly"])
-    assert faults.tally(cases, ["faults/test_kills.py::test_other"]) == faults.Tally(2, 1, 0, 1)
+
+    def counts(target: str) -> tuple[int, ...]:
+        found = faults.tally(cases, [target], "slow")
+        assert found.size == "slow"
+        return found.tests, found.tried, found.survived, found.skipped
+
+    assert counts("faults/test_kills.py") == (3, 101, 100, 1)
+    assert counts("faults/test_kills.py::test_other") == (2, 1, 0, 1)
+    assert faults.tally(cases, ["faults/test_kills.py"], "slow").notes == ["slowly"]
+
+
+def test_reports_of_the_whole_suite_give_the_rows_that_they_have_tests_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (report := tmp_path / "junit.xml").write_text(REPORT.replace("<failure>no</failure>", ""))
+    monkeypatch.setattr(faults, "RESULTS", tmp_path / "faults.json")
+    monkeypatch.setattr(faults, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(faults, "measured", None)  # nothing runs
+    faults.PAGE.write_text("<!-- faults -->\n<!-- end of faults -->")
+    assert faults.main(["--slow", "--reports", str(report)]) == 0
+    found = faults.kept()
+    assert (found["whole runs killed at seeded moments"].survived, found.keys()) == (
+        101,
+        {"whole runs killed at seeded moments", "foreign Host and Origin, pages of other sites"},
+    )
 
 
 def test_every_row_names_tests_that_exist_and_the_page_has_a_place_for_the_table() -> None:
