@@ -110,6 +110,8 @@ class Detector:
     def explain(self, picture: Picture, **settings: Any) -> ExplainedVerdict:
         """Show which regions led to a verdict. In a notebook the result shows its figure.
 
+        Without the extra `explain`, as in the base install, it shows the evidence over the picture, without regions.
+
         Args:
             picture: A path, a PIL picture or an array uint8 [H, W, 3].
             settings: Keys of the config's section `explain`, such as method="gradcam" or steps=16.
@@ -117,12 +119,11 @@ class Detector:
         Raises:
             ConfigError: There is no such setting, or it is not usable.
             DataError: It is not one picture.
-            MissingExtra: A package of the extra `explain` is not installed; the command `artdetect explain` draws the
-                evidence without.
+            MissingExtra: A package of the extra `explain` is not installed, which other methods and settings need.
             ModelError: The method cannot explain this model.
             PictureError: It cannot be read.
         """
-        from artdetect.explain import explained_pictures
+        from artdetect.explain import evidence_figures
         from artdetect.explain.config import ExplainConfig
         from artdetect.pictures.labels import CLASSES
 
@@ -131,6 +132,10 @@ class Detector:
         except ValueError as error:
             raise ConfigError(f"explain: {_first_line(error)}") from None
         name, source = given_pictures.single(picture)
+        if settings in ({}, {"method": "evidence"}) and not evidence_figures.regions_installed():
+            return self._explain_without_regions(name, source)
+        from artdetect.explain import explained_pictures
+
         with tempfile.TemporaryDirectory(prefix="artdetect-") as scratch:
             if isinstance(source, bytes):
                 file = Path(scratch, "picture.png")
@@ -156,6 +161,20 @@ class Detector:
             explained_pictures.draw(self.model, explained, explanation, Path(scratch))
             png = Path(scratch, "figure.png").read_bytes()
         return ExplainedVerdict({**verdict.as_dict(), "path": name}, explanation, png)
+
+    def _explain_without_regions(self, name: str, source: Path | bytes) -> ExplainedVerdict:
+        """The evidence over a picture, from the pass of the model that gives its verdict."""
+        import io
+
+        from artdetect.explain import evidence_figures
+
+        loaded = predict.load(self.model, source)
+        ((verdict, evidence),) = predict.verdicts_with_evidence(self.model, [(name, loaded)])
+        if evidence is None:
+            raise PictureError(str(verdict.error))
+        png = io.BytesIO()
+        evidence_figures.drawn(self.model, source, verdict, evidence).save(png, "PNG")
+        return ExplainedVerdict(verdict.as_dict(), evidence_figures.explanation(verdict, evidence), png.getvalue())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.introduction[0]}>"

@@ -13,6 +13,7 @@ def add(commands: Commands) -> None:
     doctor = commands.add(
         "doctor",
         "check the environment: packages, folders, disk, config, model, server",
+        examples=[("doctor", ""), ("doctor --json", "for programs")],
         partly="something is broken",
     )
     doctor.add_argument("--json", action="store_true", help="print JSON")

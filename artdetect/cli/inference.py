@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import fields
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -112,7 +111,7 @@ def _predict(arguments: argparse.Namespace) -> int:
             elif table:
                 table.writerow(verdict.as_dict().values())
             elif verdict.error:
-                rows.write(verdict.path, "error", verdict.error)
+                rows.write(verdict.path, "error", _reason(verdict.path, verdict.error))
             else:
                 rows.write(verdict.path, verdict.words, f"{verdict.p_ai:.3f}", verdict.model)
             rows.advance()
@@ -121,6 +120,11 @@ def _predict(arguments: argparse.Namespace) -> int:
     terminal.say(f"{number:,} {'picture' if number == 1 else 'pictures'}: {judged}")
     terminal.say(f"{MEANING}. {MIXED_MEANING}" if counts[MIXED] else MEANING)
     return 1 if counts["error"] else 0
+
+
+def _reason(path: str, error: str) -> str:
+    """Why a picture cannot be read, without its path, which its row has already."""
+    return error.removeprefix(f"{path}: ")
 
 
 def _count(sources: Sequence[Path]) -> int:
@@ -146,8 +150,10 @@ def _open_table(path: Path) -> IO[str]:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
+    from artdetect.explain import evidence_figures
+
     more = any(getattr(arguments, option) is not None for option in REGIONS_ONLY)
-    if not more and arguments.method in (None, "evidence") and not _regions_installed():
+    if not more and arguments.method in (None, "evidence") and not evidence_figures.regions_installed():
         return _explain_without_regions(arguments)
     from artdetect.cli import picture_paths
     from artdetect.explain.batch_job import TABLE, ExplanationJob, chunks
@@ -164,7 +170,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     with terminal.Rows("pictures", count) as rows:
         for row in (row for chunk in chunks(job.pending(sources)) for row in job.explain(chunk)):
             explained, failed = explained + (row["error"] is None), failed + (row["error"] is not None)
-            figure_or_error = row["error"] or f"{job.out / row['name']}.png"
+            error = row["error"] and _reason(row["path"], row["error"])
+            figure_or_error = error or f"{job.out / row['name']}.png"
             rows.write(_as_given(row["path"], sources), in_words(row["verdict"], row["reason"]), figure_or_error)
             rows.advance()
     with terminal.activity("checking the maps"):
@@ -172,10 +179,6 @@ def _explain(arguments: argparse.Namespace) -> int:
     counts = f"{explained} explained, {job.unchanged} explained before and unchanged, {failed} unreadable"
     terminal.say(f"{counts}: {job.out / TABLE}")
     return 1 if failed else 0
-
-
-def _regions_installed() -> bool:
-    return all(find_spec(module) for module in ("matplotlib", "numba", "pandas", "scipy", "skimage"))
 
 
 def _explain_without_regions(arguments: argparse.Namespace) -> int:
@@ -189,7 +192,7 @@ def _explain_without_regions(arguments: argparse.Namespace) -> int:
     with terminal.Rows("pictures", _count(sources)) as rows:
         for verdict, figure in evidence_figures.write(detector, sources, arguments.out):
             explained, failed = explained + (figure is not None), failed + (figure is None)
-            rows.write(verdict.path, verdict.words, str(figure or verdict.error))
+            rows.write(verdict.path, verdict.words, str(figure or _reason(verdict.path, str(verdict.error))))
             rows.advance()
     terminal.say(f"{explained} explained, {failed} unreadable: {arguments.out}")
     terminal.say(f"Regions, a table and other methods need more: {installing.extra('explain')}")

@@ -37,12 +37,16 @@ def add(commands: Commands) -> None:
     gc.add_argument("--json", action="store_true", help="print JSON")
     gc.set_defaults(command=_gc)
 
-    pin = commands.add("pin", "protect an artifact, and everything it was made from, from gc")
+    pin = commands.add(
+        "pin",
+        "protect an artifact, and everything it was made from, from gc",
+        examples=[("pin 5a149e7f --reason 'shown at the museum'", "")],
+    )
     pin.add_argument("key", metavar="KEY", help=f"artifact key; {KEY_HELP}. Pinning a report keeps its whole run")
     pin.add_argument("--reason", metavar="TEXT", help="shown by gc")
     pin.set_defaults(command=_pin)
 
-    unpin = commands.add("unpin", "remove a pin")
+    unpin = commands.add("unpin", "remove a pin", examples=[("unpin 5a149e7f", "")])
     unpin.add_argument("key", metavar="KEY", help=f"key of a pinned artifact; {KEY_HELP}")
     unpin.set_defaults(command=_unpin)
 

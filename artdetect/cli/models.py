@@ -36,7 +36,11 @@ def add(commands: Commands) -> None:
     )
     promote.set_defaults(command=_promote)
 
-    rollback = commands.add("rollback", "return to the previous champion; repeat to go further back")
+    rollback = commands.add(
+        "rollback",
+        "return to the previous champion; repeat to go further back",
+        examples=[("rollback --reason 'worse on scans'", "")],
+    )
     rollback.add_argument("--reason", default="rolled back by hand", metavar="TEXT", help="recorded in the history")
     rollback.set_defaults(command=_rollback)
 
@@ -53,7 +57,9 @@ def add(commands: Commands) -> None:
     export.set_defaults(command=_export)
 
     convert = commands.add(
-        "convert-encoder", "write a ViT with timm's tensor names as a folder for train.backbone = hub:FOLDER"
+        "convert-encoder",
+        "write a ViT with timm's tensor names as a folder for train.backbone = hub:FOLDER",
+        examples=[("convert-encoder vit_tiny_patch16_224.npz encoders/vit-tiny --mean 0.5 --std 0.5", "")],
     )
     convert.add_argument("file", type=Path, metavar="FILE", help="the tensors: .npz or .safetensors")
     convert.add_argument("folder", type=Path, metavar="FOLDER", help="what to write: a folder that is new or empty")

@@ -50,6 +50,10 @@ def add(commands: Commands) -> None:
     status = commands.add(
         "status",
         "say which stages are current, stale, missing or corrupt, and why",
+        examples=[
+            ("status", "of the project's config"),
+            ("status --config configs/sample.toml --json", "of another one, for programs"),
+        ],
         partly="a stage is not current",
     )
     add_config(status)
@@ -68,13 +72,18 @@ def add(commands: Commands) -> None:
     drift = commands.add(
         "drift",
         "say whether the model in use leaves more pictures without a verdict than training promised",
+        examples=[("drift --set usage.log=data/use.jsonl", "reads what predict or serve --log wrote")],
         partly="use has drifted",
     )
     add_config(drift)
     drift.add_argument("--json", action="store_true", help="print JSON")
     drift.set_defaults(command=_drift)
 
-    tune = commands.add("tune", "search for better settings of artnet, using validation data only")
+    tune = commands.add(
+        "tune",
+        "search for better settings of artnet, using validation data only",
+        examples=[("tune --config my-art.toml --set tune.trials=2", "trials of earlier runs count")],
+    )
     add_config(tune)
     tune.add_argument(
         "--trials", type=int, metavar="N", help="total number of finished trials, including earlier runs (default: 20)"

@@ -9,7 +9,11 @@ from artdetect.cli.parser import Commands
 
 def add(commands: Commands) -> None:
     """Add this command's parser."""
-    starter = commands.add("starter-model", "run the pipeline and write the starter model that comes with artdetect")
+    starter = commands.add(
+        "starter-model",
+        "run the pipeline and write the starter model that comes with artdetect",
+        examples=[("starter-model --config my-art.toml --out my-starter", "")],
+    )
     add_config(starter)
     starter.add_argument(
         "--out", type=Path, metavar="DIR", help="folder to write to (default: that of the package, artdetect/starter)"

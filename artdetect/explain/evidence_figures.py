@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,18 @@ from PIL import Image, ImageDraw, ImageFont
 
 from artdetect.core.atomic import replacing
 from artdetect.core.errors import PictureError
+from artdetect.explain.explanation import Explanation
 from artdetect.formatting.text import printable
 from artdetect.model import predict
+from artdetect.model.decision import logit
 from artdetect.pictures import images, palette
+from artdetect.pictures.labels import AI, CLASSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artdetect.model.detector import Detector
+    from artdetect.model.evidence import Evidence
     from artdetect.model.mixed import Box
     from artdetect.model.predict import Verdict
 
@@ -39,6 +44,45 @@ MEANING = (
     ("purple for human,", palette.FOR_HUMAN),
     ("no colour says nothing", palette.MUTED),
 )
+
+
+def regions_installed() -> bool:
+    """Whether the extra `explain` is there, with which `figures` draws regions."""
+    return all(find_spec(module) for module in ("matplotlib", "numba", "pandas", "scipy", "skimage"))
+
+
+def drawn(detector: Detector, source: Path | bytes, verdict: Verdict, evidence: Evidence) -> Image.Image:
+    """The figure of a picture.
+
+    Args:
+        detector: The model.
+        source: The picture's file, or its content.
+        verdict: The verdict on it.
+        evidence: The evidence for this verdict, of one picture (N = 1).
+
+    Raises:
+        PictureError: It cannot be read any more.
+    """
+    picture = images.artwork(source, SHOWN, None, detector.geometry.fit)
+    heading = f"{verdict.words}, p(AI) {verdict.p_ai:.3f}"
+    return figure(picture, evidence.margin[0], heading, printable(detector.id), verdict.region)
+
+
+def explanation(verdict: Verdict, evidence: Evidence) -> Explanation:
+    """The evidence for the likelier class as an explanation without regions: its heatmap has one value per place.
+
+    Args:
+        verdict: The verdict on a picture that can be read.
+        evidence: The evidence for it, of one picture (N = 1).
+    """
+    assert verdict.predicted is not None
+    assert verdict.p_ai is not None
+    target = CLASSES.index(verdict.predicted)
+    sign = 1 if target == AI else -1
+    score = sign * float(logit(np.array([verdict.p_ai]))[0])
+    p_ai = None if np.isnan(evidence.p_ai[0]).all() else evidence.p_ai[0]
+    heatmap = (sign * evidence.margin[0]).astype(np.float32)
+    return Explanation(heatmap, None, target, score, None, {"method": "evidence"}, p_ai=p_ai)
 
 
 def figure(
@@ -118,19 +162,16 @@ def write(detector: Detector, sources: Sequence[Path], out: Path) -> Iterator[tu
             if evidence is None:
                 yield verdict, None
                 continue
-            margin = evidence.margin[0]
             name = _name(path, source if source.is_dir() else path.parent, taken)
-            content = verdict.as_dict() | {"evidence": margin.round(4).tolist()}
+            content = verdict.as_dict() | {"evidence": evidence.margin[0].round(4).tolist()}
             try:
-                picture = images.artwork(path, SHOWN, None, detector.geometry.fit)
+                picture = drawn(detector, path, verdict, evidence)
             except PictureError as error:  # it was there a moment ago
                 yield predict.unreadable(path, detector, str(error)), None
                 continue
-            heading = f"{verdict.words}, p(AI) {verdict.p_ai:.3f}"
-            drawn = figure(picture.convert("RGB"), margin, heading, printable(detector.id), verdict.region)
             place = out / f"{name}.png"
             with replacing(place) as temporary:
-                drawn.save(temporary, "PNG")
+                picture.save(temporary, "PNG")
             with replacing(place.with_suffix(".json")) as temporary:
                 temporary.write_text(json.dumps(content), encoding="utf-8")
             yield verdict, place

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from artdetect.core.errors import ConfigError, DataError, PictureError
-from artdetect.pictures import decode_limits
+from artdetect.pictures import decode_limits, png_notes
 
 CACHE_VERSION = 2  # part of the key of cached pixels; raise it whenever a change here changes a pixel
 MAX_PIXELS = 178_000_000  # 0.7 GB decoded; just below the limit of Pillow
@@ -221,7 +221,7 @@ def opened(data: bytes) -> ImageFile.ImageFile:
         raise PictureError("the file is empty")
     decode_limits.check(data)
     with _plain_errors(data):
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        picture = Image.open(io.BytesIO(png_notes.without_damaged(data)), formats=FORMATS)
     width, height = picture.size
     if width < 1 or height < 1:
         raise PictureError(f"the picture has no pixels ({width} x {height})")

@@ -10,7 +10,7 @@ from artdetect.explain import evidence_figures
 from artdetect.pictures.labels import CLASSES
 from artdetect.serve import answers, evidence_view, feedback, forms, intake, metrics
 from artdetect.serve.problems import Problem, Refused
-from artdetect.serve.service import Judged, Service
+from artdetect.serve.service import Counted, Judged, Service
 from artdetect.web.problems import MEDIA_TYPE
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -91,7 +91,7 @@ def router(service: Service) -> APIRouter:
         """Where in one picture the evidence for its verdict lies."""
         async with service.intake.body(request) as body:
             form = await forms.parse(request.headers, body, name)
-            judged = await _one(service, form, evidence_figures.SHOWN, evidence=True)
+            judged = await _one(service, form, "once", evidence_figures.SHOWN, evidence=True)
         if format == "png":
             return Response(await evidence_view.figure(judged), media_type="image/png")
         return JSONResponse(evidence_view.as_dict(judged))
@@ -153,7 +153,7 @@ def _add_feedback(api: APIRouter, service: Service, folder: feedback.FeedbackFol
                 raise Refused(
                     422, f"the form needs a label, {names}; a note has at most {feedback.MAX_NOTE} characters"
                 )
-            judged = await _one(service, form)
+            judged = await _one(service, form, "never")
             row = judged.verdict.as_dict()
             try:
                 path = await asyncio.to_thread(folder.add, form.pictures[0][1], label, note, row)
@@ -163,11 +163,13 @@ def _add_feedback(api: APIRouter, service: Service, folder: feedback.FeedbackFol
         return JSONResponse({"path": path}, 201)
 
 
-async def _one(service: Service, form: forms.Form, artwork: int = 0, evidence: bool = False) -> Judged:
+async def _one(
+    service: Service, form: forms.Form, counted: Counted, artwork: int = 0, evidence: bool = False
+) -> Judged:
     """The only picture of a form, judged; Refused if there are several, or it cannot be read."""
     if len(form.pictures) != 1:
         raise Refused(422, f"one picture at a time. Received: {len(form.pictures)}")
-    (judged,) = await service.judge(form.pictures, artwork, again=True, evidence=evidence)
+    (judged,) = await service.judge(form.pictures, artwork, counted, evidence)
     if judged.verdict.error:
         raise Refused(422, judged.verdict.error)
     return judged

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 class _Waiting:
     name: str
     loaded: PictureViews | str
-    again: bool
+    logged: bool
     evidence: bool  # whether it is wanted, too
     answer: "asyncio.Future[tuple[Verdict, Evidence | None]]"
 
@@ -84,17 +84,17 @@ class BatchingModel:
         return [printable(line) for line in choice.introduction(self.detector, self.role, self.train)]
 
     async def verdict(
-        self, name: str, loaded: PictureViews | str, again: bool = False, evidence: bool = False
+        self, name: str, loaded: PictureViews | str, logged: bool = True, evidence: bool = False
     ) -> "tuple[Verdict, Evidence | None]":
         """The verdict on a picture, and if it is wanted the evidence for it, from the same pass of the model.
 
         Args:
             name: The picture's name, which the row repeats.
             loaded: What the model judges of the picture, or why it cannot be read.
-            again: Whether the client has this verdict already, so that it is not logged.
+            logged: Whether the verdict is logged, if there is a log.
             evidence: Whether the evidence is wanted; a picture that cannot be read has none.
         """
-        own = _Waiting(name, loaded, again, evidence, asyncio.get_running_loop().create_future())
+        own = _Waiting(name, loaded, logged, evidence, asyncio.get_running_loop().create_future())
         self._waiting.append(own)
         async with self._turn:
             while own in self._waiting:
@@ -114,7 +114,7 @@ class BatchingModel:
         else:
             for one, answer in zip(batch, answers, strict=True):
                 one.answer.set_result(answer)
-            self._log([row for one, (row, _) in zip(batch, answers, strict=True) if not one.again])
+            self._log([row for one, (row, _) in zip(batch, answers, strict=True) if one.logged])
 
     def _answers(self, batch: Sequence[_Waiting]) -> "list[tuple[Verdict, Evidence | None]]":
         """The verdicts on pictures that all want evidence, or all want none."""

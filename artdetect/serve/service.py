@@ -1,10 +1,12 @@
 """What happens to a picture in the service: decoded in a process of its own, then judged by the model in use."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from artdetect.core.digests import bytes_digest
 from artdetect.serve import wording
 from artdetect.serve.decoding import Decoded, DecodePool
 from artdetect.serve.feedback import FeedbackFolder
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from artdetect.model.evidence import Evidence
     from artdetect.model.predict import Verdict
     from artdetect.serve.live_model import BatchingModel, LiveModel
+
+Counted = Literal["always", "once", "never"]  # whether a verdict is counted and logged, see `Service.judge`
+REMEMBERED = 10_000  # pictures, the newest of those that were counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +64,22 @@ class Service:
         self.pool = DecodePool()
         self.metrics = ServiceMetrics()
         self.metrics.watch(self.intake, self.pool)
+        self._counted: OrderedDict[tuple[str, str], None] = OrderedDict()  # model and content
 
     async def judge(
-        self, pictures: Sequence[tuple[str, bytes]], artwork: int = 0, again: bool = False, evidence: bool = False
+        self,
+        pictures: Sequence[tuple[str, bytes]],
+        artwork: int = 0,
+        counted: Counted = "always",
+        evidence: bool = False,
     ) -> list[Judged]:
         """The verdicts on some pictures, in order.
 
         Args:
             pictures: Name and content of each.
             artwork: The longest side in pixels at which `Decoded.artwork` is wanted; 0 for none.
-            again: Whether the client has these verdicts already: they are neither counted nor logged.
+            counted: Whether the verdicts are counted and logged. "once" is for clients that may have asked for them
+                before: not if the picture is one of the `REMEMBERED` last that were counted, with the same model.
             evidence: Whether the evidence for them is wanted.
 
         Raises:
@@ -76,18 +87,27 @@ class Service:
         """
         with self.intake.places(len(pictures)):
             model = await self.live.current()
-            judged = (self._judge(model, *picture, artwork, again, evidence) for picture in pictures)
+            judged = (self._judge(model, *picture, artwork, counted, evidence) for picture in pictures)
             return list(await asyncio.gather(*judged))
 
     async def _judge(
-        self, model: "BatchingModel", name: str, content: bytes, artwork: int, again: bool, evidence: bool
+        self, model: "BatchingModel", name: str, content: bytes, artwork: int, counted: Counted, evidence: bool
     ) -> Judged:
         detector = model.detector
+        key = detector.digest, await asyncio.to_thread(bytes_digest, content)
+        counts = counted == "always" or (counted == "once" and key not in self._counted)
         decoded = await self.pool.decode(content, detector.geometry, detector.native_crops, artwork)
         if isinstance(decoded, str):
-            verdict, found = await model.verdict(name, f"{name}: {decoded}" if name else decoded, again, evidence)
+            verdict, found = await model.verdict(name, f"{name}: {decoded}" if name else decoded, counts, evidence)
         else:
-            verdict, found = await model.verdict(name, decoded.views, again, evidence)
-        if not again:
+            verdict, found = await model.verdict(name, decoded.views, counts, evidence)
+        if counts:
             self.metrics.count(verdict)
+            self._remember(key)
         return Judged(verdict, model, None if isinstance(decoded, str) else decoded, found)
+
+    def _remember(self, key: tuple[str, str]) -> None:
+        self._counted[key] = None
+        self._counted.move_to_end(key)
+        if len(self._counted) > REMEMBERED:
+            self._counted.popitem(last=False)

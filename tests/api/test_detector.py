@@ -1,5 +1,7 @@
 """Verdicts and explanations from Python."""
 
+import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,13 +13,16 @@ import pytest
 from PIL import Image
 
 import artdetect
-from artdetect import Detector
+from artdetect import Detector, starter
 from artdetect.api.detector import COLUMNS
 from artdetect.artifacts import registry
 from artdetect.core import installing
 from artdetect.core.errors import ConfigError, DataError, ModelError, PictureError
+from artdetect.explain import evidence_figures
+from artdetect.model import predict
 from artdetect.pictures import images
-from tests.tiny_dataset import write
+from artdetect.pictures.labels import CLASSES
+from tests.tiny_dataset import jpeg, write
 
 
 @pytest.fixture
@@ -103,7 +108,8 @@ for modules in EXTRAS.values():
     sys.modules.update(dict.fromkeys(modules))  # as where they are not installed
 import artdetect
 detector, picture = artdetect.Detector.load(), sys.argv[1]
-for use in (lambda: detector.predict(picture), lambda: detector.explain(picture), artdetect.status):
+uses = lambda: detector.predict(picture), lambda: detector.explain(picture, resolution=256), artdetect.status
+for use in uses:
     try:
         use()
     except artdetect.ArtdetectError as error:
@@ -126,6 +132,50 @@ def test_where_extras_are_not_installed_one_line_says_what_to_install(detector: 
         installing.extra("explain"),
     ]
     assert last == detector.id
+
+
+EVIDENCE_ALONE = """
+import json, sys
+from artdetect.core.errors import EXTRAS
+for modules in EXTRAS.values():
+    sys.modules.update(dict.fromkeys(modules))  # as where they are not installed
+import artdetect
+from artdetect.model.onnx_runtime import Graph
+passes, plain = [], Graph.__call__
+Graph.__call__ = lambda graph, arrays: (passes.append(arrays.ndim), plain(graph, arrays))[1]
+detector = artdetect.Detector.load("starter")
+passes.clear()
+explained = detector.explain(sys.argv[1])
+assert passes.count(4) == 1, passes
+explained.save(sys.argv[2])
+(row,) = artdetect.predict(detector.model, [sys.argv[1]])
+assert explained.verdict == row.as_dict()
+try:
+    detector.explain(sys.argv[3])
+except artdetect.ArtdetectError as error:
+    print(error)
+shown = explained.explanation
+print(json.dumps([shown.heatmap.tolist(), shown.target, shown.score, row.p_ai]))
+"""
+
+
+@pytest.mark.usefixtures("roots")
+def test_without_the_extras_an_explanation_is_the_evidence_of_the_pass_that_gives_the_verdict(tmp_path: Path) -> None:
+    picture, figure = write(tmp_path / "a.jpg", jpeg(1, side=240)), tmp_path / "figure.png"
+    broken = write(tmp_path / "b.jpg", b"<html>")
+    command = [sys.executable, "-c", EVIDENCE_ALONE, *map(str, (picture, figure, broken))]
+    environment = {name: value for name, value in os.environ.items() if name != "ARTDETECT_STARTER"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    problem, last = done.stdout.splitlines()
+    assert problem.startswith(f"{broken}: ")
+    heatmap, target, score, p_ai = json.loads(last)
+    detector = predict.find_model(Path(starter.__file__).with_name("model.npz"))
+    margin = detector.evidence(images.load(picture, detector.geometry)[None]).margin[0]
+    sign = 1 if CLASSES[target] == "AI" else -1
+    np.testing.assert_array_equal(sign * np.float32(heatmap), margin)
+    assert score == pytest.approx(sign * np.log(p_ai / (1 - p_ai)))
+    assert Image.open(figure).width >= evidence_figures.WIDTH
 
 
 def test_nothing_is_an_error(detector: Detector, tmp_path: Path) -> None:

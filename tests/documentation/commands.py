@@ -32,6 +32,7 @@ NOT_RUN = {
     "uv tool run pip-audit": "needs the package index and a vulnerability service",
     "dask ": "needs several machines",
     "artdetect convert-encoder": "needs weights that are not part of the project",
+    "artdetect starter-model": "needs real pictures, which are not part of the project",
 }
 
 

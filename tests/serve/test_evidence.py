@@ -1,6 +1,7 @@
 """Evidence over HTTP: from the pass of the model that gives the verdict, and the same as without the service."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from artdetect.model.onnx_runtime import Graph
 from artdetect.pictures import images
 from artdetect.serve import answers
 from artdetect.serve.service import Service
+from artdetect.usage.log import UsageLog
 from tests.serve.running import PREDICT, get, post, serving, verdict
 from tests.tiny_dataset import jpeg
 
@@ -47,6 +49,42 @@ def test_a_picture_with_its_evidence_goes_through_the_model_once(own: tuple[Serv
     _, address = own
     assert post(address, jpeg(1, side=240), EXPLAIN).status_code == 200
     assert passes == [1]
+
+
+def test_a_picture_is_counted_and_logged_once_whichever_way_its_evidence_is_asked_for(tmp_path: Path) -> None:
+    def counts() -> dict[str, float]:
+        text = httpx.get(f"{address}/metrics").text
+        rows = re.findall(r'artdetect_serve_pictures_total\{verdict="(\w+)"\} (\S+)', text)
+        return {verdict: float(number) for verdict, number in rows}
+
+    log = UsageLog(tmp_path / "use.jsonl")
+    first, second = jpeg(1, side=240), jpeg(2, side=240)
+    with serving(Path(starter.__file__).with_name("model.npz"), 10**7, tmp_path / "feedback") as (service, address):
+        service.live.model.usage = log
+        asked = [post(address, content, EXPLAIN).json()["picture"] for content in (first, first)]
+        assert (sum(counts().values()), len(log.path.read_text().splitlines())) == (1, 1)
+        asked.append(verdict(address, second))
+        post(address, second, EXPLAIN, format="png").raise_for_status()
+        form = {"files": {"picture": jpeg(3, side=240)}, "data": {"label": "human"}}
+        httpx.post(f"{address}/api/v1/feedback", **form, timeout=180).raise_for_status()
+        assert (sum(counts().values()), len(log.path.read_text().splitlines())) == (2, 2)
+        assert post(address, b"<html>", EXPLAIN).status_code == 422
+        assert counts()["error"] == 1
+        assert verdict(address, first) == asked[0]  # who asks for a verdict twice is counted twice
+        assert (sum(counts().values()), len(log.path.read_text().splitlines())) == (4, 3)
+
+
+def test_what_was_counted_is_forgotten_with_the_oldest_first(
+    own: tuple[Service, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, address = own
+    monkeypatch.setattr("artdetect.serve.service.REMEMBERED", 1)
+    monkeypatch.setattr(service, "_counted", OrderedDict())
+    counted: list[str] = []
+    monkeypatch.setattr(service.metrics, "count", lambda verdict: counted.append(verdict.path))
+    for name, seed in (("a", 1), ("b", 2), ("b", 2), ("a", 1)):
+        post(address, jpeg(seed, side=240), EXPLAIN, name=name).raise_for_status()
+    assert counted == ["a", "b", "a"]
 
 
 def test_answers_have_the_form_of_their_examples(own: tuple[Service, str]) -> None:
