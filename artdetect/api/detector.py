@@ -140,16 +140,11 @@ class Detector:
             (verdict,) = predict.predict(self.model, [file])
             if verdict.error is not None or verdict.predicted is None or verdict.p_ai is None:
                 raise PictureError(str(verdict.error))
-            heading = explained_pictures.title(
-                str(verdict.verdict),
-                str(verdict.reason),
-                verdict.predicted,
-                verdict.p_ai,
-                crops=verdict.native_crops or 0,
-            )
+            crops = verdict.native_crops or 0
+            heading = explained_pictures.title(verdict.words, verdict.predicted, verdict.p_ai, crops=crops)
             digest = hashlib.sha256(file.read_bytes()).hexdigest()
             target = CLASSES.index(verdict.predicted)
-            explained = explained_pictures.ExplainedPicture(file, digest, "figure", heading, target)
+            explained = explained_pictures.ExplainedPicture(file, digest, "figure", heading, target, verdict.region)
             (explanation,) = explained_pictures.explain(self.model, config.explainer(self.model), config, [explained])
             if isinstance(explanation, PictureError | DataError):
                 raise explanation

@@ -149,7 +149,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         return _explain_without_regions(arguments)
     from artdetect.cli import picture_paths
     from artdetect.explain.batch_job import TABLE, ExplanationJob, chunks
-    from artdetect.model.decision import in_words
+    from artdetect.explain.result_shards import verdict
 
     config = _explain_config(arguments)
     sources = picture_paths.expand(arguments.paths, arguments.null)
@@ -163,7 +163,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         for row in (row for chunk in chunks(job.pending(sources)) for row in job.explain(chunk)):
             explained, failed = explained + (row["error"] is None), failed + (row["error"] is not None)
             figure_or_error = row["error"] or f"{job.out / row['name']}.png"
-            rows.write(_as_given(row["path"], sources), in_words(row["verdict"], row["reason"]), figure_or_error)
+            rows.write(_as_given(row["path"], sources), verdict(row).words, figure_or_error)
             rows.advance()
     with terminal.activity("checking the maps"):
         job.finish()

@@ -60,6 +60,7 @@ def run(
     from artdetect.explain import summary
     from artdetect.explain.explained_pictures import ExplainedPicture, title
     from artdetect.explain.selection import select
+    from artdetect.model.decision import in_words
     from artdetect.model.detector import Detector
 
     detector = Detector.load(train_folder)
@@ -74,7 +75,9 @@ def run(
             paths.picture(pictures, row.path),
             row.sha256,
             row.name,
-            title(row.verdict, row.reason, row.predicted, row.p_ai, row.label, getattr(row, "native_crops", 0)),
+            title(
+                in_words(row.verdict, row.reason), row.predicted, row.p_ai, row.label, getattr(row, "native_crops", 0)
+            ),
             config.class_to_explain(row.predicted),
         )
         for row in rows.itertuples(index=False)

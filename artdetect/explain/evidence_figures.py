@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from artdetect.core.atomic import replacing
 from artdetect.core.errors import PictureError
+from artdetect.explain.figures import overlay
 from artdetect.formatting.text import printable
 from artdetect.model import predict
 from artdetect.pictures import images, palette
@@ -60,14 +61,13 @@ def figure(
         [(line, palette.INK, strong)] for line in _wrapped(heading, strong, width - 2 * EDGE)
     ]
     lines += [[(words, colour, text) for words, colour in MEANING], [(model, palette.MUTED, text)]]
+    coloured = _coloured(margin, picture)
+    if box:
+        overlay.frame(coloured, box)
     step = round(1.8 * size)
     sheet = Image.new("RGB", (width, picture.height + step * len(lines) + EDGE), palette.PAPER)
-    sheet.paste(_coloured(margin, picture))
+    sheet.paste(coloured)
     write = ImageDraw.Draw(sheet)
-    if box:
-        corners = [share * side for share, side in zip(box, 2 * picture.size, strict=True)]
-        write.rectangle(corners, outline="white", width=6)
-        write.rectangle([corners[0] + 2, corners[1] + 2, corners[2] - 2, corners[3] - 2], outline=palette.INK, width=2)
     for number, line in enumerate(lines):
         place = float(EDGE)
         for words, colour, font in line:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from artdetect.model.mixed import Box
 from artdetect.pictures.palette import FOR_AI, FOR_EITHER, FOR_HUMAN, INK, LINE
 
 Align = Literal["l", "m", "r"]
@@ -168,6 +169,19 @@ def outline(
     for number, colour in enumerate(colours, 1):
         shown[_near(region_map == number, line)] = colour
     return shown
+
+
+def frame(picture: Image.Image, box: Box) -> None:
+    """Draw a dark frame with light edges into a picture, around what stands out of one of mixed origin.
+
+    Args:
+        picture: The picture, changed in place.
+        box: left, top, right, bottom, as shares of its sides.
+    """
+    left, top, right, bottom = (share * side for share, side in zip(box, 2 * picture.size, strict=True))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((left, top, right, bottom), outline="white", width=6)
+    draw.rectangle((left + 2, top + 2, right - 2, bottom - 2), outline=INK, width=2)
 
 
 def _near(mask: NDArray[np.bool_], distance: float) -> NDArray[np.bool_]:
