@@ -2,7 +2,9 @@
 
 * `method_settings`: the list of methods; `methods`: how each works, behind one call. They use `model_score` and, for
   XRAI, `regions`.
-* `explanation`: the result and its file; `map_values`: what it says at each place; `figures`: draws it.
+* `explanation`: the result and its file; `map_values`: what it says at each place; `map_words`: that in words;
+  `pointing`: its regions; `figures`: draws it.
+* `evidence_map` and `evidence_figures`: the same for the evidence alone, in the base install.
 * `quality`: whether the maps explain the model. `localisation`: whether they find a region that was pasted.
 * `explained_pictures` and `summary`: pictures in files, explained once. `selection`: which test pictures the stage
   explains. `batch_job` with `result_shards`: folders with any number of pictures.

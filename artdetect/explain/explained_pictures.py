@@ -16,6 +16,7 @@ from artdetect.core.atomic import replacing
 from artdetect.core.errors import ArtifactError, DataError, PictureError
 from artdetect.explain import explanation as explanations
 from artdetect.formatting.text import printable
+from artdetect.model.decision import MIXED
 from artdetect.pictures import images
 
 if TYPE_CHECKING:
@@ -72,11 +73,14 @@ def title(words: str, predicted: str, p_ai: float, label: str | None = None, cro
     """
     probability = p_ai if predicted == "AI" else 1 - p_ai
     rounded = "over 99.9%" if probability > 0.999 else f"{probability:.1%}"  # a net is never certain
-    leaning = words if words == predicted else f"{words}, {predicted}"
     notes = [f"is {label}"] if label else []
     if crops:
         notes.append(f"judged with {crops} unresized crops; the map is of the whole")
-    return f"{leaning} {rounded}" + (f"\n({'; '.join(notes)})" if notes else "")
+    if words.startswith(MIXED):  # the verdict is on parts
+        first, notes = words, [f"as a whole {predicted} {rounded}", *notes]
+    else:
+        first = f"{words if words == predicted else f'{words}, {predicted}'} {rounded}"
+    return first + (f"\n({'; '.join(notes)})" if notes else "")
 
 
 def explain(

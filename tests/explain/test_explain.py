@@ -148,5 +148,7 @@ def test_a_title_says_verdict_and_probability_of_the_class_it_leans_to(
 
 def test_a_title_says_that_crops_contributed() -> None:
     note = "judged with 3 unresized crops; the map is of the whole"
+    mixed = "mixed: AI at 0 to 50 % from the left, 0 to 40 % from the top"
+    assert title(mixed, "human", 0.2, crops=3) == f"{mixed}\n(as a whole human 80.0%; {note})"
     assert title("AI", "AI", 0.93, crops=3) == f"AI 93.0%\n({note})"
     assert title("AI", "AI", 0.93, "human", 3) == f"AI 93.0%\n(is human; {note})"

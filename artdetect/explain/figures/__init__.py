@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from artdetect.explain import map_values
+from artdetect.explain import map_values, map_words
 from artdetect.explain.explanation import Explanation, Region
 from artdetect.explain.figures import overlay
 from artdetect.explain.figures.caption import caption
@@ -122,7 +122,7 @@ def panels(entry: Entry, path: Path, *, scale: float | None = None, note: str = 
     for left, picture in zip(lefts, (shown.picture, shown.map()), strict=True):
         overlay.place(canvas, picture, left + middle, y)
     y += height + 12
-    heading = f"{map_values.label(entry.explanation) or 'Map'}: {shown.scale.shows}"
+    heading = f"{map_values.label(entry.explanation) or 'Map'}: {shown.scale.words.shows}"
     y = _lines(draw, _PAD, y, _STRONG.wrapped(heading, inner), _STRONG) + 6
     y = shown.scale.draw(canvas, _PAD, y, inner, _BAR, _TEXT) + 20
     if entry.explanation.regions:
@@ -239,9 +239,8 @@ def _within(place: tuple[int, int], size: tuple[int, int]) -> list[float]:
 def _says(explanation: Explanation, region: Region) -> str:
     if region.p_ai is not None:
         return f"p(AI) {region.p_ai:.0%}"
-    if not is_signed(explanation.config):
-        return "matters most"
-    return f"speaks for {'AI' if region.value > 0 else 'human'}"
+    words = map_words.of(explanation)
+    return words.low if is_signed(explanation.config) and region.value < 0 else words.high
 
 
 def _colour(explanation: Explanation, region: Region) -> Colour:
