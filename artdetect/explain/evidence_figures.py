@@ -105,7 +105,7 @@ def levels(found: Explanation) -> NDArray[np.floating]:
 def _coloured(found: Explanation, scale: ColourScale, picture: Image.Image) -> Image.Image:
     """The colours of the evidence over the grey picture."""
     values = Image.fromarray(map_values.for_ai(found).astype(np.float32))
-    resized = np.asarray(values.resize(picture.size, Image.Resampling.BICUBIC))
+    resized = np.asarray(values.resize(picture.size, Image.Resampling.BILINEAR))
     return Image.fromarray(scale.heat(np.asarray(picture), resized))
 
 

@@ -120,6 +120,13 @@ def test_what_says_nothing_has_no_colour_and_what_speaks_has_one(sign: int) -> N
         assert ("says anything" in caption(evidence_map.explained(found))) != coloured
 
 
+def test_beside_what_leans_to_one_class_there_is_no_colour_of_the_other() -> None:
+    margin = np.zeros((14, 14), np.float32)
+    margin[:5, :5] = 3
+    drawn = np.asarray(figure(GREY, evidence(margin), "AI", MODEL))[: GREY.height].astype(int)
+    assert (drawn[..., 2] <= drawn[..., 0]).all()  # purple has more blue than red
+
+
 def test_regions_are_connected_at_most_five_and_no_smaller_than_the_smallest_windows() -> None:
     margin = np.zeros((14, 14), np.float32)
     margin[:4, :4] = margin[10:, 10:] = 3  # as large as the smallest windows, which have 4 x 4 places
