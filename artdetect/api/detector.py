@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from artdetect.api import given_pictures
 from artdetect.api.given_pictures import Picture, Pictures
 from artdetect.core.errors import ConfigError, DataError, PictureError, named_extras
+from artdetect.formatting.text import printable
 from artdetect.model import choice, predict
 from artdetect.model.predict import Verdict
 
@@ -145,16 +146,11 @@ class Detector:
             (verdict,) = predict.predict(self.model, [file])
             if verdict.error is not None or verdict.predicted is None or verdict.p_ai is None:
                 raise PictureError(str(verdict.error))
-            heading = explained_pictures.title(
-                str(verdict.verdict),
-                str(verdict.reason),
-                verdict.predicted,
-                verdict.p_ai,
-                crops=verdict.native_crops or 0,
-            )
+            crops = verdict.native_crops or 0
+            heading = explained_pictures.title(verdict.words, verdict.predicted, verdict.p_ai, crops=crops)
             digest = hashlib.sha256(file.read_bytes()).hexdigest()
             target = CLASSES.index(verdict.predicted)
-            explained = explained_pictures.ExplainedPicture(file, digest, "figure", heading, target)
+            explained = explained_pictures.ExplainedPicture(file, digest, "figure", heading, target, verdict.region)
             (explanation,) = explained_pictures.explain(self.model, config.explainer(self.model), config, [explained])
             if isinstance(explanation, PictureError | DataError):
                 raise explanation
@@ -173,7 +169,7 @@ class Detector:
         if evidence is None:
             raise PictureError(str(verdict.error))
         png = io.BytesIO()
-        evidence_figures.drawn(self.model, source, verdict, evidence).save(png, "PNG")
+        evidence_figures.drawn(self.model, source, verdict, evidence, printable(name)).save(png, "PNG")
         return ExplainedVerdict(verdict.as_dict(), evidence_figures.explanation(verdict, evidence), png.getvalue())
 
     def __repr__(self) -> str:

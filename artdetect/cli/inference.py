@@ -157,7 +157,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         return _explain_without_regions(arguments)
     from artdetect.cli import picture_paths
     from artdetect.explain.batch_job import TABLE, ExplanationJob, chunks
-    from artdetect.model.decision import in_words
+    from artdetect.explain.result_shards import verdict
 
     config = _explain_config(arguments)
     sources = picture_paths.expand(arguments.paths, arguments.null)
@@ -172,7 +172,7 @@ def _explain(arguments: argparse.Namespace) -> int:
             explained, failed = explained + (row["error"] is None), failed + (row["error"] is not None)
             error = row["error"] and _reason(row["path"], row["error"])
             figure_or_error = error or f"{job.out / row['name']}.png"
-            rows.write(_as_given(row["path"], sources), in_words(row["verdict"], row["reason"]), figure_or_error)
+            rows.write(_as_given(row["path"], sources), verdict(row).words, figure_or_error)
             rows.advance()
     with terminal.activity("checking the maps"):
         job.finish()

@@ -2,7 +2,9 @@
 
 * `method_settings`: the list of methods; `methods`: how each works, behind one call. They use `model_score` and, for
   XRAI, `regions`.
-* `explanation`: the result and its file; `map_values`: what it says at each place; `figures`: draws it.
+* `explanation`: the result and its file; `map_values`: what it says at each place; `map_words`: that in words;
+  `pointing`: its regions; `figures`: draws it.
+* `evidence_map` and `evidence_figures`: the same for the evidence alone, in the base install.
 * `quality`: whether the maps explain the model. `localisation`: whether they find a region that was pasted.
 * `explained_pictures` and `summary`: pictures in files, explained once. `selection`: which test pictures the stage
   explains. `batch_job` with `result_shards`: folders with any number of pictures.
@@ -60,6 +62,7 @@ def run(
     from artdetect.explain import summary
     from artdetect.explain.explained_pictures import ExplainedPicture, title
     from artdetect.explain.selection import select
+    from artdetect.model.decision import in_words
     from artdetect.model.detector import Detector
 
     detector = Detector.load(train_folder)
@@ -74,7 +77,9 @@ def run(
             paths.picture(pictures, row.path),
             row.sha256,
             row.name,
-            title(row.verdict, row.reason, row.predicted, row.p_ai, row.label, getattr(row, "native_crops", 0)),
+            title(
+                in_words(row.verdict, row.reason), row.predicted, row.p_ai, row.label, getattr(row, "native_crops", 0)
+            ),
             config.class_to_explain(row.predicted),
         )
         for row in rows.itertuples(index=False)

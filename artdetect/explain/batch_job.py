@@ -27,7 +27,7 @@ from artdetect.explain import summary
 from artdetect.explain.config import ExplainConfig
 from artdetect.explain.explained_pictures import ExplainedPicture, Unreadable, draw, explain, title
 from artdetect.explain.figures.colour_scale import reach
-from artdetect.explain.result_shards import COLUMNS, ResultShards, table, text
+from artdetect.explain.result_shards import COLUMNS, ResultShards, table, text, verdict
 from artdetect.model import predict
 
 if TYPE_CHECKING:
@@ -197,9 +197,9 @@ class ExplanationJob:
             else:
                 error = f"{text(picture.path)}: its name is not valid UTF-8: rename it"
                 yield {"path": text(picture.path), "error": error}
-        for verdict in predict.predict(self.detector, readable):
-            picture = readable[Path(verdict.path)]
-            row = {"name": picture.name, "bytes": picture.size, "modified": picture.modified, **verdict.as_dict()}
+        for judged in predict.predict(self.detector, readable):
+            picture = readable[Path(judged.path)]
+            row = {"name": picture.name, "bytes": picture.size, "modified": picture.modified, **judged.as_dict()}
             if row["error"] is None:
                 try:
                     row["sha256"] = digests.file_digest(picture.path)
@@ -208,9 +208,10 @@ class ExplanationJob:
             yield row
 
     def _explained_picture(self, row: Mapping[str, Any]) -> ExplainedPicture:
-        heading = title(row["verdict"], row["reason"], row["predicted"], row["p_ai"], crops=row["native_crops"])
+        judged = verdict(row)
+        heading = title(judged.words, row["predicted"], row["p_ai"], crops=row["native_crops"])
         target = self.config.class_to_explain(row["predicted"])
-        return ExplainedPicture(Path(row["path"]), row["sha256"], row["name"], heading, target)
+        return ExplainedPicture(Path(row["path"]), row["sha256"], row["name"], heading, target, judged.region)
 
     def _failed(self, row: Mapping[str, Any], error: str) -> dict[str, Any]:
         """The row of a picture without an explanation."""

@@ -18,7 +18,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from artdetect.core.atomic import replacing
 from artdetect.core.errors import PictureError
+from artdetect.explain import evidence_map, map_values
 from artdetect.explain.explanation import Explanation
+from artdetect.explain.figures import overlay
+from artdetect.explain.figures.caption import caption
+from artdetect.explain.figures.colour_scale import ColourScale
+from artdetect.explain.method_settings import EvidenceSettings
 from artdetect.formatting.text import printable
 from artdetect.model import predict
 from artdetect.model.decision import logit
@@ -36,14 +41,10 @@ if TYPE_CHECKING:
 SHOWN = 768  # pixels of the longer side of the picture
 WIDTH = 480  # pixels of a figure, at least
 PHONE, LEGIBLE = 390, 11  # pixels: the width of a phone's page, and the smallest text that is read there
-FULL_COLOUR = 3.0  # logits, a p(AI) of 95 %, in every figure: so a colour means the same, and weak maps look weak
-OPACITY = 0.7  # of the strongest evidence
+FULL_COLOUR = EvidenceSettings.reach  # logits, where parts are not calibrated; the same in every figure
 EDGE = 10  # pixels around the text
-MEANING = (
-    ("orange speaks for AI,", palette.LIGHT.warn),
-    ("purple for human,", palette.FOR_HUMAN),
-    ("no colour says nothing", palette.MUTED),
-)
+KEY = palette.LIGHT.warn, palette.FOR_HUMAN, palette.MUTED  # colours of the texts of `Words.key`
+Text = tuple[str, Any, Any]  # words, colour, font
 
 
 def regions_installed() -> bool:
@@ -51,7 +52,9 @@ def regions_installed() -> bool:
     return all(find_spec(module) for module in ("matplotlib", "numba", "pandas", "scipy", "skimage"))
 
 
-def drawn(detector: Detector, source: Path | bytes, verdict: Verdict, evidence: Evidence) -> Image.Image:
+def drawn(
+    detector: Detector, source: Path | bytes, verdict: Verdict, evidence: Evidence, name: str = ""
+) -> Image.Image:
     """The figure of a picture.
 
     Args:
@@ -59,13 +62,14 @@ def drawn(detector: Detector, source: Path | bytes, verdict: Verdict, evidence: 
         source: The picture's file, or its content.
         verdict: The verdict on it.
         evidence: The evidence for this verdict, of one picture (N = 1).
+        name: The name of the picture; "" for none.
 
     Raises:
         PictureError: It cannot be read any more.
     """
     picture = images.artwork(source, SHOWN, None, detector.geometry.fit)
     heading = f"{verdict.words}, p(AI) {verdict.p_ai:.3f}"
-    return figure(picture, evidence.margin[0], heading, printable(detector.id), verdict.region)
+    return figure(picture, evidence, heading, printable(detector.id), name=name, box=verdict.region)
 
 
 def explanation(verdict: Verdict, evidence: Evidence) -> Explanation:
@@ -86,32 +90,35 @@ def explanation(verdict: Verdict, evidence: Evidence) -> Explanation:
 
 
 def figure(
-    picture: Image.Image, margin: NDArray[np.float32], heading: str, model: str, box: Box | None = None
+    picture: Image.Image, evidence: Evidence, heading: str, model: str, *, name: str = "", box: Box | None = None
 ) -> Image.Image:
-    """The evidence drawn over a picture, with the verdict and what the colours mean below it.
+    """The evidence drawn over a picture, and below it the verdict, a sentence, and what the colours mean.
 
     Args:
         picture: The picture, with the field of view of the model.
-        margin: `Evidence.margin` of it, [G, G].
+        evidence: The evidence for its verdict: N = 1.
         heading: The verdict in words.
         model: The name of the model.
+        name: The name of the picture; "" for none.
         box: What stands out of a picture of mixed origin, see `Verdict.region`; None for others.
     """
     width = max(picture.width, WIDTH)
     size = math.ceil(width * LEGIBLE / PHONE)
     text, strong = ImageFont.load_default(size), ImageFont.load_default(round(1.3 * size))
-    lines: list[list[tuple[str, Any, Any]]] = [
-        [(line, palette.INK, strong)] for line in _wrapped(heading, strong, width - 2 * EDGE)
-    ]
-    lines += [[(words, colour, text) for words, colour in MEANING], [(model, palette.MUTED, text)]]
+    found, room = evidence_map.explained(evidence), width - 2 * EDGE
+    scale = ColourScale.make(found, None)
+    lines: list[list[Text]] = [[(overlay.shortened(name, room, text.getlength), palette.MUTED, text)]] if name else []
+    for paragraph, font in ((heading, strong), (caption(found), text)):
+        lines += [[(line, palette.INK, font)] for line in overlay.wrapped(paragraph, room, font.getlength)]
+    lines += _in_lines([(words, colour, text) for words, colour in zip(scale.words.key, KEY, strict=False)], room, size)
+    lines.append([(model, palette.MUTED, text)])
+    coloured = _coloured(found, scale, picture)
+    if box:
+        overlay.frame(coloured, box)
     step = round(1.8 * size)
     sheet = Image.new("RGB", (width, picture.height + step * len(lines) + EDGE), palette.PAPER)
-    sheet.paste(_coloured(margin, picture))
+    sheet.paste(coloured)
     write = ImageDraw.Draw(sheet)
-    if box:
-        corners = [share * side for share, side in zip(box, 2 * picture.size, strict=True)]
-        write.rectangle(corners, outline="white", width=6)
-        write.rectangle([corners[0] + 2, corners[1] + 2, corners[2] - 2, corners[3] - 2], outline=palette.INK, width=2)
     for number, line in enumerate(lines):
         place = float(EDGE)
         for words, colour, font in line:
@@ -120,26 +127,31 @@ def figure(
     return sheet
 
 
-def _wrapped(text: str, font: Any, width: float) -> list[str]:
-    """A text in lines of at most `width` pixels, if its words are not longer."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and font.getlength(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
+def _in_lines(texts: Sequence[Text], width: float, size: float) -> list[list[Text]]:
+    """Short texts beside one another as far as they fit, with half of `size` pixels between them."""
+    lines: list[list[Text]] = [[]]
+    for one in texts:
+        needed = sum(font.getlength(words) + size / 2 for words, _, font in [*lines[-1], one])
+        if lines[-1] and needed - size / 2 > width:
+            lines.append([])
+        lines[-1].append(one)
     return lines
 
 
-def _coloured(margin: NDArray[np.float32], picture: Image.Image) -> Image.Image:
-    """The picture under the colours of the evidence, more opaque where it is stronger."""
-    strength = Image.fromarray((margin / FULL_COLOUR).astype(np.float32))
-    values = np.asarray(strength.resize(picture.size, Image.Resampling.BICUBIC)).clip(-1, 1)
-    mask = Image.fromarray((np.abs(values) * OPACITY * 255).astype(np.uint8))
-    ai, human = (Image.new("RGB", picture.size, colour) for colour in (palette.FOR_AI, palette.FOR_HUMAN))
-    colours = Image.composite(ai, human, Image.fromarray(((values > 0) * 255).astype(np.uint8)))
-    return Image.composite(colours, picture, mask)
+def levels(found: Explanation) -> NDArray[np.floating]:
+    """The colour of each place [G, G], from -1, all for human, to 1, all for AI; 0 has none.
+
+    Args:
+        found: An explanation of `evidence_map.explained`.
+    """
+    return ColourScale.make(found, None).level(map_values.for_ai(found))
+
+
+def _coloured(found: Explanation, scale: ColourScale, picture: Image.Image) -> Image.Image:
+    """The colours of the evidence over the grey picture."""
+    values = Image.fromarray(map_values.for_ai(found).astype(np.float32))
+    resized = np.asarray(values.resize(picture.size, Image.Resampling.BILINEAR))
+    return Image.fromarray(scale.heat(np.asarray(picture), resized))
 
 
 def write(detector: Detector, sources: Sequence[Path], out: Path) -> Iterator[tuple[Verdict, Path | None]]:
@@ -163,9 +175,12 @@ def write(detector: Detector, sources: Sequence[Path], out: Path) -> Iterator[tu
                 yield verdict, None
                 continue
             name = _name(path, source if source.is_dir() else path.parent, taken)
-            content = verdict.as_dict() | {"evidence": evidence.margin[0].round(4).tolist()}
+            said = {
+                "evidence": evidence.margin[0].round(4).tolist(),
+                "caption": caption(evidence_map.explained(evidence)),
+            }
             try:
-                picture = drawn(detector, path, verdict, evidence)
+                picture = drawn(detector, path, verdict, evidence, printable(path.name))
             except PictureError as error:  # it was there a moment ago
                 yield predict.unreadable(path, detector, str(error)), None
                 continue
@@ -173,7 +188,7 @@ def write(detector: Detector, sources: Sequence[Path], out: Path) -> Iterator[tu
             with replacing(place) as temporary:
                 picture.save(temporary, "PNG")
             with replacing(place.with_suffix(".json")) as temporary:
-                temporary.write_text(json.dumps(content), encoding="utf-8")
+                temporary.write_text(json.dumps(verdict.as_dict() | said), encoding="utf-8")
             yield verdict, place
 
 

@@ -16,7 +16,7 @@ from artdetect.core.atomic import replacing
 from artdetect.core.errors import ArtifactError, DataError, PictureError
 from artdetect.explain import explanation as explanations
 from artdetect.formatting.text import printable
-from artdetect.model.decision import in_words
+from artdetect.model.decision import MIXED
 from artdetect.pictures import images
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from artdetect.explain.figures import Entry
     from artdetect.explain.methods.explainer import Explainer
     from artdetect.model.detector import Detector
+    from artdetect.model.mixed import Box
     from artdetect.pictures.pixel_cache import PixelCache
 
 FIGURE_SIDE = 512  # pixels of the artwork in a figure
@@ -47,6 +48,7 @@ class ExplainedPicture:
         name: The name of its figure and arrays, without suffix; may contain folders.
         title: The heading of its figure.
         target: The class that is explained.
+        frame: What stands out of a picture of mixed origin, see `Verdict.region`; None for others.
     """
 
     path: Path
@@ -54,16 +56,16 @@ class ExplainedPicture:
     name: str
     title: str
     target: int
+    frame: Box | None = None
 
 
-def title(verdict: str, reason: str, predicted: str, p_ai: float, label: str | None = None, crops: int = 0) -> str:
+def title(words: str, predicted: str, p_ai: float, label: str | None = None, crops: int = 0) -> str:
     """The heading of a figure: verdict, probability of the predicted class, and the truth where it is known.
 
     Maps explain the score of the whole picture, so the heading says where crops contributed to the verdict.
 
     Args:
-        verdict: "AI", "human", "unsure" or "mixed".
-        reason: Why, which is said of an unsure verdict.
+        words: The verdict as people read it, see `Verdict.words`.
         predicted: The class on whose side of the threshold the picture lies, "AI" or "human".
         p_ai: The probability of AI.
         label: The true class.
@@ -71,12 +73,14 @@ def title(verdict: str, reason: str, predicted: str, p_ai: float, label: str | N
     """
     probability = p_ai if predicted == "AI" else 1 - p_ai
     rounded = "over 99.9%" if probability > 0.999 else f"{probability:.1%}"  # a net is never certain
-    words = in_words(verdict, reason)
-    leaning = words if verdict == predicted else f"{words}, {predicted}"
     notes = [f"is {label}"] if label else []
     if crops:
         notes.append(f"judged with {crops} unresized crops; the map is of the whole")
-    return f"{leaning} {rounded}" + (f"\n({'; '.join(notes)})" if notes else "")
+    if words.startswith(MIXED):  # the verdict is on parts
+        first, notes = words, [f"as a whole {predicted} {rounded}", *notes]
+    else:
+        first = f"{words if words == predicted else f'{words}, {predicted}'} {rounded}"
+    return first + (f"\n({'; '.join(notes)})" if notes else "")
 
 
 def explain(
@@ -161,11 +165,11 @@ def artwork(
 
 
 def entry(detector: Detector, picture: ExplainedPicture, explanation: Explanation) -> Entry:
-    """A picture as figures show it: what the model sees of it, its explanation, title and file name."""
+    """A picture as figures show it: what the model sees of it, its explanation, title, file name and frame."""
     from artdetect.explain.figures import Entry
 
     shown = images.artwork(picture.path, FIGURE_SIDE, picture.sha256, detector.geometry.fit)
-    return Entry(shown, explanation, picture.title, printable(picture.path.name))
+    return Entry(shown, explanation, picture.title, printable(picture.path.name), picture.frame)
 
 
 def draw(

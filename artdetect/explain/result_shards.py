@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.core import digests
 from artdetect.core.atomic import replacing
 from artdetect.core.errors import ArtifactError
+from artdetect.model.predict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +25,9 @@ COLUMNS = {
     "novelty": "float64",
     "generator": "string",
     "native_crops": "Int64",
+    "ai_region": "object",
+    "ai_area": "float64",
+    "human_region": "object",
     "model": "string",
     "error": "string",
     "sha256": "string",
@@ -41,6 +46,19 @@ def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def verdict(row: Mapping[str, Any]) -> Verdict:
+    """The verdict of a row, also of one that was read from a table: what is missing there is None here."""
+    return Verdict(**{field.name: _value(row.get(field.name)) for field in fields(Verdict)})
+
+
+def _value(cell: Any) -> Any:
+    import pandas as pd
+
+    if pd.api.types.is_list_like(cell):  # a box
+        return tuple(map(float, cell))
+    return None if pd.isna(cell) else cell
 
 
 def text(path: Path) -> str:

@@ -94,6 +94,11 @@ class Evidence(BaseModel):
         description="the calibrated probability of AI of these parts alone; null where parts of this size say nothing"
     )
     full_colour: float = Field(
-        description="the size of a margin from which on it is drawn in full colour: the same for all pictures"
+        description="the size of a margin from which on it is drawn in full colour, where parts are not calibrated: "
+        "the same for all pictures"
     )
+    level: list[list[float]] = Field(
+        description="the colour of each place, from -1, all for human, to 1, all for AI; 0 has none"
+    )
+    caption: str = Field(description="what the evidence says, in a sentence")
     image: str = Field(description="what the grid lies over, as a data URI: the picture, or the square that is judged")

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from artdetect.explain import evidence_figures
+from artdetect.explain import evidence_figures, evidence_map, map_words
+from artdetect.explain.figures.caption import caption
+from artdetect.explain.map_words import Words
+from artdetect.formatting.text import printable
 from artdetect.serve import wording
 from artdetect.serve.service import Judged
 
@@ -21,10 +24,13 @@ def as_dict(judged: Judged) -> dict[str, Any]:
     assert found
     parts = found.p_ai[0].astype(object)
     parts[~np.isfinite(found.p_ai[0])] = None
+    explained = evidence_map.explained(found)
     return {
         "picture": judged.as_dict(),
         "margin": found.margin[0].round(4).tolist(),
         "p_ai": parts.tolist(),
+        "level": evidence_figures.levels(explained).round(4).tolist(),
+        "caption": caption(explained),
         "full_colour": evidence_figures.FULL_COLOUR,
         "image": artwork_uri(judged),
     }
@@ -43,10 +49,21 @@ def _data_uri(picture: Image.Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def share_for_ai(judged: Judged) -> float:
-    """The share of the picture whose evidence speaks for AI."""
+def name(judged: Judged) -> str:
+    """The picture's name as people read it."""
+    return printable(judged.verdict.path) or "picture"
+
+
+def sentence(judged: Judged) -> str:
+    """What the evidence says, in a sentence."""
     assert judged.evidence
-    return float((judged.evidence.margin[0] > 0).mean())
+    return caption(evidence_map.explained(judged.evidence))
+
+
+def words(judged: Judged) -> Words:
+    """The words for the evidence of the model that judged it."""
+    parts = judged.model.detector.parts
+    return map_words.of_parts(calibrated=bool(parts and parts.calibrated))
 
 
 async def figure(judged: Judged) -> bytes:
@@ -71,5 +88,7 @@ def _draw(judged: Judged) -> Image.Image:
     assert judged.evidence
     heading = wording.headline(judged.verdict)
     picture = Image.fromarray(judged.decoded.artwork)
-    margin, verdict = judged.evidence.margin[0], judged.verdict
-    return evidence_figures.figure(picture, margin, heading, verdict.model, verdict.region)
+    verdict = judged.verdict
+    return evidence_figures.figure(
+        picture, judged.evidence, heading, verdict.model, name=name(judged), box=verdict.region
+    )

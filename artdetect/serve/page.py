@@ -15,7 +15,6 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from artdetect.core.version import __version__
-from artdetect.formatting.text import printable
 from artdetect.model.choice import ROLES
 from artdetect.pictures.file_types import SUFFIXES
 from artdetect.pictures.labels import CLASSES
@@ -139,7 +138,8 @@ def _result(judged: Judged) -> dict[str, Any]:
     answer = judged.as_dict()
     return answer | {
         "answer": answer,
-        "name": printable(verdict.path) or "picture",
+        "name": evidence_view.name(judged),
+        "words": evidence_view.words(judged),
         "thumbnail": evidence_view.artwork_uri(judged) if judged.decoded else "",
         "percent": wording.percent(verdict.p_ai) if verdict.p_ai is not None else "",
         "low": low,
@@ -151,7 +151,7 @@ def _result(judged: Judged) -> dict[str, Any]:
 async def _figure(judged: Judged) -> dict[str, Any]:
     if not judged.decoded:
         return {}
-    return {"figure": await evidence_view.figure_uri(judged), "share": evidence_view.share_for_ai(judged)}
+    return {"figure": await evidence_view.figure_uri(judged), "caption": evidence_view.sentence(judged)}
 
 
 def _facts(service: Service) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.utilities.callables import get_call_parameters
 
 from artdetect.compute import PREFETCH, ComputeContext, dask_cluster
+from artdetect.core import installing
 from artdetect.core.errors import ComputeError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _runner(context: ComputeContext) -> "Iterator[DaskTaskRunner]":
         from prefect_dask import DaskTaskRunner
     except ImportError as error:
         raise ComputeError(
-            f"tasks on a cluster need prefect-dask, which is not installed: {dask_cluster.INSTALL}"
+            f"tasks on a cluster need prefect-dask, which is not installed: {installing.extra('cluster')}"
         ) from error
     with ExitStack() as stack:
         run = FlowRunContext.get()

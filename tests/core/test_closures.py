@@ -33,6 +33,7 @@ OTHER_STAGES = {
         "explain.methods.evidence",
         "explain.methods.explainer",
         "explain.model_score",
+        "explain.pointing",
         "explain.quality.deletion_insertion",
         "explain.regions",
         "explain.regions.compact",

@@ -9,12 +9,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from platform import node
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from artdetect import starter
 from artdetect.core import paths
 from artdetect.core.errors import ArtdetectError, DataError, StorageError
 from artdetect.explain import explanation as explanations
@@ -22,6 +24,8 @@ from artdetect.explain import figures
 from artdetect.explain.batch_job import ExplanationJob, chunks
 from artdetect.explain.config import ExplainConfig
 from artdetect.explain.explained_pictures import ExplainedPicture, explain, title
+from artdetect.explain.result_shards import verdict
+from artdetect.model import predict
 from artdetect.model.detector import Detector
 from artdetect.pictures import images
 from tests import PROJECT
@@ -227,7 +231,7 @@ def check_scale(out: Path) -> float:
     scale = figures.common_reach(every.values())
     for name, found in every.items():
         row = rows.loc[name]
-        heading = title(row.verdict, row.reason, row.predicted, row.p_ai)
+        heading = title(verdict(row).words, row.predicted, row.p_ai)
         shown = figures.Entry(images.artwork(Path(row.path), 512), found, heading, Path(row.path).name)
         figures.panels(shown, out / "x.png.expected", scale=scale)
         assert (out / "x.png.expected").read_bytes() == (out / f"{name}.png").read_bytes(), name
@@ -247,11 +251,46 @@ def test_a_figure_says_when_crops_contributed_to_the_verdict(source: Path) -> No
     rows = table(out)
     assert rows.native_crops[["large", "tiny"]].tolist() == [2, 0]
     for row in rows.loc[["large", "tiny"]].itertuples():
-        heading = title(row.verdict, row.reason, row.predicted, row.p_ai, crops=row.native_crops)
+        heading = title(verdict(row._asdict()).words, row.predicted, row.p_ai, crops=row.native_crops)
         assert ("2 unresized crops" in heading) == (row.name == "large")
         artwork, found = images.artwork(Path(row.path), 512), explanations.load(out / f"{row.name}.npz")
         figures.panels(figures.Entry(artwork, found, heading, Path(row.path).name), out / "expected.png")
         assert (out / "expected.png").read_bytes() == (out / f"{row.name}.png").read_bytes()
+
+
+def test_the_figure_of_a_mixed_picture_says_and_frames_what_stands_out_also_in_a_later_run(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, out = Detector.load(Path(starter.__file__).with_name("model.npz")), source.parent / "out"
+    assert judge.parts
+    assert judge.parts.mixed
+    anything = replace(judge.parts, mixed=replace(judge.parts.mixed, firmness=0.0))
+    judge = replace(judge, parts=anything, rule=replace(judge.rule, novelty=None))
+    halves = Image.linear_gradient("L").resize((240, 240)).convert("RGB")
+    halves.paste(images.decode(write(source / "noise.jpg", jpeg(0, side=240))).crop((120, 0, 240, 240)), (120, 0))
+    halves.save(source / "halves.png")
+    config = ExplainConfig(quality_pictures=0)
+    run(judge, out, source / "halves.png", config=config)
+    (expected,) = predict.predict(judge, [source / "halves.png"])
+    assert (expected.verdict, expected.region is None) == ("mixed", False)
+    row = table(out).loc["halves"]
+    assert verdict(row) == expected
+    found = explanations.load(out / "halves.npz")
+    artwork = images.artwork(Path(row.path), 512)
+
+    def drawn(frame: Any) -> bytes:
+        heading = title(expected.words, row.predicted, row.p_ai)
+        shown = figures.Entry(artwork, found, heading, "halves.png", frame)
+        figures.panels(shown, out / "expected.png", scale=row.reach)
+        return (out / "expected.png").read_bytes()
+
+    assert (out / "halves.png").read_bytes() == drawn(expected.region) != drawn(None)
+    sheet = (out / "sheet.png").read_bytes()
+    run(judge, out, source / "halves.png", config=config)  # takes the verdict from the table
+    assert (out / "sheet.png").read_bytes() == sheet
+    monkeypatch.setattr(figures.overlay, "frame", lambda *_: None)
+    run(judge, out, source / "halves.png", config=config)
+    assert (out / "sheet.png").read_bytes() != sheet
 
 
 def test_pictures_are_listed_one_after_the_other(detector: Detector, roots: Path) -> None:

@@ -12,6 +12,7 @@ from artdetect.explain import explanation as explanations
 from artdetect.explain import run
 from artdetect.explain.config import ExplainConfig
 from artdetect.explain.explained_pictures import title
+from artdetect.model.decision import in_words
 from artdetect.pictures import splices
 
 CHEAP = ExplainConfig(method="integrated_gradients", steps=2, quality_pictures=0, localisation=0, beside=())
@@ -140,11 +141,14 @@ def test_too_few_test_pictures_for_splices_are_said_in_the_result(trained: Path,
 def test_a_title_says_verdict_and_probability_of_the_class_it_leans_to(
     verdict: str, reason: str, predicted: str, p_ai: float, says: str
 ) -> None:
-    assert title(verdict, reason, predicted, p_ai) == says
-    assert title(verdict, reason, predicted, p_ai, "human") == f"{says}\n(is human)"
+    words = in_words(verdict, reason)
+    assert title(words, predicted, p_ai) == says
+    assert title(words, predicted, p_ai, "human") == f"{says}\n(is human)"
 
 
 def test_a_title_says_that_crops_contributed() -> None:
     note = "judged with 3 unresized crops; the map is of the whole"
-    assert title("AI", "sure", "AI", 0.93, crops=3) == f"AI 93.0%\n({note})"
-    assert title("AI", "sure", "AI", 0.93, "human", 3) == f"AI 93.0%\n(is human; {note})"
+    mixed = "mixed: AI at 0 to 50 % from the left, 0 to 40 % from the top"
+    assert title(mixed, "human", 0.2, crops=3) == f"{mixed}\n(as a whole human 80.0%; {note})"
+    assert title("AI", "AI", 0.93, crops=3) == f"AI 93.0%\n({note})"
+    assert title("AI", "AI", 0.93, "human", 3) == f"AI 93.0%\n(is human; {note})"

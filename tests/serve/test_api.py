@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from artdetect.core.errors import ConfigError
-from artdetect.explain import evidence_figures
+from artdetect.explain import evidence_figures, evidence_map
+from artdetect.explain.figures.caption import caption
 from artdetect.gate import golden
 from artdetect.pictures import images
 from artdetect.pictures.file_types import SUFFIXES
@@ -105,8 +106,14 @@ def test_the_evidence_is_that_of_the_model_as_numbers_and_as_a_figure(running: R
     assert shown.size == (90, 90)
     figure = Image.open(io.BytesIO(post(address, content, "/api/v1/explain", format="png").content))
     assert body["full_colour"] == evidence_figures.FULL_COLOUR
-    alone = evidence_figures.figure(shown, expected.margin[0], body["picture"]["headline"], detector.id)
+    explained = evidence_map.explained(expected)
+    np.testing.assert_allclose(body["level"], evidence_figures.levels(explained), atol=1e-3)
+    assert body["caption"] == caption(explained)
+    assert body["caption"].startswith("Not calibrated: ")
+    alone = evidence_figures.figure(shown, expected, body["picture"]["headline"], detector.id, name="picture")
     assert (figure.format, figure.size) == ("PNG", alone.size)
+    named = post(address, content, "/api/v1/explain", name="a.jpg", format="png").content
+    assert named != post(address, content, "/api/v1/explain", name="b.jpg", format="png").content
 
 
 def test_evidence_is_for_one_picture_that_can_be_read(address: str) -> None:

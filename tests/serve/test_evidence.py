@@ -109,7 +109,8 @@ def test_without_scripts_each_picture_of_the_page_goes_through_the_model_once(
     files.append(("picture", ("page.jpg", b"<html>")))
     answer = httpx.post(address, files=files, timeout=180)
     assert (answer.status_code, sum(passes)) == (200, 3)
-    assert len(re.findall(r'alt="\d\.jpg with its evidence', answer.text)) == 3
+    assert len(re.findall(r'alt="\d\.jpg with its evidence: [^"]*(?:speaks? for|says anything)', answer.text)) == 3
+    assert answer.text.count('<span class="tag human">purple</span> speaks for human, no colour says nothing;') == 6
     assert "Cannot be read" in answer.text
 
 

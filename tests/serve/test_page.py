@@ -8,6 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from artdetect.explain import evidence_figures
 from artdetect.serve import feedback
 from artdetect.serve.live_model import LiveModel
 from benchmarks import serve_page
@@ -109,7 +110,11 @@ def test_the_evidence_lies_over_the_picture_and_follows_the_sliders(page: Page, 
     page.evaluate("document.querySelector('.show-evidence').click()")
     assert "Hide weaker" in page.wait(lambda text: "Hide weaker" in text)
     label = page.evaluate("document.querySelector('canvas').getAttribute('aria-label')")
-    assert label.startswith("own.jpg with its evidence: ")
+    assert label.startswith("own.jpg with its evidence: Not calibrated: ")
+    legend = page.evaluate("document.querySelector('.controls').textContent")
+    assert label.removeprefix("own.jpg with its evidence: ") in legend
+    assert "orange leans to AI" in legend
+    assert "speak" not in legend
 
     def drawn(opacity: int, threshold: int) -> str:
         for name, value in (("opacity", opacity), ("threshold", threshold)):
@@ -125,6 +130,9 @@ def test_the_evidence_lies_over_the_picture_and_follows_the_sliders(page: Page, 
     page.evaluate("document.querySelector('.figure').click()")
     saved = tmp_path / "own.jpg-evidence.png"
     assert awaited(saved.exists)
+    with Image.open(saved) as figure:
+        assert figure.width == evidence_figures.WIDTH
+        assert figure.height > page.evaluate("document.querySelector('canvas').height") + 200  # with its words
 
 
 @needs_chromium

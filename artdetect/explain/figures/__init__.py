@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from artdetect.explain import map_values
+from artdetect.explain import map_values, map_words
 from artdetect.explain.explanation import Explanation, Region
 from artdetect.explain.figures import overlay
 from artdetect.explain.figures.caption import caption
 from artdetect.explain.figures.colour_scale import ColourScale, common_reach
 from artdetect.explain.figures.overlay import Colour, Style
 from artdetect.explain.method_settings import is_signed
+from artdetect.model.mixed import Box
 from artdetect.pictures.palette import CARD, FOR_AI, FOR_EITHER, FOR_HUMAN, LINE, MUTED, PAPER
 
 __all__ = ["LEGIBLE", "NARROW", "WIDTH", "Entry", "caption", "common_reach", "panels", "sheet"]
@@ -47,23 +48,26 @@ class Entry:
         explanation: The explanation of that picture; its heatmap [H, W] has any resolution.
         title: The verdict, and in further lines what else is known.
         name: The name of the file.
+        frame: What stands out of a picture of mixed origin, see `Verdict.region`: it gets a frame on the map.
     """
 
     artwork: Image.Image
     explanation: Explanation
     title: str
     name: str = ""
+    frame: Box | None = None
 
 
 @dataclass(frozen=True)
 class _Panels:
-    """A picture, its map and its regions, uint8 [H, W, 3] each, and the colours of the map and of the regions."""
+    """A picture, its map and its regions, uint8 [H, W, 3] each, the colours of map and regions, and the frame."""
 
     picture: NDArray[np.uint8]
     heat: NDArray[np.uint8]
     region_map: NDArray[np.int8]
     scale: ColourScale
     colours: list[Colour]
+    frame: Box | None
 
     @classmethod
     def make(cls, entry: Entry, side: int, scale: float | None) -> _Panels:
@@ -80,7 +84,15 @@ class _Panels:
             found = np.zeros(explanation.heatmap.shape, np.int8)
         region_map = overlay.resized_regions(found, size)
         of_regions = [_colour(explanation, region) for region in explanation.regions]
-        return cls(picture, colours.heat(picture, values), region_map, colours, of_regions)
+        return cls(picture, colours.heat(picture, values), region_map, colours, of_regions, entry.frame)
+
+    def map(self, *, outlined: bool = False) -> NDArray[np.uint8]:
+        """The map with its frame, if there is one, and below that the contours of its regions, if they are wanted."""
+        contours = overlay.outline(self.heat, self.region_map, self.colours, line=2) if outlined else self.heat
+        if self.frame is None:
+            return contours
+        overlay.frame(framed := Image.fromarray(contours), self.frame)
+        return np.asarray(framed)
 
 
 def panels(entry: Entry, path: Path, *, scale: float | None = None, note: str = "") -> None:
@@ -107,10 +119,10 @@ def panels(entry: Entry, path: Path, *, scale: float | None = None, note: str = 
     y = _lines(draw, _PAD, y, _CAPTION.wrapped(caption(entry.explanation), inner), _CAPTION) + 14
     lefts = [_PAD + number * (_PANEL + _GAP) for number in (0, 1)]
     middle = (_PANEL - width) // 2
-    for left, picture in zip(lefts, (shown.picture, shown.heat), strict=True):
+    for left, picture in zip(lefts, (shown.picture, shown.map()), strict=True):
         overlay.place(canvas, picture, left + middle, y)
     y += height + 12
-    heading = f"{map_values.label(entry.explanation) or 'Map'}: {shown.scale.shows}"
+    heading = f"{map_values.label(entry.explanation) or 'Map'}: {shown.scale.words.shows}"
     y = _lines(draw, _PAD, y, _STRONG.wrapped(heading, inner), _STRONG) + 6
     y = shown.scale.draw(canvas, _PAD, y, inner, _BAR, _TEXT) + 20
     if entry.explanation.regions:
@@ -168,8 +180,7 @@ def _card(entry: Entry, scale: float | None) -> tuple[Image.Image, ColourScale]:
     canvas = Image.new("RGB", (inner, 4 * WIDTH), CARD)
     draw = ImageDraw.Draw(canvas)
     y = _head(draw, entry, 0, 0, inner, _STRONG) + 8
-    lit = overlay.outline(shown.heat, shown.region_map, shown.colours, line=2)
-    for left, picture in ((1, shown.picture), (1 + side + _BETWEEN, lit)):
+    for left, picture in ((1, shown.picture), (1 + side + _BETWEEN, shown.map(outlined=True))):
         overlay.place(canvas, picture, left + (side - width) // 2, y)
     y += height + 8
     texts = [caption(entry.explanation)]
@@ -228,9 +239,8 @@ def _within(place: tuple[int, int], size: tuple[int, int]) -> list[float]:
 def _says(explanation: Explanation, region: Region) -> str:
     if region.p_ai is not None:
         return f"p(AI) {region.p_ai:.0%}"
-    if not is_signed(explanation.config):
-        return "matters most"
-    return f"speaks for {'AI' if region.value > 0 else 'human'}"
+    words = map_words.of(explanation)
+    return words.low if is_signed(explanation.config) and region.value < 0 else words.high
 
 
 def _colour(explanation: Explanation, region: Region) -> Colour:

@@ -1,4 +1,4 @@
-"""The colours of what a map says: none at zero, one for each class, and the range that they show."""
+"""The colours of what a map says: none where it says nothing, one for each class, and the range that they show."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from artdetect.explain import map_values
+from artdetect.explain import map_values, map_words
 from artdetect.explain.explanation import Explanation
 from artdetect.explain.figures import overlay
 from artdetect.explain.figures.overlay import Align, Style
+from artdetect.explain.map_words import Words
 from artdetect.explain.method_settings import METHODS, is_signed
 
 ALIGN: tuple[Align, Align, Align] = ("l", "m", "r")
@@ -29,12 +30,16 @@ class ColourScale:
         signed: Whether values speak for both classes.
         ends: The lowest value, the one in the middle and the highest as text.
         unit: Their unit.
+        words: What the values mean.
+        silent: Values that are closer to 0 say nothing, so they have no colour.
     """
 
     reach: float
     signed: bool
     ends: tuple[str, str, str]
     unit: str
+    words: Words
+    silent: float = 0.0
 
     @classmethod
     def make(cls, explanation: Explanation, scale: float | None) -> ColourScale:
@@ -49,10 +54,12 @@ class ColourScale:
         limit = reach(explanation) if scale is None else scale
         if not (0 < limit < math.inf or limit == np.abs(values).max() == 0):
             raise ValueError(f"`scale` must be a positive number. Received: scale={scale!r}")
-        signed = is_signed(explanation.config)
+        signed, words = is_signed(explanation.config), map_words.of(explanation)
         if explanation.p_ai is not None:
             ends = f"p(AI) {(1 - limit) / 2:.0%}", "50%", f"{(1 + limit) / 2:.0%}"
-            return cls(limit, signed, ends, "the verdict that each part would get alone")
+            bounds = f"{1 - map_values.SPEAKS:.0%} to {map_values.SPEAKS:.0%}"
+            unit = f"the verdict on each part alone; {bounds} says nothing"
+            return cls(limit, signed, ends, unit, words, map_values.speaking(explanation, values))
         method = METHODS.get(explanation.config.get("method", ""))
         complete = method is None or method.complete
         times = PER if complete else 1
@@ -63,19 +70,7 @@ class ColourScale:
         unit = f"{score} per {PER:,} pixels" if complete else "without a unit"
         if map_values.reach(explanation):
             unit = "log-odds of each part alone, not calibrated"
-        return cls(limit, signed, (below + low, "0" if signed else "", above + _short(times * limit)), unit)
-
-    @property
-    def shows(self) -> str:
-        """What the colours show."""
-        return "what each place speaks for" if self.signed else "where it matters"
-
-    @property
-    def words(self) -> tuple[str, str, str]:
-        """What the lowest value, the one in the middle and the highest mean."""
-        if self.signed:
-            return "speaks for human", "says nothing", "speaks for AI"
-        return "does not matter", "", "matters most"
+        return cls(limit, signed, (below + low, "0" if signed else "", above + _short(times * limit)), unit, words)
 
     @property
     def span(self) -> str:
@@ -87,7 +82,8 @@ class ColourScale:
         """`values` as levels: 0 says nothing, -1 and 1 are the strongest colours."""
         if self.reach == 0:
             return np.zeros_like(values)
-        return np.clip(values / self.reach, -1 if self.signed else 0, 1)
+        level = np.clip(values / self.reach, -1 if self.signed else 0, 1)
+        return np.where(np.abs(values) < self.silent, 0, level)
 
     def heat(self, picture: NDArray[np.uint8], values: NDArray[np.floating]) -> NDArray[np.uint8]:
         """The colours of `values` [H, W] over `picture`, uint8 [H, W, 3]."""
@@ -107,9 +103,11 @@ class ColourScale:
         draw = ImageDraw.Draw(canvas)
         values = np.broadcast_to(np.linspace(-1 if self.signed else 0, 1, width), (height, width))
         grey = np.full((height, width, 3), 128, np.uint8)
-        canvas.paste(Image.fromarray(overlay.heat(grey, values, signed=self.signed)), (left, top))
+        level = self.level(values * self.reach) if self.reach else values
+        canvas.paste(Image.fromarray(overlay.heat(grey, level, signed=self.signed)), (left, top))
         y = top + height + style.size // 4
-        for row in filter(any, (self.words, self.ends)):
+        meaning = self.words.low, self.words.middle, self.words.high
+        for row in filter(any, (meaning, self.ends)):
             for text, x, align in zip(row, (left, left + width / 2, left + width), ALIGN, strict=True):
                 style.write(draw, x, y, text, align)
             y += style.line

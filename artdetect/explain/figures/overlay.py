@@ -6,7 +6,7 @@ input gives equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from artdetect.model.mixed import Box
 from artdetect.pictures.palette import FOR_AI, FOR_EITHER, FOR_HUMAN, INK, LINE
 
+HALF = 0.5  # share of the area above which a region is most of the picture: it has no contour
 Align = Literal["l", "m", "r"]
 Colour = tuple[int, int, int]
 
@@ -59,28 +61,38 @@ class Style:
 
     def shortened(self, text: str, width: float) -> str:
         """`text` in at most `width` px; the middle of a longer one is left out, so that a file keeps its number."""
-        shown = text
-        while len(text) > 2 and self.width(shown) > width:
-            text = text[: (len(text) - 1) // 2] + text[(len(text) - 1) // 2 + 1 :]
-            shown = f"{text[: len(text) // 2]}…{text[len(text) // 2 :]}"
-        return shown
+        return shortened(text, width, self.width)
 
     def wrapped(self, text: str, width: float) -> list[str]:
         """Break `text` into lines of at most `width` px, also inside longer words, but not at no-break spaces."""
-        lines = []
-        for paragraph in text.splitlines():
-            line = ""
-            for word in paragraph.split(" "):
-                if line and self.width(f"{line} {word}") > width:
-                    lines.append(line)
-                    line = ""
-                line = f"{line} {word}" if line else word
-                while len(line) > 1 and self.width(line) > width:
-                    fits = next(n for n in range(len(line) - 1, 0, -1) if n == 1 or self.width(line[:n]) <= width)
-                    lines.append(line[:fits])
-                    line = line[fits:]
-            lines.append(line)
-        return [line for line in lines if line.strip()]
+        return wrapped(text, width, self.width)
+
+
+def shortened(text: str, width: float, measure: Callable[[str], float]) -> str:
+    """As `Style.shortened`, with a font that `measure` gives the widths of."""
+    shown = text
+    while len(text) > 2 and measure(shown) > width:
+        text = text[: (len(text) - 1) // 2] + text[(len(text) - 1) // 2 + 1 :]
+        shown = f"{text[: len(text) // 2]}…{text[len(text) // 2 :]}"
+    return shown
+
+
+def wrapped(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
+    """As `Style.wrapped`, with a font that `measure` gives the widths of."""
+    lines = []
+    for paragraph in text.splitlines():
+        line = ""
+        for word in paragraph.split(" "):
+            if line and measure(f"{line} {word}") > width:
+                lines.append(line)
+                line = ""
+            line = f"{line} {word}" if line else word
+            while len(line) > 1 and measure(line) > width:
+                fits = next(n for n in range(len(line) - 1, 0, -1) if n == 1 or measure(line[:n]) <= width)
+                lines.append(line[:fits])
+                line = line[fits:]
+        lines.append(line)
+    return [line for line in lines if line.strip()]
 
 
 @cache
@@ -162,12 +174,31 @@ def spotlight(
 def outline(
     picture: NDArray[np.uint8], region_map: NDArray[np.integer], colours: Sequence[Colour], line: int
 ) -> NDArray[np.uint8]:
-    """A picture with the contours of regions; the arguments are those of `spotlight`."""
+    """A picture with the contours of regions; the arguments are those of `spotlight`.
+
+    A region of more than half of the picture has none: it would look like that of the rest.
+    """
     shown = picture.copy()
-    shown[_near(region_map > 0, 2 * line)] = (255, 255, 255)
-    for number, colour in enumerate(colours, 1):
-        shown[_near(region_map == number, line)] = colour
+    masks = [(region_map == number, colour) for number, colour in enumerate(colours, 1)]
+    masks = [(inside, colour) for inside, colour in masks if inside.mean() <= HALF]
+    if masks:
+        shown[_near(np.logical_or.reduce([inside for inside, _ in masks]), 2 * line)] = (255, 255, 255)
+    for inside, colour in masks:
+        shown[_near(inside, line)] = colour
     return shown
+
+
+def frame(picture: Image.Image, box: Box) -> None:
+    """Draw a dark frame with light edges into a picture, around what stands out of one of mixed origin.
+
+    Args:
+        picture: The picture, changed in place.
+        box: left, top, right, bottom, as shares of its sides.
+    """
+    left, top, right, bottom = (share * side for share, side in zip(box, 2 * picture.size, strict=True))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((left, top, right, bottom), outline="white", width=6)
+    draw.rectangle((left + 2, top + 2, right - 2, bottom - 2), outline=INK, width=2)
 
 
 def _near(mask: NDArray[np.bool_], distance: float) -> NDArray[np.bool_]:

@@ -7,16 +7,15 @@ class reaches half of its peak, without threads and specks.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from artdetect.explain import map_values
-from artdetect.explain.explanation import Explanation, Region
+from artdetect.explain import map_values, pointing
+from artdetect.explain.explanation import Explanation
 
-MOST = 5  # regions of a picture
 _SIDE = 256  # px, at most, of the longer side on which regions are looked for
 
 
@@ -36,44 +35,23 @@ def with_regions(explanation: Explanation, grain: float, *, smooth: bool) -> Exp
     if smooth:
         coarse = ndimage.gaussian_filter(coarse, side / 4, mode="nearest")
     found = find(coarse, map_values.speaking(explanation, coarse), side)
-    region_map = found.repeat(step, axis=0).repeat(step, axis=1)[:height, :width]
-    regions = []
-    for number in range(1, found.max() + 1):
-        inside = region_map == number
-        p_ai = None if explanation.p_ai is None else float(values[inside].mean() + 1) / 2
-        value = float(map_values.heatmap_for_ai(explanation)[inside].mean())
-        regions.append(Region(float(inside.mean()), value, p_ai))
-    return replace(explanation, regions=tuple(regions), region_map=region_map)
+    return pointing.described(explanation, found.repeat(step, axis=0).repeat(step, axis=1)[:height, :width])
 
 
 def find(values: NDArray[np.floating], speaks: float, side: float) -> NDArray[np.int8]:
-    """The regions of a map.
+    """The regions of a map, as `pointing.find` gives them.
 
     Args:
         values: float [H, W], positive for one class, negative for the other.
         speaks: The value from which a place says something.
         side: Side of the smallest thing that the map can resolve; pixels.
-
-    Returns:
-        int8 [H, W]: n in the region with the n-th largest sum of values, `MOST` at most; 0 elsewhere.
     """
-    found = []
-    smallest = max(1, math.ceil(side**2))
-    for sign in (1, -1):
-        toward = sign * values
-        peak = float(np.sort(toward, axis=None)[-min(smallest, toward.size)])  # that of the smallest region: no spike
-        if peak < speaks or peak <= 0:
-            continue
-        labels, count = ndimage.label(_compact(toward >= max(speaks, peak / 2), side / 6))
-        for number in range(1, count + 1):
-            inside = ndimage.binary_fill_holes(labels == number)
-            if inside.sum() >= smallest:
-                found.append((float(toward[inside].sum()), inside))
-    found.sort(key=lambda pair: -pair[0])
-    region_map = np.zeros(values.shape, np.int8)
-    for number, (_, inside) in reversed([*enumerate(found[:MOST], 1)]):
-        region_map[inside] = number
-    return region_map
+
+    def pieces(places: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
+        labels, count = ndimage.label(_compact(places, side / 6))
+        return (ndimage.binary_fill_holes(labels == number) for number in range(1, count + 1))
+
+    return pointing.find(values, speaks, max(1, math.ceil(side**2)), pieces)
 
 
 def _compact(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:

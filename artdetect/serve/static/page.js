@@ -143,7 +143,7 @@ async function showEvidence(part, file, button) {
   button.textContent = "Looking…";
   try {
     const found = await (await send("/api/v1/explain", file)).json();
-    await draw(part, found);
+    await draw(part, found, file);
     button.parentElement.hidden = true;
     part.querySelector(".controls").hidden = false;
   } catch (error) {
@@ -151,7 +151,7 @@ async function showEvidence(part, file, button) {
   }
 }
 
-async function draw(part, found) {
+async function draw(part, found, file) {
   const picture = new Image();
   picture.src = found.image;
   await picture.decode();
@@ -159,9 +159,8 @@ async function draw(part, found) {
   canvas.width = picture.naturalWidth;
   canvas.height = picture.naturalHeight;
   canvas.setAttribute("role", "img");
-  const values = found.margin.flat();
-  const share = values.filter(value => value > 0).length / values.length;
-  canvas.setAttribute("aria-label", `${part.dataset.name} with its evidence: ${Math.round(100 * share)} % of the picture speak for AI`);
+  canvas.setAttribute("aria-label", `${part.dataset.name} with its evidence: ${found.caption}`);
+  part.querySelector(".caption").textContent = found.caption;
   const [opacity, threshold] = [part.querySelector(".opacity"), part.querySelector(".threshold")];
   const paint = () => overlay(canvas, picture, found, opacity.value / 100, threshold.value / 100);
   opacity.addEventListener("input", paint);
@@ -169,19 +168,16 @@ async function draw(part, found) {
   paint();
   part.querySelector(".view").replaceChildren(canvas);
   const link = part.querySelector(".figure");
-  link.addEventListener("click", event => download(event, link, () => asBlob(canvas)));
-}
-
-function asBlob(canvas) {
-  return new Promise(resolve => { canvas.toBlob(resolve, "image/png"); });
+  const figure = async () => (await send("/api/v1/explain?format=png", file)).blob();  // with name, verdict and sentence
+  link.addEventListener("click", event => download(event, link, figure));
 }
 
 function overlay(canvas, picture, found, opacity, threshold) {
-  const margin = found.margin;
-  const [height, width] = [margin.length, margin[0].length];
+  const level = found.level;
+  const [height, width] = [level.length, level[0].length];
   const grid = new ImageData(width, height);
-  margin.flat().forEach((value, place) => {
-    const strength = Math.min(1, Math.abs(value) / found.full_colour);
+  level.flat().forEach((value, place) => {
+    const strength = Math.abs(value);
     const colour = value > 0 ? COLOURS.ai : COLOURS.human;
     grid.data.set([...colour, strength < threshold ? 0 : Math.round(255 * opacity * strength)], 4 * place);
   });

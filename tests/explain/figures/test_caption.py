@@ -75,6 +75,22 @@ def test_the_rest_is_not_said_to_say_nothing_where_it_does():
     assert sentence(0.9 * box(0, 3, 0, 9) + stripes) == "The upper part speaks for AI; the rest is divided."
 
 
+def test_a_rest_with_some_evidence_does_not_say_nothing():
+    specks = 0.4 * ((np.arange(90) % 10 < 3)[:, np.newaxis] * box(3, 9, 0, 9))
+    assert sentence(0.9 * box(0, 3, 0, 9) + specks) == "The upper part speaks for AI; the rest says little."
+    few = 0.4 * ((np.arange(90) == 60)[:, np.newaxis] * box(3, 9, 0, 9))
+    assert sentence(0.9 * box(0, 3, 0, 9) + few) == "The upper part speaks for AI; the rest says nothing."
+
+
+def test_parts_that_are_not_calibrated_speak_for_nothing():
+    both = 3 * box(0, 4, 0, 4) - 3 * box(6, 9, 6, 9)
+    assert sentence(both, method="evidence") == (
+        "Not calibrated: the map shows where the model leans; what single parts say is not known. "
+        "The upper left leans to AI; the lower right leans to human; the rest hardly leans."
+    )
+    assert sentence(np.zeros((90, 90)), method="evidence").endswith(" is not known. No part stands out.")
+
+
 def test_of_the_whole_picture_there_is_no_rest_and_of_nothing_no_region():
     assert sentence(np.full((90, 90), -0.8)) == "The whole picture speaks for human."
     assert sentence(np.full((90, 90), 0.1)) == "No part says anything on its own."

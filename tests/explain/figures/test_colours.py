@@ -93,6 +93,23 @@ def test_a_map_of_another_method_or_score_does_not_speak_of_log_odds_or_classes(
     assert "probability per 1,000 pixels" in {text for text, _ in written}
 
 
+def test_a_part_has_a_colour_from_the_probability_on_at_which_it_speaks(written, tmp_path):
+    p_ai = np.float32([[0.36, 0.64, 0.66, 0.34]]).repeat(2, 0)
+    found = explanation(np.zeros((2, 4)), p_ai=p_ai, method="evidence")
+    level = ColourScale.make(found, None).level(2 * p_ai - 1)
+    np.testing.assert_allclose(level[0], [0, 0, 0.32, -0.32], atol=1e-6)
+    drawn(tmp_path, found)
+    assert "35% to 65% says nothing" in read(written)
+
+
+def test_parts_that_are_not_calibrated_are_not_said_to_speak(written, tmp_path):
+    drawn(tmp_path, explanation(2 * np.eye(8).repeat(4, 0).repeat(4, 1)[:16, :16] - 0.1, method="evidence"))
+    said = read(written)
+    assert {"leans to human", "leans to AI", "−4", "4"} <= {text for text, _ in written}
+    assert "not calibrated" in said
+    assert "speak" not in said
+
+
 def ends(found, scale=None):
     return ColourScale.make(found, scale).span.replace("\N{NO-BREAK SPACE}", " ")
 
@@ -149,3 +166,14 @@ def test_the_contour_has_the_colour_of_its_class_and_hides_nothing_of_the_region
     kept = outline(picture, region_map, colours, line)
     np.testing.assert_array_equal(kept[(shown != 40).all(-1)], shown[(shown != 40).all(-1)])
     assert (picture == 120).all()
+
+
+def test_a_region_of_most_of_the_picture_has_no_contour_that_would_look_like_that_of_the_rest():
+    picture = np.full((64, 64, 3), 120, np.uint8)
+    region_map = np.ones((64, 64), np.int8)
+    region_map[:20, :30] = 0
+    np.testing.assert_array_equal(outline(picture, region_map, [FOR_AI], 2), picture)
+    region_map[2:12, 2:12] = 2
+    shown = outline(picture, region_map, [FOR_AI, FOR_HUMAN], 2)
+    assert (shown[2:12, 12:14] == FOR_HUMAN).all()
+    assert (shown[region_map == 1] == 120).all()

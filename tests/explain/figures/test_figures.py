@@ -121,6 +121,24 @@ def test_a_note_stands_at_the_foot_and_changes_nothing_else(tmp_path, blocks, ar
     assert len(noted) - len(plain) == 3 * figures._TEXT.line
 
 
+def test_what_stands_out_of_a_mixed_picture_has_a_frame_on_the_map(tmp_path, blocks):
+    entry = Entry(Image.new("RGB", (64, 64), (90, 90, 90)), blocks, "mixed", frame=(0.25, 0.5, 0.75, 1.0))
+    plain, framed = (
+        np.asarray(figures._Panels.make(one, PANEL, None).map()).astype(int)
+        for one in (replace(entry, frame=None), entry)
+    )
+    rows, columns = np.nonzero(np.abs(framed - plain).sum(axis=2))
+    assert (columns.min(), columns.max(), rows.min()) == (PANEL // 4, 3 * PANEL // 4, PANEL // 2)
+    inside = slice(PANEL // 2 + 8, PANEL - 8), slice(PANEL // 4 + 8, 3 * PANEL // 4 - 8)
+    np.testing.assert_array_equal(framed[inside], plain[inside])
+    panels(entry, tmp_path / "framed.png")
+    sheet([entry], tmp_path / "framed-sheet.png")
+    panels(replace(entry, frame=None), tmp_path / "plain.png")
+    sheet([replace(entry, frame=None)], tmp_path / "plain-sheet.png")
+    for kind in ("", "-sheet"):
+        assert (tmp_path / f"framed{kind}.png").read_bytes() != (tmp_path / f"plain{kind}.png").read_bytes()
+
+
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
 def test_artworks_of_any_mode_are_drawn(tmp_path, blocks, artwork, mode):
     assert drawn(tmp_path, blocks, artwork.convert(mode)).shape[1:] == (WIDTH, 3)

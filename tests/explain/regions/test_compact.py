@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from artdetect.explain.explanation import Explanation
-from artdetect.explain.regions.compact import MOST, find, with_regions
+from artdetect.explain.pointing import MOST
+from artdetect.explain.regions.compact import find, with_regions
 
 
 def disks(*centres, shape=(96, 96), radius=14):
