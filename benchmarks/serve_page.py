@@ -94,8 +94,9 @@ def main() -> None:
                             page.open(f"{served.address}{path}", lambda text: "openapi.json" in text)
                         passed, violated = checked(page, script)
                         rows.append([path, scheme, f"{width}", f"{passed}", ", ".join(violated) or "none"])
-                        if (path, scheme, width) in (("/", "light", 1280), ("/", "dark", 390)):
-                            shoot(page, PROJECT / "docs" / "images" / f"page-{scheme}.webp", width)
+                        if path == "/":
+                            name = f"page-{scheme}.webp" if width == max(WIDTHS) else f"page-{scheme}-phone.webp"
+                            shoot(page, PROJECT / "docs" / "images" / name, width)
     heads = ["page", "scheme", "width px", "rules passed", "violations"]
     publish(
         "The page and axe-core",
