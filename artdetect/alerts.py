@@ -77,7 +77,7 @@ def of_runs(ledger: Iterable[Run]) -> list[Alert]:
         if verdict := run.facts.get("verdict"):
             event = PROMOTED if verdict == "promoted" else REFUSED
             alerts.append(_alert(run, event, str(run.facts.get("outcome", verdict))))
-        if run.state != "completed":
+        if run.has_failed:
             alerts.append(_alert(run, FAILED, str(run.error)))
     return alerts
 

@@ -1,4 +1,4 @@
-"""The watchdog: ends runs that no process works on any more, records crashes, looks for drift, sends alerts.
+"""The watchdog: ends runs that no process works on, records those that could not, looks for drift, sends alerts.
 
 Deployed as `watchdog/every-5-minutes`, without a limit on its runs, so that none of them can block the next. It uses
 the project's own config and takes no other, because section `alerts` may name a command.
@@ -16,7 +16,7 @@ from artdetect.formatting import markdown
 from artdetect.formatting.text import printable
 from artdetect.usage import drift as usage
 from artdetect.usage.drift import Drift
-from tasks.engine import events, logging_setup, orphaned_runs
+from tasks.engine import events, logging_setup, orphaned_runs, unrecorded_runs
 from tasks.engine.run_record import HOOKS, recorded
 
 logging_setup.install()
@@ -26,7 +26,7 @@ logging_setup.install()
 def watchdog() -> list[str]:
     """Look once, and return what was done and found, a sentence each."""
     with recorded() as run:
-        lines = orphaned_runs.end().lines()
+        lines = orphaned_runs.end().lines() + unrecorded_runs.record()
         config = configs.chosen(None)
         ledger = run_ledger.read()
         told = alerts.of_runs(ledger)

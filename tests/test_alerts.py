@@ -46,6 +46,7 @@ def test_a_receiver_is_told_once_of_what_went_wrong_and_of_verdicts(receiver: Re
         run("b", verdict="refused", outcome="Kept the champion, m2."),
         run("c", state="crashed", error="its process was killed"),
         run("d", idle=True),
+        run("cancelled", state="cancelled", error="it was cancelled"),
         run("e", state="failed", error="DataError: a\x1b[31m\nname"),
         run("old", hours_ago=30, state="failed", error="too old to tell when alerts are switched on"),
     ]

@@ -6,7 +6,7 @@ lock is free belongs to a run that ended without recording it, and its content s
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class ActiveRun:
         self.facts: dict[str, Any] = {}  # further facts for the ledger
         self.idle = False  # whether there was nothing to do
         self.name = name
+        self.state: State | None = None  # how it ended
         now = run_ledger.now()
         self._run = Run(id=run_id, flow=flow, name=name, began=now, ended=now, state="crashed", stages=[])
         self._path = _file(run_id)
@@ -52,6 +53,7 @@ class ActiveRun:
             state: How it ended.
             error: Why, if it did not succeed.
         """
+        self.state = state
         try:
             changes = {"ended": run_ledger.now(), "name": self.name, "state": state, "error": error}
             run_ledger.write(self._run.model_copy(update=changes | {"facts": self.facts, "idle": self.idle}))
@@ -73,8 +75,12 @@ def is_running(run_id: str) -> bool:
     return _is_locked(_file(run_id))
 
 
-def record_crashed() -> list[Run]:
-    """Write the runs whose process died to the ledger, as crashed; returns those that nobody had recorded."""
+def record_crashed(was_cancelled: Callable[[str], bool] = lambda _: False) -> list[Run]:
+    """Write the runs whose process died to the ledger, as crashed or cancelled; returns those that nobody had recorded.
+
+    Args:
+        was_cancelled: Whether a person had cancelled the run with this id.
+    """
     crashed = []
     for path, run in _read_all():
         with suppress(OSError):  # its run ended, or someone else is recording it
@@ -85,8 +91,10 @@ def record_crashed() -> list[Run]:
                     continue
                 if not run_ledger.has(run.id):
                     seen = run_ledger.moment(path.stat().st_mtime)
-                    error = f"its process was killed, or the machine stopped; it was last heard of at {seen}"
-                    crashed.append(run.model_copy(update={"ended": run_ledger.now(), "error": error}))
+                    end = {"error": f"its process was killed, or the machine stopped; it was last heard of at {seen}"}
+                    if was_cancelled(run.id):
+                        end = {"state": "cancelled", "error": run_ledger.CANCELLED}
+                    crashed.append(run.model_copy(update={"ended": run_ledger.now()} | end))
                     run_ledger.write(crashed[-1])
                 path.unlink(missing_ok=True)
             finally:

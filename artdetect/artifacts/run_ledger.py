@@ -21,8 +21,10 @@ from artdetect.core.errors import ArtifactError
 
 CLOCKS_AGREE = timedelta(minutes=5)  # as far as the clocks of machines that share a ledger may differ
 MAX_READ = 10  # newest runs to search for one to refresh or to replace
-State = Literal["completed", "failed", "crashed"]  # crashed: ended from outside, such as by a kill
+State = Literal["completed", "failed", "crashed", "cancelled"]  # crashed: ended from outside, such as by a kill
 STATES: tuple[State, ...] = get_args(State)
+FAILURES: tuple[State, ...] = ("failed", "crashed")  # a run that a person cancelled neither succeeded nor failed
+CANCELLED = "it was cancelled"  # the reason on record
 _TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 
 
@@ -64,6 +66,11 @@ class Run(BaseModel):
     def seconds(self) -> float:
         """How long the run took, in seconds."""
         return (datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.began)).total_seconds()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run failed or crashed."""
+        return self.state in FAILURES
 
     @property
     def artifacts(self) -> set[tuple[str, str]]:

@@ -61,6 +61,13 @@ def announce(result: "IngestResult") -> str | None:
     return emit(result)
 
 
+def was_cancelled(run_id: str) -> bool:
+    """Whether a person cancelled a run; see `tasks.engine.cancellation`."""
+    from tasks.engine.cancellation import was_cancelled as ask
+
+    return ask(run_id)
+
+
 def tell_of_failures(runs: "Sequence[Run]") -> None:
     """Emit the events of runs that failed or crashed; see `flows.ingest.tell_of_failures`."""
     from flows.ingest import tell_of_failures as emit

@@ -57,6 +57,7 @@ def add(commands: Commands) -> None:
 def _ingest(arguments: argparse.Namespace) -> int:
     from artdetect import config, ingest
     from artdetect.artifacts import active_runs, run_ledger
+    from artdetect.cli.flows import was_cancelled
     from artdetect.monitoring.recorded_run import recorded
 
     loaded = config.load(arguments.config, arguments.set)
@@ -64,7 +65,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
     if given and arguments.folder is None:
         raise ConfigError(f"--{given[0]} needs a FOLDER; in data/inbox, the names of the folders give the labels")
     provenance = _provenance(arguments) if arguments.folder else None
-    _tell(active_runs.record_crashed())
+    _tell(active_runs.record_crashed(was_cancelled))
     run_id = uuid4().hex
     try:
         with recorded(run_id, "ingest", "artdetect ingest") as run, terminal.counted("pictures") as progress:

@@ -91,7 +91,7 @@ def prunable_runs(last: int, days: float, champions: int = KEEP_CHAMPIONS) -> li
     needed = {run.id for run in recent(ledger, last, days)}
     needed |= {run.id for run in ledger for use in run.stages if use.ran and (use.stage, use.key) in chosen}
     succeeded = [run for run in ledger if run.state == "completed"]
-    for some in (ledger, succeeded, [run for run in ledger if run not in succeeded]):
+    for some in (ledger, succeeded, [run for run in ledger if run.has_failed]):
         needed |= {run.id for run in run_ledger.latest(some).values()}
     needed |= {run.id for run in [retrain.last_retraining(ledger)] if run}
     return [run for run in ledger if run.id not in needed]

@@ -78,13 +78,14 @@ def _run_metrics(ledger: Sequence[Run]) -> "Iterator[Metric]":
     yield _gauge("run_end_timestamp_seconds", "When the last run of the flow ended", ("flow",), ended)
     durations = {flow: run.seconds for flow, run in last.items()}
     yield _gauge("run_duration_seconds", "How long the last run of the flow took", ("flow",), durations)
-    succeeded = {flow: float(run.state == "completed") for flow, run in last.items()}
-    yield _gauge("run_success", "1 if the last run of the flow succeeded, else 0", ("flow",), succeeded)
-    for outcome, states, verb in (
-        ("success", ("completed",), "succeeded"),
-        ("failure", ("failed", "crashed"), "failed or crashed"),
-    ):
-        newest = run_ledger.latest(run for run in ledger if run.state in states)
+    told = {"success": [run for run in ledger if run.state == "completed"]}
+    told["failure"] = [run for run in ledger if run.has_failed]
+    decided = run_ledger.latest([*told["success"], *told["failure"]])
+    succeeded = {(flow,): float(not run.has_failed) for flow, run in decided.items()}
+    description = "1 if the last run of the flow that was not cancelled succeeded, else 0"
+    yield _gauge("run_success", description, ("flow",), succeeded)
+    for outcome, verb in (("success", "succeeded"), ("failure", "failed or crashed")):
+        newest = run_ledger.latest(told[outcome])
         ended = {(flow,): _seconds(run.ended) for flow, run in newest.items()}
         yield _gauge(f"run_last_{outcome}_timestamp_seconds", f"When the flow last {verb}", ("flow",), ended)
         ages = {flow: now - moment for flow, moment in ended.items()}

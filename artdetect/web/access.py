@@ -75,6 +75,8 @@ def server_settings() -> dict[str, str]:
         "PREFECT_SERVER_API_AUTH_STRING": auth_string(),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own,
         "PREFECT_SERVER_UI_API_URL": "/api",  # relative, so that the dashboard works under every name of the server
+        "PREFECT_SERVER_LOGS_STREAM_PUBLISHING_ENABLED": "true",  # for `prefect deployment run --watch`
+        "PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED": "true",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",  # artifacts of runs that housekeeping deleted
     }
 

@@ -78,21 +78,21 @@ def end(patience: timedelta = PATIENCE) -> Ended:
         return abs(now - moment) >= patience  # in the future: the clock was set back since
 
     with get_client(sync_client=True) as client:
-        deployments = _deployments(client)
+        own = deployments(client)
         for run in list(_flow_runs(client, HOLD_A_SLOT)):
             lasting = run.state is None or is_past(run.state.timestamp)
             flow = client.read_flow(run.flow_id).name
             pending = run.state is not None and run.state.is_pending()
-            here = run.deployment_id in deployments and (pending or flow in OWN_FLOWS)
+            here = run.deployment_id in own and (pending or flow in OWN_FLOWS)
             if state := _end_of(run, is_past, here and lasting):
                 client.set_flow_run_state(run.id, state)
-                if state.is_crashed() or state.is_failed():
+                if not state.is_completed():
                     run_record.record_end(flow, run, state)
                 ended.runs.append(printable(f"{flow} {run.name}: {state.name}, {state.message}"))
         for task, state in list(_tasks_of_ended_runs(client, is_past)):
             client.set_task_run_state(task, state, force=True)
             ended.tasks += 1
-        ended.slots += _freed(client, deployments)
+        ended.slots += _freed(client, own)
     return ended
 
 
@@ -110,6 +110,8 @@ def _end_of(run: FlowRun, is_past: Callable[[datetime], bool], given_up: bool) -
     recorded = next((one for one in reversed(run_ledger.read()) if one.id == str(run.id)), None)
     if recorded and recorded.state == "crashed":
         return Crashed(message=recorded.error)
+    if recorded and recorded.state == "cancelled":
+        return Cancelled(message=recorded.error)
     if recorded:
         if not is_past(datetime.fromisoformat(recorded.ended)):
             return None
@@ -122,7 +124,7 @@ def _end_of(run: FlowRun, is_past: Callable[[datetime], bool], given_up: bool) -
     return Crashed(message=f"It was {doing} when the services stopped or its process was killed; start it again")
 
 
-def _deployments(client: SyncPrefectClient) -> dict[Any, Any]:
+def deployments(client: SyncPrefectClient) -> dict[Any, Any]:
     """Id -> deployment, for those of the project's work pool."""
     pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[services.POOL]))
     return {deployment.id: deployment for deployment in client.read_deployments(work_pool_filter=pool)}
@@ -155,7 +157,8 @@ def _tasks_of_ended_runs(
                 runs[task.flow_run_id] = _flow_run(client, task.flow_run_id)
             run = runs[task.flow_run_id]
             if run and run.state and run.state.is_final() and is_past(run.state.timestamp):
-                yield task.id, Crashed(message=f"Its run ended as {run.state.name}")
+                end = Cancelled if run.state.is_cancelled() else Crashed
+                yield task.id, end(message=f"Its run ended as {run.state.name}")
 
 
 def _flow_run(client: SyncPrefectClient, run_id: Any) -> FlowRun | None:

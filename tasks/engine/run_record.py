@@ -1,7 +1,7 @@
 """What a flow run leaves beside its artifacts: an entry in the run ledger, metrics, an event and advice if it failed.
 
 A run that is killed leaves them through whoever notices first: Prefect's hook in the worker, the next run, the
-watchdog or `make up`.
+watchdog or `make up`. A run that a person cancelled has not failed: it leaves no event and no advice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from artdetect.core import errors
 from artdetect.formatting import markdown
 from artdetect.formatting.text import printable
 from artdetect.monitoring import prometheus_metrics, recorded_run
-from tasks.engine import events
+from tasks.engine import cancellation, events
 from tasks.engine.caching import RUN_CONTEXT, RunContext
 from tasks.engine.connection import server_errors
 
@@ -39,17 +39,18 @@ def recorded(refresh: Sequence[str] = ()) -> Iterator[RunContext]:
     """
     run = runtime.flow_run
     context = None
-    for crashed in record_crashes():
-        get_run_logger().warning("%s %s had crashed: %s", crashed.flow, printable(crashed.name), crashed.error)
+    for before in record_crashes():
+        get_run_logger().warning("%s %s is now %s: %s", before.flow, printable(before.name), before.state, before.error)
+    ids = str(run.id), str(run.flow_name), str(run.name)
     try:
-        with recorded_run.recorded(str(run.id), str(run.flow_name), str(run.name)) as record, server_errors():
+        with recorded_run.recorded(*ids, _state_after) as record, server_errors():
             context = RunContext(record, frozenset(refresh))
             RUN_CONTEXT.set(context)
             yield context
     except BaseException as error:
         # before Prefect sets the state, after which `prefect deployment run --watch` prints no more events
         reason = str(error) or type(error).__name__
-        state = recorded_run.state_after(error)
+        state = (context and context.record.state) or recorded_run.state_after(error)
         lost = isinstance(error, errors.ServerError)
         if not lost and (problem := emit_failure(str(run.id), str(run.flow_name), state, reason)):
             get_run_logger().warning("%s", problem)
@@ -59,8 +60,16 @@ def recorded(refresh: Sequence[str] = ()) -> Iterator[RunContext]:
             context.locks.release()  # the ledger protects what it used from now on
 
 
-def emit_failure(run_id: str, flow: str, state: str, reason: str) -> str | None:
-    """Emit the event that a run failed or crashed; returns an error message if the server does not answer.
+def _state_after(error: BaseException) -> run_ledger.State:
+    """How the present run ended that raised this. SIGTERM ends a cancelled run, wherever its code was."""
+    lost = isinstance(error, errors.ServerError)  # it cannot be asked
+    if not lost and cancellation.was_cancelled(str(runtime.flow_run.id)):
+        return "cancelled"
+    return recorded_run.state_after(error)
+
+
+def emit_failure(run_id: str, flow: str, state: run_ledger.State, reason: str) -> str | None:
+    """Emit the event that a run failed or crashed, if it did; returns an error message if the server does not answer.
 
     Args:
         run_id: The flow run.
@@ -68,14 +77,16 @@ def emit_failure(run_id: str, flow: str, state: str, reason: str) -> str | None:
         state: How it ended, as in the ledger.
         reason: Why.
     """
+    if state not in run_ledger.FAILURES:
+        return None
     said = printable(reason)
     payload = {"flow": flow, "run": run_id, "state": state, "reason": said}
     return events.emit(alerts.FAILED, f"artdetect.flow.{flow}", f"{flow} {state}: {said}", payload, run_id)
 
 
 def record_crashes() -> list[Run]:
-    """Record the runs that were killed since, with metrics and events; returns them."""
-    crashed = active_runs.record_crashed()
+    """Record the runs that were killed since, with metrics and, if nobody cancelled them, events; returns them."""
+    crashed = active_runs.record_crashed(cancellation.was_cancelled)
     for run in crashed:
         emit_failure(run.id, run.flow, run.state, str(run.error))
     if crashed:
@@ -93,15 +104,16 @@ def record_end(flow: str, flow_run: FlowRun, state: State[Any]) -> Run | None:
     """
     if run_ledger.has(str(flow_run.id)):
         return None
-    now = run_ledger.now()
+    cancelled = state.is_cancelling() or state.is_cancelled() or cancellation.was_cancelled(str(flow_run.id))
+    ended = flow_run.end_time.isoformat() if flow_run.end_time else run_ledger.now()
     run = Run(
         id=str(flow_run.id),
         flow=flow,
         name=flow_run.name,
-        began=flow_run.start_time.isoformat() if flow_run.start_time else now,
-        ended=now,
-        state="crashed" if state.is_crashed() else "failed",
-        error=state.message,
+        began=flow_run.start_time.isoformat() if flow_run.start_time else ended,
+        ended=ended,
+        state="cancelled" if cancelled else "crashed" if state.is_crashed() else "failed",
+        error=run_ledger.CANCELLED if cancelled else state.message,
         stages=[],
     )
     run_ledger.write(run)
@@ -135,7 +147,20 @@ def advise(flow: "Flow[..., Any]", flow_run: FlowRun, state: State[Any]) -> None
         )
 
 
-HOOKS: dict[str, Any] = {"on_failure": [advise], "on_crashed": [advise]}  # for every deployed flow
+def record_cancellation(flow: "Flow[..., Any]", flow_run: FlowRun, state: State[Any]) -> None:
+    """A hook for cancelled runs: the worker calls it. It records the end where the process could not any more.
+
+    Args:
+        flow: The flow.
+        flow_run: The run.
+        state: That it is being cancelled.
+    """
+    record_crashes()
+    record_end(flow.name, flow_run, state)
+
+
+# for every deployed flow
+HOOKS: dict[str, Any] = {"on_failure": [advise], "on_crashed": [advise], "on_cancellation": [record_cancellation]}
 
 
 def _advice(flow: str, crashed: bool, message: str) -> str:

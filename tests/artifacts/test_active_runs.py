@@ -43,6 +43,13 @@ def test_a_killed_run_is_recorded_once_by_whoever_notices_with_what_it_used(ledg
     assert len(list(ledger.iterdir())) == 1
 
 
+def test_a_killed_run_that_was_cancelled_is_on_record_as_that(ledger: Path) -> None:
+    kill_a_run()
+    (cancelled,) = active_runs.record_crashed({"killed": True}.__getitem__)
+    assert run_ledger.read() == [cancelled]
+    assert (cancelled.state, cancelled.error, cancelled.stages) == ("cancelled", "it was cancelled", [USE])
+
+
 def test_a_run_in_progress_is_not_mistaken_for_a_killed_one(ledger: Path) -> None:
     kill_a_run()
     active_runs.record_crashed()

@@ -6,11 +6,14 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -90,22 +93,34 @@ class Project:
             return self._serve(line)
         if line.startswith("prefect "):
             line = f"make up && {line}"
-        try:
-            done = subprocess.run(
+        began = time.monotonic()
+        code, printed = self._shell(line)
+        if code is None:
+            return f"{line}: took longer than {LONGEST} s\n{printed[-1500:]}"
+        print(f"$ {line}  ({time.monotonic() - began:.1f} s)\n{printed[-3000:]}", flush=True)
+        allowed = (0, 1) if line.startswith(PARTLY) else (0,)
+        return None if code in allowed else f"{line}: exit code {code}\n{printed[-1500:]}"
+
+    def _shell(self, line: str) -> tuple[int | None, str]:
+        """The exit code of a line and what it printed. After `LONGEST` seconds it is killed, and the code is None."""
+        with tempfile.TemporaryFile("w+", errors="replace") as output:
+            process = subprocess.Popen(
                 ["bash", "-c", line],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=output,
                 stderr=subprocess.STDOUT,
-                text=True,
-                timeout=LONGEST,
+                process_group=0,  # so that what the line started can be killed with it
             )
-        except subprocess.TimeoutExpired:
-            return f"{line}: took longer than {LONGEST} s"
-        print(f"$ {line}\n{done.stdout[-3000:]}", flush=True)
-        allowed = (0, 1) if line.startswith(PARTLY) else (0,)
-        return None if done.returncode in allowed else f"{line}: exit code {done.returncode}\n{done.stdout[-1500:]}"
+            code = None
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(LONGEST)
+            if code is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            output.seek(0)
+            return code, output.read()
 
     def _filled_in(self, line: str) -> str:
         """A line with values in place of what a reader fills in, and with a port that is free."""

@@ -8,15 +8,18 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
 from artdetect import config as configs
+from artdetect import services
 from artdetect.config import Config
 from tests import PROJECT
 from tests.waiting import awaited
 
 if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import Artifact
 
 STAGES = ["download", "index", "audit", "balance", "train", "evaluate", "explain", "report"]
@@ -86,6 +89,26 @@ def task_states(run_id: object, expected: Mapping[str, tuple[str, str]]) -> dict
         return {run.name: (run.state.name, run.state.type.value) for run in runs if run.state}
 
     return awaited(found, lambda states: expected.items() <= states.items())
+
+
+@pytest.fixture
+def client(server: str, roots: Path) -> "Iterator[SyncPrefectClient]":
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def deployment(client: "SyncPrefectClient") -> Any:
+    """A deployment of which one run may be active, as in prefect.yaml."""
+    from prefect.client.schemas.actions import WorkPoolCreate
+
+    client.create_work_pool(WorkPoolCreate(name=services.POOL, type="process"), overwrite=True)
+    flow = client.create_flow_from_name("ingest")
+    made = client.create_deployment(flow, f"watch-{uuid4()}", concurrency_limit=1, work_pool_name=services.POOL)
+    yield made
+    client.delete_deployment(made)
 
 
 @pytest.fixture(scope="session")

@@ -1,27 +1,31 @@
 """Runs that the server takes for active although no process works on them: ended, recorded, and their slot freed."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate, WorkPoolCreate
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import AwaitingRetry, Cancelling, Crashed, Paused, Pending, Running, Scheduled, State
 
-from artdetect import services
+from artdetect import alerts
 from artdetect.artifacts import active_runs, run_ledger
+from flows.ingest import ingest
 from flows.watchdog import watchdog
-from tasks.engine import orphaned_runs
+from tasks.engine import cancellation, orphaned_runs, run_record
 from tests import PROJECT
 
-from .conftest import artifacts, task_states
+from .conftest import artifacts, events, task_states
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -45,22 +49,6 @@ def pipeline():
 
 pipeline()
 """
-
-
-@pytest.fixture
-def client(server: str, roots: Path) -> Iterator[SyncPrefectClient]:
-    with get_client(sync_client=True) as client:
-        yield client
-
-
-@pytest.fixture
-def deployment(client: SyncPrefectClient) -> Any:
-    """A deployment of which one run may be active, as in prefect.yaml."""
-    client.create_work_pool(WorkPoolCreate(name=services.POOL, type="process"), overwrite=True)
-    flow = client.create_flow_from_name("ingest")
-    made = client.create_deployment(flow, f"watch-{uuid4()}", concurrency_limit=1, work_pool_name=services.POOL)
-    yield made
-    client.delete_deployment(made)
 
 
 def submitted(client: SyncPrefectClient, deployment: Any) -> "FlowRun":
@@ -117,7 +105,9 @@ def test_a_slot_that_the_server_lost_count_of_is_freed(client: SyncPrefectClient
     assert state.name == "Submitting"
 
 
-def test_the_watchdog_ends_a_killed_run_and_its_tasks(client: SyncPrefectClient, server: str, roots: Path) -> None:
+@contextmanager
+def in_training(server: str) -> "Iterator[subprocess.Popen[bytes]]":
+    """A process whose run is in its task; it is gone after the block."""
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED], cwd=PROJECT, env=os.environ | {"PREFECT_API_URL": server}
     )
@@ -127,9 +117,15 @@ def test_the_watchdog_ends_a_killed_run_and_its_tasks(client: SyncPrefectClient,
             time.sleep(0.1)
         (running,) = active_runs.running()
         assert task_states(running.id, TRAINS) == TRAINS
+        yield process
     finally:
         process.kill()
         process.wait()
+
+
+def test_the_watchdog_ends_a_killed_run_and_its_tasks(client: SyncPrefectClient, server: str, roots: Path) -> None:
+    with in_training(server):
+        pass
     assert run_ledger.read() == []
     state = watchdog(return_state=True)
     (crashed, watched) = run_ledger.read()
@@ -144,3 +140,65 @@ def test_the_watchdog_ends_a_killed_run_and_its_tasks(client: SyncPrefectClient,
     assert orphaned_runs.end(timedelta()).tasks >= 1
     assert task_states(crashed.id, {"train": ("Crashed", "CRASHED")}) == {"train": ("Crashed", "CRASHED")}
     assert artifacts(crashed.id) == []
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL], ids=lambda stop: stop.name)
+def test_a_cancelled_run_has_not_failed(
+    client: SyncPrefectClient, server: str, roots: Path, stop: signal.Signals
+) -> None:
+    """A worker stops its process with SIGTERM and, if it goes on, SIGKILL."""
+    with in_training(server) as process:
+        (running,) = active_runs.running()
+        client.set_flow_run_state(running.id, Cancelling())
+        process.send_signal(stop)
+        process.wait()
+        assert [run.state for run in run_ledger.read()] == ([] if stop == signal.SIGKILL else ["cancelled"])
+    watchdog()
+    (cancelled, _) = run_ledger.read()
+    assert (cancelled.id, cancelled.state, cancelled.error) == (running.id, "cancelled", "it was cancelled")
+    metrics = (roots / "artifacts" / "metrics.prom").read_text()
+    assert 'artdetect_runs{flow="pipeline",state="cancelled"} 1.0' in metrics
+    assert 'artdetect_run_last_failure_timestamp_seconds{flow="pipeline"}' not in metrics
+    assert alerts.of_runs(run_ledger.read()) == []
+    run_record.emit_failure("the next event", "pipeline", "failed", "so that the one before had time to arrive")
+    assert len(events(alerts.FAILED, "the next event")) == 1
+    assert events(alerts.FAILED, running.id, expected=0) == []
+
+    orphaned_runs.end(timedelta())
+    assert task_states(running.id, {})["train"][1] in ("CRASHED", "CANCELLED")
+
+
+def test_a_run_that_is_cancelled_before_its_code_runs_has_not_failed(
+    client: SyncPrefectClient, deployment: Any
+) -> None:
+    """Its process is killed at once: what records it is the hook in the worker, or the watchdog."""
+    ids = []
+    for by_hook in (True, False):
+        run = submitted(client, deployment)
+        ids.append(str(run.id))
+        client.set_flow_run_state(run.id, Cancelling())
+        if by_hook:
+            run_record.record_cancellation(ingest, client.read_flow_run(run.id), Cancelling())
+            client.set_flow_run_state(run.id, Crashed(message="Process exited with status code: -15."), force=True)
+            run_record.advise(ingest, client.read_flow_run(run.id), Crashed())  # the worker sees its end, too
+        else:
+            (ended,) = orphaned_runs.end(timedelta()).runs
+            assert ended == f"ingest {run.name}: Cancelled, Its process is gone"
+    assert [(run.id, run.flow, run.state) for run in run_ledger.read()] == [(id_, "ingest", "cancelled") for id_ in ids]
+
+
+def test_a_run_that_crashed_after_its_repetition_began_has_failed(client: SyncPrefectClient, deployment: Any) -> None:
+    run = submitted(client, deployment)
+    for state in (Running(), Cancelling(), Crashed()):
+        client.set_flow_run_state(run.id, state, force=True)
+    assert cancellation.was_cancelled(str(run.id))
+    for state in (Scheduled(), Pending(), Running(), Crashed()):
+        client.set_flow_run_state(run.id, state, force=True)
+    assert not cancellation.was_cancelled(str(run.id))
+
+
+def test_whether_a_run_was_cancelled_is_unknown_without_an_answer(server: str) -> None:
+    assert not cancellation.was_cancelled(str(uuid4()))
+    assert not cancellation.was_cancelled("artdetect-ingest")
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert not cancellation.was_cancelled(str(uuid4()))

@@ -8,13 +8,16 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
-from prefect.states import Pending
+from prefect.states import Cancelling, Pending
 
+from artdetect import alerts
 from benchmarks.deployed_project import CONFIG, ENDED, SMALL, Site, eventually, site
+from tasks.engine import unrecorded_runs
 from tests.tiny_dataset import data_set, jpeg, write
 
 from .conftest import STAGES
@@ -154,6 +157,54 @@ def test_a_watched_failure_ends_with_its_reason(up: Site) -> None:
     assert end.endswith("Flowrunfinishedinstate'Failed'.")
 
 
+def test_a_cancelled_run_is_on_record_as_cancelled_and_nobody_is_alerted(up: Site) -> None:
+    up.start("pipeline/train", changes=["train.epochs=20000"])
+
+    def run() -> dict:
+        return up.runs("pipeline")[-1]
+
+    assert eventually(lambda: up.tasks(run()).get("train") == "Running"), (run(), up.log())
+    cancelled = run()
+    with up.client() as client:
+        client.set_flow_run_state(cancelled["id"], Cancelling())
+    assert eventually(lambda: run()["state_type"] in ENDED), up.log()
+    assert run()["state_type"] == "CANCELLED"
+    assert ledger_entry(up, cancelled)["state"] == "cancelled"
+    assert eventually(lambda: "Running" not in up.tasks(cancelled).values()), up.tasks(cancelled)
+    assert cancelled["id"] not in json.dumps(failures(up))
+    assert "what-to-do" not in up.artifacts(cancelled)
+
+
+def test_a_run_whose_flow_cannot_be_imported_says_why_and_is_recorded(up: Site) -> None:
+    file = up.folder / "flows" / "explain.py"
+    whole = file.read_text()
+    file.write_text(f"{whole}\ndef broken(:\n")
+    try:
+        said = up.do("prefect", "deployment", "run", "explain/batch", "--watch", "-p", "folder=/nowhere", code=1)
+    finally:
+        file.write_text(whole)
+    assert "SyntaxError:invalidsyntax" in "".join(said.split())
+    (crashed,) = up.runs("explain")
+    time.sleep(unrecorded_runs.SETTLED.total_seconds())
+    assert "Completed" in up.do("prefect", "deployment", "run", "watchdog/every-5-minutes", "--watch")
+    run = ledger_entry(up, crashed)
+    assert run["state"] == "crashed"
+    assert "SyntaxError" in run["error"]
+    assert eventually(lambda: crashed["id"] in json.dumps(failures(up)))
+
+
+def ledger_entry(up: Site, run: dict) -> dict:
+    """A run as it stands in the ledger."""
+    (file,) = (up.folder / "artifacts" / "runs").glob(f"*Z-{run['id']}.json")
+    return json.loads(file.read_text())
+
+
+def failures(up: Site) -> list[dict]:
+    """The events of runs that failed."""
+    chosen = {"filter": {"event": {"name": [alerts.FAILED]}}}
+    return up.request("POST", "events/filter", json=chosen).raise_for_status().json()["events"]
+
+
 def test_a_run_that_was_being_submitted_when_the_services_stopped_blocks_nothing(up: Site) -> None:
     """Of the deployment, one run may be active."""
     parameters = {"folder": "/nowhere"}
@@ -171,6 +222,9 @@ def test_a_run_that_was_being_submitted_when_the_services_stopped_blocks_nothing
     def ended() -> dict[str, str]:
         return {run["name"]: run["state_type"] for run in up.runs("explain")}
 
-    assert eventually(lambda: sorted(ended().values()) == ["CRASHED", "FAILED"]), (ended(), up.log())
+    assert eventually(lambda: ended().get(stuck.name) == "CRASHED" and "FAILED" in ended().values()), (
+        ended(),
+        up.log(),
+    )
     recorded = [json.loads(file.read_text()) for file in (up.folder / "artifacts" / "runs").glob("[!.]*.json")]
     assert {run["state"] for run in recorded if run["flow"] == "explain"} == {"crashed", "failed"}

@@ -59,11 +59,13 @@ def test_of_each_flow_the_last_run_and_the_last_good_one_stay_on_record() -> Non
     good = record_run(judged, 90, flow="retrain")
     record_run({}, 80, flow="retrain", state="failed", error="ModelError: no")
     failed = record_run({}, 70, flow="retrain", state="failed", error="ModelError: no")
+    record_run({}, 65, flow="retrain", state="cancelled", error="it was cancelled")  # which is no failure
+    newest = record_run({}, 60, flow="retrain", state="cancelled", error="it was cancelled")
     tuned = record_run({}, 99, flow="tune")
     last = record_run(new)
     registry.promote(new["train"], new, "a person", "good")
     collect(KEEP_NO_RUNS)
-    assert on_record() == {run.id for run in (good, failed, tuned, last)}
+    assert on_record() == {run.id for run in (good, failed, newest, tuned, last)}
     assert existing() == names(new, {"index": judged["index"]})
 
 

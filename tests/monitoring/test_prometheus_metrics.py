@@ -64,6 +64,21 @@ def test_the_run_metrics_describe_the_last_run_of_each_flow() -> None:
     assert found["gate_verdicts", "promoted"] == 1
 
 
+def test_a_cancelled_run_neither_succeeded_nor_failed() -> None:
+    write("a", "2026-05-01T00:01:00+00:00", state="failed", error="ModelError: no")
+    write("b", "2026-05-01T00:02:00+00:00")
+    before = read()
+    write("c", "2026-05-01T00:03:00+00:00", state="cancelled", error="it was cancelled")
+    write("d", "2026-05-01T00:03:00+00:00", flow="retrain", state="cancelled", error="it was cancelled")
+    found = read()
+    for metric in ("run_success", "run_last_success_timestamp_seconds", "run_last_failure_timestamp_seconds"):
+        assert found[metric, "pipeline"] == before[metric, "pipeline"]
+        assert (metric, "retrain") not in found
+    assert found["run_success", "pipeline"] == 1
+    assert found["runs", "pipeline", "cancelled"] == found["runs", "retrain", "cancelled"] == 1
+    assert found["run_end_timestamp_seconds", "pipeline"] == before["run_end_timestamp_seconds", "pipeline"] + 60
+
+
 def test_the_stage_metrics_describe_the_last_use_of_each_stage() -> None:
     make("train", "k1")
     for name, minute, ran in (("a", 1, True), ("b", 2, False)):
