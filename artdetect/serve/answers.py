@@ -41,7 +41,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {  # of the structures below
         "picture": _PICTURE,
         "margin": [[2.31, 1.87], [0.42, -0.35]],
         "p_ai": [[0.91, 0.87], [None, None]],
-        "full_colour": 2.31,
+        "full_colour": 4.0,
+        "level": [[0.82, 0.74], [0.0, 0.0]],
+        "caption": "The upper part speaks for AI; the rest says nothing.",
         "image": "data:image/jpeg;base64,/9j/4AAQ…",
     },
 }

@@ -132,7 +132,7 @@ def test_the_evidence_lies_over_the_picture_and_follows_the_sliders(page: Page, 
     assert awaited(saved.exists)
     with Image.open(saved) as figure:
         assert figure.width == evidence_figures.WIDTH
-        assert figure.height > page.evaluate("document.querySelector('canvas').height") + 200  # with its words
+        assert figure.height > page.evaluate("document.querySelector('canvas').height") + 100  # with its words
 
 
 @needs_chromium
