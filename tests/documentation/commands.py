@@ -31,6 +31,7 @@ NOT_RUN = {
     ".venv/bin/python tools/install.py": "needs the package index, and would change the environment of the tests",
     "uv tool run pip-audit": "needs the package index and a vulnerability service",
     "dask ": "needs several machines",
+    "ARTDETECT_PROCESSORS=1 dask ": "needs several machines",
     "artdetect convert-encoder": "needs weights that are not part of the project",
     "artdetect starter-model": "needs real pictures, which are not part of the project",
 }

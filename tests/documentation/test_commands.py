@@ -21,6 +21,7 @@ import pytest
 
 from artdetect.demo_data import draw
 from tests import PROJECT
+from tests.api.test_pipeline import onnx_file
 from tests.documentation import commands
 
 IGNORED = shutil.ignore_patterns(".git", ".venv", ".prefect", ".cache", "site", "__pycache__", ".*_cache")
@@ -217,6 +218,9 @@ def _what_a_reader_has(folder: Path, root: Path) -> None:
         (folder / name).mkdir()
         for number, path in enumerate(paths):
             shutil.copy(path, folder / name / f"{number}.jpg")
+    onnx_file(folder / "theirs.onnx", [None, 3, 224, 224], softmax=True)
+    (folder / "package").mkdir()
+    (folder / "package" / "module.py").write_text("def function(pictures):\n    return [0.25] * len(pictures)\n")
     (folder / "list.txt").write_text("picture.jpg\nfolder/0.jpg\n")
     (folder / "last").touch()
     os.utime(folder / "last", (0, 0))
