@@ -149,7 +149,7 @@ def test_a_cancelled_run_has_not_failed(
     """A worker stops its process with SIGTERM and, if it goes on, SIGKILL."""
     with in_training(server) as process:
         (running,) = active_runs.running()
-        client.set_flow_run_state(running.id, Cancelling())
+        client.set_flow_run_state(running.id, Cancelling(), force=True)
         process.send_signal(stop)
         process.wait()
         assert [run.state for run in run_ledger.read()] == ([] if stop == signal.SIGKILL else ["cancelled"])
@@ -176,7 +176,7 @@ def test_a_run_that_is_cancelled_before_its_code_runs_has_not_failed(
     for by_hook in (True, False):
         run = submitted(client, deployment)
         ids.append(str(run.id))
-        client.set_flow_run_state(run.id, Cancelling())
+        client.set_flow_run_state(run.id, Cancelling(), force=True)
         if by_hook:
             run_record.record_cancellation(ingest, client.read_flow_run(run.id), Cancelling())
             client.set_flow_run_state(run.id, Crashed(message="Process exited with status code: -15."), force=True)
