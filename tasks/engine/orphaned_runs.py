@@ -24,19 +24,15 @@ from prefect.client.schemas.filters import (
     TaskRunFilter,
     TaskRunFilterState,
     TaskRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed, Crashed, Failed, State
 
-from artdetect import services
 from artdetect.artifacts import active_runs, run_ledger
 from artdetect.formatting.text import printable
-from tasks.engine import run_record
+from tasks.engine import own_deployments, run_record
 
-OWN_FLOWS = ("pipeline", "retrain", "ingest", "explain", "tune", "housekeeping", "watchdog")  # they say that they run
 PATIENCE = timedelta(minutes=10)  # for a run to reach its flow's code, and for the states of tasks to arrive
 HOLD_A_SLOT = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 PAGE_SIZE = 200  # runs per request
@@ -78,12 +74,12 @@ def end(patience: timedelta = PATIENCE) -> Ended:
         return abs(now - moment) >= patience  # in the future: the clock was set back since
 
     with get_client(sync_client=True) as client:
-        own = deployments(client)
+        own = own_deployments.read(client)
         for run in list(_flow_runs(client, HOLD_A_SLOT)):
             lasting = run.state is None or is_past(run.state.timestamp)
             flow = client.read_flow(run.flow_id).name
             pending = run.state is not None and run.state.is_pending()
-            here = run.deployment_id in own and (pending or flow in OWN_FLOWS)
+            here = run.deployment_id in own and (pending or flow in own_deployments.FLOWS)
             if state := _end_of(run, is_past, here and lasting):
                 client.set_flow_run_state(run.id, state)
                 if not state.is_completed():
@@ -122,12 +118,6 @@ def _end_of(run: FlowRun, is_past: Callable[[datetime], bool], given_up: bool) -
         return Cancelled(message="Its process is gone")
     doing = "being started" if run.state and run.state.is_pending() else "running"
     return Crashed(message=f"It was {doing} when the services stopped or its process was killed; start it again")
-
-
-def deployments(client: SyncPrefectClient) -> dict[Any, Any]:
-    """Id -> deployment, for those of the project's work pool."""
-    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[services.POOL]))
-    return {deployment.id: deployment for deployment in client.read_deployments(work_pool_filter=pool)}
 
 
 def _flow_runs(client: SyncPrefectClient, states: list[StateType], deployment: Any = None) -> Iterator[FlowRun]:

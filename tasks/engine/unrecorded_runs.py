@@ -24,7 +24,7 @@ from prefect.client.schemas.sorting import FlowRunSort, LogSort
 
 from artdetect.artifacts import active_runs, run_ledger
 from artdetect.formatting.text import printable
-from tasks.engine import orphaned_runs, run_record
+from tasks.engine import own_deployments, run_record
 
 FARTHEST = timedelta(days=1)  # back from now, if no watchdog has looked for so long
 OVERLAP = timedelta(minutes=10)  # with the look before, for what ended while it looked
@@ -44,7 +44,7 @@ def record(settled: timedelta = SETTLED) -> list[str]:
     with get_client(sync_client=True) as client:
         for run in list(_failures(client, min(_last_look(), now) - OVERLAP, now - settled)):
             flow = client.read_flow(run.flow_id).name
-            if run.state is None or flow not in orphaned_runs.OWN_FLOWS or active_runs.is_running(str(run.id)):
+            if run.state is None or flow not in own_deployments.FLOWS or active_runs.is_running(str(run.id)):
                 continue
             if recorded := run_record.record_end(flow, run, _with_reason(client, run, run.state)):
                 lines.append(printable(f"recorded {flow} {run.name}: {recorded.state}, {recorded.error}"))
@@ -61,7 +61,7 @@ def _last_look() -> datetime:
 
 def _failures(client: SyncPrefectClient, since: datetime, until: datetime) -> Iterator[FlowRun]:
     """The runs of the project's deployments that failed or crashed in between and are not on record, oldest first."""
-    deployments = orphaned_runs.deployments(client)
+    deployments = own_deployments.read(client)
     if not deployments:  # the server takes an empty list for no condition
         return
     runs = client.read_flow_runs(

@@ -16,7 +16,7 @@ from artdetect.explain.map_words import Words
 from artdetect.explain.method_settings import is_signed
 from artdetect.pictures.labels import CLASSES
 
-WHOLE = 0.85  # share of the area from which a region is the whole picture
+WHOLE = 0.95  # share of the area from which a region is the whole picture
 _WIDE = 0.7  # share of a side from which the middle nine tenths of a region span it
 _HARDLY = 0.03  # share of the rest up to which what speaks for a class is not mentioned
 _THIRDS = 0.38, 0.62  # shares of a side between which a region lies in its middle
