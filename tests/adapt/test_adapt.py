@@ -129,6 +129,7 @@ def test_human_pictures_alone_will_do(base: Path, own: Own) -> None:
     assert set(counts["after"]) == {"by_class"}
 
 
+@pytest.mark.slow
 def test_crops_count_where_the_model_judges_them(base: Path, own: Own, tmp_path: Path) -> None:
     shutil.copytree(base, model := tmp_path / "crops")
     (model / file_names.RECORD).unlink()

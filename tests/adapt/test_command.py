@@ -44,6 +44,7 @@ def test_it_says_what_became_of_the_pictures(base: Path, own: Own, capsys: pytes
     assert key in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_promoted_and_as_json(
     base: Path, own: Own, unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

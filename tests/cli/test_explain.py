@@ -57,6 +57,7 @@ def test_explain_writes_a_figure_and_arrays_for_each_picture(
             assert np.isfinite(arrays["heatmap"]).all()
 
 
+@pytest.mark.slow
 def test_a_second_explain_does_nothing_and_exits_with_the_same_code(
     explain: Callable[..., tuple[int, list[list[str]], str]], mixed: Path
 ) -> None:

@@ -166,6 +166,7 @@ def test_no_module_imports_by_a_name_that_digests_cannot_see() -> None:
         assert "__import__" not in text, source
 
 
+@pytest.mark.slow
 def test_the_same_code_elsewhere_has_the_same_digests(tmp_path: Path) -> None:
     """Of every stage, in another process and another folder."""
     shutil.copytree(digests.PACKAGE, tmp_path / "artdetect", ignore=shutil.ignore_patterns("__pycache__"))

@@ -79,6 +79,7 @@ def test_where_the_environment_is_not_activated_its_python_is_named(monkeypatch:
     assert installing.package("rich") == f"{sys.executable} -m pip install rich"
 
 
+@pytest.mark.slow
 def test_pip_takes_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clone with an extra that needs nothing is installed, without an index, by the command as it is printed."""
     clone = tmp_path / "my clone"

@@ -167,6 +167,7 @@ def test_killed_in_the_midst_the_next_run_computes_what_is_missing_and_ends_with
         assert (out / path).read_bytes() == (roots / "unbroken" / path).read_bytes(), path
 
 
+@pytest.mark.slow
 def test_a_run_explains_only_what_was_added_changed_lost_or_mended(detector: Detector, source: Path) -> None:
     out, broken = source.parent / "out", write(source / "c.jpg", b"")
     run(detector, out, source)

@@ -102,6 +102,7 @@ def test_none_chosen_is_an_empty_table_and_no_sheet(trained: Path, evaluated: Pa
     assert json.loads((out / "quality.json").read_text()) is None
 
 
+@pytest.mark.slow
 def test_other_methods_stand_beside_the_chosen_one_and_all_are_checked_with_splices(
     trained: Path, evaluated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

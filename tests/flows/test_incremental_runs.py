@@ -143,6 +143,7 @@ def test_a_deleted_artifact_is_rebuilt(pictures: Path) -> None:
     assert run(small(pictures)) == {"balance": "its artifact was deleted"}
 
 
+@pytest.mark.slow
 def test_a_corrupted_model_is_rebuilt(pictures: Path) -> None:
     """And the dashboard shows how far its training is."""
     model = artifact("train") / "model.keras"
@@ -162,6 +163,7 @@ def test_a_refresh_rebuilds_one_stage(pictures: Path) -> None:
     assert run(small(pictures), ("balance",)) == {"balance": "a refresh was requested"}
 
 
+@pytest.mark.slow
 def test_a_refresh_does_not_replace_the_champion_by_other_content(pictures: Path) -> None:
     """Without it, a refresh with damaged caches put another model in the champion's place, without the gate."""
     before = artifact("train")

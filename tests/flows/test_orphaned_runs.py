@@ -123,6 +123,7 @@ def in_training(server: str) -> "Iterator[subprocess.Popen[bytes]]":
         process.wait()
 
 
+@pytest.mark.slow
 def test_the_watchdog_ends_a_killed_run_and_its_tasks(client: SyncPrefectClient, server: str, roots: Path) -> None:
     with in_training(server):
         pass
@@ -142,6 +143,7 @@ def test_the_watchdog_ends_a_killed_run_and_its_tasks(client: SyncPrefectClient,
     assert artifacts(crashed.id) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL], ids=lambda stop: stop.name)
 def test_a_cancelled_run_has_not_failed(
     client: SyncPrefectClient, server: str, roots: Path, stop: signal.Signals

@@ -32,6 +32,7 @@ def retrained(config: Config, **train: object) -> tuple[list[str], Any]:
     return [outcome.name for outcome in state.result()], state.state_details.flow_run_id
 
 
+@pytest.mark.slow
 def test_the_verdict_comes_before_the_pages_which_a_refused_model_does_not_get(
     pictures: Path, decisions: list[str]
 ) -> None:

@@ -61,6 +61,7 @@ def test_every_figure_has_the_second_models_beside_it(
     assert "champion: human, p(AI) 0.100 , wrong" in wrong_there
 
 
+@pytest.mark.slow
 def test_charts_show_the_second_model(folders: Folders, other: Other) -> None:
     alone, both = (charts.draw(context.gather(folders, second)) for second in (None, other))
     for name in ("confusion", "reliability", "coverage"):
