@@ -25,7 +25,7 @@ help:
 	@echo "make test       set up, then run the tests"
 	@echo "make test-slow  the long proofs: kills at many moments, processes, full sizes"
 	@echo "make test-bits  the tests that compare bits once more, with TensorFlow's kernels capped at AVX2"
-	@echo "make test-unproven  slow tests that were never seen to pass as a whole; CI does not run them"
+	@echo "make test-unproven  slow tests that passed once or never as a whole; CI does not run them"
 	@echo "make test-all   all four"
 	@echo "make check      set up, then check formatting, lint, types, the import layers, and the links of the documentation"
 	@echo "make starter    train the starter model on the pictures in ARTDETECT_REAL_DATA, and put it into the package"
