@@ -9,7 +9,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
@@ -174,17 +174,18 @@ def archive_sha256(path: Path, progress: ByteProgress = no_progress) -> str:
 
 def _known_archives(cache: Path) -> dict[str, Any]:
     """Path -> size, mtime and digest of archives that were hashed; none if the file is damaged."""
-    try:
-        content = json_cache.loads(cache.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return read_json(cache, json_cache.loads)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; an empty one if the file is missing or damaged."""
+def read_json(path: Path, loads: Callable[[bytes], Any] = json.loads) -> dict[str, Any]:
+    """The JSON object in a file; an empty one if the file is missing or damaged.
+
+    Args:
+        path: The file.
+        loads: Reads its content; raises ValueError if it is damaged.
+    """
     try:
-        content = json.loads(path.read_bytes())
+        content = loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -79,15 +79,20 @@ def region(margin: "NDArray[np.floating]") -> MixedRegion | None:
     return MixedRegion(ai, _box(ai), _box(~ai), float(ai.mean()), firmness)
 
 
-def in_words(ai_box: Box, human_box: Box, ai_area: float) -> str:
-    """What stands out of a picture of mixed origin and where, such as "AI at 0 to 40 % from the left, …".
+def standing_out(ai_box: Box, human_box: Box, ai_area: float) -> tuple[str, Box]:
+    """What stands out of a picture of mixed origin, "AI" or "human": what has the smaller part of it; and its box.
 
     Args:
         ai_box: `MixedRegion.box`.
         human_box: `MixedRegion.human_box`.
         ai_area: `MixedRegion.area`.
     """
-    name, (left, top, right, bottom) = ("AI", ai_box) if ai_area <= 0.5 else ("human", human_box)
+    return ("AI", ai_box) if ai_area <= 0.5 else ("human", human_box)
+
+
+def in_words(ai_box: Box, human_box: Box, ai_area: float) -> str:
+    """`standing_out` and where, such as "AI at 0 to 40 % from the left, …"."""
+    name, (left, top, right, bottom) = standing_out(ai_box, human_box, ai_area)
     across, down = f"{100 * left:.0f} to {100 * right:.0f} %", f"{100 * top:.0f} to {100 * bottom:.0f} %"
     return f"{name} at {across} from the left, {down} from the top"
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from artdetect.model.detector import Detector
     from artdetect.model.evidence import Evidence
-    from artdetect.model.mixed import MixedRegion
+    from artdetect.model.mixed import Box, MixedRegion
     from artdetect.model.scores import Scores
 
 Loaded = tuple[Path | str, PictureViews | str]  # a picture's name, and what the model judges of it or why it cannot
@@ -51,14 +51,22 @@ class Verdict:
         """The verdict as people read it in a line; of a picture of mixed origin also what stands out, and where."""
         from artdetect.model import mixed
 
-        if self.ai_region is None or self.human_region is None or self.ai_area is None:
-            return in_words(self.verdict, self.reason)
-        return f"{self.verdict}: {mixed.in_words(self.ai_region, self.human_region, self.ai_area)}"
+        of = self._mixed_of()
+        return f"{self.verdict}: {mixed.in_words(*of)}" if of else in_words(self.verdict, self.reason)
 
     @property
     def region(self) -> tuple[float, float, float, float] | None:
         """Of a picture of mixed origin, the box of what stands out: `ai_region` or `human_region`."""
-        return self.ai_region if self.ai_area is None or self.ai_area <= 0.5 else self.human_region
+        from artdetect.model import mixed
+
+        of = self._mixed_of()
+        return mixed.standing_out(*of)[1] if of else None
+
+    def _mixed_of(self) -> "tuple[Box, Box, float] | None":
+        """What `artdetect.model.mixed` says a picture of mixed origin is made of; None for others."""
+        if self.ai_region is None or self.human_region is None or self.ai_area is None:
+            return None
+        return self.ai_region, self.human_region, self.ai_area
 
     def as_dict(self) -> dict[str, Any]:
         """The row as JSON and CSV show it."""
