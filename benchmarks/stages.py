@@ -128,7 +128,7 @@ def evaluate(root: str, pictures: str) -> None:
 
         tensorflow_setup.load_tensorflow()
     with part("work"):
-        folders = [Path(root, stage) for stage in ("index", "balance", "train")]
+        folders = [Path(root, stage) for stage in ("index", "audit", "balance", "train")]
         evaluate.run(evaluate.EvaluateConfig(), *folders, Path(pictures), _fresh(root, "evaluate"))
 
 

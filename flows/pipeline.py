@@ -81,7 +81,8 @@ def prepare_data(config: Config) -> DataArtifacts:
 def build_model(config: Config, data: DataArtifacts) -> ModelArtifacts:
     """Train a model and evaluate it."""
     model = train(config.train, balance=data.balance, raw=data.raw)
-    scores = evaluate(config.evaluate, index=data.index, balance=data.balance, train=model, raw=data.raw)
+    inputs = {"index": data.index, "audit": data.audit, "balance": data.balance, "train": model, "raw": data.raw}
+    scores = evaluate(config.evaluate, **inputs)
     return ModelArtifacts(model, scores)
 
 

@@ -12,9 +12,15 @@ from tasks.engine.progress import ProgressDisplay
 
 @stage
 def evaluate(
-    config: EvaluateConfig, index: Artifact, balance: Artifact, train: Artifact, raw: Artifact, out: Path
+    config: EvaluateConfig,
+    index: Artifact,
+    audit: Artifact,
+    balance: Artifact,
+    train: Artifact,
+    raw: Artifact,
+    out: Path,
 ) -> None:
     """Score the test set once: predictions, metrics with intervals, baselines, robustness and the worst errors."""
-    folders = index.folder, balance.folder, train.folder, download.folder(raw.folder)
+    folders = index.folder, audit.folder, balance.folder, train.folder, download.folder(raw.folder)
     with ProgressDisplay("evaluate") as progress:
         library.run(config, *folders, out, progress.log)

@@ -167,9 +167,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pictures = data_set(root / "data" / "raw" / "art", train=12, test=4)
         with store.build("index", "k1", {}) as out:
             index.run(index.IndexConfig(), scan.scan(pictures), out)
+        with store.build("audit", "k1", {}) as out:
+            no_groups(out)
         with store.build("balance", "k1", {}) as out:
-            no_groups(root)
-            balance.run(balance.BalanceConfig(), store.place("index", "k1"), root, out)
+            balance.run(balance.BalanceConfig(), store.place("index", "k1"), store.place("audit", "k1"), out)
         with store.build("train", "k1", {}) as out:
             config = train.TrainConfig(preset="notebook", epochs=3)
             train.run(config, store.place("balance", "k1"), pictures, out, root / "work")

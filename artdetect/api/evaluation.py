@@ -41,7 +41,10 @@ class Evaluation:
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """One row per test picture: path, sha256, label, style, generator, source, p_ai, predicted, verdict, reason."""
+        """One row per test picture: path, sha256, label, style, generator, source, p_ai, predicted, verdict, reason.
+
+        Rows with `in_training` are not judged: the model was trained on these pictures, or on near-duplicates of them.
+        """
         import pandas as pd
 
         return pd.read_parquet(self.folder / file_names.PREDICTIONS)

@@ -36,6 +36,7 @@ OUTSIDE = "outside"  # of a model from elsewhere: the setting with its name, and
 PREDICTIONS = "predictions.parquet"
 ROBUSTNESS = "robustness.parquet"
 WORST_ERRORS = "worst_errors.png"
+IN_TRAINING = "in_training"  # column of PREDICTIONS, see `leakage.judged`; in METRICS, the number of such pictures
 
 # explain
 EXPLANATIONS = "explanations.parquet"

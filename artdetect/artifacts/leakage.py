@@ -7,8 +7,12 @@ which left the training set later, when a copy of the test picture arrived.
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from artdetect.artifacts import file_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def training_contents(model: Path, balance: Path | None) -> set[str]:
@@ -36,6 +40,17 @@ def are_known(model: Path, balance: Path | None) -> bool:
     if (model / file_names.TRAINED_ON).is_file():
         return json.loads((model / file_names.METRICS).read_text())[file_names.ANCESTORS_KNOWN]
     return balance is not None
+
+
+def judged(predictions: "pd.DataFrame") -> "pd.DataFrame":
+    """The predictions that a model is judged by, without the test pictures that it was trained on.
+
+    Args:
+        predictions: A table of predictions.parquet. Where it has no column `file_names.IN_TRAINING`, all rows count.
+    """
+    if file_names.IN_TRAINING not in predictions:
+        return predictions
+    return predictions[~predictions[file_names.IN_TRAINING]].reset_index(drop=True)
 
 
 def near_duplicates_of(index: Path, audit: Path, contents: Iterable[str]) -> set[str]:

@@ -54,7 +54,7 @@ CHAIN = (
     ),
     Stage(
         "evaluate",
-        ("index", "balance", "train"),
+        ("index", "audit", "balance", "train"),
         ("keras", "numpy", "onnxruntime", "pandas", "pillow", "pyarrow", "scikit-learn", "scipy", "tensorflow"),
     ),
     Stage(

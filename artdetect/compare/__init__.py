@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect.artifacts import file_names
+from artdetect.artifacts import file_names, leakage
 from artdetect.artifacts.lineage import find, lineage, previous
 from artdetect.artifacts.stages import STAGES
 from artdetect.artifacts.store import StoredArtifact
@@ -55,7 +55,10 @@ def compare(a: Path, b: Path, resamples: int = 1000, seed: int = 129, flips: int
         DataError: they have no test picture in common under the same label.
     """
     lineages = dict(zip(SIDES, map(lineage, (a, b)), strict=True))
-    tested = {side: _contents(parts["evaluate"].table(file_names.PREDICTIONS)) for side, parts in lineages.items()}
+    tested = {
+        side: _contents(leakage.judged(parts["evaluate"].table(file_names.PREDICTIONS)))
+        for side, parts in lineages.items()
+    }
     old_table, new_table = (table.add_suffix(f"_{side}") for side, table in tested.items())
     common = old_table.join(new_table, how="inner").sort_values("path_new")
     agreed = (common.label_old == common.label_new) & common.label_new.isin(CLASSES)

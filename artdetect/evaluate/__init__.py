@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from artdetect.artifacts import file_names
+from artdetect.artifacts import file_names, leakage
 from artdetect.core import json_cache, paths
+from artdetect.core.errors import DataError
 from artdetect.core.progress import Progress, with_label
 from artdetect.evaluate.config import EvaluateConfig
+from artdetect.pictures.labels import CLASSES
 from artdetect.pictures.native_crops import is_large
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ INDEX_COLUMNS = ("width", "height", "bytes", "format", "mode", "jpeg_quality", "
 def run(
     config: EvaluateConfig,
     index_folder: Path,
+    audit_folder: Path,
     balance_folder: Path,
     train_folder: Path,
     pictures: Path,
@@ -32,24 +35,32 @@ def run(
     """Score the test pictures and write predictions, metrics, baselines, robustness and the worst errors.
 
     The test set is used for measuring alone: nothing here is chosen or fitted on it. The model may have been trained on
-    other pictures than this balance's, for example a champion from before new pictures arrived.
+    other pictures than this balance's, for example a champion from before new pictures arrived. Test pictures that its
+    file, or that of a model whose weights it started from, lists as training pictures are scored but not judged, and
+    so are near-duplicates of them.
 
-    predictions.parquet: path, sha256, label, style, generator, source and the columns of `add_predictions`; sorted by
-        path.
-    metrics.json: `metrics.summary`; verdicts (`selective_prediction.verdicts`); by_source and by_size, in the form of
-        by_style; slices and slices_tried (`slice_discovery.find`); baselines; worst_errors; generator_attribution where
-        the detector knows generator families; robustness (`robustness.robustness_table`) unless it is off.
+    predictions.parquet: path, sha256, label, style, generator, source and the columns of `add_predictions`; in_training
+        (bool), True for a picture that is not judged; sorted by path.
+    metrics.json: in_training, the number of these pictures; training_known, whether all training pictures of the model
+        are known; of the others, `metrics.summary`; verdicts (`selective_prediction.verdicts`); by_source and by_size,
+        in the form of by_style; slices and slices_tried (`slice_discovery.find`); baselines; worst_errors;
+        generator_attribution where the detector knows generator families; robustness (`robustness.robustness_table`)
+        unless it is off.
     robustness.parquet: sha256, label, condition, p_ai, predicted, verdict, unless robustness is off.
     worst_errors.png: a contact sheet, unless there are no errors.
 
     Args:
         config: The section `evaluate`.
         index_folder: The index artifact.
+        audit_folder: The audit artifact of that index.
         balance_folder: The balance artifact; its split "test" is scored.
         train_folder: The model's artifact.
         pictures: The data set's root.
         out: The folder to write to.
         progress: Called with (done, total, what).
+
+    Raises:
+        DataError: No test picture of one class can be judged.
     """
     import pandas as pd
 
@@ -89,18 +100,28 @@ def run(
     scores = cached_scores.scores(detector, pixels, list(test.sha256), progress=count, crops=crops)
     metadata = index.loc[test.path].reset_index()
     sides = metadata[["width", "height"]].min(axis=1).to_numpy()
-    test = add_predictions(test, detector, scores, sides, pixels.contrasts(list(test.sha256)))
-    test.to_parquet(out / file_names.PREDICTIONS, index=False)
+    scored = add_predictions(test, detector, scores, sides, pixels.contrasts(list(test.sha256)))
+    trained_on = leakage.training_contents(train_folder, None)
+    in_training = scored.sha256.isin(leakage.near_duplicates_of(index_folder, audit_folder, trained_on))
+    scored[file_names.IN_TRAINING] = in_training
+    scored.to_parquet(out / file_names.PREDICTIONS, index=False)
+    test, metadata = leakage.judged(scored), metadata[~in_training].reset_index(drop=True)
+    _check_classes(test)
 
     bootstrap, threshold = Bootstrap(config.bootstrap_resamples, config.seed), detector.rule.threshold
-    result = metrics.summary(test, bootstrap, threshold)
+    result: dict[str, Any] = {
+        file_names.IN_TRAINING: int(in_training.sum()),
+        "training_known": leakage.are_known(train_folder, balance_folder),
+        **metrics.summary(test, bootstrap, threshold),
+    }
     result["verdicts"] = selective_prediction.verdicts(test, bootstrap)
     result["by_source"] = subgroups.accuracy_by(test, "source")
     result["by_size"] = subgroups.accuracy_by(test.assign(size=subgroups.size_bin(metadata)), "size")
     result |= slice_discovery.find(test, metadata)
+    left_out = sorted(scored.sha256[in_training])
     result["baselines"] = json_cache.cached_json(
         "baselines",
-        baselines.cache_key(tables, pixels, bootstrap),
+        baselines.cache_key(tables, left_out, pixels, bootstrap),
         lambda: baselines.baselines(
             train,
             test,
@@ -111,7 +132,7 @@ def run(
         ),
     )
     errors = worst_errors.worst(test, threshold)
-    embedding = None if scores.embedding is None else scores.embedding[errors.index]
+    embedding = None if scores.embedding is None else scores.embedding[~in_training][errors.index]
     result["worst_errors"] = worst_errors.worst_errors(errors, embedding, balance, train_folder)
     worst_errors.write_sheet(errors, result["worst_errors"], balance, pictures, out / file_names.WORST_ERRORS)
     if detector.families:
@@ -123,6 +144,15 @@ def run(
         )
         conditions.to_parquet(out / file_names.ROBUSTNESS, index=False)
     (out / file_names.METRICS).write_text(json.dumps(result, indent=1, allow_nan=False))
+
+
+def _check_classes(test: "pd.DataFrame") -> None:
+    for label in CLASSES:
+        if label not in set(test.label):
+            raise DataError(
+                f"evaluate: no {label} picture of the test set can judge this model: it, or a model whose weights it "
+                "started from, was trained on each of them or on a near-duplicate. Add other pictures to test"
+            )
 
 
 def add_predictions(

@@ -112,16 +112,20 @@ def _out_of_source(
     return {name: measured[name] for name in ("balanced_accuracy", "roc_auc")}
 
 
-def cache_key(tables: Sequence[Path], pixels: "PixelCache", bootstrap: Bootstrap) -> dict[str, Any]:
+def cache_key(
+    tables: Sequence[Path], left_out: Sequence[str], pixels: "PixelCache", bootstrap: Bootstrap
+) -> dict[str, Any]:
     """All that `baselines` depends on, JSON-able; the model is not part of it.
 
     Args:
         tables: The files that select the pictures.
+        left_out: sha256s of test pictures that are not scored.
         pixels: The pixel cache.
         bootstrap: The resamples behind the intervals.
     """
     return {
         "from": [digests.file_digest(file) for file in tables],
+        "left_out": digests.value_digest(left_out),
         "pixels": pixels.folder.name,
         "drawn": [bootstrap.resamples, bootstrap.seed],
         "code": digests.code_digests(__name__),

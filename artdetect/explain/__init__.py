@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artdetect.artifacts import file_names
+from artdetect.artifacts import file_names, leakage
 from artdetect.core import paths
 from artdetect.core.atomic import replacing
 
@@ -67,7 +67,7 @@ def run(
 
     detector = Detector.load(train_folder)
     explainers = config.explainers(detector)
-    predictions = pd.read_parquet(evaluate_folder / file_names.PREDICTIONS)
+    predictions = leakage.judged(pd.read_parquet(evaluate_folder / file_names.PREDICTIONS))
     rows = select(predictions, config.pictures_per_group, detector.rule.threshold)
     rows["name"] = [
         f"{number:02d}-{row.label}-{row.rule.replace(' ', '-')}" for number, row in enumerate(rows.itertuples(), 1)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEED = 129  # of the paired bootstrap
-COLUMNS = ("path", "sha256", "label", "style", "generator", "source", "p_ai", "predicted", "verdict")
 METADATA = ("path", "width", "height", "format", "mode", "jpeg_quality", "has_exif", "contrast")
 GROUPS = ("generator", "source", "style", "size")
 
@@ -40,7 +39,8 @@ def gather(other: Other | None, folders: Mapping[str, Path]) -> dict[str, Any]:
     Returns:
         why_not: a sentence why no figures stand beside the report's own; None if some do, and then
         name, id, see `Other`; pictures; metrics, the second model's metrics.json; known, how many of the test pictures
-        are known to be among its training pictures or near-duplicates of them, which no difference counts;
+        that count in these are known to be among its training pictures or near-duplicates of them, which no difference
+        counts;
         training_known, whether all its training pictures are known; differences, as of `paired_bootstrap.differences`;
         groups: column of `GROUPS` -> name -> accuracy and difference (None without pictures to compare); slices: what
         defines a weak subgroup -> the same; robustness: condition -> the same, None where it was not measured on the
@@ -50,8 +50,7 @@ def gather(other: Other | None, folders: Mapping[str, Path]) -> dict[str, Any]:
         return {"why_not": "No other champion was judged on these test pictures, so none stands beside these figures."}
     import pandas as pd
 
-    own = _predictions(folders["evaluate"])
-    theirs = _predictions(other.scores)
+    own, theirs = (pd.read_parquet(folder / file_names.PREDICTIONS) for folder in (folders["evaluate"], other.scores))
     pictures = [set(zip(table.path, table.sha256, strict=True)) for table in (own, theirs)]
     if pictures[0] != pictures[1]:
         common = len(pictures[0] & pictures[1])
@@ -59,6 +58,7 @@ def gather(other: Other | None, folders: Mapping[str, Path]) -> dict[str, Any]:
             "why_not": f"The model {other.id} was judged on other test pictures ({common:,} of these "
             f"{len(pictures[0]):,}), so its figures do not stand beside these."
         }
+    own = leakage.judged(own)
     theirs = theirs.set_index("path").loc[own.path].reset_index()
     mine, metrics = (
         json.loads((folder / file_names.METRICS).read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ def gather(other: Other | None, folders: Mapping[str, Path]) -> dict[str, Any]:
         "id": other.id,
         "pictures": len(own),
         "metrics": metrics,
-        "known": int(known.sum()),
+        "known": int((known & own.path.isin(leakage.judged(theirs).path)).sum()),
         "training_known": other.model is not None and leakage.are_known(other.model, other.balance),
         "differences": _differences(own[~known], theirs[~known], bootstrap),
         "groups": {
@@ -91,12 +91,6 @@ def gather(other: Other | None, folders: Mapping[str, Path]) -> dict[str, Any]:
         },
         "other_art": _other_art(folders.get("train"), other.model, bootstrap),
     }
-
-
-def _predictions(folder: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.read_parquet(folder / file_names.PREDICTIONS, columns=list(COLUMNS))
 
 
 def _known(other: Other, folders: Mapping[str, Path]) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artdetect.artifacts import file_names
+from artdetect.artifacts import file_names, leakage
 from artdetect.core import digests
 from artdetect.model.decision import DecisionRule
 from artdetect.pictures import notice
@@ -37,7 +37,7 @@ def gather(
     import pandas as pd
 
     metrics = _json(folders["evaluate"] / file_names.METRICS)
-    predictions = pd.read_parquet(folders["evaluate"] / file_names.PREDICTIONS)
+    predictions = leakage.judged(pd.read_parquet(folders["evaluate"] / file_names.PREDICTIONS))
     audit = _json(folders["audit"] / file_names.AUDIT)
     balance = pd.read_parquet(folders["balance"] / file_names.BALANCE)
     audit_sheet = folders["audit"] / file_names.AUDIT_EXAMPLES

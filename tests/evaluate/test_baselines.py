@@ -126,11 +126,11 @@ def test_they_are_computed_once_for_the_same_pictures(tmp_path: Path, monkeypatc
     (source := tmp_path / "index.parquet").write_bytes(b"1")
     calls: list[int] = []
 
-    def compute(resamples: int = 100) -> list[dict]:
+    def compute(resamples: int = 100, left_out: tuple[str, ...] = ()) -> list[dict]:
         calls.append(0)
         return json_cache.cached_json(
             "baselines",
-            baselines.cache_key([source], pixels, Bootstrap(resamples, 0)),
+            baselines.cache_key([source], left_out, pixels, Bootstrap(resamples, 0)),
             lambda: baselines.baselines(
                 table[:40],
                 table[40:],
@@ -154,3 +154,5 @@ def test_they_are_computed_once_for_the_same_pictures(tmp_path: Path, monkeypatc
     source.write_bytes(b"2")
     compute()
     assert calls.count(60) == 3
+    compute(left_out=("a",))
+    assert calls.count(60) == 4

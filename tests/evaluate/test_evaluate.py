@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from artdetect import evaluate
+from artdetect.core.errors import DataError
 from artdetect.evaluate.config import EvaluateConfig
 from artdetect.evaluate.metrics import summary
 from artdetect.evaluate.worst_errors import MAX_ERRORS
@@ -20,13 +21,26 @@ from artdetect.pictures.images import Geometry
 from artdetect.stats.bootstrap import Bootstrap
 
 CONFIG = EvaluateConfig(bootstrap_resamples=100, robustness_pictures=6)
-COLUMNS = ["path", "sha256", "label", "style", "generator", "source", "p_ai", "predicted", "verdict", "reason"]
+COLUMNS = [
+    "path",
+    "sha256",
+    "label",
+    "style",
+    "generator",
+    "source",
+    "p_ai",
+    "predicted",
+    "verdict",
+    "reason",
+    "in_training",
+]
 
 
 def run(trained: Path, model: Path, out: Path, config: EvaluateConfig = CONFIG) -> Path:
     out.mkdir(exist_ok=True)
     artifacts = trained / "artifacts"
-    folders = artifacts / "index" / "k1", artifacts / "balance" / "k1", model, trained / "data" / "raw" / "art"
+    stages = (artifacts / name / "k1" for name in ("index", "audit", "balance"))
+    folders = *stages, model, trained / "data" / "raw" / "art"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ARTDETECT_DATA", str(trained / "data"))
         patch.setenv("ARTDETECT_ARTIFACTS", str(artifacts))
@@ -74,7 +88,8 @@ def test_the_metrics_of_the_stage_are_those_of_its_predictions(evaluated: Path, 
     expected = json.loads(json.dumps(summary(table, Bootstrap(100, 129), Detector.load(notebook).rule.threshold)))
     assert {name: metrics[name] for name in expected} == expected
     assert set(metrics) - set(expected) == {
-        "by_size", "by_source", "verdicts", "slices", "slices_tried", "baselines", "worst_errors", "robustness",
+        "in_training", "training_known", "by_size", "by_source", "verdicts", "slices", "slices_tried", "baselines",
+        "worst_errors", "robustness",
     }  # fmt: skip
 
 
@@ -140,7 +155,7 @@ def rich(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_optional_outputs_of_a_detector_are_evaluated(trained: Path, rich: Path, tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"robustness_pictures": 0})
     table, metrics = read(run(trained, rich, tmp_path / "out", config))
-    assert list(table.columns) == [*COLUMNS, "novelty", "family", "family_p"]
+    assert list(table.columns) == [*COLUMNS[:-1], "novelty", "family", "family_p", COLUMNS[-1]]
     assert set(table.family) == {"stable_diffusion"}
     assert metrics["generator_attribution"]["accuracy"]["value"] == 0.5
     assert metrics["unsure"]["pictures"] == (table.verdict == "unsure").sum()
@@ -181,7 +196,8 @@ def test_an_older_model_is_evaluated_on_a_balance_that_it_was_not_trained_on(
     now.loc[train.index[1], "split"] = "validation"
     (roots := tmp_path / "now" / "artifacts" / "balance" / "k1").mkdir(parents=True)
     now.to_parquet(roots / "balance.parquet", index=False)
-    (tmp_path / "now" / "artifacts" / "index").symlink_to(trained / "artifacts" / "index")
+    for name in ("index", "audit"):
+        (tmp_path / "now" / "artifacts" / name).symlink_to(trained / "artifacts" / name)
     (tmp_path / "now" / "data").symlink_to(trained / "data")
     config = CONFIG.model_copy(update={"robustness_pictures": 0})
     before, after = (read(run(root, strict, tmp_path / name, config)) for root, name in
@@ -203,3 +219,49 @@ def test_a_model_whose_training_pictures_no_longer_exist_has_errors_without_neig
     metrics = read(run(trained, gone, tmp_path / "out", CONFIG.model_copy(update={"robustness_pictures": 0})))[1]
     assert metrics["worst_errors"]
     assert all(error["nearest"] == [] for error in metrics["worst_errors"])
+
+
+@pytest.fixture
+def leaking(trained: Path, notebook: Path, tmp_path: Path) -> tuple[Path, list[str], str]:
+    """The trained model as if an ancestor had learnt two test pictures; their paths, and that of a near-duplicate."""
+    index = pd.read_parquet(trained / "artifacts" / "index" / "k1" / "index.parquet").set_index("path")
+    test = index[index.split == "test"]
+    learnt = [str(test.index[test.label == label][0]) for label in ("AI", "human")]
+    twin = str(test.index[test.label == "human"][-1])
+    shutil.copytree(notebook, model := tmp_path / "model")
+    listed = pd.read_parquet(model / "trained_on.parquet")
+    pd.concat([listed, test.loc[learnt, ["sha256"]]]).to_parquet(model / "trained_on.parquet", index=False)
+    return model, learnt, twin
+
+
+def test_pictures_that_the_model_or_an_ancestor_was_trained_on_do_not_judge_it(
+    trained: Path, evaluated: Path, leaking: tuple[Path, list[str], str], tmp_path: Path
+) -> None:
+    """Nor do near-duplicates of them. All are scored, because the gate compares models on the same pictures."""
+    model, learnt, twin = leaking
+    group = pd.DataFrame({"path": [learnt[1], twin], "group": [0, 0]})
+    root = tmp_path / "root"
+    shutil.copytree(trained, root)
+    group.to_parquet(root / "artifacts" / "audit" / "k1" / "groups.parquet", index=False)
+    table, metrics = read(run(root, model, tmp_path / "out"))
+    everything, unjudged = read(evaluated)
+    assert sorted(table.path[table.in_training]) == sorted([*learnt, twin])
+    pd.testing.assert_frame_equal(table.drop(columns="in_training"), everything.drop(columns="in_training"))
+    assert (metrics["in_training"], metrics["training_known"]) == (3, True)
+    assert (unjudged["in_training"], unjudged["pictures"]) == (0, len(everything))
+    judged = table[~table.in_training].reset_index(drop=True)
+    expected = summary(judged, Bootstrap(CONFIG.bootstrap_resamples, CONFIG.seed))
+    assert {name: metrics[name] for name in expected} == json.loads(json.dumps(expected))
+    assert sum(row["pictures"] for row in metrics["by_size"]) == len(judged)
+    robust = pd.read_parquet(tmp_path / "out" / "robustness.parquet")
+    assert not set(robust.sha256) & set(table.sha256[table.in_training])
+
+
+def test_where_a_class_has_no_other_pictures_it_says_so(
+    trained: Path, leaking: tuple[Path, list[str], str], tmp_path: Path
+) -> None:
+    model, *_ = leaking
+    index = pd.read_parquet(trained / "artifacts" / "index" / "k1" / "index.parquet")
+    index[index.label == "AI"][["sha256"]].to_parquet(model / "trained_on.parquet", index=False)
+    with pytest.raises(DataError, match="no AI picture of the test set can judge this model"):
+        run(trained, model, tmp_path / "out")

@@ -60,8 +60,8 @@ def run(pictures: Path) -> None:
     )
     scores = stage(
         "evaluate",
-        lambda section, table, split, model, _, out: evaluate.run(section, table, split, model, folder, out),
-        **{"index": table, "balance": split, "train": model, "raw": raw},
+        lambda section, *stages: evaluate.run(section, *stages[:4], folder, stages[-1]),
+        **{"index": table, "audit": findings, "balance": split, "train": model, "raw": raw},
     )
     decision = stage(
         "gate",

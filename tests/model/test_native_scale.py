@@ -194,7 +194,7 @@ def test_predict_and_evaluate_agree_bit_for_bit_on_pictures_of_every_size(model:
         balance.run(balance.BalanceConfig(), store.place("index", "k1"), roots, out)
     (out := roots / "evaluated").mkdir()
     config = EvaluateConfig(bootstrap_resamples=100, robustness_pictures=4)
-    evaluate.run(config, store.place("index", "k1"), store.place("balance", "k1"), model, pictures, out)
+    evaluate.run(config, store.place("index", "k1"), roots, store.place("balance", "k1"), model, pictures, out)
     table = pd.read_parquet(out / "predictions.parquet")
     rows = list(predict.predict(Detector.load(model), [pictures / path for path in table.path]))
     assert len(rows) > 15

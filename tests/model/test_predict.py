@@ -191,10 +191,8 @@ def test_a_picture_gets_the_p_it_got_in_the_evaluation(
     trained: Path, model: Path, detector: Detector, tmp_path: Path
 ) -> None:
     pictures = trained / "data" / "raw" / "art"
-    index, balance = (trained / "artifacts" / stage / "k1" for stage in ("index", "balance"))
-    evaluate.run(
-        EvaluateConfig(bootstrap_resamples=100, robustness_pictures=0), index, balance, model, pictures, tmp_path
-    )
+    folders = (trained / "artifacts" / stage / "k1" for stage in ("index", "audit", "balance"))
+    evaluate.run(EvaluateConfig(bootstrap_resamples=100, robustness_pictures=0), *folders, model, pictures, tmp_path)
     evaluated = pd.read_parquet(tmp_path / "predictions.parquet")
     rows = list(predict.predict(detector, [pictures / path for path in evaluated.path]))
     for column in ("p_ai", "verdict", "reason"):

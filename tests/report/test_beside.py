@@ -121,3 +121,29 @@ def test_the_champion_beside_is_another_one_that_was_judged_on_the_same_pictures
     assert champion.beside(first, same) == nothing, "the new champion was not judged on these pictures"
     (store.place("train", "t1") / "content").write_text("damaged")
     assert champion.beside(second, same) == nothing
+
+
+def test_pictures_that_do_not_judge_the_model_itself_stand_nowhere_in_its_report(
+    folders: Folders, other: Other, tmp_path: Path, chart_images: charts.Charts
+) -> None:
+    """Both models were asked about all 24 pictures; three of them are among the training pictures of this one."""
+    mine = folders | copy_of({"evaluate": folders["evaluate"]}, tmp_path / "mine")
+    table = pd.read_parquet(mine["evaluate"] / "predictions.parquet")
+    explained = pd.read_parquet(folders["explain"] / "explanations.parquet").path
+    learnt = table.path[~table.path.isin(explained)][:3]
+    table["in_training"] = table.path.isin(learnt)
+    table.to_parquet(mine["evaluate"] / "predictions.parquet")
+    judged = table[~table.in_training]
+    metrics = evaluation(judged) | {"in_training": 3, "training_known": False}
+    (mine["evaluate"] / "metrics.json").write_text(json.dumps(metrics))
+    values = context.gather(mine, other)
+    assert values["beside"]["pictures"] == 21
+    assert values["beside"]["differences"]["accuracy"]["old"] == pytest.approx(
+        1 - sum(table.index[~table.in_training] < 5) / 21
+    )
+    assert set(values["beside"]["predictions"]) == set(judged.path)
+    wrong = judged.path[judged.predicted != judged.label]
+    assert {row["path"] for row in values["mistakes"]["cards"]} == set(wrong)
+    text = visible_text(html_page.render("A title", values, chart_images))
+    assert "3 test pictures are left out of all results" in text
+    assert "Not all pictures are known that the models whose weights it started from were trained on." in text

@@ -45,7 +45,10 @@ def root(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         train.run(config, folders["balance"], pictures, folders["train"], root / "work")
         evaluate.run(
             EvaluateConfig(bootstrap_resamples=100, robustness_pictures=0),
-            *(folders[stage] for stage in ("index", "balance", "train")),
+            folders["index"],
+            root,
+            folders["balance"],
+            folders["train"],
             pictures,
             folders["evaluate"],
         )
@@ -145,7 +148,9 @@ def test_the_first_challenger_is_judged_against_it(
     (roots / "scores").mkdir()
     pictures = folders["train"].parent / "data" / "raw" / "drawn"
     config = EvaluateConfig(bootstrap_resamples=100, robustness_pictures=0)
-    evaluate.run(config, folders["index"], folders["balance"], folder, pictures, roots / "scores")
+    evaluate.run(
+        config, folders["index"], folders["train"].parent, folders["balance"], folder, pictures, roots / "scores"
+    )
     mine, its = (pd.read_parquet(place / file_names.PREDICTIONS) for place in (roots / "scores", folders["evaluate"]))
     np.testing.assert_allclose(mine.p_ai, its.p_ai, atol=starter.TOLERANCE)
     assert model_id_of(folder) == Detector.load(folder).id
