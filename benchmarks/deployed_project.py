@@ -51,7 +51,8 @@ class Site:
         self.dashboard = f"http://127.0.0.1:{port}"
         own = ("ARTDETECT_", "PREFECT_")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
-        self.environment = inherited | {"ARTDETECT_PORT": str(port), "PYTHONPATH": str(folder), "NO_COLOR": "1"}
+        python_path = os.pathsep.join(filter(None, [str(folder), inherited.get("PYTHONPATH")]))
+        self.environment = inherited | {"ARTDETECT_PORT": str(port), "PYTHONPATH": python_path, "NO_COLOR": "1"}
 
     @property
     def auth_string(self) -> str:

@@ -4,6 +4,7 @@ The autouse fixture in conftest.py watches Python in all other tests, too. What 
 stopped by a network namespace where strace is missing.
 """
 
+import asyncio
 import os
 import re
 import shutil
@@ -15,8 +16,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prefect.server.api import collections
 
 from artdetect import config as configs
+from tasks.engine.server import know_workers_without_github
 from tests import PROJECT, connections
 from tests.flows.conftest import small
 from tests.pictures.declared_files import encoded
@@ -58,6 +61,15 @@ def test_onnx_runtime_collects_nothing_that_it_could_report(tmp_path: Path) -> N
     environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", "import artdetect, onnxruntime"], cwd=PROJECT, env=environment, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_prefects_server_knows_the_types_of_workers_without_asking_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collections, "KNOWN_VIEWS", dict(collections.KNOWN_VIEWS))
+    monkeypatch.setattr(collections, "GLOBAL_COLLECTIONS_VIEW_CACHE", {})
+    know_workers_without_github()
+    found = asyncio.run(collections.get_collection_view("aggregate-worker-metadata"))
+    assert "process" in found["prefect"]
+    assert connections.taken() == ""
 
 
 @pytest.mark.slow

@@ -29,12 +29,20 @@ def number_artifacts() -> None:
     Artifact.model_rebuild(force=True)
 
 
+def know_workers_without_github() -> None:
+    """Let Prefect take the types of workers from its own file, as it does offline; it would ask GitHub for a list."""
+    from prefect.server.api import collections
+
+    collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, ""))  # no address, so no request
+
+
 def main() -> None:
     """Run the server until SIGTERM."""
     os.environ.update(access.server_settings())
     from prefect.server.api.server import create_app  # reads the settings
 
     number_artifacts()
+    know_workers_without_github()
     uvicorn.run(Guard(create_app(final=True), POLICY), host=access.HOST, port=access.port(), log_level="warning")
 
 

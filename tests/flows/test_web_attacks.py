@@ -19,6 +19,7 @@ import pytest
 
 from benchmarks.browser import browser, executable
 from benchmarks.deployed_project import ENDED, SMALL, Site, eventually, site
+from tests import connections
 
 pytestmark = pytest.mark.slow
 REBOUND = "evil.example"  # a name that its owner lets point to 127.0.0.1
@@ -68,6 +69,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site(tmp_path_factory.mktemp("site"), SMALL) as running:
         running.do("artdetect.services", "down")
         left_running(running)
+        connections.taken()  # Prefect's own server asked GitHub for the types of workers
         running.do("artdetect.services", "up")
         yield running
 
