@@ -103,7 +103,7 @@ class Project:
         return None if code in allowed else f"{line}: exit code {code}\n{printed[-1500:]}"
 
     def forget_demonstration(self) -> None:
-        """Leave no champion that `predict` refuses: a reader's is trained on real art, a retraining here on drawings."""
+        """Leave no champion that `predict` refuses, as one trained on drawings; a reader's is trained on real art."""
         code, printed = self._shell("artdetect predict picture.jpg")
         if code and "demonstration" in printed:
             (self.folder / "artifacts" / "models" / "champion.json").unlink()
