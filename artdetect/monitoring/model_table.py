@@ -22,6 +22,7 @@ from artdetect.pictures.labels import CLASSES
 
 SCORES = ("pictures", "accuracy", "roc_auc")
 OTHER_ART = ("firm", "right_ai", "right_human", "roc_auc")  # measures of art from other sources that are shown
+OWN_DATA = "its own data sets"  # on which the starter was tested
 MARKS = ("champion", "previous")  # the current champion, and the one that a rollback returns to
 
 
@@ -36,8 +37,8 @@ def table() -> list[dict[str, Any]]:
         sources, data (key of the balance it was trained on, None if that is gone) and the measures `OTHER_ART` (value,
         low, high, or None);
         `evaluation`: None, or its newest one: key (None for the starter), pictures (number tested), data (key of the
-        balance, None if that is gone), data_set (its data set's name, None if no run is known that used both), accuracy
-        and roc_auc (value, low, high);
+        balance, None if that is gone, `OWN_DATA` for the starter), data_set (its data set's name, None if no run is
+        known that used both), accuracy and roc_auc (value, low, high);
         `demonstration`: whether its data set is there for trying the software;
         `notice`: what the data set says of itself;
         `mark`: one of `MARKS` or None;
@@ -123,12 +124,12 @@ def _starter() -> Iterator[dict[str, Any]]:
         yield row | {"preset": None, "fault": str(error), "demonstration": False, "notice": ""}
         return
     made = card.get("starter", {})
-    row["other_art"] = _other_art(made, "its own")
+    row["other_art"] = _other_art(made, OWN_DATA)
     tested = made.get("test", {})
     if tested.keys() >= set(SCORES):
         row["evaluation"] = {
             "key": None,
-            "data": "its own",
+            "data": OWN_DATA,
             "data_set": None,
             **{name: tested[name] for name in SCORES},
         }
@@ -194,8 +195,13 @@ def _scores(evaluation: StoredArtifact, sources: Lineage, names: Mapping[str, st
 
 
 def _tested_on(scores: Mapping[str, Any]) -> str:
-    data, name = scores["data"] or "gone", scores["data_set"]
-    return f"{scores['pictures']:,} pictures of {f'{printable(name)}, ' if name else ''}balance {data}"
+    name = scores["data_set"]
+    return f"{scores['pictures']:,} pictures of {f'{printable(name)}, ' if name else ''}{balance_name(scores['data'])}"
+
+
+def balance_name(key: str | None) -> str:
+    """What a table of pictures is called in tables of models, by the `data` of a row's scores."""
+    return OWN_DATA if key == OWN_DATA else f"balance {key or 'gone'}"
 
 
 def _promotion(promotion: Promotion | None) -> dict[str, str | None]:

@@ -81,7 +81,7 @@ def render(values: Mapping[str, Any]) -> str:
     from artdetect.report import filters, html_page
 
     templates = filters.environment(TEMPLATES, autoescape=True)
-    templates.filters |= {"printable": printable, "minute": _minute}
+    templates.filters |= {"printable": printable, "minute": _minute, "balance_name": model_table.balance_name}
     return templates.get_template("registry.html.jinja").render(values, **html_page.look())
 
 

@@ -76,3 +76,9 @@ def test_the_data_set_is_named_and_scores_of_different_ones_are_not_ranked(model
     assert r"681 pictures of real\x1bart, balance b2" in shown
     assert "Scores say nothing about which model is better" in shown
     assert "Scores say nothing" not in model_table.render(rows[:1])
+
+
+def test_the_starter_was_tested_on_its_own_data_sets() -> None:
+    (starter,) = (row for row in model_table.table() if row["key"] == "starter")
+    line = model_table.render([starter]).splitlines()[-1]
+    assert f"{starter['evaluation']['pictures']:,} pictures of its own data sets" in line
