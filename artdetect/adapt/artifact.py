@@ -8,7 +8,7 @@ from typing import Any
 
 from artdetect.adapt.pictures import OwnPictures
 from artdetect.adapt.posterior import Posterior
-from artdetect.artifacts import file_names, lineage, store
+from artdetect.artifacts import file_names, leakage, lineage, store
 from artdetect.artifacts.store import Artifact
 from artdetect.core import digests
 from artdetect.core.errors import ModelError
@@ -96,7 +96,9 @@ def publish(adapted: Adapted, base: Path, own: OwnPictures) -> Artifact:
                 precision=posterior.precision.astype(np.float32),
                 pictures=posterior.pictures,
             )
-            (out / file_names.METRICS).write_text(json.dumps(adapted.metrics, indent=1))
+            known = leakage.write_trained_on(base, (picture.sha256 for picture in own.pictures), out)
+            metrics = {**adapted.metrics, file_names.ANCESTORS_KNOWN: known}
+            (out / file_names.METRICS).write_text(json.dumps(metrics, indent=1))
             (out / file_names.ADAPTED_TO).write_text(json.dumps([*_adapted_to(base), *pictures], indent=1))
     return store.load("train", key)
 

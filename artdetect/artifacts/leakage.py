@@ -19,9 +19,8 @@ def training_contents(model: Path, balance: Path | None) -> set[str]:
     """The sha256s of all pictures that a model, or one that it descends from, is known to be fitted or chosen on.
 
     Args:
-        model: The model's artifact. It lists the pictures that it was adapted to, if any; and, if its training could
-            start from another model's weights, those of all its ancestors.
-        balance: The balance artifact that it was trained on; None where it no longer exists.
+        model: The model's artifact. It lists these pictures, unless an earlier version trained it.
+        balance: The balance artifact that it was trained on; None where it is not known.
     """
     import pandas as pd
 
@@ -35,11 +34,41 @@ def training_contents(model: Path, balance: Path | None) -> set[str]:
     return own | set(table.sha256[table.split.isin(("train", "validation"))])
 
 
+def write_trained_on(base: Path | None, own: Iterable[str], out: Path) -> bool:
+    """Write the pictures that a model was fitted or chosen on, and all models whose weights it descends from.
+
+    The file travels with the model, so that it is known for ever, whatever becomes of its ancestors.
+
+    Args:
+        base: The artifact folder, or the file, of the model whose weights this one started from, if there is one.
+        own: sha256s of the pictures of this model, validation included.
+        out: The model's artifact folder.
+
+    Returns:
+        Whether all are known, for `file_names.ANCESTORS_KNOWN`; not so if an ancestor has no such file.
+    """
+    import pandas as pd
+
+    contents, known = set(own), True
+    if base is not None:
+        known = _lists_all(base)
+        if (inherited := base / file_names.TRAINED_ON).is_file():
+            contents |= set(pd.read_parquet(inherited).sha256)
+    table = pd.DataFrame({"sha256": sorted(contents)}, dtype=str)
+    table.to_parquet(out / file_names.TRAINED_ON, index=False)
+    return known
+
+
+def _lists_all(model: Path) -> bool:
+    """Whether a model's own list has the pictures of all its ancestors."""
+    if not (model / file_names.TRAINED_ON).is_file():
+        return False
+    return json.loads((model / file_names.METRICS).read_text())[file_names.ANCESTORS_KNOWN]
+
+
 def are_known(model: Path, balance: Path | None) -> bool:
     """Whether `training_contents` has all of them. Arguments as there."""
-    if (model / file_names.TRAINED_ON).is_file():
-        return json.loads((model / file_names.METRICS).read_text())[file_names.ANCESTORS_KNOWN]
-    return balance is not None
+    return _lists_all(model) if (model / file_names.TRAINED_ON).is_file() else balance is not None
 
 
 def judged(predictions: "pd.DataFrame") -> "pd.DataFrame":

@@ -111,7 +111,7 @@ def run(
     bootstrap, threshold = Bootstrap(config.bootstrap_resamples, config.seed), detector.rule.threshold
     result: dict[str, Any] = {
         file_names.IN_TRAINING: int(in_training.sum()),
-        "training_known": leakage.are_known(train_folder, balance_folder),
+        "training_known": leakage.are_known(train_folder, None),
         **metrics.summary(test, bootstrap, threshold),
     }
     result["verdicts"] = selective_prediction.verdicts(test, bootstrap)

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from artdetect.artifacts import file_names
+from artdetect.artifacts import file_names, leakage
 from artdetect.core import digests, paths
 from artdetect.core.progress import Progress
 from artdetect.model import tensorflow_setup
@@ -26,7 +26,8 @@ def run(
     """Train a detector and write its files.
 
     Every preset writes `model.keras` and the ONNX graphs that give its verdicts without TensorFlow, see
-    `artdetect.model.detector`; and `metrics.json`, whose entry `without_onnx` says why there are no graphs. Presets
+    `artdetect.model.detector`; `metrics.json`, whose entry `without_onnx` says why there are no graphs; and
+    `trained_on.parquet`, the sha256s of the pictures that it, and the models it started from, learnt from. Presets
     trained by gradient descent also write `history.csv`, one row per epoch. artnet also writes `neighbours.npz`: the
     sha256s of the training pictures and their embeddings, float16 [N, K]; with a linear head `precision.npz`, see
     `artdetect.train.heads.precision`, and the number of training pictures; and `out_of_source.parquet`, what pictures
@@ -92,9 +93,8 @@ def run(
         "calibration": calibration.summary(result.held_out, calibrated, rule),
         "in_source": calibration.measures(result.validation, calibrated, rule),
     }
-    if config.preset != "artnet":  # its weights may become those that another training starts from
-        own = pd.concat(rows.values()).sha256
-        metrics[file_names.ANCESTORS_KNOWN] = warm_start.write_trained_on(config.initial_weights, own, out)
+    base = warm_start.folder_of(config.initial_weights) if config.initial_weights else None
+    metrics[file_names.ANCESTORS_KNOWN] = leakage.write_trained_on(base, pd.concat(rows.values()).sha256, out)
     if result.out_of_source:
         metrics["out_of_source"] = out_of_source.summary(result.out_of_source)
         result.out_of_source.table.to_parquet(out / file_names.OUT_OF_SOURCE, index=False)

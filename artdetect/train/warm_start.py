@@ -1,12 +1,10 @@
 """`train.initial_weights`: the presets trained by gradient descent can start from the weights of an existing model."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artdetect.artifacts import file_names
 from artdetect.core import paths
 from artdetect.core.errors import ModelError
 from artdetect.model.detector import Detector
@@ -37,6 +35,11 @@ class InitialWeights:
     weights: "Mapping[str, list[np.ndarray]]"
 
 
+def folder_of(key: str) -> Path:
+    """The artifact folder of the model that `train.initial_weights` names."""
+    return paths.artifacts() / "train" / key
+
+
 def load_initial_weights(config: "TrainConfig") -> InitialWeights | None:
     """The weights that `config.initial_weights` names, or None if it is left out.
 
@@ -46,7 +49,7 @@ def load_initial_weights(config: "TrainConfig") -> InitialWeights | None:
     key = config.initial_weights
     if key is None:
         return None
-    folder = paths.artifacts() / "train" / key
+    folder = folder_of(key)
     if not folder.is_dir():
         raise ModelError(f"train.initial_weights = {key!r}: no such model. `artdetect models` lists the models")
     detector = Detector.load(folder)
@@ -57,32 +60,6 @@ def load_initial_weights(config: "TrainConfig") -> InitialWeights | None:
     layers = (layer for layer in detector.model.layers if layer.weights)
     weights = {RENAMED.get(layer.name, layer.name): layer.get_weights() for layer in layers}
     return InitialWeights(key, detector.geometry, weights)
-
-
-def write_trained_on(initial_weights: str | None, own: Iterable[str], out: Path) -> bool:
-    """Write the pictures that a model was fitted or chosen on, and all models whose weights it descends from.
-
-    The file travels with the model, so that it is known for ever, whatever becomes of its ancestors.
-
-    Args:
-        initial_weights: Key of the train artifact that the training started from, if it did.
-        own: sha256s of the pictures of this training, validation included.
-        out: The folder to write to.
-
-    Returns:
-        Whether all are known, for `file_names.ANCESTORS_KNOWN`; not so if an ancestor has no such file.
-    """
-    import pandas as pd
-
-    contents, known = set(own), True
-    if initial_weights:
-        parent = paths.artifacts() / "train" / initial_weights
-        metrics = json.loads((parent / file_names.METRICS).read_text())
-        if known := metrics.get(file_names.ANCESTORS_KNOWN, False):
-            contents |= set(pd.read_parquet(parent / file_names.TRAINED_ON).sha256)
-    table = pd.DataFrame({"sha256": sorted(contents)}, dtype=str)
-    table.to_parquet(out / file_names.TRAINED_ON, index=False)
-    return known
 
 
 def with_initial_weights(recipe: Recipe, initial: InitialWeights | None) -> Recipe:

@@ -92,12 +92,13 @@ def test_what_it_was_trained_on_is_not_what_it_was_evaluated_on(adapted: Done) -
 def test_the_gate_knows_all_pictures_that_it_has_seen(base: Path, own: Own, own_folder: Path, adapted: Done) -> None:
     balance = store.place("balance", "b1")
     trained_on = leakage.training_contents(base, balance)
-    assert (len(trained_on), leakage.training_contents(base, None)) == (128, set())
+    assert (len(trained_on), leakage.training_contents(base, None)) == (128, trained_on)
     second = own(10, 0, 900)
     _, again = adapted_to(adapted[1].folder, second)
     mine = {picture.sha256 for folder in (own_folder, second) for picture in own_pictures(folder).pictures}
     assert leakage.training_contents(again.folder, balance) == trained_on | mine
-    assert leakage.training_contents(again.folder, None) == mine
+    assert leakage.training_contents(again.folder, None) == trained_on | mine
+    assert leakage.are_known(again.folder, None)
 
 
 @pytest.mark.bits
@@ -203,5 +204,5 @@ def test_a_picture_that_changes_meanwhile_is_named(change: str, base: Path, own:
 
 def test_what_is_written_is_plain_json(adapted: Done) -> None:
     model, artifact = adapted
-    assert json.loads((artifact.folder / file_names.METRICS).read_text()) == model.metrics
-    assert artifact.record["metrics"] == model.metrics
+    written = json.loads((artifact.folder / file_names.METRICS).read_text())
+    assert written == artifact.record["metrics"] == model.metrics | {file_names.ANCESTORS_KNOWN: True}

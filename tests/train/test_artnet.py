@@ -139,7 +139,7 @@ def test_the_same_pictures_give_the_same_bytes_also_later_in_the_same_process(tw
     names = {path.name for path in twice[0].iterdir()}
     graphs = {"model.onnx", "backbone.onnx", "head.onnx"}
     others = {file_names.MODEL, "metrics.json", "neighbours.npz", "precision.npz", "out_of_source.parquet"}
-    assert names == graphs | others
+    assert names == graphs | others | {file_names.TRAINED_ON}
     for name in names:
         assert (twice[0] / name).read_bytes() == (twice[1] / name).read_bytes(), name
 
