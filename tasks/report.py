@@ -24,6 +24,7 @@ def report(
     champion: Artifact | None,
     champion_scores: Artifact | None,
     champion_balance: Artifact | None,
+    champion_maps: Artifact | None,
     raw: Artifact,
     out: Path,
 ) -> None:
@@ -38,7 +39,7 @@ def report(
         {stage: artifact.folder for stage, artifact in made_from.items()},
         out,
         pictures=download.folder(raw.folder),
-        other=champions.other(champion, champion_scores, champion_balance),
+        other=champions.other(champion, champion_scores, champion_balance, champion_maps),
         origin=reproduction.origin(
             {stage: store.read(artifact.folder) for stage, artifact in made_from.items()},
             raw.folder,

@@ -162,15 +162,15 @@ class Detector:
         """The evidence over a picture, from the pass of the model that gives its verdict."""
         import io
 
-        from artdetect.explain import evidence_figures
+        from artdetect.explain import evidence_figures, evidence_map
 
         loaded = predict.load(self.model, source)
         ((verdict, evidence),) = predict.verdicts_with_evidence(self.model, [(name, loaded)])
         if evidence is None:
             raise PictureError(str(verdict.error))
-        png = io.BytesIO()
-        evidence_figures.drawn(self.model, source, verdict, evidence, printable(name)).save(png, "PNG")
-        return ExplainedVerdict(verdict.as_dict(), evidence_figures.explanation(verdict, evidence), png.getvalue())
+        found, png = evidence_map.explained(evidence, verdict), io.BytesIO()
+        evidence_figures.drawn(self.model, source, verdict, found, printable(name)).save(png, "PNG")
+        return ExplainedVerdict(verdict.as_dict(), found, png.getvalue())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.introduction[0]}>"

@@ -79,7 +79,7 @@ CHAIN = (
         "report",
         (
             *("index", "audit", "balance", "train", "evaluate", "explain"),
-            *("champion", "champion_scores", "champion_balance"),
+            *("champion", "champion_scores", "champion_balance", "champion_maps"),
         ),
         ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "scipy"),
     ),

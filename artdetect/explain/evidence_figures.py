@@ -26,15 +26,12 @@ from artdetect.explain.figures.colour_scale import ColourScale
 from artdetect.explain.method_settings import EvidenceSettings
 from artdetect.formatting.text import printable
 from artdetect.model import predict
-from artdetect.model.decision import logit
 from artdetect.pictures import images, palette
-from artdetect.pictures.labels import AI, CLASSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artdetect.model.detector import Detector
-    from artdetect.model.evidence import Evidence
     from artdetect.model.mixed import Box
     from artdetect.model.predict import Verdict
 
@@ -53,7 +50,7 @@ def regions_installed() -> bool:
 
 
 def drawn(
-    detector: Detector, source: Path | bytes, verdict: Verdict, evidence: Evidence, name: str = ""
+    detector: Detector, source: Path | bytes, verdict: Verdict, found: Explanation, name: str = ""
 ) -> Image.Image:
     """The figure of a picture.
 
@@ -61,7 +58,7 @@ def drawn(
         detector: The model.
         source: The picture's file, or its content.
         verdict: The verdict on it.
-        evidence: The evidence for this verdict, of one picture (N = 1).
+        found: What `evidence_map.explained` says of this verdict.
         name: The name of the picture; "" for none.
 
     Raises:
@@ -69,34 +66,17 @@ def drawn(
     """
     picture = images.artwork(source, SHOWN, None, detector.geometry.fit)
     heading = f"{verdict.words}, p(AI) {verdict.p_ai:.3f}"
-    return figure(picture, evidence, heading, printable(detector.id), name=name, box=verdict.region)
-
-
-def explanation(verdict: Verdict, evidence: Evidence) -> Explanation:
-    """The evidence for the likelier class as an explanation without regions: its heatmap has one value per place.
-
-    Args:
-        verdict: The verdict on a picture that can be read.
-        evidence: The evidence for it, of one picture (N = 1).
-    """
-    assert verdict.predicted is not None
-    assert verdict.p_ai is not None
-    target = CLASSES.index(verdict.predicted)
-    sign = 1 if target == AI else -1
-    score = sign * float(logit(np.array([verdict.p_ai]))[0])
-    p_ai = None if np.isnan(evidence.p_ai[0]).all() else evidence.p_ai[0]
-    heatmap = (sign * evidence.margin[0]).astype(np.float32)
-    return Explanation(heatmap, None, target, score, None, {"method": "evidence"}, p_ai=p_ai)
+    return figure(picture, found, heading, printable(detector.id), name=name, box=verdict.region)
 
 
 def figure(
-    picture: Image.Image, evidence: Evidence, heading: str, model: str, *, name: str = "", box: Box | None = None
+    picture: Image.Image, found: Explanation, heading: str, model: str, *, name: str = "", box: Box | None = None
 ) -> Image.Image:
     """The evidence drawn over a picture, and below it the verdict, a sentence, and what the colours mean.
 
     Args:
         picture: The picture, with the field of view of the model.
-        evidence: The evidence for its verdict: N = 1.
+        found: What `evidence_map.explained` says of its verdict.
         heading: The verdict in words.
         model: The name of the model.
         name: The name of the picture; "" for none.
@@ -105,8 +85,7 @@ def figure(
     width = max(picture.width, WIDTH)
     size = math.ceil(width * LEGIBLE / PHONE)
     text, strong = ImageFont.load_default(size), ImageFont.load_default(round(1.3 * size))
-    found, room = evidence_map.explained(evidence), width - 2 * EDGE
-    scale = ColourScale.make(found, None)
+    scale, room = ColourScale.make(found, None), width - 2 * EDGE
     lines: list[list[Text]] = [[(overlay.shortened(name, room, text.getlength), palette.MUTED, text)]] if name else []
     for paragraph, font in ((heading, strong), (caption(found), text)):
         lines += [[(line, palette.INK, font)] for line in overlay.wrapped(paragraph, room, font.getlength)]
@@ -175,12 +154,10 @@ def write(detector: Detector, sources: Sequence[Path], out: Path) -> Iterator[tu
                 yield verdict, None
                 continue
             name = _name(path, source if source.is_dir() else path.parent, taken)
-            said = {
-                "evidence": evidence.margin[0].round(4).tolist(),
-                "caption": caption(evidence_map.explained(evidence)),
-            }
+            found = evidence_map.explained(evidence, verdict)
+            said = {"evidence": evidence.margin[0].round(4).tolist(), "caption": caption(found)}
             try:
-                picture = drawn(detector, path, verdict, evidence, printable(path.name))
+                picture = drawn(detector, path, verdict, found, printable(path.name))
             except PictureError as error:  # it was there a moment ago
                 yield predict.unreadable(path, detector, str(error)), None
                 continue

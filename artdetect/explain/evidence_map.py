@@ -5,7 +5,6 @@ The method `evidence` gives it the edges of segments, and needs the extra `expla
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,22 +14,34 @@ from numpy.typing import NDArray
 from artdetect.explain import map_values, pointing
 from artdetect.explain.explanation import Explanation
 from artdetect.explain.method_settings import EvidenceSettings
-from artdetect.pictures.labels import AI
+from artdetect.model.decision import logit
+from artdetect.pictures.labels import AI, CLASSES
 
 if TYPE_CHECKING:
     from artdetect.model.evidence import Evidence
+    from artdetect.model.predict import Verdict
 
 
-def explained(evidence: Evidence) -> Explanation:
-    """An explanation [G, G] with its regions; none is smaller than the smallest windows. It has no score.
+def explained(evidence: Evidence, verdict: Verdict) -> Explanation:
+    """What speaks for the likelier class, [G, G], with its regions; none is smaller than the smallest windows.
 
     Args:
-        evidence: That of one picture: N = 1.
+        evidence: The evidence for the verdict, of one picture: N = 1.
+        verdict: The verdict on a picture that can be read.
     """
-    p_ai = evidence.p_ai[0]
-    calibrated = not np.isnan(p_ai).all()
-    config = {"method": EvidenceSettings.method}
-    found = Explanation(evidence.margin[0], None, AI, math.nan, None, config, p_ai=p_ai if calibrated else None)
+    assert verdict.predicted is not None
+    assert verdict.p_ai is not None
+    target, p_ai = CLASSES.index(verdict.predicted), evidence.p_ai[0]
+    sign = 1 if target == AI else -1
+    found = Explanation(
+        (sign * evidence.margin[0]).astype(np.float32),
+        None,
+        target,
+        sign * float(logit(np.array([verdict.p_ai]))[0]),
+        None,
+        {"method": EvidenceSettings.method},
+        p_ai=None if np.isnan(p_ai).all() else p_ai,
+    )
     values = map_values.for_ai(found)
     smallest = round((min(evidence.windows) / evidence.cell) ** 2)
     return pointing.described(found, pointing.find(values, map_values.speaking(found, values), smallest, _pieces))

@@ -79,7 +79,8 @@ def cached_quality_check(
         load: Gives the explanation of a picture by its number in `pictures`.
 
     Returns:
-        `Quality.as_dict()` and how to read it; None where no picture is checked.
+        `Quality.as_dict()` and how to read it; `measured_by`, the settings of the method and a digest of the code; and
+        `sample`, sha256 and explained class of each picture. None where no picture is checked.
     """
     import numpy as np
 
@@ -106,7 +107,10 @@ def cached_quality_check(
         result = quality.check(explainer, images, explanations, seed=SEED, artworks=artworks)
         return result.as_dict() | {"read_me": quality.HOW_TO_READ}
 
-    return json_cache.cached_json("quality", recipe, check)
+    return json_cache.cached_json("quality", recipe, check) | {
+        "measured_by": {"settings": explainer.config, "code": digests.value_digest(recipe["code"])},
+        "sample": recipe["pictures"],
+    }
 
 
 def localisation_check(

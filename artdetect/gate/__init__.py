@@ -64,7 +64,7 @@ def run(
     """
     from artdetect.artifacts import leakage
     from artdetect.gate import golden as golden_cases
-    from artdetect.gate import localisation, paired_predictions, render, rules
+    from artdetect.gate import localisation, paired_predictions, render, rules, wording
     from artdetect.model.card import model_id_of
     from artdetect.stats.bootstrap import Bootstrap
 
@@ -90,7 +90,7 @@ def run(
     verdict = "keep" if any(result.passed is False for result in results) else "promote"
     decision: dict[str, Any] = {
         "verdict": verdict,
-        "sentence": rules.conclusion(verdict, results, ids),
+        "sentence": wording.conclusion(verdict, {result.name: result.passed for result in results}, ids),
         "champion": ids.get("champion"),
         "challenger": ids["challenger"],
         "rules": [asdict(result) for result in results],

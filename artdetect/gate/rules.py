@@ -10,6 +10,7 @@ from artdetect.evaluate.calibration import expected_calibration_error
 from artdetect.evaluate.metrics import headline
 from artdetect.formatting.intervals import signed, signed_span
 from artdetect.gate.paired_predictions import gains
+from artdetect.gate.wording import CHANCE_HELPED, CHANCE_HURT, change, count, doubt, listed, missing, points
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
 from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.confidence_intervals import auc_interval
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from artdetect.gate.config import GateConfig
 
-MAX_LISTED = 8  # names in a sentence
 SMALL_SAMPLE = 100  # pictures of a class, below which a bootstrap of the AUC is too narrow
 HUMAN_ART = {"human_art": "predicted", "human_art_verdicts": "verdict"}  # rule -> column that must not say AI
 NO_CHAMPION = "There is no champion yet to compare with."
@@ -90,25 +90,6 @@ def apply_rules(
     return [*results, _chance(known, bootstrap)]
 
 
-def conclusion(verdict: str, results: Sequence[RuleResult], ids: Mapping[str, str]) -> str:
-    """The verdict in one sentence.
-
-    Args:
-        verdict: "promote" or "keep".
-        results: The results of all rules.
-        ids: Side -> model id.
-    """
-    failed = _listed([result.name for result in results if result.passed is False])
-    passed = _listed([result.name for result in results if result.passed])
-    champion, challenger = ids.get("champion"), ids["challenger"]
-    if verdict == "promote":
-        over = f"instead of {champion}" if champion else "as the first champion: there is no champion yet"
-        return f"Promote {challenger} {over}; it passes {passed}."
-    if champion:
-        return f"Keep {champion}: {challenger} fails {failed}."
-    return f"Do not promote {challenger}, though there is no champion yet: it fails {failed}."
-
-
 def _known(known: "pd.DataFrame", max_drop: float, bootstrap: Bootstrap) -> RuleResult:
     """Balanced accuracy on the data set's test pictures; plain accuracy where a class is missing."""
     if known.empty:
@@ -134,10 +115,10 @@ def _limited_drop(
     gain = numbers["difference"]
     passed = gain["value"] >= -max_drop
     sentence = (
-        f"{prefix}{measure} on {_count(known, 'known test')}: {_change(numbers)}; it may fall by at most "
-        f"{_points(max_drop)}."
+        f"{prefix}{measure} on {count(known, 'known test')}: {change(numbers)}; it may fall by at most "
+        f"{points(max_drop)}."
     )
-    return RuleResult(name, passed, sentence + _doubt(passed, gain, -max_drop), bound=-max_drop, **numbers)
+    return RuleResult(name, passed, sentence + doubt(passed, gain, -max_drop), bound=-max_drop, **numbers)
 
 
 def _new(new: "pd.DataFrame", min_gain: float, bootstrap: Bootstrap) -> RuleResult:
@@ -148,11 +129,11 @@ def _new(new: "pd.DataFrame", min_gain: float, bootstrap: Bootstrap) -> RuleResu
     parts = [rows for _, rows in new.groupby("group")]
     numbers = _accuracies(parts, bootstrap)
     gain = numbers["difference"]
-    pictures = f"{_count(new, 'new test')} of {len(parts)} {'origin' if len(parts) == 1 else 'origins'}"
+    pictures = f"{count(new, 'new test')} of {len(parts)} {'origin' if len(parts) == 1 else 'origins'}"
     if numbers["champion"] == numbers["challenger"] == 1:
         sentence = f"Both are right on all {pictures}: there is nothing to gain."
         return RuleResult("new", True, sentence, bound=min_gain, **numbers)
-    sentence = f"Mean accuracy on {pictures}: {_change(numbers)}; it must rise by more than {_points(min_gain)}"
+    sentence = f"Mean accuracy on {pictures}: {change(numbers)}; it must rise by more than {points(min_gain)}"
     if gain["value"] == min_gain == 0:  # the accuracy on few pictures is coarse
         losses = [float(np.mean([_log_loss(part, side) for part in parts])) for side in ("champion", "challenger")]
         passed = losses[1] < losses[0]
@@ -160,16 +141,16 @@ def _new(new: "pd.DataFrame", min_gain: float, bootstrap: Bootstrap) -> RuleResu
     else:
         passed = gain["value"] > min_gain
         sentence += "."
-    return RuleResult("new", passed, sentence + _doubt(passed, gain, min_gain), bound=min_gain, **numbers)
+    return RuleResult("new", passed, sentence + doubt(passed, gain, min_gain), bound=min_gain, **numbers)
 
 
 def _golden(golden: Mapping[str, Any], compared: bool) -> RuleResult:
     """No case may be lost; a first champion must be right on all."""
     cases = [case for case in golden["cases"] if not case["error"]]
     unread = [f"{case['name']} ({case['error']})" for case in golden["cases"] if case["error"]]
-    notes = f" Not counted, because they cannot be read: {_listed(unread)}." if unread else ""
+    notes = f" Not counted, because they cannot be read: {listed(unread)}." if unread else ""
     if leaked := [case["name"] for case in cases if case["trained_on"]]:
-        notes += f" A model was trained on {_listed(leaked)}: being right there proves little."
+        notes += f" A model was trained on {listed(leaked)}: being right there proves little."
     if not cases:
         return RuleResult("golden", None, f"There are no readable golden cases.{notes}")
     right = {
@@ -179,7 +160,7 @@ def _golden(golden: Mapping[str, Any], compared: bool) -> RuleResult:
     required = right["champion"] if compared else [case["name"] for case in cases]
     lost = [name for name in required if name not in right["challenger"]]
     which = "that the champion gets right" if compared else "(a first champion must be right on all)"
-    outcome = f"The challenger is wrong on {_listed(lost)}." if lost else "The challenger is right on each of them."
+    outcome = f"The challenger is wrong on {listed(lost)}." if lost else "The challenger is right on each of them."
     return RuleResult(
         "golden",
         not lost,
@@ -199,18 +180,18 @@ def _human_art(name: str, human: "pd.DataFrame", max_rise: float, bootstrap: Boo
     column = HUMAN_ART[name]
     called = {side: (human[f"{column}_{side}"] == CLASSES[AI]).to_numpy(float) for side in ("champion", "challenger")}
     rise = mean_difference([called["challenger"] - called["champion"]], bootstrap)
-    numbers: dict[str, Any] = {side: float(values.mean()) for side, values in called.items()} | {"difference": rise}
+    numbers = _numbers(called["champion"].mean(), called["challenger"].mean(), rise)
     clear = rise["low"] > 0
     passed = rise["value"] <= max_rise and not clear
     what = "predicted AI" if column == "predicted" else "given the verdict AI"
     sentence = (
-        f"Human art {what}, of {_count(human, 'human test')}: {_change(numbers)}; it may rise by at most "
-        f"{_points(max_rise)}, and not so that its whole interval lies above 0."
+        f"Human art {what}, of {count(human, 'human test')}: {change(numbers)}; it may rise by at most "
+        f"{points(max_rise)}, and not so that its whole interval lies above 0."
     )
     if not clear and not passed:
-        sentence += " The interval also holds values that would pass: chance may have hurt."
+        sentence += CHANCE_HURT
     if passed and rise["high"] > max_rise:
-        sentence += " The interval also holds values that would fail: chance may have helped."
+        sentence += CHANCE_HELPED
     return RuleResult(name, passed, sentence, bound=max_rise, **numbers)
 
 
@@ -219,38 +200,34 @@ def _out_of_source(found: Mapping[str, Any] | str) -> RuleResult:
     name = "out_of_source"
     if isinstance(found, str):
         return RuleResult(name, None, f"Art from other sources was not compared: {found}.")
-    change = found["change"]
-    passed = change["low"] <= 0
+    rise = found["change"]
+    passed = rise["low"] <= 0
     sentence = (
         f"Log loss on {found['pictures']:,} pictures of {found['sources']:,} sources, each judged by heads that know "
-        f"neither its source nor its generator: {found['old']:.3f} → {found['new']:.3f}, {signed(change['value'])} "
-        f"(95 % over sources: {signed_span(change)}); the whole interval may not lie above 0."
+        f"neither its source nor its generator: {found['old']:.3f} → {found['new']:.3f}, {signed(rise['value'])} "
+        f"(95 % over sources: {signed_span(rise)}); the whole interval may not lie above 0."
     )
-    return RuleResult(name, passed, sentence, found["old"], found["new"], change, 0.0)
+    return RuleResult(name, passed, sentence, found["old"], found["new"], rise, 0.0)
 
 
 def _calibration(table: "pd.DataFrame", max_rise: float, bootstrap: Bootstrap) -> RuleResult:
     """The ECE over all test pictures; see `evaluate.calibration`."""
     truth = (table.label == CLASSES[AI]).to_numpy()
     if truth.all() or not truth.any():
-        return RuleResult("calibration", None, f"There are no test pictures of both classes: {_missing(truth)}.")
+        return RuleResult("calibration", None, f"There are no test pictures of both classes: {missing(truth)}.")
     champion, challenger = (
         expected_calibration_error(truth, table[f"p_ai_{side}"].to_numpy(float)) for side in ("champion", "challenger")
     )
     rise = bootstrap.intervals(lambda counts: {"rise": challenger(counts) - champion(counts)}, truth)["rise"]
     once = np.ones((1, len(truth)), np.int64)
-    numbers: dict[str, Any] = {
-        "champion": float(champion(once)[0]),
-        "challenger": float(challenger(once)[0]),
-        "difference": rise,
-    }
+    numbers = _numbers(champion(once)[0], challenger(once)[0], rise)
     passed = rise["value"] <= max_rise
     fall = {"low": -rise["high"], "high": -rise["low"]}
     sentence = (
-        f"Calibration error (ECE) on {_count(table, 'test')}: {_change(numbers)}; it may rise by at most "
-        f"{_points(max_rise)}."
+        f"Calibration error (ECE) on {count(table, 'test')}: {change(numbers)}; it may rise by at most "
+        f"{points(max_rise)}."
     )
-    return RuleResult("calibration", passed, sentence + _doubt(passed, fall, -max_rise), bound=max_rise, **numbers)
+    return RuleResult("calibration", passed, sentence + doubt(passed, fall, -max_rise), bound=max_rise, **numbers)
 
 
 def _robustness(degraded: "pd.DataFrame | str", max_drop: float, bootstrap: Bootstrap) -> RuleResult:
@@ -258,17 +235,13 @@ def _robustness(degraded: "pd.DataFrame | str", max_drop: float, bootstrap: Boot
     if isinstance(degraded, str):
         return RuleResult("robustness", None, f"Robustness was not compared: {degraded}.")
     gain = mean_difference([(degraded.challenger - degraded.champion).to_numpy()], bootstrap)
-    numbers: dict[str, Any] = {
-        "champion": float(degraded.champion.mean()),
-        "challenger": float(degraded.challenger.mean()),
-        "difference": gain,
-    }
+    numbers = _numbers(degraded.champion.mean(), degraded.challenger.mean(), gain)
     passed = gain["value"] >= -max_drop
     sentence = (
-        f"Mean accuracy on {_count(degraded, 'degraded test')}: {_change(numbers)}; it may fall by at most "
-        f"{_points(max_drop)}."
+        f"Mean accuracy on {count(degraded, 'degraded test')}: {change(numbers)}; it may fall by at most "
+        f"{points(max_drop)}."
     )
-    return RuleResult("robustness", passed, sentence + _doubt(passed, gain, -max_drop), bound=-max_drop, **numbers)
+    return RuleResult("robustness", passed, sentence + doubt(passed, gain, -max_drop), bound=-max_drop, **numbers)
 
 
 def _localisation(found: Mapping[str, Sequence[float]] | str, max_drop: float, bootstrap: Bootstrap) -> RuleResult:
@@ -278,25 +251,21 @@ def _localisation(found: Mapping[str, Sequence[float]] | str, max_drop: float, b
         return RuleResult(name, None, f"The maps were not compared: {found.removesuffix('.')}.")
     champion, challenger = (np.array(found[side]) for side in ("champion", "challenger"))
     gain = mean_difference([challenger - champion], bootstrap)
-    numbers: dict[str, Any] = {
-        "champion": float(champion.mean()),
-        "challenger": float(challenger.mean()),
-        "difference": gain,
-    }
+    numbers = _numbers(champion.mean(), challenger.mean(), gain)
     passed = gain["value"] >= -max_drop
     sentence = (
         f"Mean AUC of the maps on {len(champion):,} spliced test pictures, whose pasted region they must find: "
         f"{numbers['champion']:.3f} → {numbers['challenger']:.3f}, {signed(gain['value'])} (95 %: "
         f"{signed_span(gain)}); it may fall by at most {max_drop:g}."
     )
-    return RuleResult(name, passed, sentence + _doubt(passed, gain, -max_drop), bound=-max_drop, **numbers)
+    return RuleResult(name, passed, sentence + doubt(passed, gain, -max_drop), bound=-max_drop, **numbers)
 
 
 def _chance(known: "pd.DataFrame", bootstrap: Bootstrap) -> RuleResult:
     """Whether the challenger tells AI from human at all. Where that cannot be measured, it is not promoted."""
     truth = (known.label == CLASSES[AI]).to_numpy()
     if not len(known) or truth.all() or not truth.any():
-        sentence = f"Whether the challenger is better than chance cannot be measured: {_missing(truth)}."
+        sentence = f"Whether the challenger is better than chance cannot be measured: {missing(truth)}."
         return RuleResult("chance", False, sentence)
     p_ai = known.p_ai_challenger.to_numpy(float)
     predicted_ai = (known.predicted_challenger == CLASSES[AI]).to_numpy()
@@ -319,46 +288,14 @@ def _chance(known: "pd.DataFrame", bootstrap: Bootstrap) -> RuleResult:
 
 def _accuracies(parts: "Sequence[pd.DataFrame]", bootstrap: Bootstrap, side: str = "champion") -> dict[str, Any]:
     """The mean accuracy over parts: of `side`, under the name champion; of the challenger; and their difference."""
-    means = [float(np.mean([part[f"right_{name}"].mean() for part in parts])) for name in (side, "challenger")]
-    change = mean_difference([gains(part, side) for part in parts], bootstrap)
-    return {"champion": means[0], "challenger": means[1], "difference": change}
+    former, challenger = (np.mean([part[f"right_{name}"].mean() for part in parts]) for name in (side, "challenger"))
+    return _numbers(former, challenger, mean_difference([gains(part, side) for part in parts], bootstrap))
+
+
+def _numbers(champion: float, challenger: float, difference: dict[str, float]) -> dict[str, Any]:
+    return {"champion": float(champion), "challenger": float(challenger), "difference": difference}
 
 
 def _log_loss(rows: "pd.DataFrame", side: str) -> float:
     truth = (rows.label == CLASSES[AI]).to_numpy()
     return float(log_losses(truth, rows[f"p_ai_{side}"].to_numpy(float)).mean())
-
-
-def _missing(truth: np.ndarray) -> str:
-    return "there are no pictures" if not len(truth) else f"all are {CLASSES[AI if truth.all() else HUMAN]}"
-
-
-def _count(rows: "pd.DataFrame", kind: str) -> str:
-    return f"{len(rows):,} {kind} {'picture' if len(rows) == 1 else 'pictures'}"
-
-
-def _change(numbers: Mapping[str, Any]) -> str:
-    change = numbers["difference"]
-    low, high = (f"{100 * change[end]:+.1f}" for end in ("low", "high"))
-    return (
-        f"{100 * numbers['champion']:.1f} % → {100 * numbers['challenger']:.1f} %, {100 * change['value']:+.1f} points "
-        f"(95 %: {low} to {high})"
-    )
-
-
-def _points(bound: float) -> str:
-    return f"{100 * bound:g} points"
-
-
-def _doubt(passed: bool, gain: Mapping[str, float], bound: float) -> str:
-    """A note where chance alone could have decided: the bound lies inside the interval of the gain (more is better)."""
-    if passed and gain["low"] < bound:
-        return " The interval also holds values that would fail: chance may have helped."
-    if not passed and gain["high"] > bound:
-        return " The interval also holds values that would pass: chance may have hurt."
-    return ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = [f"{len(names) - MAX_LISTED:,} more"] if len(names) > MAX_LISTED else []
-    return ", ".join([*names[:MAX_LISTED], *more])

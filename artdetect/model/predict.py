@@ -55,12 +55,17 @@ class Verdict:
         return f"{self.verdict}: {mixed.in_words(*of)}" if of else in_words(self.verdict, self.reason)
 
     @property
-    def region(self) -> tuple[float, float, float, float] | None:
-        """Of a picture of mixed origin, the box of what stands out: `ai_region` or `human_region`."""
+    def standing_out(self) -> "tuple[str, Box] | None":
+        """What stands out of a picture of mixed origin, "AI" or "human", and its box; None for others."""
         from artdetect.model import mixed
 
         of = self._mixed_of()
-        return mixed.standing_out(*of)[1] if of else None
+        return mixed.standing_out(*of) if of else None
+
+    @property
+    def region(self) -> "Box | None":
+        """The box of `standing_out`: `ai_region` or `human_region`."""
+        return self.standing_out[1] if self.standing_out else None
 
     def _mixed_of(self) -> "tuple[Box, Box, float] | None":
         """What `artdetect.model.mixed` says a picture of mixed origin is made of; None for others."""

@@ -1,17 +1,13 @@
 """The report's page of any evaluation, with any other beside it: also of a model from elsewhere."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from artdetect import download, report
 from artdetect.artifacts import file_names, lineage, registry, run_ledger, store
 from artdetect.core.errors import ArtifactError
 from artdetect.model.card import model_id_of
 from artdetect.monitoring import reproduction
-from artdetect.report.champion import CHAMPION, Other
-
-if TYPE_CHECKING:
-    from artdetect.artifacts.store import StoredArtifact
+from artdetect.report import champion
 
 STAGES = ("index", "audit", "balance", "train", "evaluate")
 
@@ -32,7 +28,7 @@ def write(file: Path, evaluation: Path, other: Path | None) -> None:
     shown = {stage: made_from[stage] for stage in STAGES if stage in made_from and not (outside and stage == "train")}
     if missing := [stage for stage in STAGES if stage not in shown and not (outside and stage == "train")]:
         raise ArtifactError(f"evaluate/{evaluation.name}: its {' and '.join(missing)} no longer exist, so no page")
-    if maps := _explained(shown):
+    if "train" in shown and (maps := champion.explanations(shown["train"], shown["evaluate"])):
         shown["explain"] = maps
     raw = _download(evaluation.name)
     pictures = download.folder(raw) if raw and download.check(raw) is None else None
@@ -47,14 +43,6 @@ def write(file: Path, evaluation: Path, other: Path | None) -> None:
     )
 
 
-def _explained(shown: "dict[str, StoredArtifact]") -> "StoredArtifact | None":
-    """The newest explanations of this evaluation."""
-    if "train" not in shown:
-        return None
-    wanted = {stage: shown[stage].digest for stage in ("train", "evaluate")}
-    return next((maps for maps in reversed(store.stored("explain")) if wanted.items() <= maps.inputs.items()), None)
-
-
 def _download(evaluation: str) -> Path | None:
     """The artifact of stage download that the newest run with this evaluation used."""
     for run in reversed(run_ledger.read()):
@@ -64,17 +52,19 @@ def _download(evaluation: str) -> Path | None:
     return None
 
 
-def _other(evaluation: Path) -> Other:
+def _other(evaluation: Path) -> champion.Other:
     parts = lineage.lineage(evaluation)
     outside = parts["evaluate"].record["parts"].get("config", {}).get(file_names.OUTSIDE)
     model, balance = (None, None) if outside else (parts.get("train"), parts.get("balance"))
     promotion = registry.champion()
+    maps = champion.explanations(model, parts["evaluate"]) if model else None
     is_champion = bool(promotion and model and model.folder.name == promotion.train)
     trained = lineage.read().ancestors(model).get("balance", balance) if model else None
-    return Other(
+    return champion.Other(
         evaluation,
         model.folder if model else None,
         trained.folder if trained else None,
-        CHAMPION if is_champion else "other model",
+        champion.CHAMPION if is_champion else "other model",
         outside or (model_id_of(model.folder) if model else "a model that no longer exists"),
+        maps.folder if maps else None,
     )

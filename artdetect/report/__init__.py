@@ -1,7 +1,7 @@
 """report: one self-contained HTML page with all results, and a model card.
 
-`context`, `assessment` and `beside` collect the values, `charts` draws them, and `html_page` and `model_card` fill the
-templates. `champion` says which model stands beside the report's own.
+`context`, `assessment`, `beside` and `beside_maps` collect the values, `charts` draws them, and `html_page` and
+`model_card` fill the templates. `champion` says which model stands beside the report's own.
 """
 
 from collections.abc import Mapping

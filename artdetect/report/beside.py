@@ -15,6 +15,7 @@ from artdetect.artifacts import file_names, leakage
 from artdetect.evaluate import slice_discovery, subgroups
 from artdetect.formatting import other_art
 from artdetect.pictures.labels import AI, CLASSES
+from artdetect.report import beside_maps
 from artdetect.report.champion import Other
 from artdetect.stats.bootstrap import Bootstrap
 from artdetect.stats.confidence_intervals import share_interval
@@ -34,7 +35,8 @@ def gather(other: Other | None, folders: Mapping[str, Path]) -> dict[str, Any]:
 
     Args:
         other: The second model, if there is one.
-        folders: Stage -> artifact folder of the report's own model: index, audit, evaluate, and train where it has one.
+        folders: Stage -> artifact folder of the report's own model: index, audit, evaluate, and train and explain where
+            it has them.
 
     Returns:
         why_not: a sentence why no figures stand beside the report's own; None if some do, and then
@@ -44,7 +46,8 @@ def gather(other: Other | None, folders: Mapping[str, Path]) -> dict[str, Any]:
         training_known, whether all its training pictures are known; differences, as of `paired_bootstrap.differences`;
         groups: column of `GROUPS` -> name -> accuracy and difference (None without pictures to compare); slices: what
         defines a weak subgroup -> the same; robustness: condition -> the same, None where it was not measured on the
-        same pictures; predictions: path -> p_ai, predicted, verdict, right; other_art, see `_other_art`.
+        same pictures; predictions: path -> p_ai, predicted, verdict, right; other_art, see `_other_art`;
+        maps, see `beside_maps.gather`.
     """
     if other is None:
         return {"why_not": "No other champion was judged on these test pictures, so none stands beside these figures."}
@@ -65,7 +68,8 @@ def gather(other: Other | None, folders: Mapping[str, Path]) -> dict[str, Any]:
         for folder in (folders["evaluate"], other.scores)
     )
     bootstrap = Bootstrap(mine["resamples"], SEED)
-    known = own.sha256.isin(_known(other, folders)).to_numpy()
+    contents = _known(other, folders)
+    known = own.sha256.isin(contents).to_numpy()
     gains = _right(own).astype(float) - _right(theirs).astype(float)
     metadata = pd.read_parquet(folders["index"] / file_names.INDEX, columns=list(METADATA)).set_index("path")
     metadata = metadata.loc[own.path].reset_index()
@@ -90,6 +94,7 @@ def gather(other: Other | None, folders: Mapping[str, Path]) -> dict[str, Any]:
             for row in theirs.assign(right=_right(theirs)).itertuples()
         },
         "other_art": _other_art(folders.get("train"), other.model, bootstrap),
+        "maps": beside_maps.gather(folders.get("explain"), other, contents, SEED),
     }
 
 

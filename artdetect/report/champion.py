@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artdetect.artifacts import file_names, registry, store
-from artdetect.artifacts.store import Artifact
+from artdetect.artifacts.store import Artifact, StoredArtifact
 from artdetect.model.card import model_id_of
 
 CHAMPION = "champion"
+INPUTS = (CHAMPION, "champion_scores", "champion_balance", "champion_maps")
 Inputs = dict[str, Artifact | None]
 
 
@@ -21,6 +22,7 @@ class Other:
         balance: The balance that it was trained on; None where that is not known.
         name: What it is called in headings.
         id: Which model it is.
+        maps: The explanations of its verdicts in this evaluation; None where there are none.
     """
 
     scores: Path
@@ -28,10 +30,11 @@ class Other:
     balance: Path | None
     name: str
     id: str
+    maps: Path | None = None
 
 
 def beside(train: Artifact | None, balance: Artifact | None) -> Inputs:
-    """The report's inputs champion, champion_scores and champion_balance; all None where there is nothing to show.
+    """The report's inputs `INPUTS`; all None where there is nothing to show.
 
     It is the champion; or, if the model of the report is the champion itself, the one before it. So the report of a
     model stays as it is when that model is promoted.
@@ -43,7 +46,7 @@ def beside(train: Artifact | None, balance: Artifact | None) -> Inputs:
     Raises:
         ArtifactError: The file of the alias is damaged.
     """
-    found: Inputs = dict.fromkeys((CHAMPION, "champion_scores", "champion_balance"))
+    found: Inputs = dict.fromkeys(INPUTS)
     promotions = reversed(registry.active_promotions(registry.history()))
     other = next((promotion for promotion in promotions if train and promotion.train != train.key), None)
     if other is None or balance is None or registry.fault(other):
@@ -52,11 +55,12 @@ def beside(train: Artifact | None, balance: Artifact | None) -> Inputs:
     scores = _scores(model, balance)
     if model.digest == getattr(train, "digest", None) or scores is None:
         return found
-    split = other.artifacts.get("balance")
+    split, maps = other.artifacts.get("balance"), explanations(model, scores)
     return {
         CHAMPION: model,
         "champion_scores": scores,
         "champion_balance": store.find("balance", split) if split else None,
+        "champion_maps": store.find("explain", maps.key) if maps else None,
     }
 
 
@@ -68,9 +72,17 @@ def _scores(model: Artifact, balance: Artifact) -> Artifact | None:
     return store.find("evaluate", found[-1].key) if found else None
 
 
-def other(champion: Artifact | None, scores: Artifact | None, balance: Artifact | None) -> Other | None:
-    """The second model of a report, from these inputs of its."""
+def explanations(model: Artifact | StoredArtifact, scores: Artifact | StoredArtifact) -> StoredArtifact | None:
+    """The newest explanations of a model's verdicts in this evaluation."""
+    wanted = {"train": model.digest, "evaluate": scores.digest}
+    return next((maps for maps in reversed(store.stored("explain")) if wanted.items() <= maps.inputs.items()), None)
+
+
+def other(
+    champion: Artifact | None, scores: Artifact | None, balance: Artifact | None, maps: Artifact | None
+) -> Other | None:
+    """The second model of a report, from its inputs `INPUTS`, in this order."""
     if champion is None or scores is None:
         return None
-    trained = balance.folder if balance else None
-    return Other(scores.folder, champion.folder, trained, CHAMPION, model_id_of(champion.folder))
+    trained, explained = (artifact.folder if artifact else None for artifact in (balance, maps))
+    return Other(scores.folder, champion.folder, trained, CHAMPION, model_id_of(champion.folder), explained)

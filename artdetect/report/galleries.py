@@ -78,24 +78,17 @@ def explanations(
     Returns:
         count; cards, filters and orders as of `mistakes`, where each card also has name, rule, caption, figure (the
         path of its image), score (its method and AUC on splices, or None) and others, the figures of other methods;
-        quality and localisation, the checks.
+        quality and localisation, the checks; and both, the same two with the figures of the second model below the own,
+        and why_not, sentences that say why there are none.
     """
     import pandas as pd
 
     found = _json(folder / file_names.LOCALISATION)
-    checked = {
-        "sentences": localisation.sentences(found),
-        "header": localisation.HEADER,
-        "meaning": localisation.MEANING,
-        "rows": localisation.rows(found) if found else [],
-        "groups": localisation.groups(found) if found else None,
-        "curves_header": localisation.CURVES_HEADER,
-        "curve_rows": localisation.curve_rows(found) if found else [],
-        "about_curves": localisation.about_curves(found) if found else "",
-    }
+    quality = _json(folder / file_names.QUALITY)
+    checks = {"quality": quality, "localisation": _checked(found), "both": _of_both(found, quality, second)}
     table = pd.read_parquet(folder / file_names.EXPLANATIONS)
     if table.empty:
-        return {"count": 0, "cards": [], "filters": [], "orders": [], "quality": None, "localisation": checked}
+        return {"count": 0, "cards": [], "filters": [], "orders": []} | checks
     shown = table.groupby(["label", "rule"], sort=False).head(SHOWN_PER_RULE)
     columns = ["path", "label", "predicted", "verdict", "p_ai", "rule", "name", "caption"]
     more = predictions.drop_duplicates("path").set_index("path")[["style", "generator", "source"]]
@@ -114,12 +107,41 @@ def explanations(
             for name in others
         ]
     arranged = _arranged(cards, {"outcome": "more likely class"} | FILTERS, {"rule": "by rule"}, second)
+    return {"count": len(table), "cards": cards} | checks | arranged
+
+
+def _checked(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A content of localisation.json in words and cells."""
     return {
-        "count": len(table),
-        "cards": cards,
-        "quality": _json(folder / file_names.QUALITY),
-        "localisation": checked,
-    } | arranged
+        "sentences": localisation.sentences(found),
+        "header": localisation.HEADER,
+        "meaning": localisation.MEANING,
+        "rows": localisation.rows(found) if found else [],
+        "groups": localisation.groups(found) if found else None,
+        "curves_header": localisation.CURVES_HEADER,
+        "curve_rows": localisation.curve_rows(found) if found else [],
+        "about_curves": localisation.about_curves(found) if found else "",
+    }
+
+
+def _of_both(found: Any, quality: Any, second: Mapping[str, Any]) -> dict[str, Any]:
+    """The checks of the maps with those of the second model, where there is one."""
+    maps = None if second["why_not"] else second["maps"]
+    if maps:
+        found, quality = (maps[check]["found"] for check in ("localisation", "quality"))
+    rows = found["rows"] if found else []
+    seconds = {row["label"] for row in rows if "second" in row}
+    if found and found["curves"]:
+        seconds |= {row["name"] for row in found["curves"]["rows"] if "second" in row}
+    return {
+        "localisation": _checked(found)
+        | {
+            "differences": [row.get("difference") for row in rows] if seconds else None,
+            "seconds": seconds,
+            "why_not": maps["localisation"]["why_not"] if maps else [],
+        },
+        "quality": quality and quality | {"why_not": maps["quality"]["why_not"] if maps else []},
+    }
 
 
 def _json(path: Path) -> Any:

@@ -1,7 +1,7 @@
 """The structures of the API's answers, from which its description is made."""
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -33,9 +33,29 @@ _PICTURE: dict[str, Any] = {
             "value": "trainedAlgorithmicMedia",
         }
     ],
+    "stands_out": None,
+}
+_MIXED: dict[str, Any] = _PICTURE | {
+    "path": "portrait.jpg",
+    "verdict": "mixed",
+    "reason": "parts differ",
+    "p_ai": 0.412,
+    "predicted": "human",
+    "novelty": 0.94,
+    "generator": None,
+    "native_crops": 0,
+    "ai_region": (0.36, 0.14, 0.64, 0.5),
+    "ai_area": 0.09,
+    "human_region": (0.0, 0.0, 1.0, 1.0),
+    "headline": "Looks AI-generated in part",
+    "explanation": "9.0 % of the picture speak firmly for AI, the rest firmly for human (mixed: AI at 36 to 64 % from "
+    "the left, 14 to 50 % from the top).",
+    "meaning": "It is no proof: parts of one person's work may differ like this. Look at the region yourself.",
+    "declared": [],
+    "stands_out": "AI",
 }
 EXAMPLES: dict[str, dict[str, Any]] = {  # of the structures below
-    "Verdicts": {"model": "artnet-1a2b3c4d", "pictures": [_PICTURE]},
+    "Verdicts": {"model": "artnet-1a2b3c4d", "pictures": [_PICTURE, _MIXED]},
     "Health": {"status": "ok", "model": "artnet-1a2b3c4d", "fault": None},
     "Evidence": {  # a real grid has 14 rows of 14 places
         "picture": _PICTURE,
@@ -57,6 +77,10 @@ class PictureAnswer(Verdict):
     explanation: str = ""  # why, as a sentence
     meaning: str = ""  # what it does not mean
     declared: tuple[Declaration, ...] = ()  # what the file itself claims; no part of the verdict
+    stands_out: Annotated[
+        Literal["AI", "human"] | None,
+        Field(description="which part of a mixed picture stands out, in ai_region or human_region", examples=["AI"]),
+    ] = None
 
 
 COLUMNS = tuple(column.name for column in fields(PictureAnswer))

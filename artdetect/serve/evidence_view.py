@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from artdetect.explain import evidence_figures, evidence_map, map_words
+from artdetect.explain.explanation import Explanation
 from artdetect.explain.figures.caption import caption
 from artdetect.explain.map_words import Words
 from artdetect.formatting.text import printable
@@ -20,17 +21,17 @@ JPEG_QUALITY = 85
 
 def as_dict(judged: Judged) -> dict[str, Any]:
     """An `answers.Evidence` as JSON."""
-    found = judged.evidence
-    assert found
-    parts = found.p_ai[0].astype(object)
-    parts[~np.isfinite(found.p_ai[0])] = None
-    explained = evidence_map.explained(found)
+    evidence = judged.evidence
+    assert evidence
+    parts = evidence.p_ai[0].astype(object)
+    parts[~np.isfinite(evidence.p_ai[0])] = None
+    found = _explained(judged)
     return {
         "picture": judged.as_dict(),
-        "margin": found.margin[0].round(4).tolist(),
+        "margin": evidence.margin[0].round(4).tolist(),
         "p_ai": parts.tolist(),
-        "level": evidence_figures.levels(explained).round(4).tolist(),
-        "caption": caption(explained),
+        "level": evidence_figures.levels(found).round(4).tolist(),
+        "caption": caption(found),
         "full_colour": evidence_figures.FULL_COLOUR,
         "image": artwork_uri(judged),
     }
@@ -54,12 +55,6 @@ def name(judged: Judged) -> str:
     return printable(judged.verdict.path) or "picture"
 
 
-def sentence(judged: Judged) -> str:
-    """What the evidence says, in a sentence."""
-    assert judged.evidence
-    return caption(evidence_map.explained(judged.evidence))
-
-
 def words(judged: Judged) -> Words:
     """The words for the evidence of the model that judged it."""
     parts = judged.model.detector.parts
@@ -71,24 +66,30 @@ async def figure(judged: Judged) -> bytes:
 
     def png() -> bytes:
         file = io.BytesIO()
-        _draw(judged).save(file, "PNG")
+        _drawn(judged, _explained(judged)).save(file, "PNG")
         return file.getvalue()
 
     return await asyncio.to_thread(png)
 
 
-async def figure_uri(judged: Judged) -> str:
-    """The same as a data URI."""
-    return await asyncio.to_thread(lambda: _data_uri(_draw(judged)))
+async def figure_and_caption(judged: Judged) -> tuple[str, str]:
+    """The same as a data URI, and what the evidence says, in a sentence."""
+
+    def both() -> tuple[str, str]:
+        found = _explained(judged)
+        return _data_uri(_drawn(judged, found)), caption(found)
+
+    return await asyncio.to_thread(both)
 
 
-def _draw(judged: Judged) -> Image.Image:
+def _explained(judged: Judged) -> Explanation:
+    assert judged.evidence
+    return evidence_map.explained(judged.evidence, judged.verdict)
+
+
+def _drawn(judged: Judged, found: Explanation) -> Image.Image:
     assert judged.decoded
     assert judged.decoded.artwork is not None
-    assert judged.evidence
-    heading = wording.headline(judged.verdict)
-    picture = Image.fromarray(judged.decoded.artwork)
     verdict = judged.verdict
-    return evidence_figures.figure(
-        picture, judged.evidence, heading, verdict.model, name=name(judged), box=verdict.region
-    )
+    picture, heading = Image.fromarray(judged.decoded.artwork), wording.headline(verdict)
+    return evidence_figures.figure(picture, found, heading, verdict.model, name=name(judged), box=verdict.region)

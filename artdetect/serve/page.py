@@ -151,7 +151,8 @@ def _result(judged: Judged) -> dict[str, Any]:
 async def _figure(judged: Judged) -> dict[str, Any]:
     if not judged.decoded:
         return {}
-    return {"figure": await evidence_view.figure_uri(judged), "caption": evidence_view.sentence(judged)}
+    figure, caption = await evidence_view.figure_and_caption(judged)
+    return {"figure": figure, "caption": caption}
 
 
 def _facts(service: Service) -> dict[str, Any]:

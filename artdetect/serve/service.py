@@ -45,6 +45,7 @@ class Judged:
             "explanation": wording.reason(self.verdict, self.model.detector.rule),
             "meaning": wording.meaning(self.verdict),
             "declared": self.decoded.declared if self.decoded else [],
+            "stands_out": self.verdict.standing_out[0] if self.verdict.standing_out else None,
         }
 
 

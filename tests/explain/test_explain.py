@@ -88,7 +88,11 @@ def test_another_style_of_figures_computes_neither_maps_nor_their_check_again(tr
     assert computed == cached()
     for name in ("quality.json", "explanations.parquet", "02-AI-least-sure.npz"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
-    assert json.loads((first / "quality.json").read_text())["pictures"] == 2
+    check = json.loads((first / "quality.json").read_text())
+    rows = pd.read_parquet(first / "explanations.parquet")
+    assert check["pictures"] == len(check["sample"]) == 2
+    assert {tuple(one) for one in check["sample"]} <= set(zip(rows.sha256, rows.predicted == "human", strict=True))
+    assert check["measured_by"]["settings"] == check["config"]
     assert (first / "sheet.png").read_bytes() != (second / "sheet.png").read_bytes()
     assert (first / "02-AI-least-sure.png").read_bytes() != (second / "02-AI-least-sure.png").read_bytes()
 

@@ -24,6 +24,7 @@ from artdetect.core.errors import ArtdetectError, storage_error
 from artdetect.gate import Candidate, golden
 from artdetect.index import scan
 from artdetect.model import tensorflow_setup
+from artdetect.report import champion
 
 SECTIONS = {
     "train": {"preset": "notebook", "epochs": 2},
@@ -86,7 +87,7 @@ def run(pictures: Path) -> None:
         "report",
         lambda section, *_: report.run(section, {name: found.folder for name, found in inputs.items()}, _[-1], folder),
         **inputs,
-        **dict.fromkeys(("champion", "champion_scores", "champion_balance"), None),
+        **dict.fromkeys(champion.INPUTS, None),
     )
     registry.name_artifacts(model.key, lineage.lineage_keys(model.key))
 

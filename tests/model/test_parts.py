@@ -110,7 +110,7 @@ def test_what_stands_out_of_a_mixed_picture_is_the_smaller_part(ai_area: float, 
     row = predict.Verdict(
         "a.jpg", "mixed", "parts differ", 0.6, "m", None, ai_region=ai, ai_area=ai_area, human_region=human
     )
-    assert row.region == boxes[0]
+    assert row.standing_out == (name, row.region) == (name, boxes[0])
     assert row.words == f"mixed: {name} at 25 to 50 % from the left, 0 to 75 % from the top"
 
 
@@ -131,7 +131,7 @@ def test_a_mixed_picture_is_called_so_with_its_region_unless_it_is_unlike_the_tr
                 assert row.region == (region.box if region.area <= 0.5 else region.human_box)
                 assert row.words.startswith(("mixed: AI at ", "mixed: human at "))
             else:
-                assert row.ai_region is row.region is None
+                assert row.ai_region is row.region is row.standing_out is None
                 assert row.words in (row.verdict, f"unsure: {row.reason}")
         plain = predict.verdicts(replace(detector, parts=None), loaded)
         assert [row.p_ai for row in rows] == pytest.approx([row.p_ai for row in plain], abs=1e-6)

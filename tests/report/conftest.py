@@ -319,7 +319,7 @@ def _explain(predictions: pd.DataFrame, folder: Path) -> None:
     (folder / "xrai").mkdir()
     for name in chosen.name:
         shutil.copy(folder / f"{name}.png", folder / "xrai")
-    (folder / "quality.json").write_text(json.dumps(_quality()))
+    (folder / "quality.json").write_text(json.dumps(quality()))
     (folder / "localisation.json").write_text(json.dumps(localisation()))
 
 
@@ -335,24 +335,41 @@ def localisation(**changes: Any) -> dict[str, Any]:
     row |= {"above_noise": estimate(0.2861), "groups": [three | {"by": "edge", "name": "feathered", "splices": 13}]}
     names = {"gradcam": ("Grad-CAM", 40), "xrai": ("XRAI", 8)}
     curve = {"name": "true region", "deletion_margin": estimate(-1.3111), "insertion_margin": estimate(1.4222)}
+    rows = [
+        row
+        | {
+            "method": name,
+            "label": label,
+            "splices": n,
+            "measured_by": {"settings": {"steps": 2}, "code": "c0de"},
+            "pasted": [
+                {"base": f"{number:x}", "donor": f"{100 + number:x}", "seed": 129, "auc": 0.7 + number % 4 / 10}
+                for number in range(n)
+            ],
+        }
+        for name, (label, n) in names.items()
+    ]
     found = {
         "reason": None,
         "splices": 40,
         "parents": {"AI": 31, "human": 33},
         "chance": {"auc": 0.5, "pointing": 0.2113, "iou": 0.1182},
-        "rows": [row | {"method": name, "label": label, "splices": n} for name, (label, n) in names.items()],
+        "rows": rows,
         "curves": {"splices": 8, "rows": [curve]},
         "read_me": "How to read splices.",
     }
     return found | changes
 
 
-def _quality() -> dict:
+def quality() -> dict[str, Any]:
+    """Invented results of the check of maps."""
     value = {"value": 2.345, "low": 1.234, "high": 3.456}
     row = {"deletion_margin": value, "insertion_margin": value, "correlation": value, "difference": None}
     return {
         "pictures": 6,
         "read_me": "How to read it.",
+        "measured_by": {"settings": {"steps": 2}, "code": "c0de"},
+        "sample": [[f"{number:064x}", number % 2] for number in range(6)],
         "completeness_error": 0.321,
         "mean_abs_score": 4.567,
         "probability": {"full": 0.9, "mean colour": 0.5, "blurred": 0.6},

@@ -107,12 +107,14 @@ def test_the_champion_beside_is_another_one_that_was_judged_on_the_same_pictures
     first, second = made("train", "t1"), made("train", "t2")
     same, other = made("balance", "b1"), made("balance", "b2")
     made("evaluate", "e1", train=first.digest, balance=same.digest)
-    nothing = dict.fromkeys(("champion", "champion_scores", "champion_balance"))
+    made("explain", "x1", train=first.digest, evaluate=store.load("evaluate", "e1").digest)
+    made("explain", "x2", train=first.digest, evaluate="that of another evaluation")
+    nothing = dict.fromkeys(("champion", "champion_scores", "champion_balance", "champion_maps"))
     assert champion.beside(second, same) == nothing
     registry.promote("t1", {"balance": "b1"}, "ann", "first")
     found = champion.beside(second, same)
     assert {name: artifact and artifact.key for name, artifact in found.items()} == {
-        "champion": "t1", "champion_scores": "e1", "champion_balance": "b1"
+        "champion": "t1", "champion_scores": "e1", "champion_balance": "b1", "champion_maps": "x1"
     }  # fmt: skip
     assert champion.beside(second, other) == nothing
     assert champion.beside(first, same) == nothing

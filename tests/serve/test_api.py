@@ -14,6 +14,7 @@ from artdetect.core.errors import ConfigError
 from artdetect.explain import evidence_figures, evidence_map
 from artdetect.explain.figures.caption import caption
 from artdetect.gate import golden
+from artdetect.model.predict import Verdict
 from artdetect.pictures import images
 from artdetect.pictures.file_types import SUFFIXES
 from artdetect.serve import feedback, forms, page
@@ -106,11 +107,14 @@ def test_the_evidence_is_that_of_the_model_as_numbers_and_as_a_figure(running: R
     assert shown.size == (90, 90)
     figure = Image.open(io.BytesIO(post(address, content, "/api/v1/explain", format="png").content))
     assert body["full_colour"] == evidence_figures.FULL_COLOUR
-    explained = evidence_map.explained(expected)
+    columns = {
+        name: body["picture"][name] for name in ("path", "verdict", "reason", "p_ai", "model", "error", "predicted")
+    }
+    explained = evidence_map.explained(expected, Verdict(**columns))
     np.testing.assert_allclose(body["level"], evidence_figures.levels(explained), atol=1e-3)
     assert body["caption"] == caption(explained)
     assert body["caption"].startswith("Not calibrated: ")
-    alone = evidence_figures.figure(shown, expected, body["picture"]["headline"], detector.id, name="picture")
+    alone = evidence_figures.figure(shown, explained, body["picture"]["headline"], detector.id, name="picture")
     assert (figure.format, figure.size) == ("PNG", alone.size)
     named = post(address, content, "/api/v1/explain", name="a.jpg", format="png").content
     assert named != post(address, content, "/api/v1/explain", name="b.jpg", format="png").content

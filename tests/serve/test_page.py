@@ -3,14 +3,17 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
 
 from artdetect.explain import evidence_figures
+from artdetect.model.predict import Verdict
 from artdetect.serve import feedback
 from artdetect.serve.live_model import LiveModel
+from artdetect.serve.service import Judged, Service
 from benchmarks import serve_page
 from benchmarks.browser import Page, browser, executable
 from tests.pictures import declared_files
@@ -133,6 +136,32 @@ def test_the_evidence_lies_over_the_picture_and_follows_the_sliders(page: Page, 
     with Image.open(saved) as figure:
         assert figure.width == evidence_figures.WIDTH
         assert figure.height > page.evaluate("document.querySelector('canvas').height") + 100  # with its words
+
+
+FRAMED = """(() => {
+  const context = Object.assign(document.createElement("canvas"), {width: 200, height: 100}).getContext("2d")
+  outline(context, ANSWER)
+  const {data} = context.getImageData(0, 0, 200, 100)
+  const places = [...Array(200 * 100).keys()].filter(place => data[4 * place + 3])
+  const [across, down] = [places.map(place => place % 200), places.map(place => Math.floor(place / 200))]
+  return places.length ? [Math.min(...across), Math.min(...down), Math.max(...across), Math.max(...down)] : null
+})()"""
+
+
+@needs_chromium
+@pytest.mark.parametrize(("ai_area", "name"), [(0.2, "AI"), (0.8, "human"), (None, None)])
+def test_what_stands_out_of_a_mixed_picture_has_a_frame(
+    page: Page, running: tuple[Service, str, Path], ai_area: float | None, name: str | None
+) -> None:
+    part, whole = (0.25, 0.1, 0.5, 0.7), (0.0, 0.0, 1.0, 1.0)
+    regions: dict[str, Any] = {"ai_region": part if name == "AI" else whole, "ai_area": ai_area}
+    regions["human_region"] = whole if name == "AI" else part
+    verdict = Verdict("a.jpg", "mixed", "parts differ", 0.6, "m", None, "AI", **(regions if name else {}))
+    answer = Judged(verdict, running[0].live.model, None, None).as_dict()
+    assert answer["stands_out"] == name
+    awaited(lambda: page.evaluate("typeof outline === 'function'"))
+    frame = page.evaluate(FRAMED.replace("ANSWER", json.dumps(answer | {"ai_area": None})))  # the page has no rule
+    assert frame == ([47, 7, 102, 72] if name else None)  # 6 pixels wide
 
 
 @needs_chromium

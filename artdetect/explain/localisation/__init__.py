@@ -82,8 +82,9 @@ def check(
 
     Returns:
         JSON values: `reason`, why nothing could be checked, or None; `splices`, how many; `parents`, how many of each
-        class; `seed`; `chance`, the metrics of a map that knows nothing; `rows`, one for each method, see `summary`;
-        `curves`, see `_curves`, or None; `read_me`.
+        class; `seed`; `chance`, the metrics of a map that knows nothing; `rows`, one for each method, see `summary`,
+        with `measured_by`, the settings of the method and a digest of the code, and `pasted`, each splice and its AUC;
+        `curves`, of the first method, see `_curves`, or None; `read_me`.
     """
     available = {name: len(set(contents)) for name, contents in zip(CLASSES, parents, strict=True)}
     splices = draw(*parents, count, seed)
@@ -102,7 +103,19 @@ def check(
     for name, explainer in explainers.items():
         chosen = splices if explainer.settings.one_pass else splices[::2][: max(2, len(splices) // 2 // FEW)]
         values = measured(model, explainer, chosen, pixels)
-        found["rows"].append({"method": name, "label": explainer.settings.label, **summary(chosen, values, seed)})
+        found["rows"].append(
+            {
+                "method": name,
+                "label": explainer.settings.label,
+                **summary(chosen, values, seed),
+                "measured_by": {"settings": explainer.config, "code": digests.value_digest(_code(explainer))},
+                "pasted": [
+                    {**asdict(splice), "auc": row["auc"]}
+                    for splice, row in zip(chosen, values, strict=True)
+                    if not splice.control
+                ],
+            }
+        )
     area = float(np.mean([splice.mask(64).mean() for splice in splices[::2]]))
     found["chance"] = metrics.expected_by_chance(area)
     found["curves"] = _cached_curves(model, next(iter(explainers.values())), splices, pixels, seed)
@@ -263,6 +276,10 @@ def _recipe(model: str, explainer: Explainer, splices: Sequence[Splice]) -> dict
         "explainer": explainer.config,
         "splices": [asdict(splice) for splice in splices],
         "pixels": images.CACHE_VERSION,
-        "code": [digests.code_digests(name) for name in (*_CODE, type(explainer).__module__)],
+        "code": _code(explainer),
         "packages": digests.versions(PACKAGES),
     }
+
+
+def _code(explainer: Explainer) -> list[dict[str, str]]:
+    return [digests.code_digests(name) for name in (*_CODE, type(explainer).__module__)]

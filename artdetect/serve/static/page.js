@@ -195,7 +195,7 @@ function overlay(canvas, picture, found, opacity, threshold) {
 
 // Draws a frame around what stands out of a picture of mixed origin.
 function outline(context, picture) {
-  const box = picture.ai_area <= 0.5 ? picture.ai_region : picture.human_region;
+  const box = { AI: picture.ai_region, human: picture.human_region }[picture.stands_out];
   if (!box) return;
   const { width, height } = context.canvas;
   const corners = [box[0] * width, box[1] * height, (box[2] - box[0]) * width, (box[3] - box[1]) * height];

@@ -86,6 +86,18 @@ def test_what_deletion_and_insertion_say_of_the_true_region_stands_beside(found:
     assert found["curves"]["splices"] == localisation.CURVES
 
 
+def test_each_splice_has_its_score_and_a_row_says_how_it_was_measured(
+    found: dict, explainers: dict[str, Explainer]
+) -> None:
+    for row, explainer in zip(found["rows"], explainers.values(), strict=True):
+        assert len({(one["base"], one["donor"]) for one in row["pasted"]}) == row["splices"]
+        assert np.mean([one["auc"] for one in row["pasted"]]) == pytest.approx(row["auc"]["value"])
+        assert row["measured_by"]["settings"] == explainer.config
+    fewer, all_of_them = found["rows"][1]["pasted"], found["rows"][0]["pasted"]
+    assert [one["base"] for one in fewer] == [one["base"] for one in all_of_them[: len(fewer)]]
+    assert found["rows"][0]["measured_by"]["code"] != found["rows"][1]["measured_by"]["code"]
+
+
 def test_the_result_is_json_with_finite_numbers(found: dict) -> None:
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
