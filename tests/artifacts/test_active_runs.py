@@ -67,11 +67,14 @@ def test_a_run_in_progress_is_not_mistaken_for_a_killed_one(ledger: Path) -> Non
 
 
 @pytest.mark.parametrize(("error", "state"), [(ValueError("no"), "failed"), (KeyboardInterrupt(), "crashed")])
-def test_a_run_that_an_error_ends_is_on_record(error: BaseException, state: str) -> None:
+def test_a_run_that_an_error_ends_is_on_record_and_in_the_metrics(
+    ledger: Path, error: BaseException, state: str
+) -> None:
     with pytest.raises(type(error)), recorded("a", "explain", "a"):
         raise error
     (run,) = run_ledger.read()
     assert (run.state, run.error) == (state, f"{type(error).__name__}: {error}")
+    assert 'artdetect_run_success{flow="explain"} 0.0' in (ledger.parent / "metrics.prom").read_text()
 
 
 def test_a_line_that_was_cut_off_is_left_out(ledger: Path) -> None:

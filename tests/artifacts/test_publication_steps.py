@@ -2,7 +2,7 @@
 
 Steps are tried one after the other: a process that takes it is killed just before it. After a power cut, what was not
 synced to the disk is gone as well. The champion must be whole in each of these states, and stay so. `make test` tries
-every third step, `make test-slow` each.
+every third step and those after a change of names, `make test-slow` each.
 """
 
 import itertools
@@ -143,9 +143,15 @@ def prefixes(root: Path, record_property: Callable[[str, object], None]) -> Pref
 
 
 def states_after(act: Act, root: Path, every: int) -> Iterator[str]:
-    """Put `root` into what a kill or a power cut leaves at steps 1, 1 + `every` and so on; yields what happened."""
+    """Put `root` into what a kill or a power cut leaves at some steps; yields what happened.
+
+    The steps are number 1, 1 + `every` and so on, the end, and each after a change of names.
+    """
     template, killed = Path(shutil.copytree(root, root.with_name("template"))), root.with_name("killed")
-    for at in itertools.count(1, every):
+    _, whole, _ = steps(act, root, 0)
+    after_names = (number + 1 for number, step in enumerate(whole, 1) if step.startswith(("exchange", "os.rename")))
+    end = len(whole) + 1
+    for at in sorted({*range(1, end, every), *after_names, end}):
         shutil.rmtree(root)
         shutil.copytree(template, root)
         before = sizes(root)
@@ -157,9 +163,7 @@ def states_after(act: Act, root: Path, every: int) -> Iterator[str]:
         shutil.rmtree(root)
         killed.rename(root)
         yield f"killed after {last}"
-        if finished:
-            assert at > 5
-            return
+        assert finished == (at == end > 5)
 
 
 def assert_champion_survives(state: str) -> None:
@@ -195,6 +199,19 @@ def test_a_collection_alone_puts_the_champion_back(
         assert store.verify("train", KEY) is None, state
         put_back += gone
     assert put_back
+
+
+def fail_to_build() -> None:
+    with pytest.raises(ZeroDivisionError), FileLock(store.lock_file("train", KEY)), store.build("train", KEY, {}):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("act", [registry.champion_model, fail_to_build], ids=["use", "a build that fails"])
+def test_a_champion_that_a_kill_left_aside_is_put_back(root: Path, act: Act) -> None:
+    (root / "train" / KEY).rename(root / "train" / f".{KEY}-abcdefgh.old")
+    act()
+    assert store.verify("train", KEY) is None
+    assert_champion_survives("put back")
 
 
 def test_a_killed_first_build_costs_that_build_only(root: Path, prefixes: Prefixes, exchange: bool, every: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 from artdetect import compute
 from artdetect.compute import ComputeConfig
 from artdetect.core.errors import DataError
+from artdetect.pictures import array_cache
 from artdetect.pictures.array_cache import ENTRY
 from artdetect.pictures.pixel_cache import PixelCache
 
@@ -107,6 +108,18 @@ def test_damage_that_cannot_be_repaired_names_the_folder_to_delete(items, filled
         read(cache, items)
     shutil.rmtree(filled)
     with pytest.raises(DataError, match="deleted or changed while it was read: run again"):
+        read(cache, items)
+
+
+def test_a_disk_that_also_damages_what_is_written_again_names_the_folder_to_delete(items, filled, monkeypatch):
+    flip(filled / "pixels.u8", 7 * RECORD + 9)
+    cache = PixelCache(GEOMETRY, filled)
+    cache.ensure(items)
+    write = array_cache._write
+    monkeypatch.setattr(
+        array_cache, "_write", lambda file, data: write(file, bytes(RECORD) if len(data) == RECORD else data)
+    )
+    with pytest.raises(DataError, match=rf"stays damaged when it is written: delete {filled}"):
         read(cache, items)
 
 

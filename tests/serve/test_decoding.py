@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,14 @@ def test_a_process_reaches_no_network() -> None:
     if said == "False connected\n":
         pytest.skip("the kernel lets this user have no network of its own")
     assert said == "True refused\n"
+
+    async def act(pool: DecodePool) -> Path:
+        assert isinstance(await pool.decode(jpeg(1), SQUARE, 0), Decoded)
+        process = pool._all[0]._process
+        assert process
+        return Path(f"/proc/{process.pid}/ns/net").readlink()
+
+    assert with_pool(act, size=1) != Path("/proc/self/ns/net").readlink()
 
 
 def test_a_picture_that_needs_too_much_memory_is_a_reason_and_the_next_one_is_decoded() -> None:
