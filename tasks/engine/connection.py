@@ -19,8 +19,11 @@ def connected() -> Iterator[None]:
     from prefect.events.worker import EventsWorker
     from prefect.exceptions import PrefectHTTPStatusError
 
+    from tasks.engine import temporary_server
+
     try:
         with server_errors():
+            temporary_server.start()
             yield
     except PrefectHTTPStatusError as error:
         if error.response.status_code != HTTPStatus.UNAUTHORIZED:
