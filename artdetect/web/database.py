@@ -6,31 +6,36 @@ from contextlib import closing
 from pathlib import Path
 
 from artdetect.core.errors import ServerError
-from artdetect.web import access
 
 ELSEWHERE = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
-BUSY = ("locked", "busy")  # in the errors of a sound file that someone else writes to
+SOUND = ("locked", "busy")  # in SQLite's words about a file that someone else writes to
 
 
-def file() -> Path:
-    """The file, which Prefect makes at its first start."""
-    return Path(os.environ.get("PREFECT_HOME") or access.state()) / "prefect.db"
+def check(home: Path) -> bool:
+    """Whether there is a database with tables; if not, a server makes one when it starts.
 
+    Args:
+        home: The folder of Prefect's state.
 
-def check() -> None:
-    """Raise a ServerError that says what to do if a server could not use the file. That there is none is no error."""
-    database = file()
-    if any(os.environ.get(name) for name in ELSEWHERE) or not (database.exists() or database.is_symlink()):
-        return
+    Raises:
+        ServerError: No server can use it; what to do.
+    """
+    file = home / "prefect.db"
+    if any(os.environ.get(name) for name in ELSEWHERE):
+        return True
+    if not os.path.lexists(file):
+        return False
     try:
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True)) as connection:
-            connection.execute("BEGIN IMMEDIATE")  # reads the header, and needs the right to write
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.execute("PRAGMA user_version = 1")  # needs the right to write
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
-        if any(word in str(error) for word in BUSY):
-            return
+        if any(word in str(error) for word in SOUND):
+            return True
         raise ServerError(
-            f"Prefect cannot use its database {database} ({error}). It has the dashboard's past alone: make it "
-            "writable or move it away, and do the same again. Artifacts, champion and run ledger are untouched"
+            f"Prefect cannot use its database {file} ({error}). It has the dashboard's past alone: make it writable, "
+            "or move it away for a new one, and do the same again. Models, results and the run ledger are untouched"
         ) from error
+    return bool(tables)

@@ -5,7 +5,7 @@ import subprocess
 from typing import Any
 
 from prefect.server.api.server import SubprocessASGIServer
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 
 from artdetect.core.errors import ServerError
 from artdetect.web import database
@@ -40,5 +40,5 @@ def start() -> None:
         ServerError: It does not start.
     """
     if not PREFECT_API_URL.value():
-        database.check()
+        database.check(PREFECT_HOME.value())
         TemporaryServer().start()
