@@ -98,8 +98,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     data_set(folder / "data" / "raw" / "art", train=30, test=12)
     with site(folder, SMALL) as running:
         running.do("artdetect.cli", "run", "--config", CONFIG)
-        (model,) = json.loads(running.do("artdetect.cli", "models", "--json"))
-        running.do("artdetect.cli", "promote", model["key"], "--reason", "the only one")
+        (model,) = (folder / "artifacts" / "train").glob("*/")
+        running.do("artdetect.cli", "promote", model.name, "--reason", "the only one")
         yield running
 
 
