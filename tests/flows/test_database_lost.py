@@ -124,12 +124,14 @@ def run(up: Site) -> tuple[int, str]:
 
 
 def kept(up: Site) -> dict[str, str]:
-    """Digest of every file of the artifacts, the champion and the ledger, but for what each run writes anew."""
+    """Digest of every file of the artifacts and the champion, and of the runs on record but those of the schedules."""
     folder = up.folder / "artifacts"
-    files = (
-        file for file in folder.rglob("*") if file.is_file() and file.name not in ("metrics.prom", "registry.html")
-    )
-    return {str(file.relative_to(folder)): digests.file_digest(file) for file in files if file.suffix != ".lock"}
+    found = {}
+    for file in folder.glob("*/**/*"):
+        own = file.parent.name != "runs" or (file.suffix == ".json" and '"flow": "pipeline"' in file.read_text())
+        if file.is_file() and own:
+            found[str(file.relative_to(folder))] = digests.file_digest(file)
+    return found
 
 
 @pytest.mark.slow
