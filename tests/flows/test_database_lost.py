@@ -135,7 +135,11 @@ def kept(up: Site) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", [deleted, damaged, read_only], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "fault",
+    [deleted, *(pytest.param(fault, marks=pytest.mark.unproven) for fault in (damaged, read_only))],
+    ids=lambda one: one.__name__,
+)
 def test_commands_work_or_say_what_to_do(
     up: Site, fault: Fault, record_property: Callable[[str, object], None]
 ) -> None:
