@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from artdetect.core import atomic, paths
 from artdetect.core.errors import ArtdetectError, ServerError
-from artdetect.web import access
+from artdetect.web import access, database
 
 POOL = "artdetect"
 START_TIMEOUT = 180.0  # seconds; the first start creates the database
@@ -36,13 +36,16 @@ def up() -> None:
 
     Runs that no process works on any more are ended first: one that keeps its deployment's slot would block it.
 
-    Services that an earlier version left running without the auth string are stopped and started again.
+    Services are stopped and started again if the server has lost its database, or if an earlier version left it running
+    without the auth string.
     """
     with _lock():
+        had_database, ran = database.check(access.state()), "server" in _running()
         _say("server: starting; the first time it creates its database")
         _start_server()
-        if not _wants_auth_string():
-            _say("server: it runs without the auth string, so it is started again")
+        if (lost := ran and not had_database) or not _wants_auth_string():
+            problem = "has lost its database" if lost else "runs without the auth string"
+            _say(f"server: it {problem}, so it is started again")
             _stop()
             _start_server()
             if not _wants_auth_string():

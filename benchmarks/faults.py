@@ -97,10 +97,17 @@ ROWS = (
     ("Prefect's server killed, its database locked", "goes on, or one line and then goes on", [
         "flows/test_server_lost.py",
     ]),
+    ("Prefect's database deleted, damaged or read-only", "goes on, or one line and then goes on", [
+        "flows/test_database_lost.py",
+    ]),
+    ("runs ended by Ctrl-C", "cancelled, no alert, the next one goes on", [
+        "core/test_interrupts.py", "flows/test_interrupted.py",
+    ]),
     ("stopped and killed services and runs of Prefect", "slots are free again", [
         "flows/test_orphaned_runs.py",
         "flows/test_unattended.py::test_a_run_that_was_being_submitted_when_the_services_stopped_blocks_nothing",
         "flows/test_unattended.py::test_a_killed_server_and_a_killed_worker_come_back",
+        "flows/test_unattended.py::test_a_cancelled_run_that_has_to_be_killed_blocks_nothing",
     ]),
     ("connections to other machines", "none", ["test_no_connections.py"]),
 )  # fmt: skip

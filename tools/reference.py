@@ -29,6 +29,7 @@ and `artdetect COMMAND --help` shows what stands here.
 | 0 | done, also where the reader of the output, such as `head`, stopped reading |
 | 1 | partly done; each command below says when |
 | 2 | an error that you can fix: one line on stderr says what was received, where, and what to do next |
+| 130 | Ctrl-C ended it; what was finished is kept, and the same command goes on from there |
 
 Results go to stdout, and nothing else does. Notes, progress and errors go to stderr: progress and colours only if that
 is a terminal. Every command takes these options, before or after its name:

@@ -15,6 +15,7 @@ from artdetect.artifacts import run_ledger
 from artdetect.artifacts.run_ledger import Run, StageRecord, State
 
 SUFFIX = ".active"
+CANCELLED = "cancelled\n"  # a line of the file
 
 
 class ActiveRun:
@@ -45,6 +46,10 @@ class ActiveRun:
         """Record that the run used an artifact."""
         self._run.stages.append(use)
         self._append(use.model_dump_json())
+
+    def is_cancelled(self) -> None:
+        """Record that a person has just cancelled the run, whatever becomes of its process."""
+        os.write(self._descriptor, CANCELLED.encode())
 
     def end(self, state: State, error: str | None = None) -> None:
         """Write the run to the ledger. It is no longer in progress.
@@ -92,7 +97,7 @@ def record_crashed(was_cancelled: Callable[[str], bool] = lambda _: False) -> li
                 if not run_ledger.has(run.id):
                     seen = run_ledger.moment(path.stat().st_mtime)
                     end = {"error": f"its process was killed, or the machine stopped; it was last heard of at {seen}"}
-                    if was_cancelled(run.id):
+                    if run.state == "cancelled" or was_cancelled(run.id):
                         end = {"state": "cancelled", "error": run_ledger.CANCELLED}
                     crashed.append(run.model_copy(update={"ended": run_ledger.now()} | end))
                     run_ledger.write(crashed[-1])
@@ -126,5 +131,8 @@ def _read_all() -> Iterator[tuple[Path, Run]]:
         with suppress(OSError, ValueError):
             first, *others = path.read_text(encoding="utf-8").splitlines(keepends=True)
             run = Run.model_validate_json(first)
+            if CANCELLED in others:
+                run = run.model_copy(update={"state": "cancelled"})
+                others = [line for line in others if line != CANCELLED]
             run.stages.extend(StageRecord.model_validate_json(line) for line in others if line.endswith("\n"))
             yield path, run

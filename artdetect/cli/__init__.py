@@ -28,6 +28,7 @@ from artdetect.core import json_logging
 from artdetect.core.errors import ArtdetectError, missing_extra, storage_error
 from artdetect.formatting.text import printable
 
+INTERRUPTED = 130  # exit code after Ctrl-C, as of programs that SIGINT ends
 DESCRIPTION = "Tells AI-generated from human-made art, and shows why."
 GROUPS = {
     "pictures": (inference, adapt, serve),
@@ -44,7 +45,7 @@ EXAMPLES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0 (done), 1 (partly done, see each command) or 2 (an error)."""
+    """Run one command; the exit code is 0 (done), 1 (partly done, see each command), 2 (an error) or 130 (Ctrl-C)."""
     given = sys.argv[1:] if arguments is None else arguments
     if "--log-json" in given:  # errors in the other options are to be JSON, too
         json_logging.enable()
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has stopped reading
         return 0
     except KeyboardInterrupt:
-        return _fail("interrupted; run the same command again to resume")
+        return _fail("interrupted; run the same command again to resume", INTERRUPTED)
     except OSError as error:
         if (known := storage_error(error)) is None:
             raise
@@ -86,13 +87,13 @@ def _end_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(error: object) -> int:
+def _fail(error: object, code: int = 2) -> int:
     line = "\n".join(map(printable, f"artdetect: {error}".splitlines()))
     if json_logging.enabled():
         name = type(error).__name__ if isinstance(error, Exception) else None
         line = json_logging.format_line("ERROR", "artdetect", str(error), error=name)
     print(line, file=sys.stderr)
-    return 2
+    return code
 
 
 def all_commands() -> Commands:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from artdetect.cli import terminal
+from artdetect.core import interrupts
 
 if TYPE_CHECKING:
     from artdetect.artifacts.run_ledger import Run
@@ -21,7 +22,7 @@ def run_pipeline(config: "Config", refresh: Sequence[str]) -> "list[StageOutcome
         from flows.pipeline import pipeline
         from tasks.engine.connection import connected
 
-    with connected():
+    with interrupts.noticed(), connected():
         return pipeline(config, refresh=list(refresh))  # type: ignore[arg-type]
 
 
@@ -31,7 +32,7 @@ def run_retrain(config: "Config", force: bool) -> "list[StageOutcome]":
         from flows.retrain import retrain
         from tasks.engine.connection import connected
 
-    with connected():
+    with interrupts.noticed(), connected():
         return retrain(config, force=force)
 
 
@@ -41,7 +42,7 @@ def run_tune(config: "Config") -> "TuneResult":
         from flows.tune import tune
         from tasks.engine.connection import connected
 
-    with connected():
+    with interrupts.noticed(), connected():
         return tune(config)
 
 

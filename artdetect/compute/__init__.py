@@ -4,6 +4,7 @@ Stages pass a function of a chunk and get the results in order, so that nothing 
 done. `ComputeContext.executor` chooses the engine.
 """
 
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -100,7 +101,9 @@ class ComputeContext:
             return ThreadPoolExecutor(workers, thread_name_prefix="artdetect"), workers, nullcontext()
         if self.config.engine == "processes":
             # Spawned, not forked: a fork of a process that runs TensorFlow or Prefect can hang.
-            return ProcessPoolExecutor(workers, mp_context=get_context("spawn")), workers, nullcontext()
+            # A terminal sends Ctrl-C to them, too; this process ends them.
+            ignored = signal.SIGINT, signal.SIG_IGN
+            return ProcessPoolExecutor(workers, get_context("spawn"), signal.signal, ignored), workers, nullcontext()
         from artdetect.compute.dask_cluster import translate_errors
 
         return self.cluster.executor(), workers, translate_errors()

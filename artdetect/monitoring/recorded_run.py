@@ -5,12 +5,15 @@ from contextlib import contextmanager, suppress
 
 from artdetect.artifacts.active_runs import ActiveRun
 from artdetect.artifacts.run_ledger import CANCELLED, State
+from artdetect.core import interrupts
 from artdetect.core.errors import ArtifactError
 from artdetect.monitoring import prometheus_metrics, registry_page
 
 
 def state_after(error: BaseException) -> State:
-    """How a run ended that raised this: what is no Exception comes from outside, as SIGTERM and Ctrl-C do."""
+    """How a run ended that raised this. Ctrl-C cancels it; what else is no Exception comes from outside, as SIGTERM."""
+    if isinstance(error, KeyboardInterrupt) or interrupts.came():
+        return "cancelled"
     return "failed" if isinstance(error, Exception) else "crashed"
 
 
@@ -28,7 +31,8 @@ def recorded(
     """
     run = ActiveRun(run_id, flow, name)
     try:
-        yield run
+        with interrupts.told(run.is_cancelled):
+            yield run
     except BaseException as error:
         state = state_of(error)
         run.end(state, CANCELLED if state == "cancelled" else f"{type(error).__name__}: {error}")

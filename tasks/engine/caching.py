@@ -32,7 +32,7 @@ from artdetect.artifacts.run_ledger import StageRecord
 from artdetect.artifacts.stages import Plan
 from artdetect.artifacts.store import Artifact
 from artdetect.artifacts.use_locks import UseLocks
-from artdetect.core import paths
+from artdetect.core import interrupts, paths
 from artdetect.core.config_section import Section
 from artdetect.core.errors import storage_error
 from artdetect.monitoring.status import StageStatus, examine
@@ -125,6 +125,7 @@ def stage(function: Callable[..., None]) -> Callable[..., Artifact]:
     )
 
     def call(config: Section, *, run_name: str = function.__name__, **inputs: Any) -> Artifact:
+        interrupts.check()
         context = RUN_CONTEXT.get()
         plan = plans.plan(function.__name__, config, inputs)
         refresh = function.__name__ in context.refresh

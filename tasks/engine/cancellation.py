@@ -1,13 +1,23 @@
-"""Whether a person cancelled a run, in the dashboard or with `prefect flow-run cancel`.
+"""Whether a person cancelled a run: in the dashboard, with `prefect flow-run cancel`, or with Ctrl-C in its terminal.
 
-The worker then ends the run's process as any stop of the worker would; Prefect's server alone knows the difference.
+After the first two, the worker ends the run's process as any stop of the worker would; Prefect's server alone knows the
+difference.
 """
+
+from typing import Any
 
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL
 
 TIMEOUT = 10.0  # seconds
+INTERRUPTED = "Execution was aborted by an interrupt signal."  # Prefect's words in the Crashed state after Ctrl-C
+
+
+def was_interrupted(state: State[Any]) -> bool:
+    """Whether a run ended in this state by Ctrl-C, which Prefect takes for a crash."""
+    return state.is_crashed() and state.message == INTERRUPTED
 
 
 def was_cancelled(run_id: str) -> bool:

@@ -19,8 +19,11 @@ def connected() -> Iterator[None]:
     from prefect.events.worker import EventsWorker
     from prefect.exceptions import PrefectHTTPStatusError
 
+    from tasks.engine import temporary_server
+
     try:
         with server_errors():
+            temporary_server.start()
             yield
     except PrefectHTTPStatusError as error:
         if error.response.status_code != HTTPStatus.UNAUTHORIZED:
@@ -57,7 +60,10 @@ def server_errors() -> Iterator[None]:
         if status == HTTPStatus.SERVICE_UNAVAILABLE:  # others write to its database, which has one writer
             why = "is too busy. Finished stages are kept. Run the same again later, with fewer runs at the same time"
         elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            why = f"failed (HTTP {status}). Finished stages are kept. See .prefect/server.log, and run the same again"
+            why = (
+                f"failed (HTTP {status}). Finished stages are kept. `make up` mends a server that lost its database; "
+                "otherwise see .prefect/server.log. Then run the same again"
+            )
         else:
             raise
         raise ServerError(f"Prefect's server {why}") from error

@@ -13,6 +13,7 @@ from artdetect.artifacts.stages import STAGES
 from artdetect.core import json_logging
 from artdetect.core.errors import ArtdetectError
 from artdetect.formatting.text import printable
+from tasks.engine.cancellation import INTERRUPTED
 from tasks.engine.locks import NoArtifactError
 
 JSON_ERROR = "artdetect_error"  # attribute in which SingleLineErrors stores the class of such an error
@@ -22,11 +23,14 @@ class SingleLineErrors(logging.Filter):
     """Removes the traceback from records about an `ArtdetectError`; other errors keep theirs.
 
     Makes every line printable, as it may name pictures. Drops Prefect's message that an error could not be stored as a
-    result: errors are not stored on purpose.
+    result: errors are not stored on purpose. Drops, too, that a run which Ctrl-C ended has crashed, and what hook runs.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple) and any(isinstance(argument, NoArtifactError) for argument in record.args):
+            return False
+        text = record.getMessage()
+        if INTERRUPTED in text or text.startswith(("Running hook ", "Hook ")):
             return False
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         if isinstance(error, ArtdetectError):

@@ -13,11 +13,12 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.logging import get_run_logger
+from prefect.states import Cancelled
 
 from artdetect import alerts
 from artdetect.artifacts import active_runs, run_ledger
 from artdetect.artifacts.run_ledger import Run
-from artdetect.core import errors
+from artdetect.core import errors, interrupts
 from artdetect.formatting import markdown
 from artdetect.formatting.text import printable
 from artdetect.monitoring import prometheus_metrics, recorded_run
@@ -54,6 +55,7 @@ def recorded(refresh: Sequence[str] = ()) -> Iterator[RunContext]:
         lost = isinstance(error, errors.ServerError)
         if not lost and (problem := emit_failure(str(run.id), str(run.flow_name), state, reason)):
             get_run_logger().warning("%s", problem)
+        interrupts.check()  # whatever it became on its way
         raise
     finally:
         if context:
@@ -62,10 +64,12 @@ def recorded(refresh: Sequence[str] = ()) -> Iterator[RunContext]:
 
 def _state_after(error: BaseException) -> run_ledger.State:
     """How the present run ended that raised this. SIGTERM ends a cancelled run, wherever its code was."""
+    if (state := recorded_run.state_after(error)) == "cancelled":
+        return state
     lost = isinstance(error, errors.ServerError)  # it cannot be asked
     if not lost and cancellation.was_cancelled(str(runtime.flow_run.id)):
         return "cancelled"
-    return recorded_run.state_after(error)
+    return state
 
 
 def emit_failure(run_id: str, flow: str, state: run_ledger.State, reason: str) -> str | None:
@@ -104,7 +108,12 @@ def record_end(flow: str, flow_run: FlowRun, state: State[Any]) -> Run | None:
     """
     if run_ledger.has(str(flow_run.id)):
         return None
-    cancelled = state.is_cancelling() or state.is_cancelled() or cancellation.was_cancelled(str(flow_run.id))
+    cancelled = (
+        state.is_cancelling()
+        or state.is_cancelled()
+        or cancellation.was_interrupted(state)
+        or cancellation.was_cancelled(str(flow_run.id))
+    )
     ended = flow_run.end_time.isoformat() if flow_run.end_time else run_ledger.now()
     run = Run(
         id=str(flow_run.id),
@@ -125,6 +134,8 @@ def record_end(flow: str, flow_run: FlowRun, state: State[Any]) -> Run | None:
 def advise(flow: "Flow[..., Any]", flow_run: FlowRun, state: State[Any]) -> None:
     """A hook for failed and crashed runs: records the end, and shows what happened and what to do next.
 
+    A run that Ctrl-C ended, which Prefect takes for crashed, becomes cancelled.
+
     Prefect calls it with these arguments; after a crash in the worker's process.
 
     Args:
@@ -136,6 +147,9 @@ def advise(flow: "Flow[..., Any]", flow_run: FlowRun, state: State[Any]) -> None
     record_end(flow.name, flow_run, state)
     message = state.message or "no message"
     with get_client(sync_client=True) as client:
+        if cancellation.was_interrupted(state):
+            client.set_flow_run_state(flow_run.id, Cancelled(message=message), force=True)
+            return
         client.create_artifact(
             ArtifactCreate(
                 key="what-to-do",

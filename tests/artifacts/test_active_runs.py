@@ -21,6 +21,18 @@ run = ActiveRun("killed", "pipeline", "blue-cat")
 run.used(StageRecord(stage="train", key="k1", ran=True, why="never built", seconds=2.5))
 os.kill(os.getpid(), signal.SIGKILL)
 """
+ABORTED = """
+import os, signal
+from artdetect.artifacts.run_ledger import StageRecord
+from artdetect.core import interrupts
+from artdetect.monitoring.recorded_run import recorded
+with interrupts.noticed(), recorded("killed", "pipeline", "blue-cat") as run:
+    run.used(StageRecord(stage="train", key="k1", ran=True, why="never built", seconds=2.5))
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        os.abort()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +40,8 @@ def ledger(roots: Path) -> Path:
     return roots / "artifacts" / "runs"
 
 
-def kill_a_run() -> None:
-    assert subprocess.run([sys.executable, "-c", KILLED]).returncode < 0
+def kill_a_run(program: str = KILLED) -> None:
+    assert subprocess.run([sys.executable, "-c", program]).returncode < 0
 
 
 def test_a_killed_run_is_recorded_once_by_whoever_notices_with_what_it_used(ledger: Path) -> None:
@@ -50,6 +62,13 @@ def test_a_killed_run_that_was_cancelled_is_on_record_as_that(ledger: Path) -> N
     assert (cancelled.state, cancelled.error, cancelled.stages) == ("cancelled", "it was cancelled", [USE])
 
 
+def test_a_run_that_dies_of_ctrl_c_is_on_record_as_cancelled(ledger: Path) -> None:
+    """Native code that meets one may abort the process."""
+    kill_a_run(ABORTED)
+    (cancelled,) = active_runs.record_crashed()
+    assert (cancelled.state, cancelled.error, cancelled.stages) == ("cancelled", "it was cancelled", [USE])
+
+
 def test_a_run_in_progress_is_not_mistaken_for_a_killed_one(ledger: Path) -> None:
     kill_a_run()
     active_runs.record_crashed()
@@ -66,15 +85,23 @@ def test_a_run_in_progress_is_not_mistaken_for_a_killed_one(ledger: Path) -> Non
     assert 'artdetect_run_last_failure_timestamp_seconds{flow="pipeline"}' in metrics
 
 
-@pytest.mark.parametrize(("error", "state"), [(ValueError("no"), "failed"), (KeyboardInterrupt(), "crashed")])
+@pytest.mark.parametrize(
+    ("error", "state", "said"),
+    [
+        (ValueError("no"), "failed", "ValueError: no"),
+        (SystemExit(3), "crashed", "SystemExit: 3"),
+        (KeyboardInterrupt(), "cancelled", "it was cancelled"),
+    ],
+)
 def test_a_run_that_an_error_ends_is_on_record_and_in_the_metrics(
-    ledger: Path, error: BaseException, state: str
+    ledger: Path, error: BaseException, state: str, said: str
 ) -> None:
     with pytest.raises(type(error)), recorded("a", "explain", "a"):
         raise error
     (run,) = run_ledger.read()
-    assert (run.state, run.error) == (state, f"{type(error).__name__}: {error}")
-    assert 'artdetect_run_success{flow="explain"} 0.0' in (ledger.parent / "metrics.prom").read_text()
+    assert (run.state, run.error) == (state, said)
+    failed = 'artdetect_run_success{flow="explain"} 0.0' in (ledger.parent / "metrics.prom").read_text()
+    assert failed == (state != "cancelled")
 
 
 def test_a_line_that_was_cut_off_is_left_out(ledger: Path) -> None:

@@ -60,6 +60,17 @@ def environment(chunk: tuple[int, ...]) -> list[str | None]:
     return [os.environ.get(name) for name in ("ARTDETECT_DATA", VARIABLE, "OMP_NUM_THREADS")]
 
 
+def interrupted(chunk: tuple[int, ...]) -> list[int]:
+    """A terminal sends Ctrl-C to worker processes, too."""
+    signal.raise_signal(signal.SIGINT)
+    return list(chunk)
+
+
+def test_ctrl_c_leaves_worker_processes_to_the_one_that_started_them() -> None:
+    config = ComputeConfig(engine="processes", workers=1)
+    assert with_config(config, lambda: [result for _, result in compute.chunks(interrupted, [1], 1)]) == [[1]]
+
+
 def die(chunk: tuple[int, ...]) -> None:
     os._exit(9)
 

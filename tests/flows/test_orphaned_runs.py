@@ -1,5 +1,6 @@
 """Runs that the server takes for active although no process works on them: ended, recorded, and their slot freed."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -16,7 +17,17 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import AwaitingRetry, Cancelling, Crashed, Paused, Pending, Running, Scheduled, State
+from prefect.states import (
+    AwaitingRetry,
+    Cancelling,
+    Crashed,
+    Paused,
+    Pending,
+    Running,
+    Scheduled,
+    State,
+    exception_to_crashed_state,
+)
 
 from artdetect import alerts
 from artdetect.artifacts import active_runs, run_ledger
@@ -187,6 +198,19 @@ def test_a_run_that_is_cancelled_before_its_code_runs_has_not_failed(
             (ended,) = orphaned_runs.end(timedelta()).runs
             assert ended == f"ingest {run.name}: Cancelled, Its process is gone"
     assert [(run.id, run.flow, run.state) for run in run_ledger.read()] == [(id_, "ingest", "cancelled") for id_ in ids]
+
+
+def test_a_run_that_ctrl_c_ended_before_its_code_ran_is_cancelled(client: SyncPrefectClient, deployment: Any) -> None:
+    run = submitted(client, deployment)
+    state = asyncio.run(exception_to_crashed_state(KeyboardInterrupt()))
+    client.set_flow_run_state(run.id, state, force=True)
+    run_record.advise(ingest, client.read_flow_run(run.id), state)
+    ended = client.read_flow_run(run.id).state
+    assert ended is not None
+    assert ended.is_cancelled()
+    assert [(one.id, one.state) for one in run_ledger.read()] == [(str(run.id), "cancelled")]
+    assert artifacts(run.id) == []
+    assert alerts.of_runs(run_ledger.read()) == []
 
 
 def test_a_run_that_crashed_after_its_repetition_began_has_failed(client: SyncPrefectClient, deployment: Any) -> None:

@@ -34,3 +34,16 @@ def test_it_answers_to_the_run_and_to_nobody_else(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
     assert done.stdout.splitlines() == ["200", "401 None", "401 None"], done.stderr
+
+
+@pytest.mark.slow
+def test_one_that_cannot_start_is_an_error(tmp_path: Path) -> None:
+    """Prefect would try for ever."""
+    environment = os.environ | {"PREFECT_HOME": str(tmp_path), "PREFECT_API_URL": ""}
+    environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{tmp_path}/nowhere/prefect.db"
+    program = "import flows; from tasks.engine.connection import connected\nwith connected(): pass"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=PROJECT, env=environment, text=True, capture_output=True, timeout=600)
+    assert done.returncode == 1
+    said = "artdetect.core.errors.ServerError: Prefect's temporary server does not start; what it says stands above"
+    assert done.stderr.splitlines()[-1] == said

@@ -24,6 +24,7 @@ from .conftest import STAGES
 
 pytestmark = pytest.mark.slow
 BURST = 3  # ten in benchmarks/unattended.py
+NATIVE_CALL = 'import hashlib; hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)'  # takes half an hour
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +229,32 @@ def test_a_run_that_was_being_submitted_when_the_services_stopped_blocks_nothing
     )
     recorded = [json.loads(file.read_text()) for file in (up.folder / "artifacts" / "runs").glob("[!.]*.json")]
     assert {run["state"] for run in recorded if run["flow"] == "explain"} == {"crashed", "failed"}
+
+
+def test_a_cancelled_run_that_has_to_be_killed_blocks_nothing(up: Site) -> None:
+    """In a native call it ignores the worker's SIGTERM; after 30 seconds comes SIGKILL."""
+    file = up.folder / "flows" / "explain.py"
+    whole = file.read_text()
+    file.write_text(f"{whole}\n\ndef _explain(*_):\n    {NATIVE_CALL}\n")
+    try:
+        up.start("explain/batch", folder="/native")
+
+        def run() -> dict:
+            return up.runs("explain")[-1]
+
+        active = up.folder / "artifacts" / "runs"
+        assert eventually(lambda: (active / f"{run()['id']}.active").exists()), (run(), up.log())
+    finally:
+        file.write_text(whole)
+    killed = run()
+    with up.client() as client:
+        client.set_flow_run_state(killed["id"], Cancelling())
+    assert eventually(lambda: run()["state_type"] in ENDED), up.log()
+    assert run()["state_type"] == "CANCELLED"
+    assert "Completed" in up.do("prefect", "deployment", "run", "watchdog/every-5-minutes", "--watch")
+    assert ledger_entry(up, killed)["state"] == "cancelled"
+    assert killed["id"] not in json.dumps(failures(up))
+    assert not list(active.glob(f"*{killed['id']}.active"))
+    assert "nowhere" in up.do(
+        "prefect", "deployment", "run", "explain/batch", "--watch", "-p", "folder=/nowhere", code=1
+    )
