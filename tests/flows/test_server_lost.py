@@ -80,7 +80,7 @@ def locked(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("disturb", "codes"),
-    [(restarted, {0, 2}), (locked, {0, 2}), pytest.param(Server.kill, {2}, marks=pytest.mark.unproven)],
+    [(restarted, {0, 2}), (locked, {0, 2}), (Server.kill, {2})],
     ids=lambda one: getattr(one, "__name__", None),
 )
 def test_a_run_goes_on_or_says_why_not_and_the_next_one_ends(

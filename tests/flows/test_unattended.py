@@ -108,7 +108,6 @@ def test_new_samples_retrain_and_the_gate_decides(up: Site) -> None:
     assert f"Promoted {champion['key']} in place of" in gate
 
 
-@pytest.mark.unproven
 def test_a_killed_server_and_a_killed_worker_come_back(up: Site) -> None:
     def processes() -> dict[str, int]:
         lines = up.do("artdetect.services", "status").splitlines()
