@@ -172,4 +172,4 @@ def generator_attribution(metrics: Metrics) -> dict[str, Any] | None:
     others = {name for row in table["rows"] for name in row["predicted"]} - {*table["families"]}
     columns = [*table["families"], *sorted(others)]
     rows = [row | {"cells": [(name, row["predicted"].get(name, 0)) for name in columns]} for row in table["rows"]]
-    return {"columns": columns, "rows": rows, "accuracy": table["accuracy"]}
+    return {"families": table["families"], "columns": columns, "rows": rows, "accuracy": table["accuracy"]}

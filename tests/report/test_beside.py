@@ -149,3 +149,19 @@ def test_pictures_that_do_not_judge_the_model_itself_stand_nowhere_in_its_report
     text = visible_text(html_page.render("A title", values, chart_images))
     assert "3 test pictures are left out of all results" in text
     assert "Not all pictures are known that the model, or one whose weights it started from, was trained on." in text
+
+
+def test_with_every_optional_check_the_second_model_stands_beside_each(
+    full_folders: Folders, other: Other, tmp_path: Path, chart_images: charts.Charts
+) -> None:
+    copies = copy_of({"evaluate": full_folders["evaluate"]}, tmp_path / "twin")
+    twin = Other(copies["evaluate"], full_folders["train"], other.balance, "champion", "artnet-0ther")
+    values = context.gather(full_folders, twin)
+    text = visible_text(html_page.render("A title", values, chart_images))
+    accuracy = values["generator_attribution"]["accuracy"]["value"]
+    assert f"The champion is correct in {100 * accuracy:.1f}" in text.replace("\u00a0", " ")
+    metrics = json.loads((twin.scores / "metrics.json").read_text())
+    metrics["generator_attribution"]["families"] = ["another"]
+    (twin.scores / "metrics.json").write_text(json.dumps(metrics))
+    page = html_page.render("A title", context.gather(full_folders, twin), chart_images)
+    assert "The champion names other generators, so none of its figures stands here." in visible_text(page)
