@@ -105,7 +105,7 @@ class Project:
         return None if code in allowed else f"{line}: exit code {code}\n{printed[-1500:]}"
 
     def take_drawings_for_art(self) -> None:
-        """Take the mark of a demonstration from the pictures that are drawn from now on, and promote two models of them.
+        """Take the mark of a demonstration from the pictures that are drawn from now on; promote two models of them.
 
         After the tutorials a reader trains on real art. Models of demonstrations are refused where one is not named.
         """

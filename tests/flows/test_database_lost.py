@@ -47,10 +47,14 @@ def read_only(file: Path) -> Iterator[None]:
 @contextmanager
 def damaged(file: Path) -> Iterator[None]:
     """Another program wrote over its beginning."""
-    with file.open("r+b") as content:
-        content.write(b"garbage " * 512)
+    write_over(file)
     yield
     file.rename(file.with_suffix(".away"))
+
+
+def write_over(file: Path) -> None:
+    with file.open("r+b") as content:
+        content.write(b"garbage " * 512)
 
 
 @contextmanager
@@ -137,7 +141,7 @@ def kept(up: Site) -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
-    [deleted, *(pytest.param(fault, marks=pytest.mark.unproven) for fault in (damaged, read_only))],
+    [deleted, read_only, pytest.param(damaged, marks=pytest.mark.unproven)],
     ids=lambda one: one.__name__,
 )
 def test_commands_work_or_say_what_to_do(
@@ -152,9 +156,11 @@ def test_commands_work_or_say_what_to_do(
         if fault is deleted:
             assert code == 0, said
             assert "server: it has lost its database, so it is started again" in said
-        else:
-            assert (code, bool(ADVICE.search(said))) == (2, True), said
+        else:  # a server that runs may write a sound beginning back
+            assert (code, bool(ADVICE.search(said))) == (2, True) or (code, fault) == (0, damaged), said
         done(up, "artdetect.services", "down")
+        if fault is damaged:
+            write_over(up.folder / ".prefect" / "prefect.db")
         code, said = run(up)
         assert (code, bool(ADVICE.search(said))) == ((0, False) if fault is deleted else (2, True)), said
     code, said = done(up, "artdetect.services", "up")

@@ -16,7 +16,7 @@ from artdetect.artifacts import active_runs, run_ledger
 
 from .conftest import events, finish, outcome, read_to, start, task_states
 
-pytestmark = [pytest.mark.slow, pytest.mark.unproven]
+pytestmark = pytest.mark.slow
 OTHER = ("--set", "train.epochs=40")
 BOUND = 60  # seconds; it took 157 while the temporary server heard of the Ctrl-C, too
 

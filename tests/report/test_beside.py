@@ -154,14 +154,17 @@ def test_pictures_that_do_not_judge_the_model_itself_stand_nowhere_in_its_report
 def test_with_every_optional_check_the_second_model_stands_beside_each(
     full_folders: Folders, other: Other, tmp_path: Path, chart_images: charts.Charts
 ) -> None:
-    copies = copy_of({"evaluate": full_folders["evaluate"]}, tmp_path / "twin")
-    twin = Other(copies["evaluate"], full_folders["train"], other.balance, "champion", "artnet-0ther")
-    values = context.gather(full_folders, twin)
+    both = [copy_of({"evaluate": full_folders["evaluate"]}, tmp_path / name)["evaluate"] for name in ("own", "twin")]
+    metrics = json.loads((both[0] / "metrics.json").read_text()) | {"slices": []}  # its slices are of other pictures
+    for folder in both:
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+    mine = full_folders | {"evaluate": both[0]}
+    twin = Other(both[1], full_folders["train"], other.balance, "champion", "artnet-0ther")
+    values = context.gather(mine, twin)
     text = visible_text(html_page.render("A title", values, chart_images))
     accuracy = values["generator_attribution"]["accuracy"]["value"]
     assert f"The champion is correct in {100 * accuracy:.1f}" in text.replace("\u00a0", " ")
-    metrics = json.loads((twin.scores / "metrics.json").read_text())
     metrics["generator_attribution"]["families"] = ["another"]
     (twin.scores / "metrics.json").write_text(json.dumps(metrics))
-    page = html_page.render("A title", context.gather(full_folders, twin), chart_images)
+    page = html_page.render("A title", context.gather(mine, twin), chart_images)
     assert "The champion names other generators, so none of its figures stands here." in visible_text(page)
