@@ -15,7 +15,7 @@ define INSTALL
 @$(BIN)/python tools/install.py
 endef
 
-.PHONY: help setup base demo docs test test-slow test-unproven test-bits test-all check starter up down bench bench-full clean
+.PHONY: help setup base demo docs test test-slow test-bits test-all check starter up down bench bench-full clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,7 +25,6 @@ help:
 	@echo "make test       set up, then run the tests"
 	@echo "make test-slow  the long proofs: kills at many moments, processes, full sizes"
 	@echo "make test-bits  the tests that compare bits once more, with TensorFlow's kernels capped at AVX2"
-	@echo "make test-unproven  slow tests that passed once or never as a whole; CI does not run them"
 	@echo "make test-all   all four"
 	@echo "make check      set up, then check formatting, lint, types, the import layers, and the links of the documentation"
 	@echo "make starter    train the starter model on the pictures in ARTDETECT_REAL_DATA, and put it into the package"
@@ -63,15 +62,12 @@ test: $(READY)
 	@$(PYTEST) -m "not slow"
 
 test-slow: $(READY)
-	@$(PYTEST) -m "slow and not unproven"
-
-test-unproven: $(READY)
-	@$(PYTEST) -m unproven
+	@$(PYTEST) -m slow
 
 test-bits: $(READY)
 	@ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m bits
 
-test-all: test test-slow test-unproven test-bits
+test-all: test test-slow test-bits
 
 check: $(READY)
 	@$(BIN)/ruff format --check .

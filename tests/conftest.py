@@ -49,7 +49,7 @@ def pytest_collection() -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first, so that no process waits for the other at the end."""
-    longest = ("flows", "model", "explain", "train", "adapt", "serve", "cli", "report", "faults")
+    longest = ("flows", "documentation", "model", "explain", "train", "adapt", "serve", "cli", "report", "faults")
 
     def place(item: pytest.Item) -> int:
         folder = item.path.relative_to(PROJECT / "tests").parts[0]

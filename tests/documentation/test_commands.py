@@ -252,7 +252,6 @@ def _what_a_reader_has(folder: Path, root: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.unproven
 @pytest.mark.parametrize("page", commands.PAGES)  # in this order: what a page needs is made by those before it
 def test_every_command_of_the_page_runs(project: Project, page: str) -> None:
     if page == AFTER_THE_TUTORIALS:
