@@ -4,6 +4,8 @@ import gc
 import os
 import pickle
 import shutil
+import signal
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -14,6 +16,10 @@ import pytest
 from filelock import FileLock
 
 os.environ["ARTDETECT_STARTER"] = "none"  # a test's project has no starter model but one that the test brings
+if threading.current_thread() is threading.main_thread():
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # background jobs of a shell, and what they start, ignore it
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads sleep, as other tests need the processor
 
 # What the tests' shared server does besides answering: it competes for the one writer that SQLite has.
