@@ -12,14 +12,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
 os.environ["ARTDETECT_STARTER"] = "none"  # a test's project has no starter model but one that the test brings
-if threading.current_thread() is threading.main_thread():
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # background jobs of a shell, and what they start, ignore it
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads sleep, as other tests need the processor
 
 # What the tests' shared server does besides answering: it competes for the one writer that SQLite has.
@@ -40,6 +37,13 @@ os.environ.update(
 import flows  # noqa: F401  before Prefect is imported: telemetry off, state in the project
 from artdetect.demo_data import NAME, draw
 from tests import PROJECT, connections
+
+if threading.current_thread() is threading.main_thread():
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # background jobs of a shell, and what they start, ignore it
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")  # a test asserts no time
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,7 +21,7 @@ SIDE = 12
 SOURCES = 5  # of each class
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 9999))
 def test_a_palette_does_not_depend_on_where_pixels_are(seed: int) -> None:
     rng = np.random.default_rng(seed)

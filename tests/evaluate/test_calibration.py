@@ -60,7 +60,7 @@ def test_bins_hold_every_picture_once_and_none_is_empty() -> None:
         assert row["high"] - row["low"] == pytest.approx(1 / 15)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 999), st.integers(2, 60), st.integers(2, 60))
 def test_intervals_hold_their_values(seed: int, ai: int, human: int) -> None:
     result = calibration(*probabilities(ai, human, seed), Bootstrap(400, seed))

@@ -44,7 +44,7 @@ def test_the_curve_and_its_area_are_those_of_a_loop(levels: int) -> None:
     assert result["aurc"]["value"] == pytest.approx(1 - theirs.mean(), abs=0.01)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 3)), min_size=1, max_size=30), st.integers(0, 9))
 def test_the_area_under_a_draw_is_that_of_its_rows(rows: list[tuple[bool, bool, int]], seed: int) -> None:
     """Its interval, computed from the resampled rows one by one."""

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from artdetect.model.decision import (
@@ -41,7 +41,6 @@ def rules(draw: st.DrawFn) -> DecisionRule:
     )
 
 
-@settings(deadline=None)
 @given(rules(), PROBABILITIES, st.floats(0, 100) | st.just(math.nan), st.integers(1, 100), st.floats(0, 10))
 def test_a_verdict_is_the_prediction_unless_a_reason_speaks_against_it(
     rule: DecisionRule, given: list[float], unlike: float, side: int, contrast: float
@@ -66,7 +65,6 @@ def test_a_verdict_is_the_prediction_unless_a_reason_speaks_against_it(
     assert set(reasons) <= set(REASONS)
 
 
-@settings(deadline=None)
 @given(rules(), PROBABILITIES)
 def test_what_is_not_known_of_a_picture_speaks_against_nothing(rule: DecisionRule, given: list[float]) -> None:
     low, high = rule.band()
@@ -114,14 +112,12 @@ def test_without_sides_the_band_is_the_threshold_and_no_picture_is_unsure() -> N
     assert rule.verdicts(p, rule.reasons(p)).tolist() == ["human", "human", "AI", "AI"]
 
 
-@settings(deadline=None)
 @given(rules())
 def test_a_rule_comes_back_from_json_as_it_was(rule: DecisionRule) -> None:
     assert DecisionRule.from_dict(json.loads(json.dumps(rule.as_dict()))) == rule
     assert rule.as_dict() == asdict(rule)
 
 
-@settings(deadline=None)
 @given(st.floats(1e-15, 1 - 1e-15), st.floats(1e-9, 40), PROBABILITIES)
 def test_a_margin_in_logits_of_an_older_file_is_a_band_around_the_threshold(
     threshold: float, margin: float, given: list[float]

@@ -7,7 +7,7 @@ import sys
 import warnings
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -28,7 +28,7 @@ def test_truncated_files_are_picture_errors_at_any_length(name):
 
 
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "gif", "bmp", "lzw", "avif", "tiff"])
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(data=st.data())
 def test_mutated_files_give_a_picture_or_a_picture_error(name, data):
     content = bytearray(FILES[name])

@@ -21,7 +21,7 @@ def pictures(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(pictures(), st.integers(0, 99))
 def test_each_resample_scores_as_scikit_learn_scores_the_rows_drawn(
     truth_and_score: tuple[np.ndarray, np.ndarray], seed: int
@@ -39,7 +39,7 @@ def test_each_resample_scores_as_scikit_learn_scores_the_rows_drawn(
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_resample_keeps_the_number_of_each_class(ai: int, human: int, seed: int) -> None:
     truth = np.random.default_rng(seed).permutation([True] * ai + [False] * human)
     counts = np.concatenate(list(Bootstrap(7, seed).counts(truth)))
