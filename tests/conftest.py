@@ -38,10 +38,8 @@ import flows  # noqa: F401  before Prefect is imported: telemetry off, state in 
 from artdetect.demo_data import NAME, draw
 from tests import PROJECT, connections
 
-if threading.current_thread() is threading.main_thread():
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # background jobs of a shell, and what they start, ignore it
+if threading.current_thread() is threading.main_thread():  # a shell's background job, and what it starts, ignores it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy")  # a test asserts no time
 
