@@ -6,6 +6,10 @@ from http import HTTPStatus
 
 from artdetect.core.errors import ServerError
 
+FORGETFUL = (  # it was started anew during the run
+    "does not know this run any more: it has lost its database. Finished stages are kept. `make up` mends a server that "
+    "lost it. Then run the same again"
+)
 DRAIN_TIMEOUT = 10.0  # seconds to send the remaining events to a server that answers
 
 
@@ -44,12 +48,15 @@ def connected() -> Iterator[None]:
 
 @contextmanager
 def server_errors() -> Iterator[None]:
-    """Raise a ServerError for a server that does not answer, which Prefect's client tried for about a minute."""
+    """Raise a ServerError for a server that does not answer, which Prefect's client tried for about a minute, or that
+    does not know the run."""
     import httpx
-    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
     try:
         yield
+    except ObjectNotFound as error:
+        raise ServerError(f"Prefect's server {FORGETFUL}") from error
     except httpx.TransportError as error:
         raise ServerError(
             f"Prefect's server stopped answering ({error}). Finished stages are kept. See .prefect/server.log, start "
@@ -64,6 +71,8 @@ def server_errors() -> Iterator[None]:
                 f"failed (HTTP {status}). Finished stages are kept. `make up` mends a server that lost its database; "
                 "otherwise see .prefect/server.log. Then run the same again"
             )
+        elif status == HTTPStatus.NOT_FOUND:
+            why = FORGETFUL
         else:
             raise
         raise ServerError(f"Prefect's server {why}") from error

@@ -77,13 +77,14 @@ def _failures(client: SyncPrefectClient, since: datetime, until: datetime) -> It
 
 
 def _with_reason(client: SyncPrefectClient, run: FlowRun, state: State) -> State:
-    """The state with the last line of the first error in the run's log, which names what could not be imported."""
+    """The state with the last line of the first traceback in the run's log, which names what could not be imported."""
     errors = client.read_logs(
         LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]), level=LogFilterLevel(ge_=ERROR)),
         sort=LogSort.TIMESTAMP_ASC,
-        limit=1,
+        limit=MOST,
     )
     if not errors:
         return state
-    reason = errors[0].message.strip().splitlines()[-1]
+    error = next((error for error in errors if "Traceback" in error.message), errors[0])
+    reason = error.message.strip().splitlines()[-1]
     return state.model_copy(update={"message": f"{state.message} {reason}"})

@@ -43,7 +43,7 @@ def test_the_project_moved_and_code_edited(copy: Path, server: str) -> None:
         "audit": ["waits for index"],
         "balance": ["waits for index, audit"],
         "train": ["waits for balance"],
-        "evaluate": ["waits for index, balance, train"],
+        "evaluate": ["waits for index, audit, balance, train"],
         "explain": ["waits for train, evaluate"],
         "report": ["waits for index, audit, balance, train, evaluate, explain"],
     }

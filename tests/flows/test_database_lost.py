@@ -24,7 +24,10 @@ from tests.tiny_dataset import data_set
 ADVICE = re.compile(
     r"artdetect: Prefect cannot use its database \S+/prefect\.db \(.+\)\. It has the dashboard's past al"
 )
-LOST = re.compile(r"artdetect: Prefect's server failed \(HTTP 5\d\d\)\. Finished stages are kept\. `make up` mends")
+LOST = re.compile(
+    r"artdetect: Prefect's server (failed \(HTTP 5\d\d\)|does not know this run any more: it has lost its database)\. "
+    "Finished stages are kept. `make up` mends"
+)
 BOUND = 240  # seconds for any command
 
 
