@@ -7,8 +7,8 @@ from http import HTTPStatus
 from artdetect.core.errors import ServerError
 
 FORGETFUL = (  # it was started anew during the run
-    "does not know this run any more: it has lost its database. Finished stages are kept. `make up` mends a server that "
-    "lost it. Then run the same again"
+    "does not know this run any more: it has lost its database. Finished stages are kept. `make up` mends a server "
+    "that lost it. Then run the same again"
 )
 DRAIN_TIMEOUT = 10.0  # seconds to send the remaining events to a server that answers
 
