@@ -36,6 +36,10 @@ class DataArtifacts:
     audit: Artifact
     balance: Artifact
 
+    def for_evaluation(self) -> dict[str, Artifact]:
+        """The inputs of the stage evaluate that do not depend on the model."""
+        return {"index": self.index, "audit": self.audit, "balance": self.balance, "raw": self.raw}
+
 
 @dataclass(frozen=True)
 class ModelArtifacts:
@@ -81,9 +85,7 @@ def prepare_data(config: Config) -> DataArtifacts:
 def build_model(config: Config, data: DataArtifacts) -> ModelArtifacts:
     """Train a model and evaluate it."""
     model = train(config.train, balance=data.balance, raw=data.raw)
-    inputs = {"index": data.index, "audit": data.audit, "balance": data.balance, "train": model, "raw": data.raw}
-    scores = evaluate(config.evaluate, **inputs)
-    return ModelArtifacts(model, scores)
+    return ModelArtifacts(model, evaluate(config.evaluate, train=model, **data.for_evaluation()))
 
 
 def describe_model(config: Config, data: DataArtifacts, model: ModelArtifacts) -> None:

@@ -98,6 +98,5 @@ def _former_model(
     model, scores = None, None
     if promotion:
         model = store.load("train", promotion.train)
-        inputs = {"index": data.index, "audit": data.audit, "balance": data.balance, "train": model, "raw": data.raw}
-        scores = evaluate(config, run_name=f"evaluate {role}", **inputs)
+        scores = evaluate(config, run_name=f"evaluate {role}", train=model, **data.for_evaluation())
     return {role: model, f"{role}_scores": scores, f"{role}_balance": library.training_split_of(promotion)}

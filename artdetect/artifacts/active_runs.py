@@ -47,7 +47,7 @@ class ActiveRun:
         self._run.stages.append(use)
         self._append(use.model_dump_json())
 
-    def is_cancelled(self) -> None:
+    def note_cancelled(self) -> None:
         """Record that a person has just cancelled the run, whatever becomes of its process."""
         os.write(self._descriptor, CANCELLED.encode())
 

@@ -31,7 +31,7 @@ def recorded(
     """
     run = ActiveRun(run_id, flow, name)
     try:
-        with interrupts.told(run.is_cancelled):
+        with interrupts.told(run.note_cancelled):
             yield run
     except BaseException as error:
         state = state_of(error)
