@@ -92,6 +92,7 @@ bench: demo
 	@$(BIN)/python -m benchmarks.scaling
 	@$(BIN)/python -m benchmarks.notebook_comparison
 	@$(BIN)/python -m benchmarks.explanations
+	@$(BIN)/python -m benchmarks.gradient
 
 bench-full: demo
 	@$(BIN)/python -m benchmarks.no_op
@@ -99,6 +100,7 @@ bench-full: demo
 	@$(BIN)/python -m benchmarks.scaling --full
 	@$(BIN)/python -m benchmarks.notebook_comparison --full
 	@$(BIN)/python -m benchmarks.explanations
+	@$(BIN)/python -m benchmarks.gradient
 
 clean:
 	@if [ -e .prefect/supervisord.pid ]; then $(BIN)/python -m artdetect.services down; fi

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import cpu_now, measure, part, publish, table
+from benchmarks.nets import net_and_pictures, synthetic
 
 BLOCK = 128  # pictures: a multiple of the group that an explainer works on
-GRADIENTS = 16  # pictures in a batch of which the gradient is timed
 STEPS = (16, 24, 32, 48, 64, 100)  # of integrated gradients, whose maps are compared
 STEP_PICTURES = 12
-SECTIONS = ("cost", "gradient", "steps", "pace", "quality")
+SECTIONS = ("cost", "steps", "pace", "quality")
 TIMED = 3  # pictures that saliency explains; ours explains as many or more
 
 
@@ -31,8 +31,6 @@ def main() -> None:
     chosen = parser.parse_args()
     if "cost" in chosen.only:
         publish("Explanations: cost", costs(chosen.model, chosen.pictures))
-    if "gradient" in chosen.only:
-        publish("Explanations: where a gradient's time goes", gradient_parts(chosen.model))
     if "steps" in chosen.only and chosen.model and chosen.pictures:
         publish("Explanations: how many steps", steps(chosen.model, chosen.pictures))
     if "pace" in chosen.only:
@@ -155,84 +153,6 @@ def compare(name: str, size: int, batch: int, count: int, folder: str | None) ->
     }
 
 
-def gradient_parts(models: list[Path]) -> str:
-    """CPU time of the gradient by the pixels, which is nearly all of what integrated gradients and XRAI cost."""
-    nets = [(name, 256) for name in ("notebook", "small")] + [(str(model), 0) for model in models]
-    rows = []
-    for name, size in nets:
-        found = measure("benchmarks.explanations:parts_of_gradient", name, size).result
-        convolutions = found["forward"] + found["backward"]
-        times = [found[part] for part in ("eager", "compiled", "forward", "backward", "bfloat16")]
-        ratios = found["eager"] / found["compiled"], found["eager"] / convolutions
-        rows.append(
-            [found["model"], found["size"]]
-            + [f"{time:.1f}" for time in times]
-            + [f"{ratio:.1f}" for ratio in ratios]
-            + [f"{found['correlation']:.3f}"]
-        )
-    text = (
-        f"{GRADIENTS} pictures in a batch, CPU milliseconds per picture. Eager is how saliency calls the net, compiled "
-        "how ours does; forward and backward are the convolutions of a gradient alone. Ratio: eager to compiled, which "
-        "bounds what the same maps may gain. Bound: eager to the convolutions alone, as if all else cost nothing. The "
-        "last column is the correlation of gradients in bfloat16 (oneDNN) with exact ones."
-    )
-    heads = ["net", "px", "eager", "compiled", "forward", "backward", "bfloat16", "ratio", "bound", "bfloat16 to exact"]
-    return f"{text}\n\n{table(heads, rows)}"
-
-
-def parts_of_gradient(name: str, size: int) -> dict[str, Any]:
-    """In a process of its own: CPU milliseconds of a gradient and of its convolutions, for each picture.
-
-    Args:
-        name: An artifact folder or a model file where `size` is 0, otherwise "notebook" or "small".
-        size: Side of the pictures for these two; px.
-    """
-    import numpy as np
-    import tensorflow as tf
-
-    from artdetect.explain.model_score import ExplainedScore
-    from artdetect.model import predict, tensorflow_setup
-
-    tensorflow_setup.load_tensorflow()
-    if size:
-        label, model, _ = net_and_pictures(name, size, 0, None)
-    else:
-        detector = predict.find_model(Path(name))
-        label, model, size = detector.id, detector.classifier, detector.geometry.size
-    images = np.random.default_rng(129).random((GRADIENTS, size, size, 3)).astype(np.float32)
-    targets = np.zeros(GRADIENTS, np.int64)
-    score = ExplainedScore(model, "logit_margin", GRADIENTS)
-    classes = tf.one_hot(targets, 2)
-
-    def eager() -> None:
-        pictures = tf.constant(images)
-        with tf.GradientTape() as tape:
-            tape.watch(pictures)
-            value = score.compute(pictures, classes)
-        tape.gradient(value, pictures)
-
-    forward = backward = 0.0
-    for convolve, transpose, inputs in _convolutions(model, images):
-        outputs = convolve(inputs)
-        forward += _milliseconds(lambda convolve=convolve, inputs=inputs: convolve(inputs))
-        backward += _milliseconds(lambda transpose=transpose, outputs=outputs: transpose(outputs))
-    exact = score.gradients(images, targets)
-    times = {"eager": _milliseconds(eager), "compiled": _milliseconds(lambda: score.gradients(images, targets))}
-    tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
-    low = ExplainedScore(model, "logit_margin", GRADIENTS)
-    rounded = low.gradients(images, targets)
-    times["bfloat16"] = _milliseconds(lambda: low.gradients(images, targets))
-    correlation = float(np.corrcoef(exact.ravel(), rounded.ravel())[0, 1])
-    return {
-        "model": label,
-        "size": size,
-        "correlation": correlation,
-        "forward": forward,
-        "backward": backward,
-        **times,
-    }
-
-
 def steps(models: list[Path], pictures: Path) -> str:
     """How far maps of few steps are from those of many: whether an adaptive rule could stop early."""
     rows = []
@@ -269,104 +189,6 @@ def maps_by_steps(name: str, folder: str) -> dict[str, Any]:
     }
 
 
-def _convolutions(model: Any, images: Any) -> Any:
-    """The convolutions of a model, each with its gradient by its inputs and with inputs of its size."""
-    import keras
-    import numpy as np
-    import tensorflow as tf
-
-    def layers(one: Any) -> Any:
-        for layer in one.layers:
-            yield from layers(layer) if isinstance(layer, keras.Model) else [layer]
-
-    backbone = next((layer for layer in model.layers if isinstance(layer, keras.Model)), model)
-    chosen = [
-        layer for layer in layers(backbone) if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D))
-    ]
-    shapes = [tuple(x.shape) for x in keras.Model(backbone.inputs[0], [layer.input for layer in chosen])(images)]
-    for layer, shape in zip(chosen, shapes, strict=True):
-        kernel, stride, padding = tf.constant(layer.weights[0].numpy()), layer.strides[0], layer.padding.upper()
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
-            strides = (1, stride, stride, 1)
-            convolve = tf.function(lambda x, k=kernel, s=strides, p=padding: tf.nn.depthwise_conv2d(x, k, s, p))
-            transpose = tf.function(
-                lambda y, k=kernel, s=strides, p=padding, shape=shape: tf.nn.depthwise_conv2d_backprop_input(
-                    shape, k, y, s, p
-                )
-            )
-        else:
-            convolve = tf.function(lambda x, k=kernel, s=stride, p=padding: tf.nn.conv2d(x, k, s, p))
-            transpose = tf.function(
-                lambda y, k=kernel, s=stride, p=padding, shape=shape: tf.nn.conv2d_transpose(y, k, shape, s, p)
-            )
-        yield convolve, transpose, tf.constant(np.random.default_rng(129).random(shape).astype(np.float32))
-
-
-def _milliseconds(call: Any, times: int = 3) -> float:
-    """CPU milliseconds of a call for each of its pictures."""
-    call()
-    start = cpu_now()
-    for _ in range(times):
-        call()
-    return (cpu_now() - start) / times / GRADIENTS * 1000
-
-
-def net_and_pictures(name: str, size: int, count: int, folder: str | None) -> tuple[str, Any, Any]:
-    """A model and pictures for it.
-
-    Args:
-        name: An artifact folder or a model file where `folder` is given, otherwise "notebook" or "small".
-        size: Side of the pictures for these two; px.
-        count: Pictures, at most.
-        folder: A folder of pictures, of which some are chosen at random; None = synthetic pictures.
-
-    Returns:
-        A name, the model, and pictures as float32 [N, H, W, 3] in [0, 1].
-    """
-    import keras
-    import numpy as np
-
-    from artdetect.model import predict, tensorflow_setup
-    from artdetect.pictures import images
-    from artdetect.train import presets
-
-    tensorflow_setup.load_tensorflow()
-    if folder is not None:
-        detector = predict.find_model(Path(name))
-        files = list(predict.find_pictures([Path(folder)]))
-        sample = np.random.default_rng(129).permutation(len(files))[:count]
-        pictures = [images.to_input(images.load(files[number], detector.geometry)) for number in sorted(sample)]
-        return detector.id, detector.classifier, np.stack(pictures)
-    keras.utils.set_random_seed(129)
-    if name == "notebook":
-        model = presets.notebook(size)
-    else:
-        layers = keras.layers
-        model = keras.Sequential(
-            [
-                keras.Input((size, size, 3)),
-                layers.Conv2D(16, 3, activation="relu"),
-                layers.MaxPooling2D(),
-                layers.Conv2D(32, 3, activation="relu"),
-                layers.GlobalAveragePooling2D(),
-                layers.Dense(2, activation="softmax"),
-            ]
-        )
-    pictures = [_synthetic(size, number) for number in range(count)]
-    return name, model, np.array(pictures, np.float32).reshape(count, size, size, 3)
-
-
-def _synthetic(size: int, number: int) -> Any:
-    """A picture of soft blots with some grain, float32 [size, size, 3] in [0, 1]."""
-    import numpy as np
-    from scipy.ndimage import gaussian_filter
-
-    rng = np.random.default_rng(number)
-    blots = gaussian_filter(rng.random((size, size, 3)), (size / 20, size / 20, 0))
-    blots = (blots - blots.min()) / np.ptp(blots)
-    return np.clip(blots + 0.05 * rng.random(blots.shape), 0, 1).astype(np.float32)
-
-
 def pace(count: int) -> str:
     """Memory and pace of a long stream."""
     blocks = measure("benchmarks.explanations:endless", count).result["blocks"]
@@ -393,10 +215,10 @@ def endless(count: int) -> dict[str, Any]:
     explainer(images, artworks=[np.zeros((256, 256, 3), np.uint8)])
 
     def artworks():
-        return ((_synthetic(256, number) * 255).astype(np.uint8) for number in range(count))
+        return ((synthetic(256, number) * 255).astype(np.uint8) for number in range(count))
 
     blocks, cpu, wall = [], cpu_now(), time.perf_counter()
-    pictures = (_synthetic(64, number) for number in range(count))
+    pictures = (synthetic(64, number) for number in range(count))
     for number, _ in enumerate(explainer.stream(pictures, None, artworks()), 1):
         if number % BLOCK == 0:
             memory = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())

@@ -49,7 +49,7 @@ def compare(name: str, folder: str, count: int) -> dict[str, Any]:
 
     from artdetect.explain import quality
     from artdetect.explain.methods.xrai import XRAI
-    from benchmarks.explanations import net_and_pictures
+    from benchmarks.nets import net_and_pictures
 
     warnings.filterwarnings("ignore")
     label, model, images = net_and_pictures(name, 0, count, folder)

@@ -100,5 +100,5 @@ def describe_model(config: Config, data: DataArtifacts, model: ModelArtifacts) -
         evaluate=model.evaluate,
         explain=maps,
         raw=data.raw,
-        **champion.beside(model.train, data.balance),
+        **champion.beside(model.train, data.balance, model.evaluate),
     )

@@ -25,6 +25,7 @@ def report(
     champion_scores: Artifact | None,
     champion_balance: Artifact | None,
     champion_maps: Artifact | None,
+    gate: Artifact | None,
     raw: Artifact,
     out: Path,
 ) -> None:
@@ -34,9 +35,10 @@ def report(
     """
     made_from = {"index": index, "audit": audit, "balance": balance, "train": train, "evaluate": evaluate}
     made_from |= {"explain": explain}
+    folders = {stage: artifact.folder for stage, artifact in made_from.items()}
     library.run(
         config,
-        {stage: artifact.folder for stage, artifact in made_from.items()},
+        folders if gate is None else folders | {"gate": gate.folder},
         out,
         pictures=download.folder(raw.folder),
         other=champions.other(champion, champion_scores, champion_balance, champion_maps),

@@ -51,7 +51,7 @@ def write_trained_on(base: Path | None, own: Iterable[str], out: Path) -> bool:
 
     contents, known = set(own), True
     if base is not None:
-        known = _lists_all(base)
+        known = bool(_lists_all(base))
         if (inherited := base / file_names.TRAINED_ON).is_file():
             contents |= set(pd.read_parquet(inherited).sha256)
     table = pd.DataFrame({"sha256": sorted(contents)}, dtype=str)
@@ -59,16 +59,17 @@ def write_trained_on(base: Path | None, own: Iterable[str], out: Path) -> bool:
     return known
 
 
-def _lists_all(model: Path) -> bool:
-    """Whether a model's own list has the pictures of all its ancestors."""
+def _lists_all(model: Path) -> bool | None:
+    """Whether a model's own list has the pictures of all its ancestors; None if the model has no list."""
     if not (model / file_names.TRAINED_ON).is_file():
-        return False
+        return None
     return json.loads((model / file_names.METRICS).read_text())[file_names.ANCESTORS_KNOWN]
 
 
 def are_known(model: Path, balance: Path | None) -> bool:
     """Whether `training_contents` has all of them. Arguments as there."""
-    return _lists_all(model) if (model / file_names.TRAINED_ON).is_file() else balance is not None
+    lists_all = _lists_all(model)
+    return balance is not None if lists_all is None else lists_all
 
 
 def judged(predictions: "pd.DataFrame") -> "pd.DataFrame":

@@ -80,6 +80,7 @@ CHAIN = (
         (
             *("index", "audit", "balance", "train", "evaluate", "explain"),
             *("champion", "champion_scores", "champion_balance", "champion_maps"),
+            "gate",
         ),
         ("jinja2", "matplotlib", "numpy", "pandas", "pillow", "scipy"),
     ),

@@ -140,5 +140,5 @@ def _beside(named: str | None, config: "Config", artifact: "Artifact") -> Path |
     if named:
         return lineage.find(named)
     states = {state.stage: state.artifact for state in status(config)}
-    scores = champion.beside(artifact, states["balance"])["champion_scores"] or states["evaluate"]
+    scores = champion.beside(artifact, states["balance"], None)[champion.SCORES] or states["evaluate"]
     return scores.folder if scores else None

@@ -73,7 +73,7 @@ def _status(stage: Stage, config: Config, states: Mapping[str, StageStatus]) -> 
     if awaited := [name for name, artifact in inputs.items() if artifact is None]:
         return _waiting(stages.plan(stage, section, None), awaited)
     if stage.name == "report":
-        inputs |= champion.beside(inputs["train"], inputs["balance"])
+        inputs |= champion.beside(inputs["train"], inputs["balance"], inputs["evaluate"])
     state = examine(plans.plan(stage.name, section, inputs))
     if stage.name == "audit" and state.artifact and (blocking := audit.blocking(state.artifact.folder)):
         return replace(state, why=[f"stops the run: {', '.join(finding['name'] for finding in blocking)}"])

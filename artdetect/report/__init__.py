@@ -29,8 +29,8 @@ def run(
 
     Args:
         config: section `report`.
-        folders: stage -> artifact folder, for index, audit, balance, train, evaluate and explain. The folders are named
-            after their keys.
+        folders: stage -> artifact folder, for index, audit, balance, train, evaluate and explain; and for gate, where
+            the gate of a retraining decided about this model. The folders are named after their keys.
         out: the folder to write to.
         pictures: the data set's root; without it the page shows no pictures of the mistakes.
         other: a second model beside whose figures those of the report's own stand.

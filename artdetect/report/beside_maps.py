@@ -17,7 +17,7 @@ Found = dict[str, Any]  # the content of a file, or a row of it
 NOT_EXPLAINED = "its verdicts on these test pictures were not explained"
 OTHER_SPLICES = (
     "its maps were checked on other spliced pictures ({} of these {} are the same), because these are made of pictures "
-    "that a model judges rightly; the gate of a retraining compares the maps of both on the same ones"
+    "that a model judges rightly"
 )
 OTHER_PICTURES = (
     "its maps were checked on other pictures or for other classes ({} of these {} are the same), because both follow "

@@ -1,14 +1,19 @@
-"""Which champion stands beside a model in its report: the latest other one, if it was judged on the same pictures."""
+"""Which champion stands beside a model in its report, and which decision of the gate.
+
+The champion is the latest other one, if it was judged on the same pictures. The decision is the newest about the model.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from artdetect.artifacts import file_names, registry, store
+from artdetect.artifacts import file_names, registry, stages, store
 from artdetect.artifacts.store import Artifact, StoredArtifact
 from artdetect.model.card import model_id_of
 
 CHAMPION = "champion"
-INPUTS = (CHAMPION, "champion_scores", "champion_balance", "champion_maps")
+SCORES = "champion_scores"
+CHAMPION_INPUTS = (CHAMPION, SCORES, "champion_balance", "champion_maps")
+INPUTS = (*CHAMPION_INPUTS, stages.GATE.name)
 Inputs = dict[str, Artifact | None]
 
 
@@ -33,20 +38,25 @@ class Other:
     maps: Path | None = None
 
 
-def beside(train: Artifact | None, balance: Artifact | None) -> Inputs:
-    """The report's inputs `INPUTS`; all None where there is nothing to show.
+def beside(train: Artifact | None, balance: Artifact | None, evaluate: Artifact | None) -> Inputs:
+    """The report's inputs `INPUTS`; None where there is nothing to show.
 
-    It is the champion; or, if the model of the report is the champion itself, the one before it. So the report of a
+    Beside a model stands the champion; or, if the model is the champion itself, the one before it. So the report of a
     model stays as it is when that model is promoted.
 
     Args:
         train: The model of the report.
         balance: The balance whose test pictures it was judged on.
+        evaluate: Its evaluation.
 
     Raises:
         ArtifactError: The file of the alias is damaged.
     """
-    found: Inputs = dict.fromkeys(INPUTS)
+    return _champion(train, balance) | {stages.GATE.name: _decision(train, evaluate)}
+
+
+def _champion(train: Artifact | None, balance: Artifact | None) -> Inputs:
+    found: Inputs = dict.fromkeys(CHAMPION_INPUTS)
     promotions = reversed(registry.active_promotions(registry.history()))
     other = next((promotion for promotion in promotions if train and promotion.train != train.key), None)
     if other is None or balance is None or registry.fault(other):
@@ -58,7 +68,7 @@ def beside(train: Artifact | None, balance: Artifact | None) -> Inputs:
     split, maps = other.artifacts.get("balance"), explanations(model, scores)
     return {
         CHAMPION: model,
-        "champion_scores": scores,
+        SCORES: scores,
         "champion_balance": store.find("balance", split) if split else None,
         "champion_maps": store.find("explain", maps.key) if maps else None,
     }
@@ -72,6 +82,15 @@ def _scores(model: Artifact, balance: Artifact) -> Artifact | None:
     return store.find("evaluate", found[-1].key) if found else None
 
 
+def _decision(model: Artifact | None, scores: Artifact | None) -> Artifact | None:
+    """The newest decision of the gate about this model, as it did in this evaluation."""
+    if model is None or scores is None:
+        return None
+    wanted = {"challenger": model.digest, "challenger_scores": scores.digest}
+    found = [gate for gate in store.stored(stages.GATE.name) if wanted.items() <= gate.inputs.items()]
+    return store.find(stages.GATE.name, found[-1].key) if found else None
+
+
 def explanations(model: Artifact | StoredArtifact, scores: Artifact | StoredArtifact) -> StoredArtifact | None:
     """The newest explanations of a model's verdicts in this evaluation."""
     wanted = {"train": model.digest, "evaluate": scores.digest}
@@ -81,7 +100,7 @@ def explanations(model: Artifact | StoredArtifact, scores: Artifact | StoredArti
 def other(
     champion: Artifact | None, scores: Artifact | None, balance: Artifact | None, maps: Artifact | None
 ) -> Other | None:
-    """The second model of a report, from its inputs `INPUTS`, in this order."""
+    """The second model of a report, from its inputs `CHAMPION_INPUTS`, in this order."""
     if champion is None or scores is None:
         return None
     trained, explained = (artifact.folder if artifact else None for artifact in (balance, maps))

@@ -51,6 +51,7 @@ def gather(
         "metrics": metrics,
         "result": _result(metrics),
         "beside": second,
+        "gate": _json(folders["gate"] / file_names.GATE) if "gate" in folders else None,
         "other_art": assessment.other_art(measured, metrics, training and training["abstain"]),
         "confidence": assessment.confidence(measured, metrics, rule, predictions),
         "generators": _groups(metrics, "generator", balance),

@@ -8,8 +8,9 @@ from prefect.client.orchestration import get_client
 
 from artdetect import alerts, gate
 from artdetect import config as configs
-from artdetect.artifacts import registry, run_ledger
+from artdetect.artifacts import registry, run_ledger, store
 from artdetect.config import Config
+from artdetect.model.card import model_id_of
 from flows.retrain import retrain
 
 from .conftest import artifacts, events, small
@@ -55,6 +56,9 @@ def test_the_verdict_comes_before_the_pages_which_a_refused_model_does_not_get(
     assert newer
     assert newer.previous == champion.train
     assert {"explain", "report", "gate", "evaluate"} <= set(newer.artifacts)
+    page = (store.place("report", newer.artifacts["report"]) / "report.html").read_text()
+    assert "Decision of the gate" in page
+    assert f"<code>{model_id_of(store.place('train', champion.train))}</code>" in page
     shown = {artifact.key: artifact for artifact in artifacts(promoted)}
     assert str(shown["summary"].description).startswith(f"Promoted {newer.train} in place of {champion.train}. ")
     assert len(events(alerts.PROMOTED, promoted)) == 1

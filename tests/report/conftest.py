@@ -40,6 +40,26 @@ ORIGIN = {
     "settings": {"train": {"preset": "compact", "abstain": ABSTAIN}},
     "command": "artdetect run --config /dev/null --set download.url=https://example.org/a.zip --set 'a=<b>'",
 }
+GATE: dict[str, Any] = {
+    "verdict": "keep",
+    "sentence": "Keep the champion: human_art failed.",
+    "champion": "x",
+    "challenger": "challenger-2",
+    "rules": [
+        {"name": "known", "passed": True, "sentence": "Both are right.", "champion": 1.0, "challenger": 1.0,
+         "difference": {"value": 0.0, "low": -0.026, "high": 0.026}, "bound": -0.02},
+        {"name": "golden", "passed": None, "sentence": "There are no readable golden cases.", "champion": None,
+         "challenger": None, "difference": None, "bound": None},
+        {"name": "human_art", "passed": False, "sentence": "Human art predicted AI: 2.1 % → 8.3 %. <b>",
+         "champion": 0.021, "challenger": 0.083, "difference": {"value": 0.062, "low": 0.01, "high": 0.115},
+         "bound": 0.02},
+        {"name": "localisation", "passed": True, "sentence": "Mean AUC of the maps on 60 spliced test pictures.",
+         "champion": 0.816, "challenger": 0.842, "difference": {"value": 0.025, "low": -0.004, "high": 0.055},
+         "bound": -0.03},
+    ],
+    "left_out": {"disputed": 2, "trained_on": 3},
+    "unknown": ["champion"],
+}  # fmt: skip
 Folders = dict[str, Path]
 CALIBRATION = {
     "pictures": 118, "views": 3, "temperature": 1.3371, "p_min": 0.0312, "p_max": 0.9714, "threshold": RULE.threshold,
@@ -58,6 +78,9 @@ def full_folders(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> 
     """artnet, evaluated with every optional check."""
     copies = copy_of(folders, tmp_path_factory.mktemp("full_folders"))
     _artnet(copies["train"])
+    copies["gate"] = copies["train"].parent.parent / "gate" / "key-of-gate"
+    copies["gate"].mkdir(parents=True)
+    (copies["gate"] / "gate.json").write_text(json.dumps(GATE))
     file = copies["evaluate"] / "metrics.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | _full_metrics()))
     pixels = np.random.default_rng(5).integers(0, 256, (60, 80, 3), np.uint8)

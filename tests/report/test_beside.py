@@ -109,20 +109,34 @@ def test_the_champion_beside_is_another_one_that_was_judged_on_the_same_pictures
     made("evaluate", "e1", train=first.digest, balance=same.digest)
     made("explain", "x1", train=first.digest, evaluate=store.load("evaluate", "e1").digest)
     made("explain", "x2", train=first.digest, evaluate="that of another evaluation")
-    nothing = dict.fromkeys(("champion", "champion_scores", "champion_balance", "champion_maps"))
-    assert champion.beside(second, same) == nothing
+    nothing = dict.fromkeys(champion.INPUTS)
+    assert champion.beside(second, same, None) == nothing
     registry.promote("t1", {"balance": "b1"}, "ann", "first")
-    found = champion.beside(second, same)
+    found = champion.beside(second, same, None)
     assert {name: artifact and artifact.key for name, artifact in found.items()} == {
-        "champion": "t1", "champion_scores": "e1", "champion_balance": "b1", "champion_maps": "x1"
+        "champion": "t1", "champion_scores": "e1", "champion_balance": "b1", "champion_maps": "x1", "gate": None,
     }  # fmt: skip
-    assert champion.beside(second, other) == nothing
-    assert champion.beside(first, same) == nothing
+    assert champion.beside(second, other, None) == nothing
+    assert champion.beside(first, same, None) == nothing
     registry.promote("t2", {}, "ann", "second")
-    assert champion.beside(second, same) == found, "its report stays as it is when a model is promoted"
-    assert champion.beside(first, same) == nothing, "the new champion was not judged on these pictures"
+    assert champion.beside(second, same, None) == found, "its report stays as it is when a model is promoted"
+    assert champion.beside(first, same, None) == nothing, "the new champion was not judged on these pictures"
     (store.place("train", "t1") / "content").write_text("damaged")
-    assert champion.beside(second, same) == nothing
+    assert champion.beside(second, same, None) == nothing
+
+
+def test_the_decision_of_the_gate_is_the_newest_about_this_model_as_it_was_evaluated(roots: Path) -> None:
+    model, split = made("train", "t1"), made("balance", "b1")
+    scores, others = made("evaluate", "e1"), made("evaluate", "e2")
+    made("gate", "g1", challenger=model.digest, challenger_scores=scores.digest)
+    made("gate", "g2", challenger=model.digest, challenger_scores=scores.digest)
+    made("gate", "g3", challenger=model.digest, challenger_scores=others.digest)
+    made("gate", "g4", challenger="another model", challenger_scores=scores.digest)
+    found = champion.beside(model, split, scores)["gate"]
+    assert found is not None
+    assert found.key == "g2"
+    assert champion.beside(model, split, None)["gate"] is None
+    assert champion.beside(made("train", "t2"), split, scores)["gate"] is None
 
 
 def test_pictures_that_do_not_judge_the_model_itself_stand_nowhere_in_its_report(

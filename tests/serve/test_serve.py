@@ -1,9 +1,11 @@
 """The service over real HTTP with a small model: in a thread, and once as the command in its own process."""
 
+import asyncio
 import json
 import logging
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
+from artdetect import serve
 from artdetect.artifacts import file_names, registry, store
 from artdetect.cli import main
 from artdetect.core.errors import ModelError
@@ -275,3 +278,22 @@ def test_the_service_itself_needs_the_base_install_only() -> None:
         "sklearn",
         "tensorflow",
     }
+
+
+def test_an_answer_does_not_wait_until_the_client_has_acknowledged_the_part_before() -> None:
+    async def option() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        class Connection(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                connection = transport.get_extra_info("socket")
+                found.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+        reserved = serve.reserve("127.0.0.1", 0)
+        serve.listen(reserved)
+        async with await asyncio.get_running_loop().create_server(Connection, sock=reserved):
+            _, writer = await asyncio.open_connection(*reserved.getsockname()[:2])
+            writer.close()
+            return await found
+
+    assert asyncio.run(option()) == 1
