@@ -4,8 +4,9 @@
 
 Each cycle is what a day of unattended running does, in accelerated time: the watchdog, a retraining with another seed,
 which the gate decides on, and housekeeping that keeps the last three runs and champions. Every fifth challenger is
-promoted however it is calibrated. The server keeps events for minutes instead of seven days. The data set is a handful
-of pictures. All cycles run in one process against one Prefect server, although a worker gives each run a process of its
+promoted however it is calibrated. The server is that of `make up`; it keeps events for minutes instead of seven days,
+and looks each minute instead of each day for artifacts of runs that housekeeping deleted. The data set is a handful of
+pictures. All cycles run in one process, although a worker gives each run a process of its
 own: what a process would lose is lost here 300 times. It stops after so many minutes, and says how many cycles ran.
 
 Some of what rises is TensorFlow's: its registry of gradients keeps the graph of each training step that has a custom
@@ -14,17 +15,21 @@ gradient, and its default graph the functions that read batches. So the graphs a
 
 import gc
 import os
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from artdetect.web import access
+from benchmarks.deployed_project import eventually, free_port
 from benchmarks.harness import publish, table
 from tests.tiny_dataset import data_set
 
@@ -36,7 +41,6 @@ CONFIG: dict[str, dict[str, Any]] = {
     "explain": {"pictures_per_group": 0, "steps": 2, "algorithm": "fast", "quality_pictures": 0},
     "gate": {"max_drop_known": 1, "max_drop_since_first": 1, "bootstrap_resamples": 100},
 }
-VACUUM = "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"
 SERVER = {  # minutes for days
     "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "PT5M",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "60",
@@ -51,14 +55,10 @@ def main(arguments: Sequence[str]) -> None:
     end = time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory(prefix="artdetect-", dir=os.environ.get("TMPDIR")) as place:
         os.environ |= {"ARTDETECT_DATA": f"{place}/data", "ARTDETECT_ARTIFACTS": f"{place}/artifacts"}
-        os.environ |= SERVER | {"ARTDETECT_STARTER": "none", VACUUM: access.server_settings()[VACUUM]}
-        from prefect.testing.utilities import prefect_test_harness
-
-        import flows  # noqa: F401  before Prefect is imported
-
-        with prefect_test_harness(server_startup_timeout=300):
+        os.environ["ARTDETECT_STARTER"] = "none"
+        with _server(Path(place)) as server:
             rows = []
-            for row in _cycles(Path(place), cycles):
+            for row in _cycles(Path(place), cycles, server):
                 rows.append(row)
                 print(f"{len(rows)}: {row}", flush=True)
                 if time.monotonic() > end:
@@ -66,7 +66,30 @@ def main(arguments: Sequence[str]) -> None:
     publish("Soak", report(rows))
 
 
-def _cycles(place: Path, cycles: int) -> Iterator[Row]:
+@contextmanager
+def _server(place: Path) -> Iterator[psutil.Process]:
+    """The server of `make up`, with a database in this place, for this process and its flows."""
+    os.environ |= {"ARTDETECT_PORT": str(free_port()), "PREFECT_HOME": str(place / ".prefect")}
+    os.environ |= SERVER | access.client_settings()
+    import flows  # noqa: F401  before Prefect is imported
+
+    with subprocess.Popen([sys.executable, "-m", "tasks.engine.server"]) as process:
+        try:
+            assert eventually(_answers), "the server does not start"
+            yield psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def _answers() -> bool:
+    user, _, password = access.auth_string().partition(":")
+    try:
+        return httpx.get(f"{access.dashboard()}/api/health", auth=(user, password), timeout=60).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _cycles(place: Path, cycles: int, server: psutil.Process) -> Iterator[Row]:
     from artdetect import config as configs
     from artdetect.artifacts import registry, run_ledger
     from artdetect.housekeeping import HousekeepingConfig
@@ -78,7 +101,6 @@ def _cycles(place: Path, cycles: int) -> Iterator[Row]:
     pictures = data_set(place / "data" / "raw" / "art", train=30, test=12)
     config = configs.parse({"download": {"url": str(pictures)}, **CONFIG})
     pipeline(config)
-    server = [child for child in psutil.Process().children(recursive=True) if "server" in " ".join(child.cmdline())]
     for seed in range(1, cycles + 1):
         watchdog()
         changes = [f"train.seed={seed}", f"gate.max_ece_rise={int(seed % 5 == 0)}"]
@@ -96,8 +118,8 @@ def _cycles(place: Path, cycles: int) -> Iterator[Row]:
             "graphs of TensorFlow among them": graphs,
             "its open files and sockets": process.num_fds(),
             "its threads": threading.active_count(),
-            "memory of Prefect's server, MB": sum(child.memory_info().rss for child in server) / 1e6,
-            "its open files": sum(child.num_fds() for child in server),
+            "memory of Prefect's server, MB": server.memory_info().rss / 1e6,
+            "its open files": server.num_fds(),
             "Prefect's database, MB": _database() / 1e6,
             "artifacts, MB": _size(place / "artifacts") / 1e6,
             "files in artifacts": _files(place / "artifacts"),
@@ -127,7 +149,8 @@ def report(rows: Sequence[Row]) -> str:
     heads = ["", *(f"cycle {place + 1}" for place in places), "rise per 100 cycles, second half"]
     return (
         f"{len(rows)} of {CYCLES} cycles of watchdog, retraining and housekeeping (keep 3 runs and 3 champions, prune "
-        f"Prefect) on a handful of pictures, in one process; the server keeps events for five minutes. "
+        f"Prefect) on a handful of pictures, in one process; the server keeps events for five minutes, "
+        "and deletes artifacts of deleted runs each minute. "
         "TensorFlow keeps graphs of each training for as long as the process lives."
         f"\n\n{table(heads, lines)}"
     )

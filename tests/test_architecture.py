@@ -112,7 +112,7 @@ def test_every_stage_has_a_section_a_module_with_run_and_inputs_that_come_before
     assert (PROJECT / "tasks" / f"{stage.name}.py").is_file()
     for source in stage.inputs:
         assert (
-            source in ("source", "pictures")
+            source in ("source", "pictures", GATE.name)  # an earlier retraining decided, if one did
             or source.startswith("champion")
             or names.index(source) < names.index(stage.name)
         )
