@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests import PROJECT
+from tests.waiting import awaited
 
 PROGRAM = """
 import flows
@@ -47,3 +49,39 @@ def test_one_that_cannot_start_is_an_error(tmp_path: Path) -> None:
     assert done.returncode == 1
     said = "artdetect.core.errors.ServerError: Prefect's temporary server does not start; what it says stands above"
     assert done.stderr.splitlines()[-1] == said
+
+
+@pytest.mark.slow
+def test_it_ends_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {"PYTHONPATH": str(PROJECT), "PREFECT_HOME": str(tmp_path)}
+    environment["PREFECT_PROFILES_PATH"] = str(tmp_path / "none.toml")
+    program = """
+import flows
+from prefect.client.orchestration import get_client
+from tasks.engine.connection import connected
+
+with connected(), get_client(sync_client=True) as client:
+    print(client.api_url)
+    input()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-uc", program],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout
+        address = run.stdout.readline().strip().rstrip('/')
+        assert answers(address)
+        run.kill()
+    assert awaited(lambda: not answers(address))
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/version", timeout=60).status_code == 401
+    except httpx.ConnectError:
+        return False
