@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from artdetect.artifacts.stages import CHAIN
 from artdetect.compute.processors import VARIABLE
-from artdetect.core import digests, installing
+from artdetect.core import digests, installing, interrupts
 from artdetect.core.errors import ComputeError
 
 if TYPE_CHECKING:
@@ -113,19 +113,19 @@ def _local(workers: int, share: int) -> Iterator[distributed.LocalCluster]:
     # TensorFlow uses as many threads as in this process: then its gradients came out bit-identical.
     limits = dict.fromkeys((VARIABLE, "OMP_NUM_THREADS"), str(share))
     settings = {"distributed.worker.multiprocessing-method": "spawn"}
-    with (
-        tempfile.TemporaryDirectory(prefix="artdetect-dask-", ignore_cleanup_errors=True) as scratch,
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=None,  # chunks are small, and a worker that Dask pauses for its models would wait forever
-            dashboard_address="127.0.0.1:0",  # a free port
-            local_directory=scratch,
-            env=limits,
-        ) as cluster,
-    ):
-        yield cluster
+    with ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="artdetect-dask-", ignore_cleanup_errors=True))
+        stack.enter_context(dask.config.set(settings))
+        with interrupts.kept_from_children():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=None,  # chunks are small, and a worker that Dask pauses for its models would wait forever
+                dashboard_address="127.0.0.1:0",  # a free port
+                local_directory=scratch,
+                env=limits,
+            )
+        yield stack.enter_context(cluster)
 
 
 class _Workers(Executor):

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import NoReturn
 
 _CAME = threading.Event()
@@ -45,6 +46,20 @@ def told(note: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         _TOLD.remove(note)
+
+
+@contextmanager
+def kept_from_children() -> Iterator[None]:
+    """Processes and threads that are started in this context hear of no Ctrl-C, which a terminal sends to all.
+
+    This process ends them. A Ctrl-C that comes meanwhile counts when the context ends.
+    """
+    resource_tracker.ensure_running()  # of multiprocessing, whose start would let SIGINT through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # they inherit the mask
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def came() -> bool:

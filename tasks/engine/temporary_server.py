@@ -14,6 +14,7 @@ from typing import Any
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings
 
+from artdetect.core import interrupts
 from artdetect.core.errors import ServerError
 from artdetect.web import access, database
 
@@ -36,15 +37,12 @@ class TemporaryServer(SubprocessASGIServer):
         self._starts += 1
         code = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
         settings = get_current_settings().to_environment_variables(exclude_unset=True)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # it inherits the mask
-        try:
+        with interrupts.kept_from_children():
             return subprocess.Popen(
                 [sys.executable, "-m", __name__, str(self.port)],
                 stdin=subprocess.PIPE,  # the kernel closes it when this process is gone
                 env=os.environ | AS_PREFECT_STARTS_IT | settings | {"PYTHONPATH": os.pathsep.join(code)},
             )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start() -> None:

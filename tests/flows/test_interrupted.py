@@ -13,6 +13,7 @@ import pytest
 
 from artdetect import alerts
 from artdetect.artifacts import active_runs, run_ledger
+from tests.waiting import awaited
 
 from .conftest import events, finish, outcome, read_to, start, task_states
 
@@ -39,9 +40,9 @@ def in_a_terminal(project: Path, server: str | None, *arguments: str) -> "subpro
     )
 
 
-def interrupt(run: "subprocess.Popen[str]") -> None:
-    """Ctrl-C in the training."""
-    read_to(run, "epoch 2 of")
+def interrupt(run: "subprocess.Popen[str]", at: str = "epoch 2 of") -> None:
+    """Ctrl-C in the training, or where the log has other words."""
+    read_to(run, at)
     os.killpg(run.pid, signal.SIGINT)
     try:
         output, log = run.communicate(timeout=BOUND)
@@ -53,8 +54,15 @@ def interrupt(run: "subprocess.Popen[str]") -> None:
     assert [line for line in log.splitlines() if line.startswith("artdetect: ")] == [
         "artdetect: interrupted; run the same command again to resume"
     ]
-    with pytest.raises(ProcessLookupError):  # nothing of its group is left
-        os.killpg(run.pid, 0)
+    assert awaited(lambda: not lives(run.pid)), "something of its group is left"
+
+
+def lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_the_run_is_cancelled_and_the_next_one_goes_on(
@@ -81,6 +89,27 @@ def test_the_run_is_cancelled_and_the_next_one_goes_on(
     ran, _ = finish(start(copy, server, "run", "--json", *OTHER))
     assert list(ran) == ["train", "evaluate", "explain", "report"]
     assert outcome(copy, server, "status", *OTHER) == {}
+
+
+@pytest.mark.parametrize(
+    ("command", "at"),
+    [
+        (("retrain", "--force"), "epoch 2 of"),
+        (("run", "--set", "compute.engine=processes", "--refresh", "train"), "epoch 2 of"),
+        (("run", "--set", "compute.engine=dask", "--set", "compute.workers=2"), "epoch 2 of"),
+        (("tune", "--trials", "3", "--set", "train.preset=artnet"), "trial 0: "),
+    ],
+    ids=["retrain", "run on processes", "run on Dask workers", "tune"],
+)
+def test_other_commands_are_cancelled_too(
+    copy: Path, server: str, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], at: str
+) -> None:
+    monkeypatch.setenv("ARTDETECT_ARTIFACTS", str(copy / "artifacts"))
+    before = {run.id for run in run_ledger.read()}
+    interrupt(in_a_terminal(copy, server, *command, *OTHER), at)
+    (run,) = (run for run in run_ledger.read() if run.id not in before)
+    assert (run.flow, run.state) == ("pipeline" if command[0] == "run" else command[0], "cancelled")
+    assert active_runs.running() == active_runs.record_crashed() == []
 
 
 def test_the_temporary_server_of_a_run_hears_how_it_ended(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ with connected(), get_client(sync_client=True) as client:
         text=True,
     ) as run:
         assert run.stdout
-        address = run.stdout.readline().strip().rstrip('/')
+        address = run.stdout.readline().strip().rstrip("/")
         assert answers(address)
         run.kill()
     assert awaited(lambda: not answers(address))
