@@ -72,6 +72,17 @@ def lineage(evaluation: Path) -> dict[str, StoredArtifact]:
     return read(evaluation.parent.parent).ancestors(store.read(evaluation))
 
 
+def of_model(evaluation: Path) -> dict[str, StoredArtifact]:
+    """Stage -> the artifact of that stage that the evaluated model was made from; the model included.
+
+    An evaluation may be on other pictures than its model was trained with. Empty where the model is from elsewhere or
+    no longer exists.
+    """
+    artifact, known = store.read(evaluation), read(evaluation.parent.parent)
+    model = known.sources(artifact.inputs, artifact.record["started"]).get("train")
+    return known.ancestors(model) if model else {}
+
+
 def lineage_keys(train_key: str) -> dict[str, str]:
     """Stage -> key of the artifacts that a model was made from, and of its newest evaluation, as far as they exist.
 
@@ -89,9 +100,9 @@ def find(name: str) -> Path:
     """The folder of the evaluation that `name` stands for.
 
     Args:
-        name: `newest`; `previous`, the one before it; `champion`; the folder of an artifact of a stage in `SELECTABLE`;
-            or its key or the first characters of it. A model stands for its newest evaluation, a report for the one
-            that it shows.
+        name: `newest`, of the newest model; `previous`, the one before it; `champion`; the folder of an artifact of a
+            stage in `SELECTABLE`; or its key or the first characters of it. A model stands for its newest
+            evaluation, a report for the one that it shows.
 
     Raises:
         ArtifactError: No artifact or several match; the message lists the candidates.
@@ -119,16 +130,32 @@ def find(name: str) -> Path:
 
 
 def previous(evaluation: Path) -> Path:
-    """The newest evaluation in the same folder before this one; ArtifactError if this is the first."""
-    folders = [artifact.folder for artifact in store.stored("evaluate", evaluation.parent.parent)]
+    """The evaluation in the same folder that comes before this one; ArtifactError if this is the first."""
+    folders = [artifact.folder for artifact in _in_order(evaluation.parent.parent)]
     position = folders.index(evaluation) if evaluation in folders else 0
     if position == 0:
         raise ArtifactError(f"evaluate/{evaluation.name}: there is no evaluation before it. Name another to compare it")
     return folders[position - 1]
 
 
+def _in_order(root: Path | None = None) -> list[StoredArtifact]:
+    """The evaluations in the order in which their models were trained; those of one model as they were made.
+
+    A retraining evaluates the champion after the challenger. A model that is from elsewhere or no longer exists counts
+    from its evaluation.
+    """
+    models = Lineage(store.stored("train", root))
+
+    def place(evaluation: StoredArtifact) -> tuple[str, str, str]:
+        started = evaluation.record["started"]
+        model = models.sources(evaluation.inputs, started).get("train")
+        return model.record["started"] if model else started, started, evaluation.key
+
+    return sorted(store.stored("evaluate", root), key=place)
+
+
 def _newest() -> StoredArtifact:
-    evaluations = store.stored("evaluate")
+    evaluations = _in_order()
     if not evaluations:
         raise ArtifactError("there is no evaluation yet. Make one with `artdetect run`")
     return evaluations[-1]

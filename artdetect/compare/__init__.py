@@ -1,11 +1,12 @@
 """compare: two evaluated models side by side: what differs, whether the new one is better, and where it is worse."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.artifacts import file_names, leakage
-from artdetect.artifacts.lineage import find, lineage, previous
+from artdetect.artifacts.lineage import find, lineage, of_model, previous
 from artdetect.artifacts.stages import STAGES
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.compare.render import render_markdown, render_text
@@ -26,6 +27,7 @@ __all__ = ["compare", "find", "previous", "render_markdown", "render_text"]
 LINEAGE_STAGES = ("index", "audit", "balance", "train", "evaluate")  # behind an evaluation
 SMALL_SAMPLE = 100  # pictures of a class, below which a bootstrap is too narrow
 SIDES = ("old", "new")
+Sides = Mapping[str, Mapping[str, StoredArtifact]]  # side -> stage -> artifact
 
 
 def compare(a: Path, b: Path, resamples: int = 1000, seed: int = 129, flips: int = 20) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def compare(a: Path, b: Path, resamples: int = 1000, seed: int = 129, flips: int
         ArtifactError: an evaluation, or the balance behind it, does not match its record.
         DataError: they have no test picture in common under the same label.
     """
-    lineages = dict(zip(SIDES, map(lineage, (a, b)), strict=True))
+    lineages, models = (dict(zip(SIDES, map(made_from, (a, b)), strict=True)) for made_from in (lineage, of_model))
     tested = {
         side: _contents(leakage.judged(parts["evaluate"].table(file_names.PREDICTIONS)))
         for side, parts in lineages.items()
@@ -74,10 +76,10 @@ def compare(a: Path, b: Path, resamples: int = 1000, seed: int = 129, flips: int
         scorer(truth, both[f"p_ai_{side}"].to_numpy(), (both[f"predicted_{side}"] == "AI").to_numpy()) for side in SIDES
     )
     result: dict[str, Any] = {
-        **{side: _describe(parts) for side, parts in lineages.items()},
-        "changes": _changes(lineages["old"], lineages["new"]),
+        **{side: _describe(parts, models[side]) for side, parts in lineages.items()},
+        "changes": _changes(models, lineages),
         "data": {
-            "splits": _splits(lineages, tested),
+            "splits": _splits(models, tested),
             "test": {side: len(table) for side, table in tested.items()} | {"common": len(common)},
             "left_out": {
                 "count": len(left_out),
@@ -120,10 +122,14 @@ def _contents(predictions: "pd.DataFrame") -> "pd.DataFrame":
     )
 
 
-def _describe(parts: Mapping[str, StoredArtifact]) -> dict[str, Any]:
+def _describe(parts: Mapping[str, StoredArtifact], made_from: Mapping[str, StoredArtifact]) -> dict[str, Any]:
     """The model, its artifacts (None where they no longer exist), and when it was trained and evaluated.
 
     A model from elsewhere has a name and no artifact of stage train.
+
+    Args:
+        parts: Stage -> artifact behind the evaluation.
+        made_from: The same behind the model, which may be trained on another balance.
     """
     train, evaluate = parts.get("train"), parts["evaluate"]
     outside = evaluate.record["parts"].get("config", {}).get(file_names.OUTSIDE)
@@ -135,12 +141,13 @@ def _describe(parts: Mapping[str, StoredArtifact]) -> dict[str, Any]:
         if train
         else outside,
         "trained": train and {"started": train.record["started"], "revision": train.record.get("revision")},
+        "trained_on": made_from["balance"].key if "balance" in made_from else None,
         "evaluated": {"started": evaluate.record["started"], "revision": evaluate.record.get("revision")},
         "model_digest": evaluate.inputs.get("train"),
     }
 
 
-def _other_art(lineages: Mapping[str, Mapping[str, StoredArtifact]], bootstrap: Bootstrap) -> dict[str, Any]:
+def _other_art(lineages: Sides, bootstrap: Bootstrap) -> dict[str, Any]:
     """How both models did on art from other sources.
 
     Returns:
@@ -161,37 +168,46 @@ def _other_art(lineages: Mapping[str, Mapping[str, StoredArtifact]], bootstrap: 
     return sides | {"log_loss": log_loss_change(old, new, bootstrap.resamples, bootstrap.seed)}
 
 
-def _changes(old: Mapping[str, StoredArtifact], new: Mapping[str, StoredArtifact]) -> dict[str, list[dict[str, Any]]]:
+def _changes(*lineages: Sides) -> dict[str, list[dict[str, Any]]]:
     """Kind (config, code, packages, inputs) -> name, stages, old, new of each difference between stages of both.
 
     Inputs that are artifacts of a stage are not listed, only the data set's pictures.
+
+    Args:
+        lineages: For each side what was made from what: behind the models, and behind the evaluations.
     """
     changes: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {}
-    for kind in ("config", "code", "packages", "inputs"):
-        changes[kind] = {}
-        for stage in (stage for stage in LINEAGE_STAGES if stage in old and stage in new):
-            before, after = (parts[stage].record["parts"].get(kind, {}) for parts in (old, new))
-            for key in sorted({*before, *after}):
-                values = before.get(key), after.get(key)
-                if values[0] == values[1] or (kind == "inputs" and key in STAGES):
-                    continue
-                name = f"{stage}.{key}" if kind == "config" else key
-                row = {"name": name, "stages": [], "old": values[0], "new": values[1]}
-                changes[kind].setdefault((name, *map(str, values)), row)["stages"].append(stage)
+    for kind, sides, stage in itertools.product(("config", "code", "packages", "inputs"), lineages, LINEAGE_STAGES):
+        found = changes.setdefault(kind, {})
+        if not all(stage in sides[side] for side in SIDES):
+            continue
+        before, after = (sides[side][stage].record["parts"].get(kind, {}) for side in SIDES)
+        for key in sorted({*before, *after}):
+            values = before.get(key), after.get(key)
+            if values[0] == values[1] or (kind == "inputs" and key in STAGES):
+                continue
+            name = f"{stage}.{key}" if kind == "config" else key
+            row = {"name": name, "stages": [], "old": values[0], "new": values[1]}
+            row = found.setdefault((name, *map(str, values)), row)
+            if stage not in row["stages"]:
+                row["stages"].append(stage)
     return {kind: list(rows.values()) for kind, rows in changes.items()}
 
 
-def _splits(
-    lineages: Mapping[str, Mapping[str, StoredArtifact]], tested: "Mapping[str, pd.DataFrame]"
-) -> list[dict[str, Any]]:
+def _splits(models: Sides, tested: "Mapping[str, pd.DataFrame]") -> list[dict[str, Any]]:
     """One row per split and label: the number of pictures, in all and of each generator, on both sides.
 
-    Where a side's balance no longer exists, only its test split is known.
+    These are the pictures that a model was trained on, and those that it was tested on here. Where the balance that it
+    was trained on no longer exists, only the latter are known.
     """
+    import pandas as pd
+
     counts: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
-    for side, parts in lineages.items():
-        exists = "balance" in parts
-        table = parts["balance"].table(file_names.BALANCE) if exists else tested[side].assign(split="test")
+    for side, parts in models.items():
+        table = tested[side].assign(split="test")
+        if "balance" in parts:
+            own = parts["balance"].table(file_names.BALANCE)
+            table = pd.concat([own[own.split != "test"], table])
         for (split, label, generator), count in table.groupby(["split", "label", "generator"]).size().items():
             counts.setdefault((split, label), {}).setdefault(side, {})[generator] = int(count)
     order = ("train", "validation", "test", "held_out")
@@ -199,7 +215,7 @@ def _splits(
         {"split": split, "label": label}
         | {
             side: {"pictures": sum(generators.values()), "generators": generators}
-            if (generators := sides.get(side, {})) or split == "test" or "balance" in lineages[side]
+            if (generators := sides.get(side, {})) or split == "test" or "balance" in models[side]
             else None
             for side in SIDES
         }

@@ -116,6 +116,8 @@ def _evaluations(old: Mapping[str, Any], new: Mapping[str, Any]) -> _Part:
         [stage, *(side["artifacts"].get(stage, "from elsewhere") or "no longer exists" for side in (old, new))]
         for stage in stages
     ]
+    if any(side["trained_on"] not in (None, side["artifacts"]["balance"]) for side in (old, new)):
+        rows.append(["trained on balance", *(side["trained_on"] or "not known" for side in (old, new))])
     rows += [[name, *(_time(side[name]) for side in (old, new))] for name in ("trained", "evaluated")]
     return _Part("Evaluations", rows)
 

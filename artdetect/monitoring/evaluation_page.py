@@ -1,9 +1,11 @@
 """The report's page of any evaluation, with any other beside it: also of a model from elsewhere."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from artdetect import download, report
 from artdetect.artifacts import file_names, lineage, registry, run_ledger, store
+from artdetect.artifacts.store import StoredArtifact
 from artdetect.core.errors import ArtifactError
 from artdetect.model.card import model_id_of
 from artdetect.monitoring import reproduction
@@ -30,17 +32,41 @@ def write(file: Path, evaluation: Path, other: Path | None) -> None:
         raise ArtifactError(f"evaluate/{evaluation.name}: its {' and '.join(missing)} no longer exist, so no page")
     if "train" in shown and (maps := champion.explanations(shown["train"], shown["evaluate"])):
         shown["explain"] = maps
+    folders = {stage: artifact.folder for stage, artifact in shown.items()}
+    if trained := trained_on(evaluation, shown):
+        folders[report.TRAINED_ON] = trained
     raw = _download(evaluation.name)
     pictures = download.folder(raw) if raw and download.check(raw) is None else None
     title = outside or model_id_of(shown["train"].folder)
     report.write_page(
         file,
         title,
-        {stage: artifact.folder for stage, artifact in shown.items()},
+        folders,
         pictures,
         _other(other) if other else None,
-        reproduction.origin(shown, raw),
+        reproduction.origin(shown, raw) | ({"command": None} if trained else {}),
     )
+
+
+def trained_on(evaluation: Path, shown: Mapping[str, StoredArtifact]) -> Path | None:
+    """The balance that the model was trained on, where it is another one than that of the evaluation.
+
+    Args:
+        evaluation: The evaluation.
+        shown: Stage -> artifact, as the page shows them; without train for a model from elsewhere.
+
+    Raises:
+        ArtifactError: It no longer exists.
+    """
+    model = shown.get("train")
+    if model is None:
+        return None
+    trained = lineage.of_model(evaluation).get("balance")
+    if trained is None and "balance" in model.inputs:
+        raise ArtifactError(
+            f"evaluate/{evaluation.name}: the balance that its model was trained on no longer exists, so no page"
+        )
+    return trained.folder if trained and trained.digest != shown["balance"].digest else None
 
 
 def _download(evaluation: str) -> Path | None:

@@ -14,6 +14,8 @@ from artdetect.report.config import ReportConfig
 if TYPE_CHECKING:
     from artdetect.report.champion import Other
 
+TRAINED_ON = "trained on"  # in the place of a stage: the balance that a model was trained on, if it is another one
+
 
 def run(
     config: ReportConfig,
@@ -68,7 +70,8 @@ def write_page(
     Args:
         file: the file.
         title: the heading.
-        folders: as for `run`; without train for a model from elsewhere, and without explain where nothing is explained.
+        folders: as for `run`; without train for a model from elsewhere, and without explain where nothing is explained;
+            with `TRAINED_ON` for a model that is tested on a later state of the data than it was trained on.
         pictures, other, origin: as for `run`.
     """
     from artdetect.core import atomic

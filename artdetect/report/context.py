@@ -11,7 +11,7 @@ from artdetect.core import digests
 from artdetect.model.decision import DecisionRule
 from artdetect.pictures import notice
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
-from artdetect.report import assessment, beside, galleries
+from artdetect.report import TRAINED_ON, assessment, beside, galleries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ def gather(
     metrics = _json(folders["evaluate"] / file_names.METRICS)
     predictions = leakage.judged(pd.read_parquet(folders["evaluate"] / file_names.PREDICTIONS))
     audit = _json(folders["audit"] / file_names.AUDIT)
-    balance = pd.read_parquet(folders["balance"] / file_names.BALANCE)
+    balance = _balance(folders)
     audit_sheet = folders["audit"] / file_names.AUDIT_EXAMPLES
     training = _training(folders["train"]) if "train" in folders else None
     outside = {} if training else _outside(folders["evaluate"])
@@ -80,8 +80,20 @@ def gather(
         "model": (training or outside)["model"],
         "stages": _stages(folders),
         "packages": _packages(folders),
+        "tested_later": TRAINED_ON in folders,
         "origin": origin,
     }
+
+
+def _balance(folders: Mapping[str, Path]) -> "pd.DataFrame":
+    """The pictures that the model was trained on and those that it was tested on, from two balances if need be."""
+    import pandas as pd
+
+    tested = pd.read_parquet(folders["balance"] / file_names.BALANCE)
+    if TRAINED_ON not in folders:
+        return tested
+    trained = pd.read_parquet(folders[TRAINED_ON] / file_names.BALANCE)
+    return pd.concat([trained[trained.split != "test"], tested[tested.split == "test"]], ignore_index=True)
 
 
 def _json(path: Path) -> Any:

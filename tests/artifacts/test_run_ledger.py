@@ -108,12 +108,12 @@ def test_runs_of_the_future_are_no_recent_ones_and_the_clock_is_named(ledger: Pa
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     ends = [(tomorrow + timedelta(minutes=number)).isoformat() for number in range(run_ledger.MAX_READ + 1)]
     for number, ended in enumerate(ends):
-        run_ledger.write(run(f"f{number}", ended=ended))
+        run_ledger.write(run(f"future{number}", ended=ended))
     for number in range(3):
         run_ledger.write(run(f"i{number}", ended=run_ledger.now(), idle=True))
     run_ledger.refresh([artifact("k1")])
     run_ledger.refresh([artifact("k1")])
-    assert [one.id for one in run_ledger.read() if not one.id.startswith("f")][:-1] == ["i2"]
+    assert [one.id for one in run_ledger.read() if not one.id.startswith("future")][:-1] == ["i2"]
     assert len(list(ledger.iterdir())) == run_ledger.MAX_READ + 3
     problem = run_ledger.clock_problem(run_ledger.read())
     assert problem is not None

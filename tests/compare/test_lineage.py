@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from artdetect.artifacts import store
+from artdetect.artifacts.lineage import lineage
 from artdetect.compare import compare, render_text
 from artdetect.core import digests
 from artdetect.core.errors import ArtifactError
+from artdetect.monitoring import evaluation_page
 
 from .conftest import NEW, OLD, evaluated, pictures, predicted
 
@@ -58,6 +60,41 @@ def test_of_trainings_to_the_same_model_the_one_that_was_evaluated_counts() -> N
     result = compare(first, second, 20)
     assert [result[side]["artifacts"]["train"] for side in ("old", "new")] == ["1same0", "1same1"]
     assert [row["new"] for row in result["changes"]["config"]] == [30]
+
+
+def test_a_model_that_was_tested_on_later_data_is_shown_with_the_pictures_that_it_was_trained_on(
+    pair: tuple[Path, Path],
+) -> None:
+    """As the champion is in a retraining."""
+    inputs = {"train": store.load("train", f"1{OLD}").digest, "balance": store.load("balance", f"2{NEW}").digest}
+    with store.build("evaluate", "again", {"inputs": inputs}) as out:
+        predicted(pictures(), 1).to_parquet(out / "predictions.parquet", index=False)
+    result = compare(store.place("evaluate", "again"), pair[1], 20)
+    assert [result[side]["artifacts"]["balance"] for side in ("old", "new")] == [f"2{NEW}", f"2{NEW}"]
+    assert [result[side]["trained_on"] for side in ("old", "new")] == [f"2{OLD}", f"2{NEW}"]
+    rows = {(row["split"], row["label"]): row for row in result["data"]["splits"]}
+    assert (rows["train", "AI"]["old"]["pictures"], rows["train", "AI"]["new"]["pictures"]) == (8, 16)
+    assert rows["test", "AI"]["old"]["pictures"] == 160
+    (changed,) = (row for row in result["changes"]["packages"] if (row["name"], row["old"]) == ("keras", "3.14.0"))
+    assert changed["stages"] == ["balance", "train"]
+    assert f"trained on balance  2{OLD}" in render_text(result)
+    assert "trained on balance" not in render_text(compare(*pair, 20))
+
+
+def test_its_page_says_which_pictures_it_was_trained_on(pair: tuple[Path, Path], root: Path) -> None:
+    inputs = {"train": store.load("train", f"1{OLD}").digest, "balance": store.load("balance", f"2{NEW}").digest}
+    with store.build("evaluate", "again", {"inputs": inputs}) as out:
+        predicted(pictures(), 1).to_parquet(out / "predictions.parquet", index=False)
+    again = store.place("evaluate", "again")
+    trained_on = evaluation_page.trained_on
+    assert trained_on(again, lineage(again)) == store.place("balance", f"2{OLD}")
+    assert trained_on(pair[0], lineage(pair[0])) is None
+    elsewhere = {stage: artifact for stage, artifact in lineage(again).items() if stage != "train"}
+    assert trained_on(again, elsewhere) is None
+    shown = lineage(again)
+    shutil.rmtree(root / "balance" / f"2{OLD}")
+    with pytest.raises(ArtifactError, match="the balance that its model was trained on no longer exists, so no page"):
+        trained_on(again, shown)
 
 
 def test_missing_artifacts_are_noted_and_the_rest_is_compared(pair: tuple[Path, Path], root: Path) -> None:

@@ -22,6 +22,15 @@ def test_newest_and_previous_and_the_one_before(pair: tuple[Path, Path]) -> None
         previous(pair[0])
 
 
+def test_a_champion_that_a_retraining_judged_again_comes_before_the_challenger(pair: tuple[Path, Path]) -> None:
+    inputs = {"train": store.load("train", f"1{OLD}").digest}
+    with store.build("evaluate", "again", {"inputs": inputs}) as out:
+        predicted(pictures(), 1).to_parquet(out / "predictions.parquet", index=False)
+    again = store.place("evaluate", "again")
+    assert (find("previous"), find("newest")) == (again, pair[1])
+    assert previous(again) == pair[0]
+
+
 def test_the_champion_is_the_newest_evaluation_of_its_model(pair: tuple[Path, Path]) -> None:
     with pytest.raises(ArtifactError, match=r"there is no champion yet\. .*`artdetect promote KEY`"):
         find("champion")

@@ -5,17 +5,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from artdetect import alerts
+from artdetect import alerts, audit
 from artdetect.artifacts import active_runs, run_ledger
+from artdetect.core import interrupts
 from tests.waiting import awaited
 
-from .conftest import events, finish, outcome, read_to, start, task_states
+from . import conftest
+from .conftest import events, finish, outcome, read_to, small, start, task_states
 
 pytestmark = pytest.mark.slow
 OTHER = ("--set", "train.epochs=40")
@@ -110,6 +112,23 @@ def test_other_commands_are_cancelled_too(
     (run,) = (run for run in run_ledger.read() if run.id not in before)
     assert (run.flow, run.state) == ("pipeline" if command[0] == "run" else command[0], "cancelled")
     assert active_runs.running() == active_runs.record_crashed() == []
+
+
+def test_a_ctrl_c_that_a_stage_swallowed_ends_the_run_before_the_next_stage(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = audit.run
+
+    def swallows(*arguments: object, **options: object) -> None:
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        whole(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(audit, "run", swallows)
+    with interrupts.noticed(), pytest.raises(KeyboardInterrupt):
+        conftest.run(small(pictures), refresh=("audit", "balance"))
+    ended = run_ledger.read()[-1]
+    assert (ended.state, [(use.stage, use.ran) for use in ended.stages][-1]) == ("cancelled", ("audit", True))
 
 
 def test_the_temporary_server_of_a_run_hears_how_it_ended(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from artdetect import audit
 from artdetect.core import digests
 from artdetect.formatting.text import METRICS
-from artdetect.report import charts, context, galleries, html_page, page_images
+from artdetect.report import TRAINED_ON, charts, context, galleries, html_page, page_images
 from artdetect.report import config as report_config
 from artdetect.report.config import ReportConfig
 from artdetect.report.filters import NBSP, probability
@@ -267,3 +267,22 @@ def test_maps_that_find_nothing_or_were_not_checked_are_said_so(
     assert ("Do the maps find what was pasted?" in text) is (says is not None)
     assert says is None or says in text
     assert "The maps find what was pasted:" not in text
+
+
+def test_a_model_that_is_tested_on_a_later_state_of_the_data_is_shown_with_what_it_was_trained_on(
+    folders: Folders, chart_images: charts.Charts, tmp_path: Path
+) -> None:
+    before = copy_of({TRAINED_ON: folders["balance"]}, tmp_path)
+    table = pd.read_parquet(before[TRAINED_ON] / "balance.parquet")
+    unknown = table.generator[table.split == "test"].iloc[-1]
+    table[(table.split == "train") & (table.generator != unknown)].to_parquet(before[TRAINED_ON] / "balance.parquet")
+    now, then = (context.gather(shown, origin=ORIGIN) for shown in (folders, folders | before))
+    trained, tested = then["used"]["splits"].index("train"), then["used"]["splits"].index("test")
+    assert then["used"]["totals"][trained] < now["used"]["totals"][trained]
+    assert then["used"]["totals"][tested] == now["used"]["totals"][tested]
+    assert [row["name"] for row in then["generators"] if row["unseen"]] == [unknown]
+    assert not [row for row in now["generators"] if row["unseen"]]
+    then["origin"] = ORIGIN | {"command": None}
+    text = visible_text(html_page.render("A title", then, chart_images))
+    assert "The model is tested here on another state of the data than it was trained on." in text
+    assert "trained on key-of-balance" in text
