@@ -1,8 +1,8 @@
 """Artifacts on disk: `artifacts/<stage>/<key>/`, published whole or not at all, each with a record of how it was made.
 
 A folder counts as an artifact only if it has a record and its outputs match that record. A record is covered by a
-digest of its own, but for those of earlier versions. The journal beside the folders
-lists what every build was made from, so that a later run can say what changed.
+digest of its own, but for those of earlier versions. The journal beside the folders lists what the last builds were
+made from, so that a later run can say what changed.
 
 Two classes: `Artifact` is what stages hand to each other, a reference to an artifact whose outputs were checked;
 `StoredArtifact` is a folder with its record as it was read, whose outputs may be damaged.
@@ -30,7 +30,8 @@ from artdetect.core.errors import ArtifactError
 if TYPE_CHECKING:
     import pandas as pd
 
-JOURNAL = "journal.jsonl"  # one per stage, beside its artifacts
+JOURNAL, OLDER_JOURNAL = "journal.jsonl", "journal-older.jsonl"  # of each stage, beside its artifacts
+MAX_JOURNAL = 10**6  # bytes, some 200 builds
 RECORD_FORMAT = 2  # from 2 on, `record_digest` covers the rest of the record
 CACHE_ENTRY = "prefect.json"  # Prefect's cache record; it lives and dies with the folder
 _REQUIRED_FIELDS = {"stage": str, "key": str, "digest": str, "parts": dict, "outputs": dict, "started": str}
@@ -292,8 +293,7 @@ def build(
                     f"same, delete {target}, build again and use `artdetect promote {key}`"
                 )
             _publish(temporary, target)
-        with (target.parent / JOURNAL).open("a") as journal_file:
-            journal_file.write("\n" + json.dumps({"key": key, "started": record["started"], "parts": parts}) + "\n")
+        _note(stage, {"key": key, "started": record["started"], "parts": parts})
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -347,18 +347,36 @@ def recover(stage: str, key: str) -> bool:
     return False
 
 
+def _note(stage: str, entry: Mapping[str, Any]) -> None:
+    """Add a build to the journal. A journal that is full takes the place of the older one."""
+    from filelock import FileLock
+
+    newer, older = (paths.artifacts() / stage / name for name in (JOURNAL, OLDER_JOURNAL))
+    with newer.open("a") as file:
+        file.write("\n" + json.dumps(entry) + "\n")
+    if _size(newer) > MAX_JOURNAL:
+        with FileLock(lock_file(stage, "journal")):
+            if _size(newer) > MAX_JOURNAL:  # and no other process was faster
+                newer.replace(older)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
 def journal(stage: str) -> list[dict[str, Any]]:
-    """What every build of this stage was made from, oldest first: [{"key", "started", "parts"}]."""
-    try:
-        lines = (paths.artifacts() / stage / JOURNAL).read_text(errors="replace").splitlines()
-    except OSError:
-        return []
+    """What the builds of this stage were made from, oldest first: [{"key", "started", "parts"}].
+
+    The last ones: as many as `MAX_JOURNAL` bytes hold, or up to twice as many.
+    """
     entries = []
-    for line in lines:
-        with suppress(ValueError):  # an empty line, or one cut off by a kill
-            entry = json.loads(line)
-            if isinstance(entry, dict) and {"key", "parts"} <= entry.keys():
-                entries.append(entry)
+    for name in (OLDER_JOURNAL, JOURNAL):
+        with suppress(OSError):
+            for line in (paths.artifacts() / stage / name).read_text(errors="replace").splitlines():
+                with suppress(ValueError):  # an empty line, or one cut off by a kill
+                    entry = json.loads(line)
+                    if isinstance(entry, dict) and {"key", "parts"} <= entry.keys():
+                        entries.append(entry)
     return entries
 
 

@@ -160,7 +160,7 @@ def _folders(parent: Path) -> Iterator[Path]:
 
 
 def _has_journal(folder: Path) -> bool:
-    return (folder / store.JOURNAL).is_file()
+    return any((folder / name).is_file() for name in (store.JOURNAL, store.OLDER_JOURNAL))
 
 
 def _changed(path: Path) -> float:

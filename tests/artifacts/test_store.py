@@ -281,6 +281,22 @@ def test_the_journal_lists_builds_in_order_also_deleted_ones() -> None:
     assert store.journal("audit")[0]["parts"] == PARTS
 
 
+def test_the_journal_forgets_the_builds_of_long_ago(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make("k0")
+    journals = [root / "audit" / name for name in (store.JOURNAL, store.OLDER_JOURNAL)]
+    entry = journals[0].stat().st_size
+    monkeypatch.setattr(store, "MAX_JOURNAL", 3 * entry)
+    keys = ["k0"]
+    for number in range(1, 20):
+        make(f"k{number}")
+        keys.append(f"k{number}")
+        kept = [entry["key"] for entry in store.journal("audit")]
+        assert kept == keys[-len(kept) :]
+        assert len(kept) >= min(len(keys), 3)
+        assert sum(file.stat().st_size for file in journals if file.exists()) < 9 * entry
+    assert not {"k0", "k9"} & {*kept}
+
+
 @pytest.mark.parametrize("torn", [b'{"key": "k9", "par', b"\0" * 30, b"\xff\xfe", b"3", b"null", b"{}"])
 def test_a_torn_journal_line_costs_that_line_only(root: Path, torn: bytes) -> None:
     make("k1")
