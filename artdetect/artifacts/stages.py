@@ -99,6 +99,7 @@ GATE = Stage(  # part of a retraining; where there is no champion yet, its input
     ),
 )
 STAGES = {stage.name: stage for stage in (*CHAIN, GATE)}
+TRAINED_ON = "trained on"  # in the place of a stage: the balance that a model was trained on, if it is another one
 MISSING_INPUT = "none"  # the digest of an optional input that is missing
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from artdetect import download, report
 from artdetect.artifacts import file_names, lineage, registry, run_ledger, store
+from artdetect.artifacts.stages import TRAINED_ON
 from artdetect.artifacts.store import StoredArtifact
 from artdetect.core.errors import ArtifactError
 from artdetect.model.card import model_id_of
@@ -34,7 +35,7 @@ def write(file: Path, evaluation: Path, other: Path | None) -> None:
         shown["explain"] = maps
     folders = {stage: artifact.folder for stage, artifact in shown.items()}
     if trained := trained_on(evaluation, shown):
-        folders[report.TRAINED_ON] = trained
+        folders[TRAINED_ON] = trained
     raw = _download(evaluation.name)
     pictures = download.folder(raw) if raw and download.check(raw) is None else None
     title = outside or model_id_of(shown["train"].folder)

@@ -14,8 +14,6 @@ from artdetect.report.config import ReportConfig
 if TYPE_CHECKING:
     from artdetect.report.champion import Other
 
-TRAINED_ON = "trained on"  # in the place of a stage: the balance that a model was trained on, if it is another one
-
 
 def run(
     config: ReportConfig,
@@ -71,7 +69,7 @@ def write_page(
         file: the file.
         title: the heading.
         folders: as for `run`; without train for a model from elsewhere, and without explain where nothing is explained;
-            with `TRAINED_ON` for a model that is tested on a later state of the data than it was trained on.
+            with `stages.TRAINED_ON` for a model that is tested on a later state of the data than it was trained on.
         pictures, other, origin: as for `run`.
     """
     from artdetect.core import atomic

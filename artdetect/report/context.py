@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artdetect.artifacts import file_names, leakage
+from artdetect.artifacts.stages import TRAINED_ON
 from artdetect.core import digests
 from artdetect.model.decision import DecisionRule
 from artdetect.pictures import notice
 from artdetect.pictures.labels import AI, CLASSES, HUMAN
-from artdetect.report import TRAINED_ON, assessment, beside, galleries
+from artdetect.report import assessment, beside, galleries
 
 if TYPE_CHECKING:
     import pandas as pd

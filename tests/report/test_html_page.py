@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from artdetect import audit
+from artdetect.artifacts.stages import TRAINED_ON
 from artdetect.core import digests
 from artdetect.formatting.text import METRICS
-from artdetect.report import TRAINED_ON, charts, context, galleries, html_page, page_images
+from artdetect.report import charts, context, galleries, html_page, page_images
 from artdetect.report import config as report_config
 from artdetect.report.config import ReportConfig
 from artdetect.report.filters import NBSP, probability
