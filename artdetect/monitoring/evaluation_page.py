@@ -86,7 +86,7 @@ def _other(evaluation: Path) -> champion.Other:
     promotion = registry.champion()
     maps = champion.explanations(model, parts["evaluate"]) if model else None
     is_champion = bool(promotion and model and model.folder.name == promotion.train)
-    trained = lineage.read().ancestors(model).get("balance", balance) if model else None
+    trained = lineage.of_model(evaluation).get("balance", balance) if model else None
     return champion.Other(
         evaluation,
         model.folder if model else None,

@@ -76,8 +76,7 @@ def _champion(train: Artifact | None, balance: Artifact | None) -> Inputs:
 
 def _scores(model: Artifact, balance: Artifact) -> Artifact | None:
     """Its newest evaluation on these test pictures; rather one that has degraded pictures, too."""
-    wanted = {"train": model.digest, "balance": balance.digest}
-    found = [scores for scores in store.stored("evaluate") if wanted.items() <= scores.inputs.items()]
+    found = _made_from("evaluate", train=model.digest, balance=balance.digest)
     found.sort(key=lambda scores: file_names.ROBUSTNESS in scores.outputs)
     return store.find("evaluate", found[-1].key) if found else None
 
@@ -86,15 +85,19 @@ def _decision(model: Artifact | None, scores: Artifact | None) -> Artifact | Non
     """The newest decision of the gate about this model, as it did in this evaluation."""
     if model is None or scores is None:
         return None
-    wanted = {"challenger": model.digest, "challenger_scores": scores.digest}
-    found = [gate for gate in store.stored(stages.GATE.name) if wanted.items() <= gate.inputs.items()]
+    found = _made_from(stages.GATE.name, challenger=model.digest, challenger_scores=scores.digest)
     return store.find(stages.GATE.name, found[-1].key) if found else None
 
 
 def explanations(model: Artifact | StoredArtifact, scores: Artifact | StoredArtifact) -> StoredArtifact | None:
     """The newest explanations of a model's verdicts in this evaluation."""
-    wanted = {"train": model.digest, "evaluate": scores.digest}
-    return next((maps for maps in reversed(store.stored("explain")) if wanted.items() <= maps.inputs.items()), None)
+    found = _made_from("explain", train=model.digest, evaluate=scores.digest)
+    return found[-1] if found else None
+
+
+def _made_from(stage: str, **inputs: str) -> list[StoredArtifact]:
+    """The artifacts of a stage that have these inputs, by their digests; oldest first."""
+    return [artifact for artifact in store.stored(stage) if inputs.items() <= artifact.inputs.items()]
 
 
 def other(

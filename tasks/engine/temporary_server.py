@@ -1,6 +1,6 @@
 """The server that a command starts for itself while no other one is configured.
 
-python -m tasks.engine.temporary_server PORT    is that server: it ends with its standard input
+`python -m tasks.engine.temporary_server PORT` is that server, and ends with its standard input.
 """
 
 import os

@@ -73,6 +73,14 @@ def evaluated(
     return store.place("evaluate", key)
 
 
+def evaluated_again(model: str, **inputs: str) -> Path:
+    """Build a later evaluation of the model of the evaluation `model`, with further inputs; return its folder."""
+    inputs["train"] = store.load("train", f"1{model}").digest
+    with store.build("evaluate", "again", {"inputs": inputs}) as out:
+        predicted(pictures(), 1).to_parquet(out / "predictions.parquet", index=False)
+    return store.place("evaluate", "again")
+
+
 @pytest.fixture
 def pair() -> tuple[Path, Path]:
     """A poor model and a good one, with different settings."""

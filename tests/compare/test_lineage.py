@@ -13,7 +13,7 @@ from artdetect.core import digests
 from artdetect.core.errors import ArtifactError
 from artdetect.monitoring import evaluation_page
 
-from .conftest import NEW, OLD, evaluated, pictures, predicted
+from .conftest import NEW, OLD, evaluated, evaluated_again, pictures, predicted
 
 
 def test_changes_are_read_from_the_records(pair: tuple[Path, Path]) -> None:
@@ -66,10 +66,8 @@ def test_a_model_that_was_tested_on_later_data_is_shown_with_the_pictures_that_i
     pair: tuple[Path, Path],
 ) -> None:
     """As the champion is in a retraining."""
-    inputs = {"train": store.load("train", f"1{OLD}").digest, "balance": store.load("balance", f"2{NEW}").digest}
-    with store.build("evaluate", "again", {"inputs": inputs}) as out:
-        predicted(pictures(), 1).to_parquet(out / "predictions.parquet", index=False)
-    result = compare(store.place("evaluate", "again"), pair[1], 20)
+    again = evaluated_again(OLD, balance=store.load("balance", f"2{NEW}").digest)
+    result = compare(again, pair[1], 20)
     assert [result[side]["artifacts"]["balance"] for side in ("old", "new")] == [f"2{NEW}", f"2{NEW}"]
     assert [result[side]["trained_on"] for side in ("old", "new")] == [f"2{OLD}", f"2{NEW}"]
     rows = {(row["split"], row["label"]): row for row in result["data"]["splits"]}
@@ -82,10 +80,7 @@ def test_a_model_that_was_tested_on_later_data_is_shown_with_the_pictures_that_i
 
 
 def test_its_page_says_which_pictures_it_was_trained_on(pair: tuple[Path, Path], root: Path) -> None:
-    inputs = {"train": store.load("train", f"1{OLD}").digest, "balance": store.load("balance", f"2{NEW}").digest}
-    with store.build("evaluate", "again", {"inputs": inputs}) as out:
-        predicted(pictures(), 1).to_parquet(out / "predictions.parquet", index=False)
-    again = store.place("evaluate", "again")
+    again = evaluated_again(OLD, balance=store.load("balance", f"2{NEW}").digest)
     trained_on = evaluation_page.trained_on
     assert trained_on(again, lineage(again)) == store.place("balance", f"2{OLD}")
     assert trained_on(pair[0], lineage(pair[0])) is None

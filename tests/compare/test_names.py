@@ -12,7 +12,7 @@ from artdetect.artifacts.lineage import lineage
 from artdetect.compare import compare, find, previous
 from artdetect.core.errors import ArtifactError, ConfigError
 
-from .conftest import NEW, OLD, evaluated, pictures, predicted
+from .conftest import NEW, OLD, evaluated, evaluated_again, pictures, predicted
 
 
 def test_newest_and_previous_and_the_one_before(pair: tuple[Path, Path]) -> None:
@@ -23,10 +23,7 @@ def test_newest_and_previous_and_the_one_before(pair: tuple[Path, Path]) -> None
 
 
 def test_a_champion_that_a_retraining_judged_again_comes_before_the_challenger(pair: tuple[Path, Path]) -> None:
-    inputs = {"train": store.load("train", f"1{OLD}").digest}
-    with store.build("evaluate", "again", {"inputs": inputs}) as out:
-        predicted(pictures(), 1).to_parquet(out / "predictions.parquet", index=False)
-    again = store.place("evaluate", "again")
+    again = evaluated_again(OLD)
     assert (find("previous"), find("newest")) == (again, pair[1])
     assert previous(again) == pair[0]
 
@@ -80,10 +77,8 @@ def test_a_report_stands_for_the_evaluation_it_shows(pair: tuple[Path, Path]) ->
 
 
 def test_a_model_stands_for_its_newest_evaluation(pair: tuple[Path, Path]) -> None:
-    inputs = {"train": store.load("train", f"1{OLD}").digest}
-    with store.build("evaluate", "again", {"inputs": inputs}) as out:
-        predicted(pictures(), 1).to_parquet(out / "predictions.parquet", index=False)
-    assert find(f"1{OLD}").name == "again"
+    again = evaluated_again(OLD)
+    assert find(f"1{OLD}") == again
 
 
 def test_a_model_without_an_evaluation_is_an_error(pair: tuple[Path, Path], root: Path) -> None:
